@@ -1,0 +1,45 @@
+"""Where tensors live: the one place that chooses the device, so that no chapter says `.cuda()`."""
+
+import os
+
+import torch
+
+VARIABLE = "VITLIB_DEVICE"  # environment variable that overrides the choice, such as VITLIB_DEVICE=cpu
+
+
+def best_device(prefer: str | None = None) -> torch.device:
+    """The fastest device of this machine: CUDA, then MPS (Apple's GPU), then the CPU.
+
+    `prefer`, or else the environment variable VITLIB_DEVICE, overrides the choice ("cpu", "mps", "cuda",
+    "cuda:1").
+
+    >>> best_device("cpu")
+    device(type='cpu')
+
+    Errors: ValueError for a name that is no such device, RuntimeError for a device that is not there.
+    """
+    wanted = prefer or os.environ.get(VARIABLE)
+    if not wanted:
+        return torch.device(available_devices()[0])
+    if wanted not in ("cpu", "mps", "cuda") and not _is_numbered_cuda(wanted):
+        raise ValueError(f"device is {wanted!r}: expected 'cpu', 'mps', 'cuda' or a numbered 'cuda:0'")
+    here = available_devices()
+    if wanted not in here:
+        source = "asked for" if prefer else f"{VARIABLE} asks for"
+        raise RuntimeError(f"{source} device {wanted!r}, but torch finds only {', '.join(here)}; choose one of these")
+    return torch.device(wanted)
+
+
+def available_devices() -> list[str]:
+    """The names that `best_device` accepts on this machine, fastest first.
+
+    >>> available_devices()[-1]
+    'cpu'
+    """
+    cards = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    apple = ["mps"] if torch.backends.mps.is_available() else []
+    return (["cuda", *cards] if cards else []) + apple + ["cpu"]
+
+
+def _is_numbered_cuda(name: str) -> bool:
+    return name.startswith("cuda:") and name.removeprefix("cuda:").isdecimal()

@@ -1,0 +1,240 @@
+"""Chapter 1: an image becomes a grid of patches, and the grid becomes a sequence.
+
+An image of H × W pixels, cut into patches of P × P, gives N = (H / P) · (W / P) patches, and each patch
+holds P² · C numbers, C being the number of channels (Dosovitskiy et al., 2021, section 3.1).
+
+>>> grid = PatchGrid(height=224, width=224, patch=16)
+>>> grid.rows, grid.columns, grid.tokens
+(14, 14, 196)
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Shaped
+from torch import Tensor
+
+FIT_CHOICES = ("refuse", "crop", "pad", "resize")
+
+
+@dataclass(frozen=True)
+class PatchGrid:
+    """Where the patches of one image lie: whole patches only, counted from the top left corner.
+
+    Pixels that fill no whole patch are left over at the bottom and at the right, exactly the ones that a
+    convolution with kernel and stride P never sees.
+
+    >>> chelsea = PatchGrid(height=300, width=451, patch=16)
+    >>> chelsea.tokens, chelsea.leftover_rows, chelsea.leftover_columns
+    (504, 12, 3)
+    >>> PatchGrid(height=64, width=96, patch=(8, 16)).tokens
+    48
+
+    Errors: TypeError for a size that is not a whole number, ValueError for one that is not positive and
+    for a patch that is larger than the image.
+    """
+
+    height: int  # pixels
+    width: int  # pixels
+    patch: int | tuple[int, int]  # pixels: the side of a square patch, or (height, width)
+
+    def __post_init__(self) -> None:
+        _require_size("image height", self.height)
+        _require_size("image width", self.width)
+        _require_patch(self.patch)
+        if self.patch_height > self.height or self.patch_width > self.width:
+            raise ValueError(
+                f"patch {_by(self.patch_height, self.patch_width)} is larger than the image, "
+                f"{_by(self.height, self.width)} pixels (height × width); choose a smaller patch"
+            )
+
+    @property
+    def patch_height(self) -> int:
+        """Pixels."""
+        return self.patch if isinstance(self.patch, int) else self.patch[0]
+
+    @property
+    def patch_width(self) -> int:
+        """Pixels."""
+        return self.patch if isinstance(self.patch, int) else self.patch[1]
+
+    @property
+    def rows(self) -> int:
+        """Whole patches from top to bottom."""
+        return self.height // self.patch_height
+
+    @property
+    def columns(self) -> int:
+        """Whole patches from left to right."""
+        return self.width // self.patch_width
+
+    @property
+    def tokens(self) -> int:
+        """N, the number of patches: each becomes one token. The summary slot (CLS) is not counted."""
+        return self.rows * self.columns
+
+    @property
+    def leftover_rows(self) -> int:
+        """Pixel rows at the bottom that fill no whole patch."""
+        return self.height % self.patch_height
+
+    @property
+    def leftover_columns(self) -> int:
+        """Pixel columns at the right that fill no whole patch."""
+        return self.width % self.patch_width
+
+    @property
+    def leftover_pixels(self) -> int:
+        """Pixels that lie in no patch."""
+        return self.height * self.width - self.tokens * self.patch_height * self.patch_width
+
+    @property
+    def divides(self) -> bool:
+        """Whether every pixel lies in a patch."""
+        return self.leftover_pixels == 0
+
+
+def patchify(images: Shaped[Tensor, "B C H W"], patch: int | tuple[int, int]) -> Shaped[Tensor, "B N P"]:
+    """Cut images into patches and flatten each: [B, C, H, W] → [B, N, C·ph·pw], of any dtype.
+
+    Patches come row by row, as one reads a page. Inside a patch the order is channel, row, column: the
+    order of a convolution's weight. So `patchify(x, P) @ weight.flatten(1).T`, with weight [D, C, P, P], is
+    the convolution of x with stride P, and a checkpoint's `patch_embed.proj.weight` fits unchanged.
+
+    >>> image = torch.arange(16).reshape(1, 1, 4, 4)
+    >>> patchify(image, 2)[0].tolist()
+    [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
+
+    Errors: ValueError for images without the four axes, and where the patch does not divide the image
+    (`fit` crops, pads or resizes it first); otherwise those of PatchGrid.
+    Source: Dosovitskiy et al., 2021, section 3.1.
+    """
+    batch, channels, height, width = _require_images(images)
+    grid = PatchGrid(height, width, patch)
+    _refuse_leftovers(grid)
+    tiles = images.reshape(batch, channels, grid.rows, grid.patch_height, grid.columns, grid.patch_width)
+    tiles = tiles.permute(0, 2, 4, 1, 3, 5)  # B rows columns C ph pw
+    return tiles.reshape(batch, grid.tokens, channels * grid.patch_height * grid.patch_width)
+
+
+def unpatchify(
+    patches: Shaped[Tensor, "B N P"], grid: PatchGrid, channels: int = 3
+) -> Shaped[Tensor, "B C H W"]:
+    """Put the patches back where they were: the exact inverse of `patchify`.
+
+    >>> image = torch.arange(96).reshape(2, 3, 4, 4)
+    >>> torch.equal(unpatchify(patchify(image, 2), PatchGrid(4, 4, 2)), image)
+    True
+
+    Errors: ValueError where the patches are not those of this grid and this number of channels.
+    """
+    _require_size("channels", channels)
+    _refuse_leftovers(grid)
+    expected = (grid.tokens, channels * grid.patch_height * grid.patch_width)
+    if patches.ndim != 3 or tuple(patches.shape[1:]) != expected:
+        raise ValueError(
+            f"patches have shape {tuple(patches.shape)}: expected (B, {expected[0]}, {expected[1]}), that is "
+            f"{grid.rows}·{grid.columns} patches of {channels}·{grid.patch_height}·{grid.patch_width} numbers; "
+            "check the grid and the number of channels"
+        )
+    batch = patches.shape[0]
+    tiles = patches.reshape(batch, grid.rows, grid.columns, channels, grid.patch_height, grid.patch_width)
+    tiles = tiles.permute(0, 3, 1, 4, 2, 5)  # B C rows ph columns pw
+    return tiles.reshape(batch, channels, grid.height, grid.width)
+
+
+def fit(
+    images: Shaped[Tensor, "B C H W"], patch: int | tuple[int, int], how: str
+) -> Shaped[Tensor, "B C H2 W2"]:
+    """Bring images to a size that the patch divides, in the way that `how` names:
+
+    - "refuse": change nothing; an error where the patch does not divide the size.
+    - "crop": drop the rows at the bottom and the columns at the right that fill no whole patch. The corner
+      stays where it is, so patch 0 is the same patch before and after, and a convolution with stride P
+      drops the very same pixels.
+    - "pad": add zeros at the bottom and at the right, up to the next multiple. No pixel is lost, but the
+      last patches hold zeros (black, where 0 is black).
+    - "resize": scale to the nearest multiple (a half goes up, never below one patch), bilinear with
+      antialiasing. The whole image is kept, slightly stretched. Integer images are rounded.
+
+    >>> cat = torch.zeros(1, 3, 300, 451)
+    >>> [tuple(fit(cat, 16, how).shape[2:]) for how in ("crop", "pad", "resize")]
+    [(288, 448), (304, 464), (304, 448)]
+
+    Errors: ValueError for another `how`, for "refuse" where the patch does not divide the image, and for
+    "refuse" and "crop" where the patch is larger than the image.
+    """
+    _, _, height, width = _require_images(images)
+    patch_height, patch_width = _require_patch(patch)
+    if how == "refuse":
+        _refuse_leftovers(PatchGrid(height, width, patch))
+        return images
+    if how == "crop":
+        grid = PatchGrid(height, width, patch)
+        return images[:, :, : height - grid.leftover_rows, : width - grid.leftover_columns]
+    if how == "pad":
+        return F.pad(images, (0, -width % patch_width, 0, -height % patch_height))
+    if how == "resize":
+        return _resize(images, _nearest(height, patch_height), _nearest(width, patch_width))
+    raise ValueError(f"how is {how!r}: expected one of {', '.join(map(repr, FIT_CHOICES))}")
+
+
+def _resize(images: Shaped[Tensor, "B C H W"], height: int, width: int) -> Shaped[Tensor, "B C H2 W2"]:
+    if images.shape[2:] == (height, width):
+        return images
+    pixels = images if images.is_floating_point() else images.float()
+    resized = F.interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)
+    return resized if images.is_floating_point() else resized.round().to(images.dtype)
+
+
+def _nearest(size: int, patch: int) -> int:
+    """The multiple of patch that is nearest to size: a half goes up, and never to zero."""
+    return max(1, (2 * size + patch) // (2 * patch)) * patch
+
+
+def _refuse_leftovers(grid: PatchGrid) -> None:
+    if grid.divides:
+        return
+    crop = grid.height - grid.leftover_rows, grid.width - grid.leftover_columns
+    pad = tuple(size + (patch if left else 0) for size, patch, left in zip(
+        crop, (grid.patch_height, grid.patch_width), (grid.leftover_rows, grid.leftover_columns), strict=True
+    ))
+    if not grid.leftover_columns:
+        what, side, to = f"{grid.height} high", grid.patch_height, (str(crop[0]), str(pad[0]))
+    elif not grid.leftover_rows:
+        what, side, to = f"{grid.width} wide", grid.patch_width, (str(crop[1]), str(pad[1]))
+    else:
+        what, to = f"{grid.height} high and {grid.width} wide", (_by(*crop), _by(*pad))
+        side = grid.patch_height if grid.patch_height == grid.patch_width else 0
+    size = f"a multiple of patch {side}" if side else f"multiples of patch {_by(grid.patch_height, grid.patch_width)}"
+    raise ValueError(f"image is {what}: not {size}; crop to {to[0]} or pad to {to[1]} (vitlib.patches.fit does)")
+
+
+def _require_size(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}: expected a whole number, such as 16, not {type(value).__name__}")
+    if value <= 0:
+        raise ValueError(f"{name} is {value}: expected at least 1")
+
+
+def _require_patch(patch: object) -> tuple[int, int]:
+    """The patch's height and width in pixels, from one side or from both."""
+    sides = patch if isinstance(patch, tuple) else (patch, patch)
+    if len(sides) != 2:
+        raise ValueError(f"patch is {patch!r}: expected one side, such as 16, or (height, width), such as (16, 8)")
+    for side in sides:
+        _require_size("patch", side)
+    return sides
+
+
+def _require_images(images: Tensor) -> tuple[int, int, int, int]:
+    if images.ndim != 4:
+        hint = "; add the batch axis with images[None]" if images.ndim == 3 else ""
+        raise ValueError(f"images have shape {tuple(images.shape)}: expected four axes, (B, C, H, W){hint}")
+    batch, channels, height, width = images.shape
+    return batch, channels, height, width
+
+
+def _by(height: int, width: int) -> str:
+    return f"{height} × {width}"
