@@ -1,0 +1,44 @@
+"""The course as nbgrader sees it: read by the command line, by NbGraderAPI and by JupyterLab's extensions."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+c = get_config()  # noqa: F821  (traitlets runs this file and provides the name)
+
+course = Path(__file__).resolve().parent
+run = course / "gradebook"  # one course run, git-ignored
+exchange = run / "exchange"
+
+c.CourseDirectory.course_id = "vision-transformers"
+c.CourseDirectory.root = str(course)
+c.CourseDirectory.source_directory = "solutions"
+c.CourseDirectory.release_directory = "chapters"
+c.CourseDirectory.submitted_directory = "gradebook/submitted"
+c.CourseDirectory.autograded_directory = "gradebook/autograded"
+c.CourseDirectory.feedback_directory = "gradebook/feedback"
+c.CourseDirectory.solution_directory = "gradebook/solution"
+c.CourseDirectory.source_with_tests_directory = "gradebook/source_with_tests"
+c.CourseDirectory.db_url = f"sqlite:///{run / 'gradebook.db'}"
+# key.py: the answers never travel next to a learner's notebook
+c.CourseDirectory.ignore = ["key.py", "__pycache__", "*.pyc", ".ipynb_checkpoints", "feedback"]
+
+# Release, fetch, submit and collect on this machine. A fetched chapter lands in vision-transformers/, beside
+# chapters/: nbgrader reads its configuration from the folder it fetches into, and that has to be this one.
+c.Exchange.root = str(exchange)
+c.Exchange.cache = str(run / "cache")
+c.Exchange.path_includes_course = True
+
+# What a learner sees where a solution was.
+c.ClearSolutions.code_stub = {"python": "# Your answer goes above; then run the next cell."}
+c.ClearSolutions.text_stub = "Your answer goes here."
+
+# formgrader warns while the exchange is missing, and every learner must be able to write to it.
+if not exchange.is_dir():
+    exchange.mkdir(parents=True)
+    exchange.chmod(0o777)
+
+# nbgrader upgrades its gradebook by running `alembic`: let it find the one beside this Python.
+if shutil.which("alembic") is None:
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
