@@ -1,0 +1,65 @@
+# `make lab` opens the book, `make test` holds it to its word; `make help` lists the rest.
+PYTHON ?= python3
+CHAPTER ?= 01-patch-grid
+STUDENTS ?= 12
+LAB ?=# more flags for JupyterLab: make lab LAB="--no-browser --port=9999"
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+INSTALLED := .venv/installed
+BENCH := .venv/installed-bench
+
+help:  ## this list
+	@awk -F ':.*##  *' '/^[a-z-]+:.*##/ { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(INSTALLED)  ## .venv with the pinned packages; once, and again when they change
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
+	    "$(PYTHON) is %d.%d; expected 3.11 or newer: try make setup PYTHON=python3.12" % sys.version_info[:2])'
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install -c constraints.txt -e '.[lab,test]'
+	@touch $@
+
+lab: setup  ## JupyterLab on chapter 1; formgrader and the assignment list are in its menu Nbgrader
+	jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB) chapters/$(CHAPTER)/$(CHAPTER).ipynb
+
+test: setup  ## every part, one after another, whatever fails on the way
+	@$(MAKE) --no-print-directory --keep-going lint types unit notebooks in-sync browser
+	@echo "all parts passed"
+
+lint: setup  ## ruff
+	ruff check .
+
+types: setup  ## mypy
+	mypy
+
+unit: setup  ## unit tests and doctests
+	pytest -q --ignore=tests/notebooks --ignore=tests/browser
+
+notebooks: setup  ## every chapter's stored outputs against a fresh run
+	pytest -q tests/notebooks --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg solutions/*/*.ipynb
+
+in-sync: setup  ## chapters/ against a fresh release of solutions/
+	autograde release --check
+
+browser: setup  ## chapter 1, formgrader and the assignment list in headless Chromium
+	pytest -q tests/browser
+
+release: setup  ## chapters/ from solutions/
+	autograde release
+
+class: setup  ## a simulated class, from release to report
+	autograde release
+	autograde simulate $(STUDENTS)
+	autograde grade
+	autograde feedback
+	autograde report
+
+bench: setup $(BENCH)  ## benchmarks against peers, as ratios
+	@for script in bench/*.py; do echo "== $$script"; python "$$script" || exit 1; done
+
+$(BENCH): pyproject.toml constraints.txt
+	.venv/bin/python -m pip install -c constraints.txt -e '.[lab,test,bench]'
+	@touch $@
+
+.PHONY: help setup lab test lint types unit notebooks in-sync browser release class bench
