@@ -11,7 +11,6 @@ import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -39,7 +38,8 @@ _CC_BY = "CC BY 2.0, https://creativecommons.org/licenses/by/2.0/"
 PICTURES = {
     "astronaut": Source(
         "the astronaut Eileen Collins, 512 × 512 pixels", "skimage", "data/astronaut.png",
-        "NASA (Great Images database, https://flic.kr/p/r9qvLn)", "public domain, no known copyright restrictions",
+        "NASA (Great Images database, https://flic.kr/p/r9qvLn)",
+        "public domain, no known copyright restrictions",
     ),
     "chelsea": Source(
         "Chelsea the cat, 300 × 451 pixels", "skimage", "data/chelsea.png", "Stefan van der Walt", "CC0",
@@ -65,8 +65,9 @@ PICTURES = {
         "Mikael Häggström, Medical gallery 2014, https://doi.org/10.15347/wjm/2014.008", "CC0 1.0",
     ),
     "digits": Source(
-        "a hundred handwritten digits of 8 × 8 pixels, ten in a row", "sklearn", "datasets/data/digits.csv.gz",
-        "E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, UCI repository", "CC BY 4.0 (UCI)",
+        "a hundred handwritten digits, 8 × 8 pixels each", "sklearn", "datasets/data/digits.csv.gz",
+        "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998",
+        "CC BY 4.0 at the UCI repository; scikit-learn states no other",
     ),
 }
 
@@ -105,7 +106,14 @@ def to_float(picture: UInt8[Tensor, "C H W"]) -> Float[Tensor, "1 C H W"]:
 
     >>> to_float(torch.tensor([[[0, 51, 255]]], dtype=torch.uint8))
     tensor([[[[0.0000, 0.2000, 1.0000]]]])
+
+    Errors: ValueError for another dtype or another number of axes.
     """
+    if picture.dtype != torch.uint8 or picture.ndim != 3:
+        raise ValueError(
+            f"picture is {picture.dtype} of shape {tuple(picture.shape)}: "
+            "expected torch.uint8 of shape (C, H, W), as vitlib.data.picture gives it"
+        )
     return picture.float().div(255).unsqueeze(0)  # C H W → 1 C H W
 
 
@@ -130,7 +138,7 @@ def _digit_sheet() -> UInt8[Tensor, "3 80 80"]:
     return sheet.repeat(3, 1, 1)
 
 
-def _decode(stream: BinaryIO, name: str) -> Image.Image:
+def _decode(stream: io.BufferedIOBase, name: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours, below, is stricter
@@ -142,7 +150,8 @@ def _decode(stream: BinaryIO, name: str) -> Image.Image:
         limit = MAX_PIXELS // 1_000_000
         raise ValueError(f"{name} has more than {limit} million pixels; shrink it and try again") from None
     except Image.UnidentifiedImageError:
-        raise ValueError(f"{name} is no picture that can be read; save it as one of {', '.join(FORMATS)}") from None
+        kinds = ", ".join(FORMATS)
+        raise ValueError(f"{name} is no picture that can be read; save it as one of {kinds}") from None
     except (OSError, SyntaxError, EOFError) as error:  # Pillow's ways of meeting a damaged file
         raise ValueError(f"{name} is damaged ({error}); save it again or choose another picture") from None
 
@@ -159,7 +168,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 def _path(source: Source) -> Path:
     spec = importlib.util.find_spec(source.package)  # finds the package, imports nothing
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"the picture lies in {source.package}, which is not installed; run `make setup`")
+        raise ModuleNotFoundError(f"{source.file} lies in {source.package}: not installed; run `make setup`")
     return Path(spec.origin).parent / source.file
 
 
@@ -170,4 +179,5 @@ def _unknown(name: str) -> Exception:
         return FileNotFoundError(f"no file at {name!r}; check the path (this notebook runs in {Path.cwd()})")
     near = difflib.get_close_matches(name, PICTURES, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return ValueError(f"no picture is called {name!r}: {hint}there are {', '.join(PICTURES)}, or give a file's path")
+    names = ", ".join(PICTURES)
+    return ValueError(f"no picture is called {name!r}: {hint}Choose one of {names}, or give a file's path")

@@ -1,6 +1,7 @@
 """Where tensors live: the one place that chooses the device, so that no chapter says `.cuda()`."""
 
 import os
+import re
 
 import torch
 
@@ -21,12 +22,12 @@ def best_device(prefer: str | None = None) -> torch.device:
     wanted = prefer or os.environ.get(VARIABLE)
     if not wanted:
         return torch.device(available_devices()[0])
-    if wanted not in ("cpu", "mps", "cuda") and not _is_numbered_cuda(wanted):
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", wanted):
         raise ValueError(f"device is {wanted!r}: expected 'cpu', 'mps', 'cuda' or a numbered 'cuda:0'")
     here = available_devices()
     if wanted not in here:
-        source = "asked for" if prefer else f"{VARIABLE} asks for"
-        raise RuntimeError(f"{source} device {wanted!r}, but torch finds only {', '.join(here)}; choose one of these")
+        source = "prefer" if prefer else VARIABLE
+        raise RuntimeError(f"{source} is {wanted!r}, but torch finds {', '.join(here)}; choose one of these")
     return torch.device(wanted)
 
 
@@ -36,10 +37,7 @@ def available_devices() -> list[str]:
     >>> available_devices()[-1]
     'cpu'
     """
-    cards = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    apple = ["mps"] if torch.backends.mps.is_available() else []
-    return (["cuda", *cards] if cards else []) + apple + ["cpu"]
-
-
-def _is_numbered_cuda(name: str) -> bool:
-    return name.startswith("cuda:") and name.removeprefix("cuda:").isdecimal()
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    cuda = ["cuda", *(f"cuda:{index}" for index in range(cards))] if cards else []
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return [*cuda, *mps, "cpu"]

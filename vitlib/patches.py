@@ -10,7 +10,6 @@ holds P² · C numbers, C being the number of channels (Dosovitskiy et al., 2021
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Shaped
 from torch import Tensor
@@ -102,6 +101,7 @@ def patchify(images: Shaped[Tensor, "B C H W"], patch: int | tuple[int, int]) ->
     order of a convolution's weight. So `patchify(x, P) @ weight.flatten(1).T`, with weight [D, C, P, P], is
     the convolution of x with stride P, and a checkpoint's `patch_embed.proj.weight` fits unchanged.
 
+    >>> import torch
     >>> image = torch.arange(16).reshape(1, 1, 4, 4)
     >>> patchify(image, 2)[0].tolist()
     [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
@@ -123,6 +123,7 @@ def unpatchify(
 ) -> Shaped[Tensor, "B C H W"]:
     """Put the patches back where they were: the exact inverse of `patchify`.
 
+    >>> import torch
     >>> image = torch.arange(96).reshape(2, 3, 4, 4)
     >>> torch.equal(unpatchify(patchify(image, 2), PatchGrid(4, 4, 2)), image)
     True
@@ -134,9 +135,9 @@ def unpatchify(
     expected = (grid.tokens, channels * grid.patch_height * grid.patch_width)
     if patches.ndim != 3 or tuple(patches.shape[1:]) != expected:
         raise ValueError(
-            f"patches have shape {tuple(patches.shape)}: expected (B, {expected[0]}, {expected[1]}), that is "
-            f"{grid.rows}·{grid.columns} patches of {channels}·{grid.patch_height}·{grid.patch_width} numbers; "
-            "check the grid and the number of channels"
+            f"patches have shape {tuple(patches.shape)}: expected (B, {expected[0]}, {expected[1]}), "
+            f"{grid.rows}·{grid.columns} patches of {channels}·{grid.patch_height}·{grid.patch_width} "
+            "numbers; check the grid and the number of channels"
         )
     batch = patches.shape[0]
     tiles = patches.reshape(batch, grid.rows, grid.columns, channels, grid.patch_height, grid.patch_width)
@@ -156,8 +157,10 @@ def fit(
     - "pad": add zeros at the bottom and at the right, up to the next multiple. No pixel is lost, but the
       last patches hold zeros (black, where 0 is black).
     - "resize": scale to the nearest multiple (a half goes up, never below one patch), bilinear with
-      antialiasing. The whole image is kept, slightly stretched. Integer images are rounded.
+      antialiasing. The whole image is kept, slightly stretched. Computed in float32;
+      integer images are rounded.
 
+    >>> import torch
     >>> cat = torch.zeros(1, 3, 300, 451)
     >>> [tuple(fit(cat, 16, how).shape[2:]) for how in ("crop", "pad", "resize")]
     [(288, 448), (304, 464), (304, 448)]
@@ -183,9 +186,8 @@ def fit(
 def _resize(images: Shaped[Tensor, "B C H W"], height: int, width: int) -> Shaped[Tensor, "B C H2 W2"]:
     if images.shape[2:] == (height, width):
         return images
-    pixels = images if images.is_floating_point() else images.float()
-    resized = F.interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)
-    return resized if images.is_floating_point() else resized.round().to(images.dtype)
+    resized = F.interpolate(images.float(), size=(height, width), mode="bilinear", antialias=True)
+    return (resized if images.is_floating_point() else resized.round()).to(images.dtype)
 
 
 def _nearest(size: int, patch: int) -> int:
@@ -194,26 +196,20 @@ def _nearest(size: int, patch: int) -> int:
 
 
 def _refuse_leftovers(grid: PatchGrid) -> None:
-    if grid.divides:
-        return
-    crop = grid.height - grid.leftover_rows, grid.width - grid.leftover_columns
-    pad = tuple(size + (patch if left else 0) for size, patch, left in zip(
-        crop, (grid.patch_height, grid.patch_width), (grid.leftover_rows, grid.leftover_columns), strict=True
-    ))
-    if not grid.leftover_columns:
-        what, side, to = f"{grid.height} high", grid.patch_height, (str(crop[0]), str(pad[0]))
-    elif not grid.leftover_rows:
-        what, side, to = f"{grid.width} wide", grid.patch_width, (str(crop[1]), str(pad[1]))
-    else:
-        what, to = f"{grid.height} high and {grid.width} wide", (_by(*crop), _by(*pad))
-        side = grid.patch_height if grid.patch_height == grid.patch_width else 0
-    size = f"a multiple of patch {side}" if side else f"multiples of patch {_by(grid.patch_height, grid.patch_width)}"
-    raise ValueError(f"image is {what}: not {size}; crop to {to[0]} or pad to {to[1]} (vitlib.patches.fit does)")
+    axes = ((grid.height, "high", grid.patch_height), (grid.width, "wide", grid.patch_width))
+    problems = [
+        f"{size} {side}: not a multiple of patch {patch}; "
+        f"crop to {size - size % patch} or pad to {size + -size % patch}"
+        for size, side, patch in axes
+        if size % patch
+    ]
+    if problems:
+        raise ValueError(f"image is {', and '.join(problems)} (vitlib.patches.fit does either)")
 
 
 def _require_size(name: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}: expected a whole number, such as 16, not {type(value).__name__}")
+        raise TypeError(f"{name} is {value!r} ({type(value).__name__}): expected a whole number, such as 16")
     if value <= 0:
         raise ValueError(f"{name} is {value}: expected at least 1")
 
@@ -222,7 +218,7 @@ def _require_patch(patch: object) -> tuple[int, int]:
     """The patch's height and width in pixels, from one side or from both."""
     sides = patch if isinstance(patch, tuple) else (patch, patch)
     if len(sides) != 2:
-        raise ValueError(f"patch is {patch!r}: expected one side, such as 16, or (height, width), such as (16, 8)")
+        raise ValueError(f"patch is {patch!r}: expected one side, such as 16, or two, such as (16, 8)")
     for side in sides:
         _require_size("patch", side)
     return sides

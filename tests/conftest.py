@@ -1,0 +1,24 @@
+"""What every test runs under: one thread, and vitlib's shapes and types checked at each call."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # torch reads it when it is imported, so it comes first
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+from jaxtyping import config, install_import_hook
+
+install_import_hook("vitlib", "beartype.beartype")
+
+settings.register_profile("book", deadline=None)  # the first call of a kernel may be slow; no test is timed
+settings.load_profile("book")
+
+
+@pytest.fixture
+def as_a_learner() -> Iterator[None]:
+    """Without the check of shapes and types, as in a notebook: vitlib's own errors come to light."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
