@@ -138,7 +138,7 @@ def _digit_sheet() -> UInt8[Tensor, "3 80 80"]:
     return sheet.repeat(3, 1, 1)
 
 
-def _decode(stream: io.BufferedIOBase, name: str) -> Image.Image:
+def _decode(stream: io.BytesIO | io.BufferedReader, name: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours, below, is stricter
