@@ -1,0 +1,1193 @@
+"""Chapter 1's key: every exercise with its answer, the slips that learners make, and the words that help."""
+
+import torch
+
+from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+
+# ── 1 · A picture becomes a row ──────────────────────────────────────────────────────────────────────────────────
+
+token_below = Numeric(
+    "token-below", title="The neighbour below", points=1, difficulty=1, minutes=2,
+    given=dict(rows=12, columns=20, token=45),
+    prompt="A grid has {rows} rows and {columns} columns. Its patches are numbered row by row from 0. "
+    "Which number has the patch directly **below** patch {token}?",
+    answer=lambda rows, columns, token: token + columns,
+    slips=[
+        Slip("went right", lambda rows, columns, token: token + 1,
+             "That is the next patch in the row: the neighbour to the right. How far is it to the one below?"),
+        Slip("added the rows", lambda rows, columns, token: token + rows,
+             "You moved on by the number of rows. One step down passes over one whole row: how long is a row?"),
+        Slip("went up", lambda rows, columns, token: token - columns,
+             "The distance is right, but this patch lies above. Numbers grow from top to bottom."),
+        Slip("counted from 1", lambda rows, columns, token: token + columns + 1,
+             "One too many: that is the patch below and one to the right. The distance does not depend on where "
+             "the numbering starts."),
+    ],
+    hints=["Sketch the first two rows of such a grid and write the numbers in. What stands below patch 0?",
+           "One step down passes over exactly one row of patches."],
+    why="A row holds 20 patches, so the patch below comes 20 places later: 45 + 20 = 65.",
+)
+
+# ── 2 · How many patches? ────────────────────────────────────────────────────────────────────────────────────────
+
+patch_tokens = Numeric(
+    "patch-tokens", title="Patch tokens of a standard ViT", points=1, difficulty=1, minutes=1,
+    given=dict(side=224, patch=16),
+    prompt="A picture of {side} × {side} pixels is cut into square patches of {patch} × {patch} pixels. "
+    "How many patch tokens does that give, the CLS token not counted?",
+    answer=lambda side, patch: (side // patch) ** 2, unit="patch tokens",
+    slips=[
+        Slip("forgot to square", lambda side, patch: side // patch,
+             "That is the number of patches along one side. A grid has rows and columns."),
+        Slip("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
+             "One too many: you counted the CLS token, which is no patch."),
+        Slip("divided the area once", lambda side, patch: side * side // patch,
+             "You divided the area of the picture by one side of a patch. A patch has an area too."),
+        Slip("pixels of a patch", lambda side, patch: patch**2,
+             "That is how many pixels lie in one patch. Asked is how many patches lie in the picture."),
+        Slip("added rows and columns", lambda side, patch: 2 * (side // patch),
+             "You added rows and columns. Every row holds a patch for every column."),
+    ],
+    hints=["How many patches fit side by side along the top edge?",
+           "The picture is square, so there are as many rows as columns. Rows times columns."],
+    why="224 / 16 = 14 patches a side, and 14 × 14 = 196.",
+)
+
+large_patches = Numeric(
+    "large-patches", title="A small picture, large patches", points=1, difficulty=1, minutes=1,
+    given=dict(side=32, patch=16),
+    prompt="A picture of {side} × {side} pixels is cut into patches of {patch} × {patch} pixels. How many patches "
+    "is that, the CLS token not counted?",
+    answer=lambda side, patch: (side // patch) ** 2, unit="patches",
+    slips=[
+        Slip("forgot to square", lambda side, patch: side // patch,
+             "That many fit along one side. Now count the whole grid."),
+        Slip("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
+             "One too many: the CLS token is not cut from the picture."),
+        Slip("divided the area once", lambda side, patch: side * side // patch,
+             "You divided by the patch's side once. It divides the height, and it divides the width."),
+        Slip("pixels of a patch", lambda side, patch: patch**2,
+             "That is the number of pixels in one patch."),
+        Slip("gave the side of a patch", lambda side, patch: patch,
+             "That is how many pixels wide a patch is, not how many patches there are."),
+    ],
+    hints=["Draw the square and cut it. It takes two cuts."],
+    why="32 / 16 = 2 patches a side, and 2 × 2 = 4.",
+)
+
+eight_pixel_patches = Numeric(
+    "eight-pixel-patches", title="“Side 8”, first reading", points=1, difficulty=1, minutes=1,
+    given=dict(side=32, patch=8),
+    prompt="A picture of {side} × {side} pixels is tiled with patches that are **{patch} pixels wide and {patch} "
+    "pixels high**. How many patches is that?",
+    answer=lambda side, patch: (side // patch) ** 2, unit="patches",
+    slips=[
+        Slip("forgot to square", lambda side, patch: side // patch,
+             "That many fit along one side. Now count the whole grid."),
+        Slip("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
+             "One too many: only patches are asked for, and CLS is none."),
+        Slip("divided the area once", lambda side, patch: side * side // patch,
+             "You divided by the patch's side once. It divides the height, and it divides the width."),
+        Slip("read it as patches a side", lambda side, patch: patch**2,
+             "That is the grid with {patch} patches along each side. Here a patch is {patch} pixels wide."),
+        Slip("gave the side of a patch", lambda side, patch: patch,
+             "That is how many pixels wide a patch is, not how many patches there are."),
+    ],
+    hints=["{patch} is a length in pixels here. How many such lengths fit into {side} pixels?"],
+    why="32 / 8 = 4 patches a side, and 4 × 4 = 16.",
+)
+
+eight_a_side = Numeric(
+    "eight-a-side", title="“Side 8”, second reading", points=1, difficulty=1, minutes=1,
+    given=dict(side=32, count=8),
+    prompt="Another picture of {side} × {side} pixels is tiled so that **{count} patches** lie along each side. "
+    "How many patches is that?",
+    answer=lambda side, count: count**2, unit="patches",
+    slips=[
+        Slip("forgot to square", lambda side, count: count,
+             "That is one row. How many such rows are there?"),
+        Slip("counted CLS", lambda side, count: count**2 + 1,
+             "One too many: only patches are asked for, and CLS is none."),
+        Slip("read it as pixels", lambda side, count: (side // count) ** 2,
+             "That is the grid whose patches are {count} pixels wide. Here {count} is the number of patches along "
+             "each side."),
+        Slip("gave the side of a patch", lambda side, count: side // count,
+             "That is how many pixels wide one of these patches is."),
+        Slip("walked around the edge", lambda side, count: 4 * count,
+             "You counted along the four edges. The patches inside count as well."),
+        Slip("counted pixels", lambda side, count: side**2,
+             "That is how many pixels the picture has."),
+    ],
+    hints=["{count} is a number of patches here. The size in pixels is not needed at all."],
+    why="8 rows of 8 patches: 8 × 8 = 64. Each patch is 32 / 8 = 4 pixels wide.",
+)
+
+wide_picture = Numeric(
+    "wide-picture", title="A picture that is not square", points=1, difficulty=1, minutes=2,
+    given=dict(height=480, width=640, patch=32),
+    prompt="A video frame of {height} × {width} pixels (height × width) is cut into patches of {patch} × {patch} "
+    "pixels. How many patch tokens is that?",
+    answer=lambda height, width, patch: (height // patch) * (width // patch), unit="patch tokens",
+    slips=[
+        Slip("squared the rows", lambda height, width, patch: (height // patch) ** 2,
+             "You squared the number of rows. This frame is wider than high, so rows and columns differ."),
+        Slip("squared the columns", lambda height, width, patch: (width // patch) ** 2,
+             "You squared the number of columns. This frame is wider than high, so rows and columns differ."),
+        Slip("divided the area once", lambda height, width, patch: height * width // patch,
+             "You divided the area by the patch's side once. It divides the height, and it divides the width."),
+        Slip("added rows and columns", lambda height, width, patch: height // patch + width // patch,
+             "You added rows and columns. Every row holds a patch for every column."),
+        Slip("counted CLS", lambda height, width, patch: (height // patch) * (width // patch) + 1,
+             "One too many: CLS is a token, but it is no patch."),
+        Slip("only the rows", lambda height, width, patch: height // patch,
+             "Those are the rows. How many patches does each hold?"),
+        Slip("only the columns", lambda height, width, patch: width // patch,
+             "Those are the columns. How many patches does each hold?"),
+    ],
+    hints=["Rows come from the height, columns from the width.", "Rows times columns."],
+    why="480 / 32 = 15 rows and 640 / 32 = 20 columns: 15 × 20 = 300.",
+)
+
+strip_patches = Numeric(
+    "strip-patches", title="Patches that are not square", points=1, difficulty=2, minutes=2,
+    given=dict(height=128, width=1000, patch_height=128, patch_width=4),
+    prompt="Sound can be seen: a spectrogram of ten seconds is a picture of {height} × {width} pixels (pitch × "
+    "time). A model cuts it into upright strips of {patch_height} × {patch_width} pixels (height × width). "
+    "How many tokens is that, CLS not counted?",
+    answer=lambda height, width, patch_height, patch_width: (height // patch_height) * (width // patch_width),
+    unit="tokens",
+    slips=[
+        Slip("took the width for both", lambda height, width, patch_height, patch_width:
+             (height // patch_width) * (width // patch_width),
+             "You cut the height into lengths of {patch_width} too. A strip is as high as the spectrogram."),
+        Slip("exchanged height and width", lambda height, width, patch_height, patch_width:
+             (height // patch_width) * (width // patch_height),
+             "You divided the height by the strip's width and the width by its height. Height goes with height."),
+        Slip("counted CLS", lambda height, width, patch_height, patch_width:
+             (height // patch_height) * (width // patch_width) + 1,
+             "One too many: CLS was not to be counted."),
+        Slip("numbers of a strip", lambda height, width, patch_height, patch_width: patch_height * patch_width,
+             "That is how many pixels lie in one strip."),
+        Slip("only one", lambda height, width, patch_height, patch_width: height // patch_height,
+             "That is the number of rows in the grid. How many columns has it?"),
+    ],
+    hints=["Rows = height / patch height. How many rows does this grid have?",
+           "Columns = width / patch width. The two sides of a patch need not be equal."],
+    why="128 / 128 = 1 row and 1000 / 4 = 250 columns: 1 × 250 = 250. Every token is a moment in time.",
+)
+
+
+def count_patches(height: int, width: int, patch: int) -> int:
+    """The number of square patches, `patch` pixels a side, in a picture of `height` × `width` pixels.
+
+    >>> count_patches(32, 48, 16)
+    6
+
+    Raises ValueError where the patch does not divide both the height and the width.
+    """
+    if height % patch or width % patch:
+        raise ValueError(f"image is {height} × {width}: not multiples of patch {patch}")
+    return (height // patch) * (width // patch)
+
+
+count = Code(
+    "count-patches", title="Write `count_patches`", points=3, difficulty=1, minutes=6,
+    prompt="Turn the formula into a function. It must work for pictures that are not square, too. And it must be "
+    "strict: where the patches do not fit exactly, it raises a `ValueError` whose text would help *you* to find the "
+    "mistake. (Section 6 shows the gentler ways.)",
+    reference=count_patches,
+    examples=[(32, 48, 16), (32, 50, 16)],
+    checks={
+        "square pictures": [(224, 224, 16), (32, 32, 8), (64, 64, 64), (7, 7, 1)],
+        "any grid": lambda dice: [
+            (patch * rows, patch * columns, patch)
+            for patch, rows, columns in [(16, 3, 5), (14, 9, 2), *(
+                (dice.randint(2, 32), dice.randint(2, 9), dice.randint(10, 20)) for _ in range(4))]
+        ],
+        # 24 · 96 pixels are 9 · 256: the area divides where the height does not
+        "refuses what does not divide": [
+            (33, 48, 16), (48, 33, 16), (24, 96, 16), (96, 24, 16), (30, 50, 16), (8, 8, 16),
+        ],
+    },
+    hints=["Whole division is `//`, the remainder is `%`: `7 // 2` is 3 and `7 % 2` is 1.",
+           "Test both remainders before you count, and `raise ValueError(f\"…\")` if one of them is not 0.",
+           "The examples pass but grading finds a mistake? Try a picture that is high and narrow, one whose height "
+           "alone does not fit, and one that is smaller than the patch."],
+    why="Rows times columns, and a refusal that looks at height and width separately.",
+)
+
+
+@count.alternative
+def _(height, width, patch):
+    rows, rest_below = divmod(height, patch)
+    columns, rest_right = divmod(width, patch)
+    if (rest_below, rest_right) != (0, 0):
+        raise ValueError(f"{rest_below} rows and {rest_right} columns of pixels are left over")
+    return rows * columns
+
+
+@count.alternative
+def _(height, width, patch):
+    for side in (height, width):
+        if side / patch != int(side / patch):
+            raise ValueError(f"patch {patch} does not fit into {side} pixels")
+    return int(height / patch) * int(width / patch)
+
+
+@count.alternative
+def _(height, width, patch):
+    corners = [(top, left) for top in range(0, height, patch) for left in range(0, width, patch)]
+    if any(top + patch > height or left + patch > width for top, left in corners):
+        raise ValueError("the last patches would reach beyond the picture")
+    return len(corners)
+
+
+@count.slip("only the rows", "You return the number of rows. How many patches does a row hold?")
+def _(height, width, patch):
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    return height // patch
+
+
+@count.slip("only the columns", "You return the number of columns. How many patches does a column hold?")
+def _(height, width, patch):
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    return width // patch
+
+
+@count.slip("squared the rows", "You square the number of rows: right for square pictures only.")
+def _(height, width, patch):
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    return (height // patch) ** 2
+
+
+@count.slip("squared the columns", "You square the number of columns: right for square pictures only.")
+def _(height, width, patch):
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    return (width // patch) ** 2
+
+
+@count.slip("divided the area once", "You divide the area by the patch's side once. A patch has an area, too.")
+def _(height, width, patch):
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    return height * width // patch
+
+
+@count.slip("added rows and columns", "You add rows and columns. Every row holds a patch for every column.")
+def _(height, width, patch):
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    return height // patch + width // patch
+
+
+@count.slip("counted CLS", "Always one too many: CLS is a token, but it is no patch.")
+def _(height, width, patch):
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    return (height // patch) * (width // patch) + 1
+
+
+@count.slip("pixels of a patch", "You return how many pixels lie in one patch, not how many patches there are.")
+def _(height, width, patch):
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    return patch * patch
+
+
+@count.slip("never refuses", "The counts are right where the patches fit. Where they do not, raise a ValueError "
+            "instead of dropping the left-over pixels in silence.")
+def _(height, width, patch):
+    return (height // patch) * (width // patch)
+
+
+@count.slip("rounds up", "Where the patches do not fit, you count patches that reach beyond the picture. "
+            "Raise a ValueError there.")
+def _(height, width, patch):
+    return -(-height // patch) * -(-width // patch)
+
+
+@count.slip("rounds down too late", "Where the patches do not fit, you return a number that is not whole, or one "
+            "that has been cut. Raise a ValueError there.")
+def _(height, width, patch):
+    return height / patch * (width / patch)
+
+
+@count.slip("looks at the height only", "A width that does not divide passes unnoticed. Look at both sides.")
+def _(height, width, patch):
+    if height % patch:
+        raise ValueError("does not divide")
+    return (height // patch) * (width // patch)
+
+
+@count.slip("looks at the width only", "A height that does not divide passes unnoticed. Look at both sides.")
+def _(height, width, patch):
+    if width % patch:
+        raise ValueError("does not divide")
+    return (height // patch) * (width // patch)
+
+
+@count.slip("needs both sides wrong", "You refuse only where neither side divides. One side is enough.")
+def _(height, width, patch):
+    if height % patch and width % patch:
+        raise ValueError("does not divide")
+    return (height // patch) * (width // patch)
+
+
+@count.slip("looks at the area", "You test whether the areas divide. They may, although a side does not: test "
+            "height and width separately.")
+def _(height, width, patch):
+    if (height * width) % (patch * patch):
+        raise ValueError("does not divide")
+    return height * width // (patch * patch)
+
+
+@count.slip("returns nothing", "Where the patches do not fit, you return something. Raise a ValueError instead: "
+            "nobody can overlook it.")
+def _(height, width, patch):
+    if height % patch or width % patch:
+        return None
+    return (height // patch) * (width // patch)
+
+
+@count.slip("returns zero", "Where the patches do not fit, you return 0. Raise a ValueError instead: a 0 travels on "
+            "unnoticed.")
+def _(height, width, patch):
+    if height % patch or width % patch:
+        return 0
+    return (height // patch) * (width // patch)
+
+
+@count.slip("asserts", "You refuse at the right places, but with an AssertionError. Asked for is "
+            "`raise ValueError(…)`, which callers can catch and Python never skips.")
+def _(height, width, patch):
+    assert height % patch == 0 and width % patch == 0
+    return (height // patch) * (width // patch)
+
+
+@count.slip("returns rows and columns", "You return rows and columns as a pair. Multiply them.")
+def _(height, width, patch):
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    return height // patch, width // patch
+
+
+# ── 3 · What is in a token? ──────────────────────────────────────────────────────────────────────────────────────
+
+numbers_per_token = Numeric(
+    "numbers-per-token", title="The length of a flattened patch", points=1, difficulty=1, minutes=1,
+    given=dict(patch=16, channels=3),
+    prompt="A patch of {patch} × {patch} pixels is cut from an RGB picture ({channels} channels) and flattened. "
+    "How many numbers does it hold?",
+    answer=lambda patch, channels: patch**2 * channels, unit="numbers",
+    slips=[
+        Slip("P times C", lambda patch, channels: patch * channels,
+             "That is P·C: one row of the patch. A patch has as many rows as it has columns."),
+        Slip("forgot the channels", lambda patch, channels: patch**2,
+             "Those are the pixels of the patch. Each pixel holds one number per channel."),
+        Slip("added the channels", lambda patch, channels: patch**2 + channels,
+             "You added the channels. Every pixel has all of them: multiply."),
+        Slip("squared the channels too", lambda patch, channels: (patch * channels) ** 2,
+             "You squared the channels as well. Only the side of the patch counts twice."),
+        Slip("forgot the square", lambda patch, channels: 2 * patch * channels,
+             "You doubled the side where it should be squared."),
+    ],
+    hints=["First the pixels of the patch, then the numbers of a pixel.", "P²·C, with P = {patch} and C = {channels}."],
+    why="16² · 3 = 256 · 3 = 768.",
+)
+
+many_channels = Numeric(
+    "many-channels", title="More channels than colours", points=1, difficulty=1, minutes=1,
+    given=dict(patch=8, channels=13),
+    prompt="A satellite sees more than red, green and blue: its pictures have {channels} channels. How many numbers "
+    "does a flattened patch of {patch} × {patch} pixels hold?",
+    answer=lambda patch, channels: patch**2 * channels, unit="numbers",
+    slips=[
+        Slip("P times C", lambda patch, channels: patch * channels,
+             "That is P·C: one row of the patch. A patch has as many rows as it has columns."),
+        Slip("three channels", lambda patch, channels: patch**2 * 3,
+             "You took three channels. That is RGB; this satellite has {channels}."),
+        Slip("forgot the channels", lambda patch, channels: patch**2,
+             "Those are the pixels of the patch. Each pixel holds one number per channel."),
+        Slip("added the channels", lambda patch, channels: patch**2 + channels,
+             "You added the channels. Every pixel has all of them: multiply."),
+    ],
+    hints=["Nothing in P²·C says that C is three."],
+    why="8² · 13 = 64 · 13 = 832.",
+)
+
+halved_patch = Choice(
+    "halved-patch", title="Finer patches, and how many numbers in all?", points=1, difficulty=2, minutes=2,
+    prompt="You cut the same picture again, with patches of half the side: P becomes P/2, and everything still "
+    "divides. What happens to **all the numbers of all the tokens together**, N · P²·C?",
+    options={
+        "There are four times as many: there are four times as many tokens.":
+            "There are four times as many tokens, yes. Now look at the length of one token: what happened to P²?",
+        "There are a quarter as many: each token is a quarter as long.":
+            "Each token is a quarter as long, yes. Now look at N: how many more tokens are there?",
+        "There are as many as before: cutting neither adds nor drops a pixel.": None,
+        "There are twice as many: the side was halved.":
+            "Halving the side acts twice, on height and width. And it changes two things: N and P².",
+    },
+    hints=["Take a picture of 4 × 4 pixels with one channel. Cut it with P = 4, then with P = 2. Count the numbers.",
+           "N = H·W / P². Put that into N · P²·C and see what cancels."],
+    why="N · P²·C = (H·W / P²) · P²·C = H·W·C, whatever P is. Cutting only sorts the numbers.",
+)
+
+# ── 4 · Cut with two reshapes and a permute ──────────────────────────────────────────────────────────────────────
+
+
+def patchify(images: torch.Tensor, patch: int) -> torch.Tensor:
+    """Cut images [B, C, H, W] into square patches and flatten each: [B, N, C·P·P], with P = patch.
+
+    Patches come row by row. In a token the order is channel, row, column. Pixels are moved and never
+    changed, so any dtype comes back as it went in.
+
+    >>> patchify(torch.arange(16).reshape(1, 1, 4, 4), 2)[0, 1].tolist()
+    [2, 3, 6, 7]
+
+    Raises ValueError where the patch does not divide both the height and the width.
+    """
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError(f"images are {height} × {width}: not multiples of patch {patch}")
+    rows, columns = height // patch, width // patch
+    tiles = images.reshape(batch, channels, rows, patch, columns, patch)
+    tiles = tiles.permute(0, 2, 4, 1, 3, 5)  # B rows columns C P P
+    return tiles.reshape(batch, rows * columns, channels * patch * patch)
+
+
+cut = Code(
+    "patchify", title="Write `patchify`", points=5, difficulty=3, minutes=15, tolerance=0,
+    prompt="You have cut one channel of one picture. Now write it for a whole batch with all its channels. "
+    "This function is the first layer of the Vision Transformer that you will have built by the end of chapter 5, "
+    "so keep the contract exactly: patches row by row, and in each token **channel, row, column**.",
+    reference=patchify,
+    examples=[
+        (torch.arange(16).reshape(1, 1, 4, 4), 2),
+        (torch.arange(48).reshape(1, 2, 4, 6), 2),
+        (torch.arange(20).reshape(1, 1, 4, 5), 2),
+    ],
+    checks={
+        "one channel": [(torch.arange(36.0).reshape(1, 1, 6, 6), 3), (torch.arange(24.0).reshape(1, 1, 4, 6), 2)],
+        "several channels": [
+            (torch.arange(108.0).reshape(1, 3, 6, 6), 2),
+            (torch.arange(48.0).reshape(1, 2, 4, 6), 2),
+            (torch.arange(120.0).reshape(1, 5, 6, 4), 2),
+        ],
+        "a batch": [(torch.arange(288.0).reshape(3, 2, 6, 8), 2), (torch.arange(576.0).reshape(4, 3, 8, 6), 2)],
+        "any dtype": [
+            (torch.arange(96, dtype=torch.uint8).reshape(2, 3, 4, 4), 2),
+            (torch.arange(48).reshape(2, 1, 4, 6), 2),
+        ],
+        "refuses what does not divide": [
+            (torch.zeros(1, 3, 5, 4), 2), (torch.zeros(1, 3, 4, 5), 2), (torch.zeros(1, 1, 4, 4), 8),
+        ],
+    },
+    hints=[
+        "Start with `batch, channels, height, width = images.shape`, and refuse what does not divide.",
+        "The same three steps as above, with two more axes in front: split the height into rows × P, the width into "
+        "columns × P, bring the axes into order, and merge.",
+        "After the permute the axes should read: batch, row of the grid, column of the grid, channel, row in the "
+        "patch, column in the patch. Write down where each of them stands before it.",
+        "The examples pass but grading finds a mistake? Try three channels and two pictures at once, each filled with "
+        "other numbers, and a picture of bytes (`torch.uint8`). Look at one token after another.",
+    ],
+    why="Split, bring into order, merge. Two reshapes and one permute, and no pixel is lost.",
+)
+
+
+@cut.alternative
+def _(images, patch):
+    height, width = images.shape[2:]
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tokens = []
+    for top in range(0, height, patch):
+        for left in range(0, width, patch):
+            tokens.append(images[:, :, top : top + patch, left : left + patch].flatten(1))
+    return torch.stack(tokens, dim=1)
+
+
+@cut.alternative
+def _(images, patch):
+    if images.shape[2] % patch or images.shape[3] % patch:
+        raise ValueError("does not divide")
+    windows = images.unfold(2, patch, patch).unfold(3, patch, patch)  # B C rows columns P P
+    return windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
+
+
+@cut.alternative
+def _(images, patch):
+    if any(side % patch for side in images.shape[2:]):
+        raise ValueError("does not divide")
+    strips = torch.stack(images.split(patch, dim=2), dim=1)  # B rows C P W
+    tiles = torch.stack(strips.split(patch, dim=4), dim=2)  # B rows columns C P P
+    return tiles.flatten(1, 2).flatten(2)
+
+
+@cut.slip("reshape alone", "A reshape alone follows the scan lines: your tokens are pieces of pixel rows, not square "
+          "patches. Split height and width, and bring the axes into order before you merge.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    return images.reshape(batch, (height // patch) * (width // patch), channels * patch * patch)
+
+
+@cut.slip("channels last", "Right patches, but each pixel's channels stand together: row, column, channel. "
+          "Asked for is channel, row, column.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, channels * patch * patch)
+
+
+@cut.slip("transposed patches", "Right patches, but each one lies on its side: its columns are read before its rows. "
+          "Exchange the last two axes of your permute.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 5, 3).reshape(batch, -1, channels * patch * patch)
+
+
+@cut.slip("column by column", "Every token is right, but they come column by column. Read the grid row by row.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 4, 2, 1, 3, 5).reshape(batch, -1, channels * patch * patch)
+
+
+@cut.slip("split the wrong way round", "You split a side into P × rows instead of rows × P. So your tokens gather "
+          "pixels that lie far apart. The slower axis comes first: which patch, then where in the patch.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(batch, channels, patch, height // patch, patch, width // patch)
+    return tiles.permute(0, 3, 5, 1, 2, 4).reshape(batch, -1, channels * patch * patch)
+
+
+@cut.slip("channels not moved", "Right for one channel. With more, your tokens mix patches: the channel axis still "
+          "stands before the grid. Move it behind rows and columns.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 1, 2, 4, 3, 5).reshape(batch, -1, channels * patch * patch)
+
+
+@cut.slip("not flattened", "The patches are right, and still square. Merge channel, row and column into one axis.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
+
+
+@cut.slip("still a grid", "The tokens are right, and still lie in a grid. Merge rows and columns into one axis of N.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).flatten(3)
+
+
+@cut.slip("lost the batch", "The batch axis is gone: the tokens of all pictures stand in one row. Keep B in front.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(-1, channels * patch * patch)
+
+
+@cut.slip("first picture only", "Only the first picture of the batch comes back. Keep all of them.")
+def _(images, patch):
+    _batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images[:1].reshape(1, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(1, -1, channels * patch * patch)
+
+
+@cut.slip("tokens last", "The tokens stand in the last axis: [B, C·P·P, N]. Exchange the last two axes.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 1, 3, 5, 2, 4).reshape(batch, channels * patch * patch, -1)
+
+
+@cut.slip("three channels for ever", "Right for three channels only. Take C from the shape of the images.")
+def _(images, patch):
+    batch, _channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(batch, 3, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, 3 * patch * patch)
+
+
+@cut.slip("square pictures only", "Right for square pictures only: you use the number of rows for the columns, too.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    rows = height // patch
+    tiles = images.reshape(batch, channels, rows, patch, rows, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * rows, channels * patch * patch)
+
+
+@cut.slip("height and width exchanged", "Right for square pictures only: you took the height for the width. "
+          "The axes are B, C, H, W.")
+def _(images, patch):
+    batch, channels, width, height = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch * patch)
+
+
+@cut.slip("view after permute", "The idea is right, but `view` cannot merge axes after a permute: the numbers no "
+          "longer lie in that order in memory. `reshape` copies them where it must.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images.view(batch, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).view(batch, -1, channels * patch * patch)
+
+
+@cut.slip("turned into floats", "The tokens are right, but integers came back as floats. Patchify moves pixels and "
+          "changes none.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    if height % patch or width % patch:
+        raise ValueError("does not divide")
+    tiles = images.float().reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch * patch)
+
+
+@cut.slip("unfold takes floats only", "`torch.nn.functional.unfold` does it in one call, but it takes floating-point "
+          "tensors only. With reshape and permute, pictures of bytes work, too.")
+def _(images, patch):
+    if images.shape[2] % patch or images.shape[3] % patch:
+        raise ValueError("does not divide")
+    return torch.nn.functional.unfold(images, patch, stride=patch).transpose(1, 2)
+
+
+@cut.slip("crops in silence", "The tokens are right. But where the patch does not divide, pixels are dropped in "
+          "silence: raise a ValueError there.")
+def _(images, patch):
+    height, width = images.shape[2:]
+    windows = images[:, :, : height - height % patch, : width - width % patch]
+    batch, channels, height, width = windows.shape
+    tiles = windows.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, tiles.shape[2] * tiles.shape[4], channels * patch * patch)
+
+
+@cut.slip("refuses too late", "The tokens are right. But where the patch does not divide, it is torch that stumbles, "
+          "with a RuntimeError about shapes. Look first, and raise a ValueError that says what is wrong.")
+def _(images, patch):
+    batch, channels, height, width = images.shape
+    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch * patch)
+
+
+# ── 5 · And back ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def unpatchify(tokens: torch.Tensor, height: int, width: int, patch: int) -> torch.Tensor:
+    """Put the tokens [B, N, C·P·P] of `patchify` back where they were: images [B, C, H, W].
+
+    >>> images = torch.arange(48).reshape(1, 2, 4, 6)
+    >>> torch.equal(unpatchify(patchify(images, 2), 4, 6, 2), images)
+    True
+
+    Raises ValueError where N is not the number of patches of such a picture.
+    """
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError(f"{count} tokens: expected {rows} · {columns}, for a picture of {height} × {width}")
+    channels = length // (patch * patch)
+    grid = tokens.reshape(batch, rows, columns, channels, patch, patch)
+    grid = grid.permute(0, 3, 1, 4, 2, 5)  # B C rows P columns P
+    return grid.reshape(batch, channels, height, width)
+
+
+mend = Code(
+    "unpatchify", title="Write `unpatchify`", points=4, difficulty=3, minutes=12, tolerance=0,
+    prompt="Now the way back. The picture's size must be given: a row of tokens does not know how wide its grid was. "
+    "The number of channels need not be given: it follows from the length of a token.",
+    reference=unpatchify,
+    examples=[
+        (torch.tensor([[[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]]), 4, 4, 2),
+        (torch.arange(48).reshape(1, 6, 8), 4, 6, 2),
+        (torch.arange(20).reshape(1, 5, 4), 4, 4, 2),
+    ],
+    checks={
+        "one channel": [(torch.arange(36.0).reshape(1, 4, 9), 6, 6, 3), (torch.arange(24.0).reshape(1, 6, 4), 4, 6, 2)],
+        "one patch": [(torch.arange(9.0).reshape(1, 1, 9), 3, 3, 3)],
+        "several channels": [
+            (torch.arange(108.0).reshape(1, 9, 12), 6, 6, 2),
+            (torch.arange(48.0).reshape(1, 6, 8), 4, 6, 2),
+            (torch.arange(120.0).reshape(1, 6, 20), 6, 4, 2),
+        ],
+        "a batch": [
+            (torch.arange(288.0).reshape(3, 12, 8), 6, 8, 2),
+            (torch.arange(576.0).reshape(4, 12, 12), 8, 6, 2),
+        ],
+        "any dtype": [(torch.arange(96, dtype=torch.uint8).reshape(2, 4, 12), 4, 4, 2)],
+        "refuses tokens of another grid": [
+            (torch.zeros(1, 5, 12), 4, 4, 2), (torch.zeros(2, 3, 12), 4, 4, 2), (torch.zeros(1, 8, 12), 4, 4, 2),
+        ],
+    },
+    hints=[
+        "Walk through `patchify` backwards: split what was merged, undo the permute, merge what was split.",
+        "The tokens' shape gives B, N and the length C·P·P. The length divided by P² gives C.",
+        "Split into: batch, row of the grid, column of the grid, channel, row in the patch, column in the patch. "
+        "To become H, the row of the grid must stand directly before the row in the patch. Likewise for W.",
+        "The examples pass but grading finds a mistake? Try more than one picture, five channels, and tokens that are "
+        "too few by one: the last must end in a ValueError.",
+    ],
+    why="Every step of patchify undone in reverse order, so that the round trip is exact.",
+)
+
+
+@mend.alternative
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    if count != (height // patch) * (width // patch):
+        raise ValueError("another grid")
+    images = tokens.new_empty(batch, length // patch**2, height, width)
+    for number in range(count):
+        row, column = divmod(number, width // patch)
+        square = tokens[:, number].reshape(batch, -1, patch, patch)
+        images[:, :, row * patch : (row + 1) * patch, column * patch : (column + 1) * patch] = square
+    return images
+
+
+@mend.alternative
+def _(tokens, height, width, patch):
+    rows, columns = height // patch, width // patch
+    if tokens.shape[1] != rows * columns:
+        raise ValueError("another grid")
+    squares = tokens.unflatten(2, (-1, patch, patch)).unbind(1)  # N squares, each B C P P
+    strips = [torch.cat(squares[row * columns : (row + 1) * columns], dim=3) for row in range(rows)]
+    return torch.cat(strips, dim=2)
+
+
+@mend.alternative
+def _(tokens, height, width, patch):
+    if tokens.shape[1] * patch * patch != height * width:
+        raise ValueError("another grid")
+    grid = tokens.unflatten(2, (-1, patch, patch)).unflatten(1, (-1, width // patch))
+    return grid.movedim(3, 1).transpose(3, 4).flatten(4).flatten(2, 3)
+
+
+@mend.slip("reshape alone", "A reshape alone lays the tokens out as scan lines. Split them into squares first, and "
+           "bring the axes into order.")
+def _(tokens, height, width, patch):
+    batch, count, _length = tokens.shape
+    if count != (height // patch) * (width // patch):
+        raise ValueError("another grid")
+    return tokens.reshape(batch, -1, height, width)
+
+
+@mend.slip("patchify's permute again", "You use the permute of `patchify` a second time. Undo it: each axis must "
+           "go back to where it came from.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
+    return grid.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, height, width)
+
+
+@mend.slip("channels last", "You split a token into row, column, channel. Its order is channel, row, column.")
+def _(tokens, height, width, patch):
+    batch, count, _length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.reshape(batch, rows, columns, patch, patch, -1)
+    return grid.permute(0, 5, 1, 3, 2, 4).reshape(batch, -1, height, width)
+
+
+@mend.slip("transposed patches", "Every patch is in its place, but lies on its side. Exchange row and column in the "
+           "patch.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 5, 2, 4).reshape(batch, -1, height, width)
+
+
+@mend.slip("column by column", "You lay the tokens column by column. They come row by row.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.reshape(batch, columns, rows, length // patch**2, patch, patch)
+    return grid.permute(0, 3, 2, 4, 1, 5).reshape(batch, -1, height, width)
+
+
+@mend.slip("rows and columns exchanged", "Right where the grid is square. Elsewhere you exchange rows and columns "
+           "when you split N.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.reshape(batch, columns, rows, length // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, height, width)
+
+
+@mend.slip("grid and pixels not paired", "Before you merge, each row of the grid must stand next to the row in the "
+           "patch, and each column next to the column. Yours stand rows, columns, row, column.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 2, 4, 5).reshape(batch, -1, height, width)
+
+
+@mend.slip("channels not moved", "Right for one channel. With more, the channel axis must move in front of the rows.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
+    return grid.permute(0, 1, 4, 3, 2, 5).reshape(batch, -1, height, width)
+
+
+@mend.slip("three channels for ever", "Right for three channels only. The length of a token tells how many there are.")
+def _(tokens, height, width, patch):
+    batch, count, _length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.reshape(batch, rows, columns, 3, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, 3, height, width)
+
+
+@mend.slip("P times C", "You divide the length of a token by P to get the channels. A token holds P²·C numbers.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.reshape(batch, rows, columns, length // patch, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, length // patch, height, width)
+
+
+@mend.slip("first picture only", "Only the first picture of the batch comes back. Keep all of them.")
+def _(tokens, height, width, patch):
+    _batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens[:1].reshape(1, rows, columns, length // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(1, -1, height, width)
+
+
+@mend.slip("lost the batch", "The batch axis is gone. Images are [B, C, H, W], also where B is 1.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(-1, height, width)
+
+
+@mend.slip("height and width exchanged", "The last reshape gives [B, C, W, H]. Right where the picture is square, "
+           "and nonsense elsewhere.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, width, height)
+
+
+@mend.slip("images with channels last", "The pictures are right, but as [B, H, W, C]: good for plotting. "
+           "Asked for is [B, C, H, W].")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
+    return grid.permute(0, 1, 4, 2, 5, 3).reshape(batch, height, width, -1)
+
+
+@mend.slip("square grids only", "Right for square pictures only: the root of N is not the number of columns elsewhere.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    if count != (height // patch) * (width // patch):
+        raise ValueError("another grid")
+    side = round(count**0.5)
+    grid = tokens.reshape(batch, side, side, length // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, height, width)
+
+
+@mend.slip("view after permute", "The idea is right, but `view` cannot merge axes after a permute: the numbers no "
+           "longer lie in that order in memory. `reshape` copies them where it must.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.view(batch, rows, columns, length // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).view(batch, -1, height, width)
+
+
+@mend.slip("turned into floats", "The pictures are right, but integers came back as floats. Unpatchify moves pixels "
+           "and changes none.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.float().reshape(batch, rows, columns, length // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, height, width)
+
+
+@mend.slip("refuses too late", "The pictures are right. But where the tokens belong to another grid, it is torch that "
+           "stumbles, with a RuntimeError about shapes. Compare N with rows · columns first, and raise a ValueError.")
+def _(tokens, height, width, patch):
+    batch, _count, length = tokens.shape
+    grid = tokens.reshape(batch, height // patch, width // patch, length // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, height, width)
+
+
+@mend.slip("drops extra tokens", "Where there are too many tokens, the rest is dropped in silence. Raise a ValueError "
+           "there as well.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count < rows * columns:
+        raise ValueError("another grid")
+    grid = tokens[:, : rows * columns].reshape(batch, rows, columns, length // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, height, width)
+
+
+# ── 6 · Sizes that do not fit ────────────────────────────────────────────────────────────────────────────────────
+
+leftover_pixels = Numeric(
+    "leftover-pixels", title="What a crop throws away", points=1, difficulty=2, minutes=3,
+    given=dict(height=427, width=640, patch=16),
+    prompt="The photo `china` has {height} × {width} pixels (height × width). It is cropped to whole patches of "
+    "{patch} × {patch} pixels. How many **pixels** are thrown away?",
+    answer=lambda height, width, patch: height * width - (height // patch) * (width // patch) * patch**2,
+    unit="pixels",
+    slips=[
+        Slip("counted rows of pixels", lambda height, width, patch: height % patch,
+             "That many rows of pixels are left over. How many pixels does a row have?"),
+        Slip("counted what padding adds", lambda height, width, patch: -height % patch * width,
+             "That is what padding would add at the bottom. Asked is what cropping takes away."),
+        Slip("remainder of the area", lambda height, width, patch: height * width % patch**2,
+             "You took the remainder of the whole area. But the pixels that are left over lie in strips: find the "
+             "strip's height and width."),
+        Slip("one patch's width", lambda height, width, patch: height % patch * patch,
+             "That is the strip below one patch only. It runs along the whole width of the picture."),
+        Slip("counted what stays", lambda height, width, patch: (height // patch) * (width // patch) * patch**2,
+             "Those are the pixels that stay."),
+    ],
+    hints=["Which of the two sides is not a multiple of {patch}?",
+           "`height % patch` is the height of the strip at the bottom. How long is the strip?"],
+    why="640 divides by 16. 427 = 26 · 16 + 11, so a strip of 11 × 640 = 7040 pixels goes.",
+)
+
+leftover_corner = Numeric(
+    "leftover-corner", title="Left over on two sides", points=2, difficulty=3, minutes=4,
+    given=dict(side=1411, patch=16),
+    prompt="The photo `retina` has {side} × {side} pixels, cut into patches of {patch} × {patch}: something is left "
+    "over at the bottom **and** at the right. How many pixels lie in no patch?",
+    answer=lambda side, patch: side**2 - (side // patch * patch) ** 2,
+    unit="pixels",
+    slips=[
+        Slip("one strip only", lambda side, patch: side % patch * side,
+             "That is one of the two strips. The other one lies at the other edge."),
+        Slip("counted the corner twice", lambda side, patch: 2 * (side % patch) * side,
+             "Nearly: your two strips overlap at the bottom right, and the corner was counted twice."),
+        Slip("left out the corner", lambda side, patch: 2 * (side % patch) * (side - side % patch),
+             "Nearly: your two strips stop before the bottom right corner, and the corner was left out."),
+        Slip("only the corner", lambda side, patch: (side % patch) ** 2,
+             "That is the small square in the corner. Two long strips lead up to it."),
+        Slip("counted rows of pixels", lambda side, patch: side % patch,
+             "That is how wide the strips are. How many pixels do they hold?"),
+        Slip("counted what stays", lambda side, patch: (side // patch * patch) ** 2,
+             "Those are the pixels that do lie in a patch."),
+    ],
+    hints=["Draw it: a large square that is covered, a strip at the right, a strip at the bottom. What do they share?",
+           "The safest way: all pixels minus the pixels that lie in a patch."],
+    why="88 whole patches a side cover 1408 × 1408 pixels, and 1411² − 1408² = 8457.",
+)
+
+padded_tokens = Numeric(
+    "padded-tokens", title="What padding costs", points=1, difficulty=2, minutes=2,
+    given=dict(height=400, width=600, patch=16),
+    prompt="The photo `coffee` has {height} × {width} pixels (height × width). It is **padded** with black to whole "
+    "patches of {patch} × {patch} pixels. How many patch tokens is that?",
+    answer=lambda height, width, patch: -(-height // patch) * -(-width // patch),
+    unit="patch tokens",
+    slips=[
+        Slip("cropped", lambda height, width, patch: (height // patch) * (width // patch),
+             "That is the crop. Padding adds pixels until the last patch is whole."),
+        Slip("padded the side that fits", lambda height, width, patch: (height // patch + 1) * (width // patch + 1),
+             "You added a row of patches as well. One of the two sides is a multiple of {patch} already."),
+        Slip("counted CLS", lambda height, width, patch: -(-height // patch) * -(-width // patch) + 1,
+             "One too many: CLS is no patch."),
+        Slip("divided the areas", lambda height, width, patch: height * width // patch**2,
+             "You divided the areas. Patches form whole rows and columns: find both, then multiply."),
+        Slip("divided the areas and rounded up", lambda height, width, patch: -(-height * width // patch**2),
+             "You divided the areas and rounded up. Patches form whole rows and columns: round each side up."),
+    ],
+    hints=["How many columns are whole, and how many pixels are left over at the right?",
+           "The pixels that are left over become one more column, as high as the picture."],
+    why="400 / 16 = 25 rows exactly. 600 / 16 = 37.5, so padding makes 38 columns: 25 × 38 = 950.",
+)
+
+# ── 7 · Where the tokens go ──────────────────────────────────────────────────────────────────────────────────────
+
+image_to_tokens = Choice(
+    "image-to-tokens", title="From image to encoder", points=1, difficulty=1, minutes=1,
+    prompt="How does a Vision Transformer turn an image into tokens for its encoder?",
+    options={
+        "encode → embed → patchify":
+            "That is the order reversed. The encoder works on tokens, so the tokens must be there before it starts.",
+        "patchify → embed → encode": None,
+        "convolve → pool → flatten":
+            "That is how many CNNs end: stacked convolutions, pooled into one vector. Where would a row of tokens "
+            "come from?",
+        "sort the pixels → embed → encode":
+            "Pixels are never sorted: where they lie is what makes a picture. They are grouped into squares.",
+    },
+    hints=["Three stations: scissors first, then a linear map for each piece, then layers where the pieces meet."],
+    why="Cut into patches, map each flattened patch to a token of d numbers, and let the encoder relate them.",
+)
+
+positions_after_embedding = TrueFalse(
+    "positions-after-embedding", title="Positions", points=1, difficulty=1, minutes=1,
+    prompt="“ViT usually adds positional embeddings **after** the patch embedding.”",
+    answer=True,
+    slip="Look at the order of the stations again: a position is added to a token of d numbers. Which station makes "
+    "those d numbers?",
+    hints=["A position embedding has d numbers. How long is a patch before the embedding, and how long afterwards?"],
+    why="True. The embedding makes a token of d numbers, and a position vector of the same d numbers is added to it.",
+)
+
+only_convolutions = TrueFalse(
+    "only-convolutions", title="Convolutions alone?", points=1, difficulty=1, minutes=1,
+    prompt="“ViT's core is only stacked convolutions, without patch tokens.”",
+    answer=False,
+    slip="That describes a CNN. What did you cut the picture into in this chapter, and what compares the pieces?",
+    hints=["What does the encoder receive?"],
+    why="False. Patch tokens go through self-attention and feed-forward layers. The patch embedding can be "
+    "written as one convolution (chapter 2), and hybrids put a few in front, but the core is attention.",
+)
+
+cls_with_head = TrueFalse(
+    "cls-with-head", title="What the head reads", points=1, difficulty=1, minutes=1,
+    prompt="“[CLS] is commonly used with a classification head.”",
+    answer=True,
+    slip="Somebody must answer for the whole picture. Which token belongs to no patch, and what is it there for?",
+    hints=["Follow the last arrow of the figure."],
+    why="True. CLS gathers from all patches, and the head reads it. The mean of the patch tokens is the other "
+    "common choice (chapter 5).",
+)
+
+# ── 8 · What tokens cost ─────────────────────────────────────────────────────────────────────────────────────────
+
+token_pairs = Numeric(
+    "token-pairs", title="Everyone meets everyone", points=1, difficulty=2, minutes=2,
+    given=dict(side=384, patch=16),
+    prompt="A picture of {side} × {side} pixels is cut into patches of {patch} × {patch}. In self-attention every "
+    "token is compared with every token, itself included. How many comparisons is that in one head of one layer, CLS "
+    "not counted?",
+    answer=lambda side, patch: (side // patch) ** 4, unit="comparisons",
+    slips=[
+        Slip("counted tokens", lambda side, patch: (side // patch) ** 2,
+             "That is N, the number of tokens. Each of them is compared with all of them."),
+        Slip("doubled", lambda side, patch: 2 * (side // patch) ** 2,
+             "You doubled N where it should be squared."),
+        Slip("left out itself", lambda side, patch: (side // patch) ** 4 - (side // patch) ** 2,
+             "You left out that a token is compared with itself as well."),
+        Slip("each pair once", lambda side, patch: ((side // patch) ** 4 - (side // patch) ** 2) // 2,
+             "You counted each pair once. Attention is no handshake: token 3 asking token 7 and token 7 asking token "
+             "3 are two comparisons, and each token asks itself, too."),
+        Slip("counted CLS", lambda side, patch: ((side // patch) ** 2 + 1) ** 2,
+             "You counted the CLS token among them. A real model does; here it was to be left out."),
+    ],
+    hints=["First N, the number of tokens.", "The comparisons fill a table with N rows and N columns."],
+    why="24 × 24 = 576 tokens, and 576² = 331,776 comparisons.",
+)
+
+pairs_factor = Numeric(
+    "pairs-factor", title="Half the patch", points=1, difficulty=2, minutes=2,
+    prompt="You halve the side of the patches, from P to P/2. The picture stays as it is. "
+    "**How many times as many comparisons**, N², does attention make?",
+    answer=16, unit="times as many",
+    slips=[
+        Slip("followed the side", 2, "That is how many more patches fit along one side. Two steps are missing: from "
+             "the side to the grid, and from the grid to the pairs."),
+        Slip("followed the tokens", 4, "That is how many times as many tokens there are. How does the number of pairs "
+             "grow with them?"),
+        Slip("stopped half-way", 8, "Step by step: what happens to the patches along a side, then to N, then to N²?"),
+        Slip("turned it round", 1 / 16, "The right size, the wrong way round: smaller patches mean more tokens."),
+        Slip("nothing changes", 1, "The number of pixels stays the same, the number of tokens does not."),
+    ],
+    hints=["Try it with a square picture: 2 patches a side, then 4 a side. Count N and N² both times."],
+    why="Twice as many along each side, 4 times as many tokens, 4² = 16 times as many pairs.",
+)
+
+oom_cure = Choice(
+    "oom-cure", title="Out of memory", points=1, difficulty=1, minutes=1,
+    prompt="Training on high-resolution pictures stops with an out-of-memory error. Which change can cure it?",
+    options={
+        "Change the labels only.":
+            "Labels say what is in a picture. They do not change how many tokens it gives, and so no tensor shrinks.",
+        "Use larger patches.": None,
+        "Rename the optimizer.":
+            "A name takes up no memory to speak of. Look for a change that makes the large tensors smaller.",
+    },
+    hints=["Which of them changes N?"],
+    why="Larger patches give fewer tokens, and the table of N² comparisons shrinks fastest. The embedding's shape "
+    "changes with P, though, so a pretrained model must be adapted or exchanged.",
+)
+
+fewer_tokens = Choice(
+    "fewer-tokens", title="Fewer tokens", points=1, difficulty=1, minutes=1,
+    prompt="You want fewer tokens from the same picture, to save memory. What is often done?",
+    options={
+        "Increase the patch size.": None,
+        "Only add labels.":
+            "More labels make the classifier's last layer a little larger. The picture still gives as many tokens.",
+    },
+    hints=["N = (H / P) · (W / P). Which letter of it can you change?"],
+    why="N falls with the square of P: double the side of a patch, and a quarter of the tokens remains.",
+)
