@@ -10,7 +10,8 @@ import pytest
 from hypothesis import settings
 from jaxtyping import config, install_import_hook
 
-install_import_hook("vitlib", "beartype.beartype")
+# the tower: a whole number may stand where a float is asked for, as PEP 484 says
+install_import_hook("vitlib", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 settings.register_profile("book", deadline=None)  # the first call of a kernel may be slow; no test is timed
 settings.load_profile("book")

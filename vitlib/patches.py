@@ -93,6 +93,21 @@ class PatchGrid:
         """Whether every pixel lies in a patch."""
         return self.leftover_pixels == 0
 
+    def __str__(self) -> str:
+        """The grid in words.
+
+        >>> print(PatchGrid(height=512, width=512, patch=16))
+        512 × 512 pixels in patches of 16 × 16: 32 rows × 32 columns = 1024 patch tokens, no pixel left over
+        """
+        tokens = f"{_count(self.rows, 'row')} × {_count(self.columns, 'column')} = {_count(self.tokens, 'patch token')}"
+        bottom = [f"{_count(self.leftover_rows, 'pixel row')} at the bottom"] if self.leftover_rows else []
+        right = [f"{_count(self.leftover_columns, 'pixel column')} at the right"] if self.leftover_columns else []
+        left = f"{' and '.join(bottom + right)} left over" if bottom + right else "no pixel left over"
+        return (
+            f"{_by(self.height, self.width)} pixels in patches of {_by(self.patch_height, self.patch_width)}: "
+            f"{tokens}, {left}"
+        )
+
 
 def patchify(images: Shaped[Tensor, "B C H W"], patch: int | tuple[int, int]) -> Shaped[Tensor, "B N P"]:
     """Cut images into patches and flatten each: [B, C, H, W] → [B, N, C·ph·pw], of any dtype.
@@ -234,3 +249,7 @@ def _require_images(images: Tensor) -> tuple[int, int, int, int]:
 
 def _by(height: int, width: int) -> str:
     return f"{height} × {width}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

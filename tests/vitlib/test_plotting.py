@@ -1,0 +1,104 @@
+"""Figures: they show what they are given, say what they show, and refuse what does not fit together."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vitlib.patches import PatchGrid, patchify
+from vitlib.plotting import show_grid, show_images, show_tokens
+
+
+def noise(channels, height, width):
+    seed = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (channels, height, width), dtype=torch.uint8, generator=seed)
+
+
+def numbers(axes):
+    return [int(text.get_text()) for text in axes.texts]
+
+
+def test_the_grid_is_numbered_row_by_row_from_1():
+    axes = show_grid(noise(3, 96, 64), PatchGrid(96, 64, (24, 16))).axes[0]
+    assert numbers(axes) == list(range(1, 17))
+    places = [text.get_position() for text in axes.texts]
+    assert places[1][0] > places[0][0] and places[1][1] == places[0][1]  # 2 stands to the right of 1
+    assert places[4][0] == places[0][0] and places[4][1] > places[0][1]  # 5 stands below 1
+    assert axes.get_title() == "N = 4 · 4 = 16"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("width (pixels)", "height (pixels)")
+
+
+def test_numbers_too_small_to_read_are_left_out_and_the_title_says_so():
+    image, grid = noise(3, 200, 200), PatchGrid(200, 200, 4)
+    crowded = show_grid(image, grid).axes[0]
+    assert numbers(crowded) == [] and crowded.get_title() == "N = 50 · 50 = 2500, too small to number"
+    assert show_grid(image, grid, numbers=False).axes[0].get_title() == "N = 50 · 50 = 2500"
+
+
+def test_left_over_pixels_are_hatched():
+    figure = show_grid(noise(3, 50, 70), PatchGrid(50, 70, 16))
+    boxes = [(patch.get_xy(), patch.get_width(), patch.get_height()) for patch in figure.axes[0].patches]
+    assert boxes == [((0, 48), 70, 2), ((64, 0), 6, 48)]
+    assert all(patch.get_hatch() for patch in figure.axes[0].patches)
+    assert figure.axes[0].get_title().endswith("hatched: left over")
+    assert "2 pixel rows at the bottom and 6 pixel columns at the right left over" in figure.description
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 48), (3, 32, 48)])
+def test_bytes_and_floats_and_grey_look_alike(shape):
+    image = noise(*shape)
+    by_bytes = show_grid(image, PatchGrid(32, 48, 16)).axes[0].images[0].get_array()
+    by_floats = show_grid(image / 255, PatchGrid(32, 48, 16)).axes[0].images[0].get_array()
+    assert by_bytes.shape == (32, 48, 3)
+    assert np.allclose(by_bytes / 255, by_floats)
+
+
+@pytest.mark.parametrize(
+    ("side", "shown", "drawn"),
+    [
+        (16, 8, ["1", "2", "3", "4", "5", "6", "7", "8", "…", "24"]),
+        (16, 2, ["1", "2", "…", "24"]),
+        (16, 23, [str(token) for token in range(1, 25)]),  # nothing lies between: no ellipsis
+        (32, 8, ["1", "2", "3", "4", "5", "6"]),
+    ],
+)
+def test_the_token_row_shows_the_first_patches_and_the_last(side, shown, drawn):
+    image = noise(3, 64, 96)
+    grid = PatchGrid(64, 96, side)
+    figure = show_tokens(patchify(image[None], side)[0], grid, shown=shown)
+    labels = [axes.get_title() or axes.texts[0].get_text() for axes in figure.axes]
+    assert labels == drawn
+    last = figure.axes[-1].images[0].get_array()
+    assert np.array_equal(last, image[:, -side:, -side:].permute(1, 2, 0).numpy())
+
+
+def test_pictures_side_by_side_share_one_scale():
+    figure = show_images([noise(3, 40, 60), noise(3, 20, 30)], ["whole", "half"])
+    figure.draw_without_rendering()
+    widths = [axes.get_window_extent().width for axes in figure.axes]
+    assert widths[0] == pytest.approx(2 * widths[1], rel=0.05)
+    assert figure.description == "Side by side: whole, 40 × 60 pixels; half, 20 × 30 pixels."
+
+
+def test_a_notebook_gets_a_picture_with_its_description():
+    figure = show_grid(noise(3, 32, 32), PatchGrid(32, 32, 16))
+    data, metadata = figure._repr_mimebundle_()
+    shown = Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"])))
+    assert shown.format == "JPEG" and shown.width > 600
+    assert metadata["image/jpeg"]["alt"] == data["text/plain"] == figure.description
+    assert "2 rows × 2 columns = 4 patch tokens" in figure.description
+
+
+@pytest.mark.usefixtures("as_a_learner")
+def test_what_does_not_fit_together_gets_one_clear_line():
+    with pytest.raises(ValueError, match=r"image has shape \(3, 32, 48\): expected \(C, 32, 32\), the size"):
+        show_grid(noise(3, 32, 48), PatchGrid(32, 32, 16))
+    with pytest.raises(ValueError, match=r"image has 2 channels: expected 1 \(grey\) or 3"):
+        show_grid(noise(2, 32, 32), PatchGrid(32, 32, 16))
+    with pytest.raises(ValueError, match=r"patches have shape \(1, 4, 768\): expected \(4, 768\), the patches of one"):
+        show_tokens(torch.zeros(1, 4, 768), PatchGrid(32, 32, 16))
+    with pytest.raises(ValueError, match="2 images with 1 titles: expected one title for each image"):
+        show_images([noise(3, 8, 8), noise(3, 8, 8)], ["one"])
