@@ -1,0 +1,93 @@
+"""Models by name: `create("vit_base_patch16_224", num_classes=10)`.
+
+The large ones have timm's names and the sizes of the papers; the small ones are for pictures of 8 to 64 pixels.
+"""
+
+import difflib
+from dataclasses import fields, replace
+from fnmatch import fnmatch
+from typing import Any
+
+import torch
+
+from vitlib.config import ViTConfig
+from vitlib.device import best_device
+from vitlib.vit import ViT
+
+# Dosovitskiy et al., 2021, table 1; tiny and small: Touvron et al., 2021 (DeiT), table 1
+SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"width": 192, "depth": 12, "heads": 3},
+    "small": {"width": 384, "depth": 12, "heads": 6},
+    "base": {"width": 768, "depth": 12, "heads": 12},
+    "large": {"width": 1024, "depth": 24, "heads": 16},
+    "huge": {"width": 1280, "depth": 32, "heads": 16},
+}
+# size, patch, picture side (pixels), as timm has them
+IMAGENET = [
+    ("tiny", 16, 224), ("tiny", 16, 384),
+    ("small", 8, 224), ("small", 16, 224), ("small", 16, 384), ("small", 32, 224), ("small", 32, 384),
+    ("base", 8, 224), ("base", 16, 224), ("base", 16, 384), ("base", 32, 224), ("base", 32, 384),
+    ("large", 14, 224), ("large", 16, 224), ("large", 16, 384), ("large", 32, 224), ("large", 32, 384),
+    ("huge", 14, 224),
+]  # fmt: skip
+PRESETS: dict[str, ViTConfig] = {
+    f"vit_{size}_patch{patch}_{side}": ViTConfig(image_size=(side, side), patch=patch, **SIZES[size])
+    for size, patch, side in IMAGENET
+} | {
+    # 8 × 8 grey: scikit-learn's digits
+    "vit_digits_patch2_8": ViTConfig((8, 8), 2, channels=1, num_classes=10, width=48, depth=3, heads=4),
+    # 28 × 28 grey: MNIST, Fashion-MNIST
+    "vit_mnist_patch4_28": ViTConfig((28, 28), 4, channels=1, num_classes=10, width=96, depth=6, heads=3),
+    # 32 × 32 colour: CIFAR-10
+    "vit_cifar_patch4_32": ViTConfig((32, 32), 4, num_classes=10, width=192, depth=6, heads=3),
+    # 64 × 64 colour: Tiny ImageNet
+    "vit_tinyimagenet_patch8_64": ViTConfig((64, 64), 8, num_classes=200, width=192, depth=9, heads=3),
+}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names that `create` knows, by a shell pattern.
+
+    >>> list_models("*patch8_*")
+    ['vit_small_patch8_224', 'vit_base_patch8_224', 'vit_tinyimagenet_patch8_64']
+    """
+    return [name for name in PRESETS if fnmatch(name, pattern)]
+
+
+def create(
+    name: str,
+    num_classes: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    device: str | None = None,
+    seed: int | None = None,
+    **changes: Any,
+) -> ViT:
+    """A model with fresh weights. What is not given is the preset's; `changes` are fields of ViTConfig.
+
+    `image_size` is in pixels, (height, width) or the side of a square. `device` as in best_device (None: the
+    CPU). The same `seed` gives the same weights; None draws from torch's global generator.
+
+    >>> model = create("vit_tiny_patch16_224", num_classes=10, image_size=(64, 96), registers=4)
+    >>> model(torch.zeros(1, 3, 64, 96)).shape
+    torch.Size([1, 10])
+
+    Errors: ValueError for a name or field that does not exist (the nearest is suggested) and for choices that do
+    not go together; those of best_device for a device that is not there.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"no model is called {name!r}{_nearest(name, PRESETS)}; list_models() names them all")
+    given = {"num_classes": num_classes, "image_size": image_size}
+    changes |= {field: value for field, value in given.items() if value is not None}
+    known = [field.name for field in fields(ViTConfig)]
+    if unknown := [field for field in changes if field not in known]:
+        raise ValueError(f"a ViT has no {unknown[0]!r}{_nearest(unknown[0], known)}; it has {', '.join(known)}")
+    if isinstance(image_size, int):
+        changes["image_size"] = (image_size, image_size)
+    target = best_device(device) if device else torch.device("cpu")
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    return ViT(replace(PRESETS[name], **changes), generator).to(target)
+
+
+def _nearest(word: str, words: Any) -> str:
+    near = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    return f": did you mean {near[0]!r}?" if near else ""
