@@ -1,5 +1,11 @@
 """vitlib: a Vision Transformer to read, chapter by chapter. Each module is the code of one chapter.
 
-Nothing is imported here, so that `import vitlib` costs nothing: ask for the module you need, as in
-`from vitlib.patches import PatchGrid`.
+>>> import vitlib
+>>> model = vitlib.create("vit_tiny_patch16_224", num_classes=10)
+
+Everything else is imported from its module, as in `from vitlib.patches import PatchGrid`.
 """
+
+from vitlib.presets import create, list_models
+
+__all__ = ["create", "list_models"]
