@@ -5,6 +5,20 @@ import shutil
 import sys
 from pathlib import Path
 
+from nbgrader.preprocessors import (
+    AssignLatePenalties,
+    CheckCellMetadata,
+    ClearOutput,
+    ComputeChecksums,
+    LimitOutput,
+    LockCells,
+    OverwriteCells,
+    SaveAutoGrades,
+    SaveCells,
+)
+
+from autograde.nbgrader_plugins import ClearAnswers, GradeAnswers, SubmissionExporter
+
 c = get_config()  # noqa: F821  (traitlets runs this file and provides the name)
 
 course = Path(__file__).resolve().parent
@@ -30,9 +44,16 @@ c.Exchange.root = str(exchange)
 c.Exchange.cache = str(run / "cache")
 c.Exchange.path_includes_course = True
 
-# What a learner sees where a solution was.
-c.ClearSolutions.code_stub = {"python": "# Your answer goes above; then run the next cell."}
-c.ClearSolutions.text_stub = "Your answer goes here."
+# Our classes in nbgrader's own places: formgrader, its command line and `autograde` all take the same path.
+c.GenerateAssignment.preprocessors = [
+    LockCells, ClearAnswers, ClearOutput, CheckCellMetadata, ComputeChecksums, SaveCells, CheckCellMetadata
+]
+c.Autograde.exporter_class = SubmissionExporter
+c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteCells, CheckCellMetadata]
+c.Autograde.autograde_preprocessors = [GradeAnswers, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
+
+# formgrader's list of settings would show the server's token.
+c.FormgradeExtension.debug = False
 
 # formgrader warns while the exchange is missing, and every learner must be able to write to it.
 if not exchange.is_dir():

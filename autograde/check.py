@@ -1,0 +1,130 @@
+"""`check`: what a learner calls below an answer. A tick, or one friendly message and no traceback."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any
+
+from autograde import forms
+from autograde.outcomes import outcome_difference, outcomes
+from autograde.sheet import digest, read_sheet
+from autograde.wire import BadAnswer, pack, unpack, unpack_plain
+
+
+class CheckFailed(AssertionError):
+    """Stops the cell with a message for its reader; notebooks show the message alone, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+class Tick:
+    """A passed check, as rich text where the page can show it."""
+
+    def __init__(self, message: str):
+        self.message = message
+
+    def __repr__(self) -> str:
+        return f"✓ {self.message}"
+
+    def _repr_html_(self) -> str:
+        return f'<div role="status" style="color: #1b7f4b"><b>✓</b> {html.escape(self.message)}</div>'
+
+
+def check(exercise_id: str, answer: Any) -> None:
+    """Compare `answer` with the exercise's digests, found beside the notebook, and show a tick.
+
+    Raises:
+        CheckFailed: the answer is wrong, has the wrong form or is still missing; the message says what to do.
+    """
+    try:
+        sheet = read_sheet(Path.cwd())
+    except (OSError, ValueError) as error:
+        raise CheckFailed(f"✗ {error}") from None
+    entry = sheet["exercises"].get(exercise_id)
+    if entry is None:
+        known = ", ".join(sheet["exercises"])
+        raise CheckFailed(f"✗ this chapter has no exercise {exercise_id!r}; it has {known}")
+    try:
+        message = _check_code(entry, answer) if entry["kind"] == "code" else _check_plain(entry, answer)
+    except forms.NotAnswered as error:
+        raise CheckFailed(f"… `{entry['variable']}` {error}.") from None
+    except BadAnswer as error:
+        raise CheckFailed(f"✗ `{entry['variable']}` {error}.") from None
+    _show(Tick(f"{entry['title']}: {message}"))
+
+
+def _check_plain(entry: dict[str, Any], answer: Any) -> str:
+    value = unpack_plain(pack(answer))
+    canonical = _canonical(entry, value)
+    shown = f"{forms.describe(value)} {entry.get('unit', '')}".strip()
+    if "right" not in entry:
+        return f"{shown} is taken down. The mark comes with the feedback."
+    near = (0,) if entry.get("decimals") is None else (0, -1, 1)  # one unit of the last place, as the grader allows
+    if any(digest(entry["salt"], canonical + step) == entry["right"] for step in near):
+        return f"{shown} is right."
+    for wrong, message in entry["slips"]:
+        if any(digest(entry["salt"], canonical + step) == wrong for step in near):
+            raise CheckFailed(f"✗ {shown}: {message}")
+    raise CheckFailed(f"✗ {shown} is not the answer.{_where_help_is(entry)}")
+
+
+def _canonical(entry: dict[str, Any], value: Any) -> Any:
+    if entry["kind"] == "truefalse":
+        return forms.read_truth(value)
+    if entry["kind"] == "choice":
+        return forms.read_option(value, len(entry["options"]))
+    number = forms.read_number(value)
+    return number if entry["decimals"] is None else forms.last_places(number, entry["decimals"])
+
+
+def _check_code(entry: dict[str, Any], function: Any) -> str:
+    if not callable(function):
+        forms.refuse_blank(function)
+        raise BadAnswer(f"is {forms.describe(unpack_plain(pack(function)))}; expected a function")
+    results = outcomes(function, entry["examples"])
+    if all(result == {"value": {"blank": True}} for result in results):
+        raise forms.NotAnswered("is not answered yet: write its body in place of the dots")
+    for arguments, expected, got in zip(entry["examples"], entry["expected"], results, strict=True):
+        problem = outcome_difference(expected, got, entry["tolerance"])
+        if problem:
+            slips = dict(entry.get("slips", []))
+            advice = slips.get(digest(entry["salt"], results), "") or _where_help_is(entry).strip()
+            call = f"{entry['variable']}({', '.join(_short(argument) for argument in arguments)})"
+            raise CheckFailed(f"✗ {call}: {problem}.\n  expected {_told(expected)}\n  got      {_told(got)}\n{advice}")
+    passed = "the example passes" if len(results) == 1 else f"all {len(results)} examples pass"
+    return f"{passed}. Grading tries other inputs too."
+
+
+def _where_help_is(entry: dict[str, Any]) -> str:
+    return " Unfold a hint above and try again." if entry["hints"] else ""
+
+
+def _told(outcome: dict[str, Any]) -> str:
+    return f"an exception: {outcome['raised'][0]}" if "raised" in outcome else _short(outcome["value"])
+
+
+def _short(packed: Any) -> str:
+    """A packed value for the eye: tensors by shape, and in full where they are small."""
+    value = unpack(packed)
+    if hasattr(value, "shape"):
+        kind = type(value).__name__.lower()
+        small = " ".join(str(value.tolist()).split())
+        return f"{kind} {tuple(value.shape)}" + (f" {small}" if len(small) <= 80 else "")
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def _show(tick: Tick) -> None:
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        print(tick)
+        return
+    if get_ipython() is None:
+        print(tick)
+    else:
+        from IPython.display import display
+
+        display(tick)

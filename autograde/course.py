@@ -1,0 +1,123 @@
+"""The course on disk: nbgrader's own configuration and API, the chapters, and where everything lies."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.apps.api import NbGraderAPI
+from sqlalchemy.exc import SAWarning
+from traitlets.config import Config, PyFileConfigLoader
+
+from autograde.key import Key, load_key, nearest
+
+CONFIG_FILE = "nbgrader_config.py"
+
+
+class CourseError(Exception):
+    """Something about the course that its teacher can put right; the text says what."""
+
+
+@dataclass(frozen=True)
+class Course:
+    root: Path
+
+    @classmethod
+    def find(cls, start: Path) -> Course:
+        """The course that `start` lies in.
+
+        Raises:
+            CourseError: no folder from `start` upwards holds nbgrader_config.py.
+        """
+        for folder in (start.resolve(), *start.resolve().parents):
+            if (folder / CONFIG_FILE).is_file():
+                return cls(folder)
+        raise CourseError(f"no {CONFIG_FILE} in {start} or above it: run this inside the course's folder")
+
+    @cached_property
+    def config(self) -> Config:
+        config = PyFileConfigLoader(CONFIG_FILE, str(self.root)).load_config()
+        config.CourseDirectory.root = str(self.root)
+        return config
+
+    @cached_property
+    def api(self) -> NbGraderAPI:
+        warnings.filterwarnings("ignore", category=SAWarning, module="nbgrader")  # its own sessions, harmless
+        logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # what matters comes back in each call's result
+        api = NbGraderAPI(config=self.config)
+        api.log_level = logging.INFO
+        return api
+
+    @cached_property
+    def submitted(self) -> Path:
+        return self.root / self.api.coursedir.submitted_directory
+
+    @cached_property
+    def autograded(self) -> Path:
+        return self.root / self.api.coursedir.autograded_directory
+
+    @cached_property
+    def feedback(self) -> Path:
+        return self.root / self.api.coursedir.feedback_directory
+
+    @property
+    def solutions(self) -> Path:
+        return self.root / self.api.coursedir.source_directory
+
+    @property
+    def released(self) -> Path:
+        return self.root / self.api.coursedir.release_directory
+
+    @property
+    def chapters(self) -> list[str]:
+        """Every chapter with a notebook of its own name."""
+        return sorted(path.parent.name for path in self.solutions.glob("*/*.ipynb") if path.stem == path.parent.name)
+
+    def choose(self, names: list[str]) -> list[str]:
+        """The chapters named, or all.
+
+        Raises:
+            CourseError: a name is no chapter.
+        """
+        for name in names:
+            if name not in self.chapters:
+                raise CourseError(f"no chapter {name} in {self.solutions.name}/{nearest(name, self.chapters)}")
+        return names or self.chapters
+
+    def key(self, chapter: str) -> Key:
+        return load_key(self.solutions / chapter)
+
+    def is_graded(self, chapter: str) -> bool:
+        return (self.solutions / chapter / "key.py").is_file()
+
+    def template(self, chapter: str) -> NotebookNode:
+        """The released notebook: what every submission is measured against.
+
+        Raises:
+            CourseError: the chapter has not been released.
+        """
+        path = self.released / chapter / f"{chapter}.ipynb"
+        if not path.is_file():
+            raise CourseError(f"{chapter} is not released: run `autograde release {chapter}` first")
+        return nbformat.read(path, as_version=4)
+
+    def submissions(self, chapter: str) -> dict[str, Path]:
+        """The folder that each student handed in, by student id."""
+        return {path.parent.name: path for path in sorted(self.submitted.glob(f"*/{chapter}")) if path.is_dir()}
+
+
+def succeed(result: dict[str, Any], what: str) -> None:
+    """Take one result of nbgrader's API.
+
+    Raises:
+        CourseError: it failed; the text carries nbgrader's own words.
+    """
+    if not result["success"]:
+        lines = (result.get("error") or result.get("log") or "no reason given").strip().splitlines()
+        raise CourseError(f"{what}: {lines[-1]}")

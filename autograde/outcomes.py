@@ -1,0 +1,73 @@
+"""Calling a learner's function: inputs in as data, outcomes out as data.
+
+An outcome is packed too: `{"value": packed}` or `{"raised": [names of the exception's classes]}`. The same code
+calls the reference on the grader's side and the learner's function in the learner's process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from autograde.compare import difference
+from autograde.wire import BadAnswer, pack, unpack, unpack_plain
+
+
+def outcome(function: Callable[..., Any], arguments: Any) -> dict[str, Any]:
+    """What `function` does with packed `arguments`, which it may change without harm: they are its own copy."""
+    try:
+        return {"value": pack(function(*unpack(arguments)))}
+    except Exception as error:  # whatever a learner's function raises is an outcome, not our failure
+        return {"raised": [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, Exception)]}
+
+
+def outcomes(function: Callable[..., Any], cases: Sequence[Any]) -> list[dict[str, Any]]:
+    return [outcome(function, arguments) for arguments in cases]
+
+
+def outcome_difference(expected: Any, got: Any, tolerance: float) -> str | None:
+    """None where the outcome is as expected, else a sentence about the learner's function that reveals no input."""
+    match expected, got:
+        case {"raised": [wanted, *_]}, {"raised": list(names)}:
+            return None if wanted in names else f"it raises {_first(names)} where {wanted} is expected"
+        case {"raised": [wanted, *_]}, _:
+            return f"it returns a value where it should raise {wanted}"
+        case _, {"raised": list(names)}:
+            return f"it raises {_first(names)}"
+        case {"value": want}, {"value": have}:
+            try:
+                return difference(unpack_plain(want), unpack_plain(have), tolerance)
+            except BadAnswer as error:
+                return f"its result {error}"
+    return "its outcome cannot be read"
+
+
+def _first(names: list[Any]) -> str:
+    return str(names[0])[:60] if names else "an exception"
+
+
+class Parcel:
+    """What the grader asks a learner's kernel for: shows itself as JSON and as nothing else."""
+
+    mime = "application/vnd.autograde+json"
+
+    def __init__(self, content: Any):
+        self._content = content
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {self.mime: json.dumps(self._content), "text/plain": "an answer"}
+
+    @classmethod
+    def of_value(cls, value: Any) -> Parcel:
+        try:
+            return cls({"answer": pack(value)})
+        except BadAnswer as error:
+            return cls({"refused": str(error)})
+
+    @classmethod
+    def of_calls(cls, function: Any, cases: str) -> Parcel:
+        """The outcomes of `function` on `cases`, a JSON list of packed argument lists."""
+        if not callable(function):
+            return cls.of_value(function)
+        return cls({"outcomes": outcomes(function, json.loads(cases))})

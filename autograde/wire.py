@@ -1,0 +1,182 @@
+"""Answers as data: what may cross the border between a learner's process and the grader's.
+
+`pack` turns any Python value into plain data that JSON can carry; arrays and tensors travel as .npy bytes.
+`unpack` turns that data back into values. Nothing is ever pickled, so reading an answer runs no code of its author.
+
+Packed forms: None, bool, int, float, str and list stand for themselves; everything else is a dict with one tag:
+`{"array": base64, "of": "torch" | "numpy"}`, `{"float": "nan"}`, `{"integer": digits}` (beyond 64 bits),
+`{"items": [[key, value], ...]}`, `{"blank": true}` (the `...` of an exercise nobody answered) and
+`{"object": type name}` for a value of no interest to any exercise.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import math
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+MAX_ARRAY_BYTES = 64 * 2**20
+MAX_TEXT = 10_000  # characters
+MAX_ITEMS = 10_000  # values in one list
+MAX_DEPTH = 20
+_DIGITS = 4_000  # of an integer: Python itself refuses to print more than 4300
+
+
+class BadAnswer(ValueError):
+    """An answer that cannot be carried or read; the text says why, in words for its author."""
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """Stands for a value that does not travel: only the name of its type does."""
+
+    type_name: str
+
+
+def pack(value: Any, depth: int = 0) -> Any:
+    """Plain data for `value`.
+
+    >>> pack((1, 2.5, "text", ...))
+    [1, 2.5, 'text', {'blank': True}]
+    >>> pack(open)
+    {'object': 'builtin_function_or_method'}
+
+    Raises:
+        BadAnswer: the value is too large or too deeply nested to travel.
+    """
+    if depth > MAX_DEPTH:
+        raise BadAnswer(f"is nested more than {MAX_DEPTH} levels deep")
+    match value:
+        case None | bool():
+            return value
+        case int():
+            return _pack_integer(int(value))
+        case float():
+            return float(value) if math.isfinite(value) else {"float": str(float(value))}
+        case str():
+            if len(value) > MAX_TEXT:
+                raise BadAnswer(f"is a text of {len(value):,} characters; at most {MAX_TEXT:,} are read")
+            return str(value)
+        case list() | tuple():
+            _check_length(value)
+            return [pack(item, depth + 1) for item in value]
+        case dict():
+            _check_length(value)
+            return {"items": [[pack(key, depth + 1), pack(item, depth + 1)] for key, item in value.items()]}
+        case np.ndarray():
+            return _pack_array(value, "numpy")
+        case np.generic():
+            return pack(value.item(), depth)
+    if value is ...:
+        return {"blank": True}
+    torch = sys.modules.get("torch")  # a tensor can only exist where torch was imported already
+    if torch is not None and isinstance(value, torch.Tensor):
+        tensor = value.detach().cpu()
+        if tensor.dtype == torch.bfloat16:  # numpy has no such type
+            tensor = tensor.float()
+        return _pack_array(tensor.numpy(), "torch")
+    return {"object": type(value).__name__[:MAX_TEXT]}
+
+
+def unpack(data: Any) -> Any:
+    """The value that `pack` packed: tensors come back as tensors where their owner had tensors.
+
+    Raises:
+        BadAnswer: the data is not of any packed form.
+    """
+    return _unpack(data, tensors=True, depth=0)
+
+
+def unpack_plain(data: Any) -> Any:
+    """Like `unpack`, with every tensor as a numpy array: what the grader reads, without importing torch."""
+    return _unpack(data, tensors=False, depth=0)
+
+
+def _unpack(data: Any, tensors: bool, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise BadAnswer(f"is nested more than {MAX_DEPTH} levels deep")
+    match data:
+        case None | bool() | int() | float() | str():
+            return data
+        case list():
+            _check_length(data)
+            return [_unpack(item, tensors, depth + 1) for item in data]
+        case {"array": str(text), "of": "torch" | "numpy" as owner}:
+            array = _read_npy(text)
+            if tensors and owner == "torch":
+                import torch
+
+                return torch.from_numpy(array)
+            return array
+        case {"float": "nan" | "inf" | "-inf" as name}:
+            return float(name)
+        case {"integer": str(digits)} if len(digits) <= _DIGITS and digits.lstrip("-").isdecimal():
+            return int(digits)
+        case {"items": list(pairs)}:
+            _check_length(pairs)
+            return _unpack_items(pairs, tensors, depth)
+        case {"blank": True}:
+            return ...
+        case {"object": str(name)}:
+            return Opaque(name[:100])
+    raise BadAnswer("did not arrive in a form that can be read")
+
+
+def _unpack_items(pairs: list[Any], tensors: bool, depth: int) -> dict[Any, Any]:
+    result = {}
+    for pair in pairs:
+        if not (isinstance(pair, list) and len(pair) == 2):
+            raise BadAnswer("did not arrive in a form that can be read")
+        key = _unpack(pair[0], tensors, depth + 1)
+        if not isinstance(key, str | int | float | bool | None):
+            raise BadAnswer("is a dict whose keys are neither texts nor numbers")
+        result[key] = _unpack(pair[1], tensors, depth + 1)
+    return result
+
+
+def _pack_integer(value: int) -> Any:
+    if abs(value) < 2**63:
+        return value
+    if value.bit_length() > _DIGITS * 3:
+        raise BadAnswer(f"is an integer of about {int(value.bit_length() * 0.30103):,} digits")
+    return {"integer": str(value)}
+
+
+def _pack_array(array: np.ndarray, owner: str) -> Any:
+    if array.dtype.kind not in "biuf":
+        return {"object": f"array of {array.dtype}"}
+    if array.nbytes > MAX_ARRAY_BYTES:
+        raise BadAnswer(f"is an array of {array.nbytes / 2**20:.0f} MiB; at most {MAX_ARRAY_BYTES >> 20} are read")
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)
+    return {"array": base64.b64encode(buffer.getvalue()).decode("ascii"), "of": owner}
+
+
+def _read_npy(text: str) -> np.ndarray:
+    """The array in base64 .npy `text`; its header is believed only as far as the bytes that follow bear it out."""
+    if len(text) > MAX_ARRAY_BYTES * 4 // 3 + 8192:
+        raise BadAnswer(f"is an array of more than {MAX_ARRAY_BYTES >> 20} MiB")
+    try:
+        buffer = io.BytesIO(base64.b64decode(text, validate=True))
+        if np.lib.format.read_magic(buffer) != (1, 0):
+            raise ValueError("version")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(buffer)
+    except (ValueError, binascii.Error, SyntaxError, MemoryError, RecursionError) as error:
+        raise BadAnswer("is an array that cannot be read") from error
+    body = buffer.read()
+    if dtype.kind not in "biuf" or len(shape) > 32 or min(shape, default=0) < 0:
+        raise BadAnswer("is an array that cannot be read")
+    if math.prod(shape) * dtype.itemsize != len(body):
+        raise BadAnswer("is an array whose size contradicts its shape")
+    return np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C").copy()
+
+
+def _check_length(items: Any) -> None:
+    if len(items) > MAX_ITEMS:
+        raise BadAnswer(f"holds {len(items):,} values; at most {MAX_ITEMS:,} are read")

@@ -1,0 +1,28 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from autograde.course import CONFIG_FILE, Course
+from autograde.release import release
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+TOY = "01-toy"
+
+
+def make_course(root: Path) -> Course:
+    """A released course of one small chapter in `root`, under the book's own configuration."""
+    root.mkdir(exist_ok=True)
+    shutil.copy(ROOT / CONFIG_FILE, root)
+    shutil.copytree(HERE / "course", root / "solutions", ignore=shutil.ignore_patterns("__pycache__"))
+    course = Course(root)
+    release(course, [])
+    return course
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch) -> Course:
+    made = make_course(tmp_path / "course")
+    monkeypatch.chdir(made.root)
+    return made
