@@ -4,12 +4,12 @@ import torch
 
 from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
 
-# ── 1 · A picture becomes a row ──────────────────────────────────────────────────────────────────────────────────
+# ── 1.1 · A picture becomes a row ──────────────────────────────────────────────────────────────────────────────────
 
 token_below = Numeric(
     "token-below", title="The neighbour below", points=1, difficulty=1, minutes=2,
     given=dict(rows=12, columns=20, token=45),
-    prompt="A grid has {rows} rows and {columns} columns. Its patches are numbered row by row from 0. "
+    prompt="A grid has {rows} rows and {columns} columns. Its patches are numbered row by row, from 1. "
     "Which number has the patch directly **below** patch {token}?",
     answer=lambda rows, columns, token: token + columns,
     slips=[
@@ -19,16 +19,18 @@ token_below = Numeric(
              "You moved on by the number of rows. One step down passes over one whole row: how long is a row?"),
         Slip("went up", lambda rows, columns, token: token - columns,
              "The distance is right, but this patch lies above. Numbers grow from top to bottom."),
-        Slip("counted from 1", lambda rows, columns, token: token + columns + 1,
-             "One too many: that is the patch below and one to the right. The distance does not depend on where "
-             "the numbering starts."),
+        Slip("one too far", lambda rows, columns, token: token + columns + 1,
+             "One too far: that is the neighbour below, and one to the right."),
+        Slip("one too few", lambda rows, columns, token: token + columns - 1,
+             "One too few: that is the neighbour below, and one to the left. The distance between two patches does "
+             "not depend on where the numbering starts."),
     ],
-    hints=["Sketch the first two rows of such a grid and write the numbers in. What stands below patch 0?",
+    hints=["Sketch the first two rows of such a grid and write the numbers in. What stands below patch 1?",
            "One step down passes over exactly one row of patches."],
     why="A row holds 20 patches, so the patch below comes 20 places later: 45 + 20 = 65.",
 )
 
-# ── 2 · How many patches? ────────────────────────────────────────────────────────────────────────────────────────
+# ── 1.2 · How many patches? ────────────────────────────────────────────────────────────────────────────────────────
 
 patch_tokens = Numeric(
     "patch-tokens", title="Patch tokens of a standard ViT", points=1, difficulty=1, minutes=1,
@@ -191,10 +193,10 @@ def count_patches(height: int, width: int, patch: int) -> int:
 
 
 count = Code(
-    "count-patches", title="Write `count_patches`", points=3, difficulty=1, minutes=6,
+    "count-patches", title="Your own count_patches", points=3, difficulty=1, minutes=6,
     prompt="Turn the formula into a function. It must work for pictures that are not square, too. And it must be "
     "strict: where the patches do not fit exactly, it raises a `ValueError` whose text would help *you* to find the "
-    "mistake. (Section 6 shows the gentler ways.)",
+    "mistake. (Section 1.6 shows the gentler ways.)",
     reference=count_patches,
     examples=[(32, 48, 16), (32, 50, 16)],
     checks={
@@ -375,14 +377,14 @@ def _(height, width, patch):
     return height // patch, width // patch
 
 
-# ── 3 · What is in a token? ──────────────────────────────────────────────────────────────────────────────────────
+# ── 1.3 · What is in a token? ──────────────────────────────────────────────────────────────────────────────────────
 
 numbers_per_token = Numeric(
     "numbers-per-token", title="The length of a flattened patch", points=1, difficulty=1, minutes=1,
     given=dict(patch=16, channels=3),
     prompt="A patch of {patch} × {patch} pixels is cut from an RGB picture ({channels} channels) and flattened. "
     "How many numbers does it hold?",
-    answer=lambda patch, channels: patch**2 * channels, unit="numbers",
+    answer=lambda patch, channels: patch**2 * channels,
     slips=[
         Slip("P times C", lambda patch, channels: patch * channels,
              "That is P·C: one row of the patch. A patch has as many rows as it has columns."),
@@ -404,7 +406,7 @@ many_channels = Numeric(
     given=dict(patch=8, channels=13),
     prompt="A satellite sees more than red, green and blue: its pictures have {channels} channels. How many numbers "
     "does a flattened patch of {patch} × {patch} pixels hold?",
-    answer=lambda patch, channels: patch**2 * channels, unit="numbers",
+    answer=lambda patch, channels: patch**2 * channels,
     slips=[
         Slip("P times C", lambda patch, channels: patch * channels,
              "That is P·C: one row of the patch. A patch has as many rows as it has columns."),
@@ -420,7 +422,7 @@ many_channels = Numeric(
 )
 
 halved_patch = Choice(
-    "halved-patch", title="Finer patches, and how many numbers in all?", points=1, difficulty=2, minutes=2,
+    "halved-patch", title="Finer patches, and the numbers in all", points=1, difficulty=2, minutes=2,
     prompt="You cut the same picture again, with patches of half the side: P becomes P/2, and everything still "
     "divides. What happens to **all the numbers of all the tokens together**, N · P²·C?",
     options={
@@ -437,7 +439,7 @@ halved_patch = Choice(
     why="N · P²·C = (H·W / P²) · P²·C = H·W·C, whatever P is. Cutting only sorts the numbers.",
 )
 
-# ── 4 · Cut with two reshapes and a permute ──────────────────────────────────────────────────────────────────────
+# ── 1.4 · Cut with two reshapes and a permute ──────────────────────────────────────────────────────────────────────
 
 
 def patchify(images: torch.Tensor, patch: int) -> torch.Tensor:
@@ -461,7 +463,7 @@ def patchify(images: torch.Tensor, patch: int) -> torch.Tensor:
 
 
 cut = Code(
-    "patchify", title="Write `patchify`", points=5, difficulty=3, minutes=15, tolerance=0,
+    "patchify", title="Your own patchify", points=5, difficulty=3, minutes=15, tolerance=0,
     prompt="You have cut one channel of one picture. Now write it for a whole batch with all its channels. "
     "This function is the first layer of the Vision Transformer that you will have built by the end of chapter 5, "
     "so keep the contract exactly: patches row by row, and in each token **channel, row, column**.",
@@ -707,7 +709,7 @@ def _(images, patch):
     return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch * patch)
 
 
-# ── 5 · And back ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── 1.5 · And back ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def unpatchify(tokens: torch.Tensor, height: int, width: int, patch: int) -> torch.Tensor:
@@ -730,7 +732,7 @@ def unpatchify(tokens: torch.Tensor, height: int, width: int, patch: int) -> tor
 
 
 mend = Code(
-    "unpatchify", title="Write `unpatchify`", points=4, difficulty=3, minutes=12, tolerance=0,
+    "unpatchify", title="Your own unpatchify", points=4, difficulty=3, minutes=12, tolerance=0,
     prompt="Now the way back. The picture's size must be given: a row of tokens does not know how wide its grid was. "
     "The number of channels need not be given: it follows from the length of a token.",
     reference=unpatchify,
@@ -995,7 +997,7 @@ def _(tokens, height, width, patch):
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, height, width)
 
 
-# ── 6 · Sizes that do not fit ────────────────────────────────────────────────────────────────────────────────────
+# ── 1.6 · Sizes that do not fit ────────────────────────────────────────────────────────────────────────────────────
 
 leftover_pixels = Numeric(
     "leftover-pixels", title="What a crop throws away", points=1, difficulty=2, minutes=3,
@@ -1072,7 +1074,7 @@ padded_tokens = Numeric(
     why="400 / 16 = 25 rows exactly. 600 / 16 = 37.5, so padding makes 38 columns: 25 × 38 = 950.",
 )
 
-# ── 7 · Where the tokens go ──────────────────────────────────────────────────────────────────────────────────────
+# ── 1.7 · Where the tokens go ──────────────────────────────────────────────────────────────────────────────────────
 
 image_to_tokens = Choice(
     "image-to-tokens", title="From image to encoder", points=1, difficulty=1, minutes=1,
@@ -1102,7 +1104,7 @@ positions_after_embedding = TrueFalse(
 )
 
 only_convolutions = TrueFalse(
-    "only-convolutions", title="Convolutions alone?", points=1, difficulty=1, minutes=1,
+    "only-convolutions", title="Convolutions alone", points=1, difficulty=1, minutes=1,
     prompt="“ViT's core is only stacked convolutions, without patch tokens.”",
     answer=False,
     slip="That describes a CNN. What did you cut the picture into in this chapter, and what compares the pieces?",
@@ -1121,11 +1123,11 @@ cls_with_head = TrueFalse(
     "common choice (chapter 5).",
 )
 
-# ── 8 · What tokens cost ─────────────────────────────────────────────────────────────────────────────────────────
+# ── 1.8 · What tokens cost ─────────────────────────────────────────────────────────────────────────────────────────
 
 token_pairs = Numeric(
     "token-pairs", title="Everyone meets everyone", points=1, difficulty=2, minutes=2,
-    given=dict(side=384, patch=16),
+    given=dict(side=320, patch=16),
     prompt="A picture of {side} × {side} pixels is cut into patches of {patch} × {patch}. In self-attention every "
     "token is compared with every token, itself included. How many comparisons is that in one head of one layer, CLS "
     "not counted?",
@@ -1144,14 +1146,14 @@ token_pairs = Numeric(
              "You counted the CLS token among them. A real model does; here it was to be left out."),
     ],
     hints=["First N, the number of tokens.", "The comparisons fill a table with N rows and N columns."],
-    why="24 × 24 = 576 tokens, and 576² = 331,776 comparisons.",
+    why="20 × 20 = 400 tokens, and 400² = 160,000 comparisons.",
 )
 
 pairs_factor = Numeric(
     "pairs-factor", title="Half the patch", points=1, difficulty=2, minutes=2,
     prompt="You halve the side of the patches, from P to P/2. The picture stays as it is. "
     "**How many times as many comparisons**, N², does attention make?",
-    answer=16, unit="times as many",
+    answer=16,
     slips=[
         Slip("followed the side", 2, "That is how many more patches fit along one side. Two steps are missing: from "
              "the side to the grid, and from the grid to the pairs."),
