@@ -1,0 +1,196 @@
+"""Files of named tensors: .safetensors, .pth and .pt, .npz. Read without running code, written whole or not at all.
+
+A file is known by its first bytes, not by its suffix. Beside the tensors a file may carry a note, a few words of
+JSON: a .safetensors file in its metadata; the other two, which are zip archives, in the archive's comment, where
+other programs don't look. So each stays the plain file that its own library reads.
+"""
+
+import json
+import os
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+State = dict[str, Tensor]
+SUFFIXES = (".safetensors", ".pth", ".pt", ".npz")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used: what came, what was expected, and what to do."""
+
+
+def read(path: Path, part: str | None = None) -> tuple[State, dict[str, Any]]:
+    """The tensors of a file, and its note ({} where it has none). `part` names one of several state dicts in it.
+
+    Errors: FileNotFoundError; CheckpointError for a file that is empty, cut off, damaged, needs code to be run,
+    or is no file of tensors at all.
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+    size = path.stat().st_size
+    if not head:
+        raise CheckpointError(f"{path} is empty; fetch it again")
+    if head.startswith(b"PK\x03\x04"):
+        return _read_zip(path, part)
+    if head[8:9] == b"{":
+        return _read_safetensors(path)
+    if head.startswith(b"\x80"):  # torch.save before version 1.6: one pickle, no archive
+        return _state(path, _unpickle(path), part), {}
+    raise CheckpointError(f"{path} ({size:,} bytes) is {_what(head)}, no file of tensors; fetch the checkpoint itself")
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
+    """Write tensors and note, in the kind of file that the suffix names. The old file stays until the new is whole.
+
+    Errors: CheckpointError for another suffix; FileNotFoundError where the folder does not exist.
+    """
+    if path.suffix not in SUFFIXES:
+        raise CheckpointError(f"{path.name!r} ends in {path.suffix!r}: expected one of {', '.join(SUFFIXES)}")
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    words = json.dumps(note)
+    with _whole(path) as draft:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import save_file
+
+            save_file(state, draft, metadata={"format": "pt", "vitlib": words})
+        else:
+            if path.suffix == ".npz":
+                _write_npz(draft, state)
+            else:
+                torch.save(state, draft)
+            with zipfile.ZipFile(draft, "a") as archive:
+                archive.comment = words.encode()
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A draft beside `path` that takes its place when the block has ended well, and otherwise leaves no trace."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield draft
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())  # on the disk before it gets its name
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, _note(path, (file.metadata() or {}).get("vitlib", ""))
+    except SafetensorError as error:
+        raise _damaged(path, error) from None
+
+
+def _read_zip(path: Path, part: str | None) -> tuple[State, dict[str, Any]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names, comment, bad = archive.namelist(), archive.comment, archive.testzip()
+    except zipfile.BadZipFile as error:
+        raise _damaged(path, error) from None
+    if bad:  # torch.load looks at no checksum, and would take the damaged numbers
+        raise _damaged(path, f"{bad} fails its checksum")
+    note = _note(path, comment.decode(errors="replace"))
+    if all(name.endswith(".npy") for name in names):
+        return _read_npz(path), note
+    if any(name.endswith("data.pkl") for name in names):
+        return _state(path, _unpickle(path), part), note
+    raise CheckpointError(f"{path} is a zip archive of {', '.join(names[:3])} …, no file of tensors; unpack it")
+
+
+def _note(path: Path, words: str) -> dict[str, Any]:
+    if not words.startswith("{"):  # none, or another program's
+        return {}
+    try:
+        return dict(json.loads(words))
+    except ValueError:
+        raise _damaged(path, "its note is no JSON") from None
+
+
+def _read_npz(path: Path) -> State:
+    import numpy
+
+    state = {}
+    with numpy.load(path, allow_pickle=False) as arrays:
+        for name in arrays.files:
+            try:
+                array = arrays[name]
+                is_bfloat16 = array.dtype == "V2"  # numpy has no name for it, and big_vision writes the two bytes
+                tensor = torch.from_numpy(array.view("int16") if is_bfloat16 else array)
+            except (TypeError, ValueError) as error:
+                raise CheckpointError(f"{path}: {name!r} is no array of numbers ({error}); leave it out") from None
+            state[name] = tensor.view(torch.bfloat16) if is_bfloat16 else tensor
+    return state
+
+
+def _write_npz(path: Path, state: State) -> None:
+    import numpy
+
+    arrays = {
+        name: tensor.view(torch.int16).numpy().view("V2") if tensor.dtype == torch.bfloat16 else tensor.numpy()
+        for name, tensor in state.items()
+    }
+    with path.open("wb") as file:  # given a path, numpy would add a suffix of its own
+        numpy.savez(file, **arrays)  # type: ignore[arg-type]  # numpy types a name as its allow_pickle
+
+
+def _unpickle(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an old pickle protocol is no news
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        if named := re.search(r"GLOBAL (\S+)", str(error)):
+            raise CheckpointError(
+                f"{path} asks Python to call {named[1]}, and weights need no code: refused, and nothing was run. "
+                "Take the .safetensors file instead; or, if you trust who made it, keep its tensors alone: "
+                'torch.save(torch.load(path, weights_only=False)["model"], "weights.pth")'
+            ) from None
+        raise _damaged(path, "its pickle breaks off") from None
+
+
+def _state(path: Path, content: Any, part: str | None) -> State:
+    """The state dict in what torch.load gave: the content itself, or the entry that is one."""
+    if part is None and _is_state(content):
+        return dict(content)
+    entries = content if isinstance(content, Mapping) else {}
+    parts = [name for name, entry in entries.items() if _is_state(entry)]
+    if part in parts or (part is None and len(parts) == 1):
+        return dict(entries[part or parts[0]])
+    there = ", ".join(f"{name!r} ({type(entry).__name__})" for name, entry in list(entries.items())[:8])
+    choice = f"choose one with part=: {', '.join(map(repr, parts))}" if parts else "expected tensors by name"
+    asked = f"no state dict {part!r}" if part else f"{len(parts)} state dicts"
+    raise CheckpointError(f"{path} holds {asked}; {choice}. In it: {there or type(content).__name__}")
+
+
+def _is_state(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and bool(entry) and all(isinstance(each, Tensor) for each in entry.values())
+
+
+def _what(head: bytes) -> str:
+    if head.lstrip().startswith(b"<"):
+        return "a web page, perhaps a server's error message"
+    if head.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS, which stands for a file that was not fetched"
+    if head.startswith(b"\x1f\x8b"):
+        return "compressed by gzip"
+    return f"something that begins with {head[:8]!r}"
+
+
+def _damaged(path: Path, why: object) -> CheckpointError:
+    return CheckpointError(
+        f"{path} ({path.stat().st_size:,} bytes) is cut off or damaged ({why}); fetch it again and compare its "
+        "size or checksum with the source's"
+    )

@@ -1,0 +1,76 @@
+"""The config.json beside a checkpoint: what transformers and timm write there of a model's choices."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vitlib.config import ViTConfig
+from vitlib.files import CheckpointError
+
+# transformers' fields that the tensors of a Vision Transformer don't show, with the width as a check; and ours
+FIELDS = {
+    "hidden_size": "width",
+    "num_attention_heads": "heads",
+    "layer_norm_eps": "eps",
+    "hidden_act": "gelu",
+    "image_size": "image_size",
+}
+GELU = {"gelu": "erf", "gelu_python": "erf", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
+
+
+def read_beside(path: Path, layout: str) -> dict[str, Any]:
+    """Fields of ViTConfig from config.json (and preprocessor_config.json) in the folder of `path`; {} without one."""
+    config = _json(path.with_name("config.json"))
+    if layout.startswith("hf"):
+        known = {ours: config[theirs] for theirs, ours in FIELDS.items() if theirs in config}
+        if "gelu" in known:
+            if known["gelu"] not in GELU:
+                raise CheckpointError(f"hidden_act is {known['gelu']!r}: expected a GELU, one of {', '.join(GELU)}")
+            known["gelu"] = GELU[known["gelu"]]
+        pixels = _json(path.with_name("preprocessor_config.json"))
+        known |= {ours: pixels[f"image_{ours}"] for ours in ("mean", "std") if f"image_{ours}" in pixels}
+    else:
+        pretrained = config.get("pretrained_cfg", {}) if layout == "timm" else {}
+        known = {field: pretrained[field] for field in ("mean", "std") if field in pretrained}
+        if "input_size" in pretrained:
+            known["image_size"] = pretrained["input_size"][1:]  # channels, height, width
+    if isinstance(known.get("image_size"), int):
+        known["image_size"] = (known["image_size"], known["image_size"])
+    return plain(known)
+
+
+def plain(known: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON's lists as the tuples of ViTConfig."""
+    return {field: tuple(value) if isinstance(value, list) else value for field, value in known.items()}
+
+
+def hf_config(config: ViTConfig) -> dict[str, Any]:
+    """The config.json with which transformers builds the same Vision Transformer."""
+    classes = range(config.num_classes)
+    return {
+        "model_type": "vit",
+        "architectures": ["ViTForImageClassification" if classes else "ViTModel"],
+        "hidden_size": config.width,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.heads,
+        "intermediate_size": int(config.width * config.mlp_ratio),
+        "hidden_act": "gelu" if config.gelu == "erf" else "gelu_pytorch_tanh",
+        "layer_norm_eps": config.eps,
+        "image_size": list(config.image_size),
+        "patch_size": config.patch if isinstance(config.patch, int) else list(config.patch),
+        "num_channels": config.channels,
+        "qkv_bias": True,
+        "id2label": {str(k): f"LABEL_{k}" for k in classes},
+        "label2id": {f"LABEL_{k}": k for k in classes},
+    }
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no JSON ({error}); fetch it again or take it away") from None
+    return content if isinstance(content, dict) else {}

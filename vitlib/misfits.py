@@ -1,0 +1,78 @@
+"""Names that do not fit, in words: all of them, blocks gathered, and the nearest name beside each."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor
+
+# what a part of a name betrays about the model that the tensors come from
+TELLTALES = {
+    "storage_tokens": "DINOv3, which rotates queries and keys instead of adding positions",
+    "rope_embed": "DINOv3, which rotates queries and keys instead of adding positions",
+    "mlp.w12": "a ViT with SwiGLU in place of the MLP, such as DINOv2's giant",
+    "weights_in": "a ViT with SwiGLU in place of the MLP, such as DINOv2's giant",
+    "dist_token": "a distilled DeiT, which has a second summary token and a second head",
+    "pre_logits": "a ViT with one more layer before the head; without its head it fits: drop the head too",
+    "relative_position": "a model with relative positions, such as Swin or BEiT",
+    "layers.0.blocks.0": "a Swin Transformer",
+    "text_model": "a model of pictures and texts, such as CLIP",
+    "params/txt": "a model of pictures and texts, such as SigLIP; name its text half in drop=",
+    "layer1.0.conv1": "a ResNet",
+    "stages.0": "a network in stages, such as ConvNeXt",
+    "features.0": "a convolutional network of torchvision",
+    "decoder": "an encoder with a decoder, such as a masked autoencoder; name the decoder in drop=",
+}
+
+
+def telltale(names: Iterable[str]) -> str:
+    """` (this looks like a ResNet)`, or nothing."""
+    found = [what for part, what in TELLTALES.items() if any(part in name for name in names)]
+    return f" (this looks like {found[0]})" if found else ""
+
+
+def grouped(names: Iterable[str], among: Iterable[str] = (), notes: Mapping[str, str] | None = None) -> list[str]:
+    """The names, one line for those that differ in the number of their block alone, with the nearest of `among`.
+
+    >>> grouped(["blocks.0.norm1.bais", "blocks.1.norm1.bais", "head.bias"], among=["blocks.0.norm1.bias"])
+    ['blocks.#.norm1.bais (# = 0…1): the nearest is blocks.0.norm1.bias', 'head.bias']
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        groups.setdefault((re.sub(r"\d+", "#", name, count=1), (notes or {}).get(name, "")), []).append(name)
+    among, lines = list(among), []
+    for (pattern, note), members in groups.items():
+        numbers = [int(number) for name in members for number in re.findall(r"\d+", name)[:1]]
+        line = f"{pattern} (# = {_ranges(numbers)})" if len(members) > 1 else members[0]
+        near = difflib.get_close_matches(members[0], among, n=1, cutoff=0.8)
+        lines.append(line + (f": {note}" if note else "") + (f": the nearest is {near[0]}" if near else ""))
+    return lines
+
+
+def misfits(missing: list[str], extra: list[str], misshapen: Mapping[str, str]) -> str:
+    """The three groups of names as indented lines; empty where everything fits."""
+    groups = {
+        "missing": grouped(missing, among=extra),
+        "not expected": grouped(extra, among=missing),
+        "wrong shape": grouped(misshapen, notes=misshapen),
+    }
+    return "".join(
+        f"\n  {title} ({len(names)}):" + "".join(f"\n    {line}" for line in groups[title])
+        for title, names in (("missing", missing), ("not expected", extra), ("wrong shape", misshapen))
+        if names
+    )
+
+
+def shape_of(tensor: Tensor) -> str:
+    return "×".join(map(str, tensor.shape)) or "one number"
+
+
+def _ranges(numbers: list[int]) -> str:
+    """0, 1, 2, 5 as `0…2, 5`."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}…{run[-1]}" for run in runs)

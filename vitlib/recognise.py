@@ -1,0 +1,138 @@
+"""Which model a checkpoint is of: its configuration, read from shapes and from what is known beside them."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from math import isqrt, nextafter
+from typing import Any
+
+from torch import Tensor
+
+from vitlib.config import ViTConfig
+from vitlib.files import CheckpointError
+from vitlib.layouts import Layout
+from vitlib.misfits import shape_of
+from vitlib.patches import PatchGrid
+from vitlib.presets import PRESETS
+from vitlib.renaming import Form
+
+# Published heads are 64 wide, but for those of these widths (Zhai et al., 2022, table 2; SigLIP's So400m)
+HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16, 1792: 16}
+
+
+def recognise(
+    ours: Mapping[str, Tensor], layout: Layout, told: Mapping[str, Any], like: ViTConfig | None = None
+) -> tuple[ViTConfig, Form]:
+    """The configuration of the model whose tensors these are, and which prefix tokens have a position row in them.
+
+    What is told wins over what the layout implies, and must agree with what the shapes show. `like` is asked last.
+
+    Errors: CheckpointError for what can be neither seen nor told, naming the argument that tells it.
+    """
+    seen = _seen(ours)
+    for field in ("patch", "channels", "num_classes", "width", "registers"):
+        if told.get(field, seen[field]) != seen[field]:
+            raise CheckpointError(
+                f"the tensors show {field}={seen[field]!r}, and an argument, a note or config.json says "
+                f"{told[field]!r}; is that about another checkpoint, or is a tensor missing?"
+            )
+    implied = {**layout.implies, **(layout.with_registers if seen["registers"] else {})}
+    if len(implied["mean"]) not in (1, seen["channels"]):
+        del implied["mean"], implied["std"]  # the statistics of colours, and these pictures have none
+    facts = {**seen, **implied, **told, "mlp_ratio": seen["mlp_ratio"]}
+    if unknown := facts.keys() - {field.name for field in fields(ViTConfig)}:
+        raise CheckpointError(f"a ViT has no {', '.join(sorted(unknown))}; it has the fields of ViTConfig")
+    if facts["depth"] > len(ours):
+        raise CheckpointError(f"there are {len(ours)} tensors, and one of them is of block {facts['depth'] - 1}")
+    facts["heads"] = facts.get("heads") or _heads(facts, like)
+    facts["image_size"], form = _grid(ours, facts, layout, like)
+    if "prefix_positions" not in told:
+        cls_alone = form == "cls" and not facts["registers"]  # then CLS is all there is
+        facts["prefix_positions"] = "all" if cls_alone or not (facts["class_token"] or facts["registers"]) else form
+    try:
+        return ViTConfig(**facts), form
+    except ValueError as error:
+        raise CheckpointError(f"these tensors make no Vision Transformer: {error}") from None
+
+
+def _seen(ours: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What the shapes and the names show."""
+    width, channels, *sides = _shape(ours, "patch_embed.proj.weight", axes=4)
+    hidden, _ = _shape(ours, "blocks.0.mlp.fc1.weight", axes=2)
+    ratio = hidden / width
+    return {
+        "patch": sides[0] if sides[0] == sides[1] else tuple(sides),
+        "channels": channels,
+        "num_classes": _shape(ours, "head.weight", axes=2)[0] if "head.weight" in ours else 0,
+        "width": width,
+        "depth": 1 + max(int(name.split(".")[1]) for name in ours if name.startswith("blocks.")),
+        "mlp_ratio": ratio if int(width * ratio) == hidden else nextafter(ratio, hidden),  # so that int() gives hidden
+        "class_token": "cls_token" in ours,
+        "registers": _shape(ours, "reg_token", axes=3)[1] if "reg_token" in ours else 0,
+        "layer_scale": 1.0 if "blocks.0.ls1.gamma" in ours else None,
+        **_pooling(ours),
+    }
+
+
+def _shape(ours: Mapping[str, Tensor], name: str, axes: int) -> tuple[int, ...]:
+    if name not in ours:
+        raise CheckpointError(f"the tensor that we call {name} is missing: without it the model's size is unknown")
+    if ours[name].ndim != axes:
+        raise CheckpointError(f"the tensor that we call {name} is {shape_of(ours[name])}: expected {axes} axes")
+    return tuple(ours[name].shape)
+
+
+def _pooling(ours: Mapping[str, Tensor]) -> dict[str, Any]:
+    if "attn_pool.latent" in ours:
+        return {"pooling": "attention"}
+    if "fc_norm.weight" in ours:
+        return {"pooling": "mean"}
+    if "cls_token" in ours:
+        return {"pooling": "cls"}
+    return {"pooling": "mean", "norm_before_pool": True}
+
+
+def _heads(facts: Mapping[str, Any], like: ViTConfig | None) -> int:
+    """By the presets, then by what is usual for the large ones; a guess for a small one would be a gamble."""
+    width, depth = facts["width"], facts["depth"]
+    for preset in PRESETS.values():
+        if (preset.width, preset.depth) == (width, depth):
+            return preset.heads
+    if width in HEADS:
+        return HEADS[width]
+    if width >= 192 and width % 64 == 0:
+        return width // 64
+    if like:
+        return like.heads
+    raise CheckpointError(f"the number of heads cannot be seen in a model {width} wide, {depth} deep; give heads=")
+
+
+def _grid(
+    ours: Mapping[str, Tensor], facts: Mapping[str, Any], layout: Layout, like: ViTConfig | None
+) -> tuple[tuple[int, int], Form]:
+    """The size of the pictures, and which prefix tokens have a position: by counting rows, the grid being a square."""
+    size, patch = facts.get("image_size"), facts["patch"]
+    if facts.get("positions", "learned") != "learned":
+        if size is None:
+            raise CheckpointError("without learned positions nothing shows the size of the pictures; give made_for=")
+        return size, "none"
+    n = _shape(ours, "pos_embed", axes=3)[1]
+    counts: dict[Form, int] = {
+        "all": facts["class_token"] + facts["registers"], "cls": int(facts["class_token"]), "none": 0
+    }  # fmt: skip
+    forms: tuple[Form, ...] = ("all", "none") if layout.prefix_positions == "any" else (layout.prefix_positions,)
+    patches = {form: n - counts[form] for form in forms}
+    if size is not None:
+        grid = PatchGrid(size[0], size[1], patch)
+        fitting = [form for form in forms if patches[form] == grid.tokens]
+        expected = f"a picture of {size[0]}×{size[1]} pixels has {grid.tokens} patches"
+    else:
+        fitting = [form for form in forms if patches[form] > 0 and isqrt(patches[form]) ** 2 == patches[form]]
+        expected = "give the size it was made for, made_for=(height, width) in pixels, where that is no square"
+    if len({patches[form] for form in fitting}) != 1:
+        if like and size is None:
+            return _grid(ours, {**facts, "image_size": like.image_size}, layout, None)
+        choices = " or ".join(f"{n - count} + {count}" for count in sorted({counts[form] for form in forms}))
+        raise CheckpointError(f"pos_embed has {choices} rows (patches + tokens before them): {expected}")
+    side = isqrt(patches[fitting[0]])
+    high, wide = patch if isinstance(patch, tuple) else (patch, patch)
+    return size or (side * high, side * wide), fitting[0]

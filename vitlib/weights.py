@@ -1,0 +1,216 @@
+"""Chapter 7: pretrained weights, from and to timm, torchvision, Hugging Face, DINOv2 and Google.
+
+`load` makes a model from a file, `load_into` fills a model that is there, `save` writes one in any layout;
+`convert` and `detect` work on plain state dicts. What does not fit is named and refused.
+
+Some choices stand in no tensor: the number of heads, the epsilon of the LayerNorms, the kind of GELU, the
+normalisation of the pictures, how positions are resized. They come from the caller, else from the note in a file
+that `save` wrote, else from the config.json beside it, else from what the layout's own library does.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vitlib import files
+from vitlib.config import ViTConfig
+from vitlib.files import CheckpointError, State
+from vitlib.hubconfig import hf_config, plain, read_beside
+from vitlib.layouts import LAYOUTS
+from vitlib.misfits import grouped, misfits, shape_of, telltale
+from vitlib.recognise import recognise
+from vitlib.renaming import (
+    UNREAD,
+    convert,
+    detect,
+    heads_apart,
+    layout_named,
+    move_rows,
+    rows,
+    to_ours,
+    to_theirs,
+    without,
+)
+from vitlib.vit import ViT
+
+__all__ = ["CheckpointError", "convert", "detect", "load", "load_into", "save"]
+
+Source = str | PathLike[str] | Mapping[str, Tensor]
+Size = int | tuple[int, int]
+HEAD = {"head.weight", "head.bias"}
+# fields of ViTConfig that two models may differ in, and one set of weights means the same to both
+FREE = {"fused", "dropout", "drop_path", "layer_scale", "mlp_ratio", "mean", "std", "resize"}
+
+
+def load(
+    source: Source,
+    *,
+    num_classes: int | None = None,
+    image_size: Size | None = None,
+    made_for: Size | None = None,
+    dtype: torch.dtype | None = None,
+    part: str | None = None,
+    drop: Sequence[str] = (),
+    generator: torch.Generator | None = None,
+    like: ViTConfig | None = None,
+    **choices: Any,
+) -> ViT:
+    """The model whose weights lie in a file, in a folder of Hugging Face's, or in a state dict; in evaluation mode.
+
+    The layout is detected and the sizes are read from the shapes; `choices` are fields of ViTConfig that say what
+    neither shows, such as heads=4.
+
+    - `num_classes` other than the checkpoint's puts a new head in place of the old, drawn with `generator`.
+    - `image_size` (pixels: a side, or height and width) resizes the positions, in the way of the checkpoint's library.
+    - `made_for` is the size that the positions were made for, where that is no square.
+    - `dtype` must be given where the checkpoint is not float32.
+    - `like` is a configuration to turn to where neither heads nor picture size can be told otherwise.
+    - `part` chooses between several state dicts in one file; `drop` leaves out names, by shell patterns.
+
+    Errors: CheckpointError for whatever does not fit (those of files.read among them), FileNotFoundError.
+    """
+    state, note, path = _open(source, part)
+    state = without(state, drop)
+    layout = detect(state)
+    told = {**read_beside(path, layout), **plain(note), **choices} if path else choices
+    if made_for is not None:
+        told["image_size"] = _pair(made_for)
+    ours, left = to_ours(state, LAYOUTS[layout])
+    config, form = recognise(ours, LAYOUTS[layout], told | heads_apart(state, LAYOUTS[layout]), like)
+    ours = {name: each for name, each in move_rows(ours, form, config.prefix_positions).items() if name not in UNREAD}
+    if num_classes not in (None, config.num_classes):
+        config = replace(config, num_classes=num_classes)
+        ours = {name: each for name, each in ours.items() if name not in HEAD}
+    model = ViT(config, generator)
+    if config.num_classes == num_classes:
+        ours = {**{name: each for name, each in model.state_dict().items() if name in HEAD}, **ours}
+    _check(ours, left, model, layout, dtype)
+    model.load_state_dict(ours)
+    model.to(dtype or torch.float32).eval()
+    return model if image_size is None else _resized(model, _pair(image_size), sure="image_size" in told)
+
+
+def load_into(model: ViT, source: Source, *, new_head: bool = False, **options: Any) -> None:
+    """Fill a model with a checkpoint's weights; positions are resized to the model's pictures, as `load` does it.
+
+    With `new_head` the model keeps its own classifier, for classes of its own. `options` are those of `load`. The
+    model takes the checkpoint's normalisation and way of resizing into its configuration.
+
+    Errors: those of `load`, and CheckpointError where the two models differ, with every field and both values.
+    """
+    mine = model.config
+    wanted = {"image_size": mine.image_size, "prefix_positions": mine.prefix_positions, **options}
+    loaded = load(source, num_classes=mine.num_classes if new_head else None, like=mine, **wanted)
+    theirs = loaded.config
+    apart = [
+        f"{field} is {value!r} in the model and {getattr(theirs, field)!r} in the checkpoint"
+        for field, value in asdict(mine).items()
+        if field not in FREE and value != getattr(theirs, field)
+    ]
+    if apart:
+        remedy = "; new_head=True keeps the model's own head" if theirs.num_classes != mine.num_classes else ""
+        raise CheckpointError(
+            f"the checkpoint is of another model: {'; '.join(apart)}. Take vitlib.weights.load, which builds the model "
+            f"that fits, or create one with these choices{remedy}"
+        )
+    state = loaded.state_dict()
+    if new_head:
+        state |= {name: each for name, each in model.state_dict().items() if name in HEAD}
+    model.load_state_dict(state)
+    model.config = replace(mine, mean=theirs.mean, std=theirs.std, resize=theirs.resize)
+
+
+def save(model: ViT, path: str | PathLike[str], layout: str = "timm") -> None:
+    """Write a model's weights in a layout, as .safetensors, .pth, .pt or .npz: the whole file or none.
+
+    The model's configuration travels in the file as a note that other libraries don't see. A path without a suffix
+    is a folder, for the layouts of Hugging Face: `from_pretrained` reads it.
+
+    Errors: CheckpointError where the layout has no place for a tensor, or its own library would compute something
+    else with them, naming the choice.
+    """
+    config, path = model.config, Path(path)
+    column = layout_named(layout)
+    if config.positions != "learned" and "positions" not in column.settable:
+        raise CheckpointError(
+            f"{layout} keeps learned positions, and this model's are {config.positions!r}; save it as 'timm'"
+        )
+    state = model.state_dict() | {name: torch.zeros(1, config.width) for name in column.zeros}
+    theirs = to_theirs(state, layout, config.prefix_positions, config.heads)
+    # what the layout's library would make of these tensors, told what its users can tell it
+    told = {field: getattr(config, field) for field in ("heads", "image_size", "mean", "std", *column.settable)}
+    made, _ = recognise(to_ours(theirs, column)[0], column, told)
+    apart = [f for f in ("eps", "gelu", "pooling", "norm_before_pool") if getattr(made, f) != getattr(config, f)]
+    if apart:
+        raise CheckpointError(
+            f"{layout}'s own model has {', '.join(f'{f}={getattr(made, f)!r}' for f in apart)}, this one has "
+            f"{', '.join(f'{f}={getattr(config, f)!r}' for f in apart)}: it would compute something else; save it "
+            "as 'timm', or convert(model.state_dict(), …) for the names alone"
+        )
+    if not path.suffix and layout.startswith("hf"):
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "config.json").write_text(json.dumps(hf_config(config), indent=2))
+        path = path / "model.safetensors"
+    files.write(path, theirs, asdict(config))
+
+
+def _open(source: Source, part: str | None) -> tuple[State, dict[str, Any], Path | None]:
+    if isinstance(source, Mapping):
+        return dict(source), {}, None
+    path = Path(source)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    return *files.read(path, part), path
+
+
+def _check(ours: State, left: State, model: ViT, layout: str, dtype: torch.dtype | None) -> None:
+    """CheckpointError for names, shapes, dtypes and numbers that are not those of the model's weights."""
+    expected = model.state_dict()
+    called = {row.ours: row.theirs for row in rows(LAYOUTS[layout], expected | ours)}
+    absent = [name for each in expected if each not in ours for name in called.get(each, (each,))]
+    missing = [name for name in absent if name not in left]
+    extra = [name for name in left if name not in absent]
+    extra += [name for each in ours if each not in expected for name in called[each]]
+    misshapen = {
+        ", ".join(called[name]): f"is {shape_of(each)}, expected {shape_of(expected[name])}"
+        for name, each in ours.items()
+        if name in expected and each.shape != expected[name].shape
+    }
+    if missing or extra or misshapen:
+        c = model.config
+        raise CheckpointError(
+            f"the checkpoint, in {layout}'s layout, does not fit a ViT of width {c.width}, depth {c.depth}, patch "
+            f"{c.patch}{telltale(extra)}:{misfits(missing, extra, misshapen)}\n"
+            "Fetch what is missing; name in drop= what may be left out."
+        )
+    dtypes = {each.dtype for each in ours.values()}
+    if (dtype is None and dtypes != {torch.float32}) or not all(each.is_floating_point for each in dtypes):
+        found = ", ".join(sorted(str(each) for each in dtypes))
+        raise CheckpointError(
+            f"the checkpoint holds {found}, a model {torch.float32}: say dtype=torch.float32 to convert"
+        )
+    if bad := [name for name, each in ours.items() if not each.isfinite().all()]:
+        names = "; ".join(grouped([name for each in bad for name in called[each]]))
+        raise CheckpointError(f"not every number is finite (NaN or infinity) in {names}; take an earlier checkpoint")
+
+
+def _resized(model: ViT, size: tuple[int, int], sure: bool) -> ViT:
+    """The model for pictures of another size, unless its grid was a guess and this size would be another guess."""
+    side, (high, wide) = model.config.grid, size
+    patches = replace(model.config, image_size=size).grid
+    if not sure and patches.tokens == side.tokens and patches != side:
+        raise CheckpointError(
+            f"the positions fit {side.height}×{side.width} pixels and {high}×{wide} alike: give the size that they "
+            "were made for, made_for=(height, width)"
+        )
+    return model.resized(size)
+
+
+def _pair(size: Size) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
