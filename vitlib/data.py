@@ -97,8 +97,7 @@ def read_picture(file: Path | bytes, name: str = "") -> UInt8[Tensor, "3 H W"]:
     """The picture in a file, or in the bytes of an uploaded file, which `name` names in an error."""
     name = name or (str(file) if isinstance(file, Path) else "the file")
     with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
-        image = _decode(stream, name)
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()  # H W C → C H W
+        return _tensor(_decode(stream, name))
 
 
 def to_float(picture: UInt8[Tensor, "C H W"]) -> Float[Tensor, "1 C H W"]:
@@ -115,6 +114,17 @@ def to_float(picture: UInt8[Tensor, "C H W"]) -> Float[Tensor, "1 C H W"]:
             "expected torch.uint8 of shape (C, H, W), as vitlib.data.picture gives it"
         )
     return picture.float().div(255).unsqueeze(0)  # C H W → 1 C H W
+
+
+def shrink(picture: UInt8[Tensor, "3 H W"], longest: int) -> UInt8[Tensor, "3 H2 W2"]:
+    """The same picture, scaled down (Lanczos) so that neither side is longer than `longest` pixels.
+
+    >>> shrink(picture("chelsea"), 100).shape
+    torch.Size([3, 67, 100])
+    """
+    image = Image.fromarray(picture.permute(1, 2, 0).numpy())  # C H W → H W C
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return _tensor(image)
 
 
 def digits() -> tuple[UInt8[Tensor, "1797 1 8 8"], Int64[Tensor, "1797"]]:
@@ -136,6 +146,10 @@ def _digit_sheet() -> UInt8[Tensor, "3 80 80"]:
     images, _ = digits()
     sheet = images[:100, 0].reshape(10, 10, 8, 8).permute(0, 2, 1, 3).reshape(1, 80, 80)
     return sheet.repeat(3, 1, 1)
+
+
+def _tensor(image: Image.Image) -> UInt8[Tensor, "3 H W"]:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()  # H W C → C H W
 
 
 def _decode(stream: io.BytesIO | io.BufferedReader, name: str) -> Image.Image:

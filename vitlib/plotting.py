@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, withStroke
+from PIL import Image
 from torch import Tensor
 
 from vitlib.patches import PatchGrid
@@ -29,14 +30,14 @@ class Plate(Figure):
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
         """What Jupyter shows: the picture, with the description as its alternative text and as plain text."""
-        data = {"image/jpeg": base64.b64encode(self.jpeg()).decode(), "text/plain": self.description}
-        return data, {"image/jpeg": {"alt": self.description}}
+        data = {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self.description}
+        return data, {"image/png": {"alt": self.description}}
 
-    def jpeg(self) -> bytes:
-        """The figure as a JPEG file: photographs, which PNG would store five times as large."""
-        file = io.BytesIO()
-        options = {"quality": 85, "subsampling": 0}  # 0: full colour resolution, for crisp lettering
-        self.savefig(file, format="jpeg", dpi=120, bbox_inches="tight", pil_kwargs=options)
+    def png(self) -> bytes:
+        """The figure as a PNG file of 256 colours: crisp, and a third of the size that a photograph has in full."""
+        full, file = io.BytesIO(), io.BytesIO()
+        self.savefig(full, format="png", dpi=120, bbox_inches="tight", pil_kwargs={"compress_level": 1})
+        Image.open(full).convert("RGB").quantize(256).save(file, format="png")
         return file.getvalue()
 
 

@@ -86,9 +86,9 @@ def test_pictures_side_by_side_share_one_scale():
 def test_a_notebook_gets_a_picture_with_its_description():
     figure = show_grid(noise(3, 32, 32), PatchGrid(32, 32, 16))
     data, metadata = figure._repr_mimebundle_()
-    shown = Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"])))
-    assert shown.format == "JPEG" and shown.width > 600
-    assert metadata["image/jpeg"]["alt"] == data["text/plain"] == figure.description
+    shown = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    assert shown.format == "PNG" and shown.width > 600
+    assert metadata["image/png"]["alt"] == data["text/plain"] == figure.description
     assert "2 rows × 2 columns = 4 patch tokens" in figure.description
 
 
