@@ -198,7 +198,7 @@ count = Code(
     "strict: where the patches do not fit exactly, it raises a `ValueError` whose text would help *you* to find the "
     "mistake. (Section 1.6 shows the gentler ways.)",
     reference=count_patches,
-    examples=[(32, 48, 16), (32, 50, 16)],
+    examples=[(32, 48, 16), (32, 50, 16), (50, 32, 16)],
     checks={
         "square pictures": [(224, 224, 16), (32, 32, 8), (64, 64, 64), (7, 7, 1)],
         "any grid": lambda dice: [
@@ -471,6 +471,7 @@ cut = Code(
     examples=[
         (torch.arange(16).reshape(1, 1, 4, 4), 2),
         (torch.arange(48).reshape(1, 2, 4, 6), 2),
+        (torch.arange(48).reshape(2, 3, 2, 4), 2),
         (torch.arange(20).reshape(1, 1, 4, 5), 2),
     ],
     checks={
@@ -663,8 +664,9 @@ def _(images, patch):
     return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch * patch)
 
 
-@cut.slip("view after permute", "The idea is right, but `view` cannot merge axes after a permute: the numbers no "
-          "longer lie in that order in memory. `reshape` copies them where it must.")
+@cut.slip("view after permute", "Every cut ends in a RuntimeError; call your function by hand to read it. Two usual "
+          "causes: `view` cannot merge axes after a permute, while `reshape` copies where it must. Or the sizes that "
+          "you ask for do not multiply to the number of pixels that is there.")
 def _(images, patch):
     batch, channels, height, width = images.shape
     if height % patch or width % patch:
@@ -739,6 +741,7 @@ mend = Code(
     examples=[
         (torch.tensor([[[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]]), 4, 4, 2),
         (torch.arange(48).reshape(1, 6, 8), 4, 6, 2),
+        (torch.arange(48).reshape(2, 2, 12), 2, 4, 2),
         (torch.arange(20).reshape(1, 5, 4), 4, 4, 2),
     ],
     checks={
@@ -894,6 +897,18 @@ def _(tokens, height, width, patch):
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, 3, height, width)
 
 
+@mend.slip("view after permute", "Every call ends in a RuntimeError; call your function by hand to read it. Two usual "
+           "causes: `view` cannot merge axes after a permute, while `reshape` copies where it must. Or the sizes that "
+           "you ask for do not multiply to what is there: a token holds P²·C numbers, not P·C.")
+def _(tokens, height, width, patch):
+    batch, count, length = tokens.shape
+    rows, columns = height // patch, width // patch
+    if count != rows * columns:
+        raise ValueError("another grid")
+    grid = tokens.view(batch, rows, columns, length // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).view(batch, -1, height, width)
+
+
 @mend.slip("P times C", "You divide the length of a token by P to get the channels. A token holds P²·C numbers.")
 def _(tokens, height, width, patch):
     batch, count, length = tokens.shape
@@ -954,17 +969,6 @@ def _(tokens, height, width, patch):
     side = round(count**0.5)
     grid = tokens.reshape(batch, side, side, length // patch**2, patch, patch)
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, height, width)
-
-
-@mend.slip("view after permute", "The idea is right, but `view` cannot merge axes after a permute: the numbers no "
-           "longer lie in that order in memory. `reshape` copies them where it must.")
-def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
-    rows, columns = height // patch, width // patch
-    if count != rows * columns:
-        raise ValueError("another grid")
-    grid = tokens.view(batch, rows, columns, length // patch**2, patch, patch)
-    return grid.permute(0, 3, 1, 4, 2, 5).view(batch, -1, height, width)
 
 
 @mend.slip("turned into floats", "The pictures are right, but integers came back as floats. Unpatchify moves pixels "
