@@ -45,7 +45,7 @@ def recognise(
         raise CheckpointError(f"there are {len(ours)} tensors, and one of them is of block {facts['depth'] - 1}")
     facts["heads"] = facts.get("heads") or _heads(facts, like)
     facts["image_size"], form = _grid(ours, facts, layout, like)
-    if "prefix_positions" not in told:
+    if "prefix_positions" not in told and facts.get("positions", "learned") == "learned":
         cls_alone = form == "cls" and not facts["registers"]  # then CLS is all there is
         facts["prefix_positions"] = "all" if cls_alone or not (facts["class_token"] or facts["registers"]) else form
     try:
@@ -131,7 +131,9 @@ def _grid(
     if len({patches[form] for form in fitting}) != 1:
         if like and size is None:
             return _grid(ours, {**facts, "image_size": like.image_size}, layout, None)
-        choices = " or ".join(f"{n - count} + {count}" for count in sorted({counts[form] for form in forms}))
+        choices = " or ".join(
+            f"{n - count} + {count}" for count in sorted({counts[form] for form in forms}, reverse=True)
+        )
         raise CheckpointError(f"pos_embed has {choices} rows (patches + tokens before them): {expected}")
     side = isqrt(patches[fitting[0]])
     high, wide = patch if isinstance(patch, tuple) else (patch, patch)

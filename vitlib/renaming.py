@@ -48,7 +48,7 @@ def convert(
 
     `from_` is detected where it is None, and `drop` names what to leave out, by shell patterns. What no name shows
     is asked for where it matters: Google's layouts need the number of `heads`; and where counting does not tell
-    which tokens before the patches have a position row, `form` does. Where the layouts differ in that, tokens get
+    which tokens before timm's patches have a position row, `form` does. Where the layouts differ in that, tokens get
     rows of zeros, or their rows are added to the tokens: the model computes the same.
 
     >>> convert({"blocks.0.norm1.bias": torch.zeros(2)}, "torchvision")
@@ -62,7 +62,7 @@ def convert(
     ours, left = to_ours(state, layout)
     if left:
         raise CheckpointError(f"unknown names: {', '.join(grouped(left))}{telltale(left)}; name them in drop=")
-    return to_theirs(ours, to, form or form_of(ours, layout), heads)
+    return to_theirs(ours, to, _form(ours, layout, layout_named(to), form), heads)
 
 
 def to_ours(state: Mapping[str, Tensor], layout: Layout) -> tuple[State, State]:
@@ -129,17 +129,19 @@ def stored_form(form: Form, layout: Layout) -> Form:
     return layout.prefix_positions
 
 
-def form_of(ours: Mapping[str, Tensor], layout: Layout) -> Form:
-    """Which tokens before the patches have a position row: timm's is told by counting, the grid being a square."""
+def _form(ours: Mapping[str, Tensor], source: Layout, target: Layout, told: Form | None) -> Form:
+    """Which tokens before the patches have a position row: in timm's, by counting, the grid being a square."""
+    if source.prefix_positions != "any":
+        return source.prefix_positions
     prefix = sum(ours[name].shape[1] for name in ("cls_token", "reg_token") if name in ours)
-    if layout.prefix_positions != "any" or "pos_embed" not in ours or not prefix:
-        return stored_form("all", layout)
+    if target is source or told or "pos_embed" not in ours or not prefix:
+        return told or "all"
     n = ours["pos_embed"].shape[1]
     with_rows, without_rows = (isqrt(max(patches, 0)) ** 2 == patches for patches in (n - prefix, n))
     if with_rows == without_rows:
         raise CheckpointError(
-            f"pos_embed has {n} rows, and it cannot be told by counting whether {prefix} of them belong to the tokens "
-            'before the patches; say form="all" or form="none"'
+            f"pos_embed has {n} rows, and counting does not tell whether {prefix} of them belong to the tokens before "
+            'the patches; say form="all" or form="none"'
         )
     return "all" if with_rows else "none"
 

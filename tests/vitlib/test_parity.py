@@ -249,8 +249,7 @@ def channels_last(pictures: Tensor) -> np.ndarray:
 @pytest.mark.parametrize("prefix", ["", "opt/target/", "params/"])
 def test_google_npz(prefix: str, tmp_path: Path) -> None:
     parameters = flax_parameters(
-        flax_shapes(1, 2, 3)
-        | {"cls": (1, 1, D), "Transformer/posembed_input/pos_embedding": (1, 1 + SIDE * SIDE, D)}
+        flax_shapes(1, 2, 3) | {"cls": (1, 1, D), "Transformer/posembed_input/pos_embedding": (1, 1 + SIDE * SIDE, D)}
     )
     flax, pictures = Flax(parameters, big_vision=False), images(3, 32, 32)
     x = flax.embed(channels_last(pictures))

@@ -37,6 +37,8 @@ class Variant:
 TIMM = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 4, "num_classes": 5}
 TORCHVISION = {"image_size": 32, "patch_size": 8, "hidden_dim": 32, "num_layers": 2, "num_heads": 4,
                "mlp_dim": 48, "num_classes": 5}  # fmt: skip
+DINOV2 = {"img_size": 28, "patch_size": 7, "reg_tokens": 4, "no_embed_class": True, "init_values": 1.0,
+          "num_classes": 0}  # fmt: skip
 
 VARIANTS = {
     "cls": Variant("timm", TIMM),
@@ -52,8 +54,7 @@ VARIANTS = {
     "narrow MLP": Variant("timm", TIMM | {"mlp_ratio": 1.5}),
     "not square": Variant("timm", TIMM | {"img_size": [24, 40], "patch_size": [8, 4]}),
     "one channel": Variant("timm", TIMM | {"in_chans": 1}),
-    "DINOv2": Variant("timm", TIMM | {"img_size": 28, "patch_size": 7, "reg_tokens": 4, "no_embed_class": True,
-                                      "init_values": 1e-5, "num_classes": 0}),  # fmt: skip
+    "DINOv2": Variant("timm", TIMM | DINOV2),
     "timm resized": Variant("timm", TIMM, resize_to=(48, 24)),
     "torchvision": Variant("torchvision", TORCHVISION),
     "torchvision resized": Variant("torchvision", TORCHVISION, resize_to=(48, 48)),
