@@ -10,6 +10,7 @@ import io
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from pathlib import Path
 
 from jaxtyping import Shaped, UInt8
 from PIL import Image
@@ -23,37 +24,7 @@ SMALLEST_CELL = 3.0  # screen pixels: smaller patches are drawn without lines
 SMALLEST_NUMBER = 8.0  # screen pixels: where there is less room, patches go without numbers
 FIRST = 8  # patches at the start of the token row
 
-STYLE = """<style>
-.vit-explorer .widget-toggle-buttons > .widget-label {flex: none; text-align: right; margin-right: 6px;}
-.vit-explorer .widget-toggle-button {padding: 0 4px;}
-.vit-figure {position: relative; margin: 0 auto; line-height: 0;}
-.vit-figure img, .vit-figure svg {width: 100%; height: 100%; display: block;}
-.vit-figure svg {position: absolute; inset: 0; overflow: visible;}
-.vit-figure text {font-family: var(--jp-ui-font-family, sans-serif); font-weight: 600; fill: white;
-  stroke: black; paint-order: stroke; stroke-linejoin: round; dominant-baseline: hanging;}
-.vit-pixels {image-rendering: pixelated;}
-.vit-words {margin-top: .6em; line-height: 1.45; color: var(--jp-ui-font-color1, inherit);
-  font-size: var(--jp-ui-font-size1, 13px);}
-.vit-words p {margin: 0 0 .6em;}
-.vit-formula {font-size: 1.35em; font-variant-numeric: tabular-nums;}
-.vit-formula span {white-space: nowrap;}
-.vit-tiles {display: flex; flex-wrap: wrap; gap: 8px; margin: 0 0 .8em;}
-.vit-tiles div {flex: 1 1 84px; padding: 6px 10px; border-radius: 6px; border-left: 4px solid #0072B2;
-  background: var(--jp-layout-color2, rgba(128, 128, 128, .15));}
-.vit-tiles .vit-left {border-left-color: #E69F00;}
-.vit-tiles b {display: block; font-size: 1.5em; line-height: 1.2; font-variant-numeric: tabular-nums;}
-.vit-caption {margin: 6px 0 4px; line-height: 1.3; color: var(--jp-ui-font-color1, inherit);}
-.vit-row {display: flex; align-items: flex-end; gap: 5px; padding: 2px; line-height: 1.2;
-  color: var(--jp-ui-font-color1, inherit);}
-.vit-row figure {flex: 0 1 76px; min-width: 0; margin: 0; text-align: center; font-size: 11px;
-  font-variant-numeric: tabular-nums;}
-.vit-row img {width: 100%; display: block; border-radius: 2px; margin-top: 3px;}
-.vit-row .vit-chosen img {outline: 2px solid black; box-shadow: 0 0 0 5px #F0E442;}
-.vit-row .vit-chosen {font-weight: 700;}
-.vit-row span {flex: 0 0 auto; padding: 0 2px 10px;}
-.vit-notice {line-height: 1.4; padding: 6px 10px; border-left: 4px solid #D55E00; border-radius: 6px;
-  color: var(--jp-ui-font-color1, inherit); background: var(--jp-layout-color2, rgba(128, 128, 128, .15));}
-</style>"""
+STYLE = f"<style>{Path(__file__).with_name('style.css').read_text()}</style>"
 
 
 @dataclass(frozen=True, eq=False)
