@@ -33,7 +33,13 @@ def weave_chapter(course: Course, chapter: str, execute: bool) -> None:
 
 
 def _forget_the_moment(notebook: NotebookNode) -> None:
-    """Drop what changes from run to run without meaning anything: timings and this machine's Python version."""
+    """Drop what changes from run to run without meaning anything: timings, the Python version, widgets' models.
+
+    Without its model a widget cannot be drawn; the picture that it carries beside it can.
+    """
+    notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     notebook.metadata.get("language_info", {}).pop("version", None)

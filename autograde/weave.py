@@ -131,6 +131,7 @@ def _exercise_cells(exercise: Exercise, number: int) -> list[NotebookNode]:
         cell.metadata.nbgrader = common | {"locked": cell is not answer} | cell.metadata.get("nbgrader", {})
         cell.metadata.editable = cell is answer
         cell.metadata.deletable = False
+    graded.metadata.tags = ["raises-exception"]  # Run All goes on behind an exercise that is still open
     return [prompt, answer, graded]
 
 

@@ -12,7 +12,6 @@ Packed forms: None, bool, int, float, str and list stand for themselves; everyth
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import math
 import sys
@@ -167,7 +166,7 @@ def _read_npy(text: str) -> np.ndarray:
         if np.lib.format.read_magic(buffer) != (1, 0):
             raise ValueError("version")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(buffer)
-    except (ValueError, binascii.Error, SyntaxError, MemoryError, RecursionError) as error:
+    except Exception as error:  # numpy's reader of headers raises what it likes on forged ones
         raise BadAnswer("is an array that cannot be read") from error
     body = buffer.read()
     if dtype.kind not in "biuf" or len(shape) > 32 or min(shape, default=0) < 0:

@@ -21,8 +21,15 @@ def make_course(root: Path) -> Course:
     return course
 
 
+@pytest.fixture(scope="session")
+def released_course(tmp_path_factory) -> Path:
+    """Made once: nbgrader takes seconds to set a gradebook up. Tests work in copies."""
+    return make_course(tmp_path_factory.mktemp("released") / "course").root
+
+
 @pytest.fixture
-def course(tmp_path, monkeypatch) -> Course:
-    made = make_course(tmp_path / "course")
-    monkeypatch.chdir(made.root)
-    return made
+def course(released_course, tmp_path, monkeypatch) -> Course:
+    root = tmp_path / "course"
+    shutil.copytree(released_course, root)
+    monkeypatch.chdir(root)
+    return Course(root)

@@ -1,0 +1,125 @@
+"""One submission's keeper: forks the process that becomes its kernel, watches over it, and ends it.
+
+The keeper is a fork of the fork server, outside the kernel's namespaces, and runs none of a learner's code. It talks to
+the grader over one connection: a request comes in, then signals to pass on; `{"started": true}` goes out, or
+`{"failed": reason}`, and at the end `{"ended": status, "reason": text}`. When the connection closes, the kernel dies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import tarfile
+from typing import Any
+
+from autograde.confine import SCRATCH, Caps, confine, enter_namespaces
+from autograde.kernel import PORTS, run_kernel
+
+MAX_MESSAGE = 65536  # bytes
+FOLDER = f"{SCRATCH}/notebook"  # the kernel's working folder
+_LOOK = 0.2  # seconds between two looks at the memory in use
+
+
+def keep(connection: socket.socket) -> None:
+    """Serve the one request that `connection` brings, from start to end."""
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    data, descriptors, _, _ = socket.recv_fds(connection, MAX_MESSAGE, len(PORTS) + 1)
+    if not data:
+        return
+    request = json.loads(data)
+    try:
+        enter_namespaces()
+    except OSError as error:
+        _tell(connection, failed=str(error))
+        return
+    process = os.fork()
+    if process == 0:
+        _become_kernel(connection, request, descriptors)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    status, reason = _watch(connection, process, Caps(**request["caps"]))
+    _tell(connection, ended=status, reason=reason)
+
+
+def _become_kernel(connection: socket.socket, request: dict[str, Any], descriptors: list[int]) -> None:
+    status = 1
+    try:
+        _close_all_but(connection.fileno(), *descriptors)
+        confine(Caps(**request["caps"]))
+        _unpack(descriptors[0])
+        _tell(connection, started=True)
+        connection.close()
+        run_kernel(request["connection"], dict(zip(PORTS.values(), descriptors[1:], strict=True)))
+        status = 0
+    except OSError as error:
+        _tell(connection, failed=str(error))
+    finally:
+        os._exit(status)
+
+
+def _close_all_but(*kept: int) -> None:
+    """Close what the fork server had open; standard input and output lead nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(nowhere, standard)
+    edges = [2, *sorted(kept), os.sysconf("SC_OPEN_MAX")]
+    for low, high in zip(edges, edges[1:], strict=False):
+        os.closerange(low + 1, high)
+
+
+def _unpack(archive: int) -> None:
+    os.mkdir(FOLDER)
+    os.chdir(FOLDER)
+    with os.fdopen(archive, "rb") as file, tarfile.open(fileobj=file) as files:
+        files.extractall(filter="data")
+
+
+def _watch(connection: socket.socket, process: int, caps: Caps) -> tuple[int, str]:
+    """Wait for the kernel's end, passing signals on; its exit status (negative: the signal), and why it was killed."""
+    reason = ""
+    end = os.pidfd_open(process)
+    while True:
+        ready, _, _ = select.select([connection, end], [], [], _LOOK)
+        if end in ready:
+            _, status = os.waitpid(process, 0)
+            return os.waitstatus_to_exitcode(status), reason
+        if connection in ready:
+            order = connection.recv(MAX_MESSAGE)
+            signal.pidfd_send_signal(end, json.loads(order)["signal"] if order else signal.SIGKILL)
+        elif _memory_held(process) > caps.memory * 2**20:
+            reason = f"its processes held more than {caps.memory:,} MiB of memory together"
+            signal.pidfd_send_signal(end, signal.SIGKILL)
+
+
+def _memory_held(process: int) -> int:
+    """Bytes of memory, not counting files, held by a process and all its descendants."""
+    parents: dict[int, int] = {}
+    held: dict[int, int] = {}
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            try:
+                with open(f"/proc/{name}/status") as file:
+                    facts = dict(line.split(":", 1) for line in file)
+            except OSError:  # it has just ended
+                continue
+            parents[int(name)] = int(facts["PPid"])
+            held[int(name)] = sum(_kibibytes(facts, part) for part in ("RssAnon", "RssShmem")) * 1024
+    family = {process}
+    while found := {child for child, parent in parents.items() if parent in family} - family:
+        family |= found
+    return sum(held.get(member, 0) for member in family)
+
+
+def _kibibytes(facts: dict[str, str], name: str) -> int:
+    return int(facts.get(name, "0 kB").split()[0])
+
+
+def _tell(connection: socket.socket, **message: Any) -> None:
+    try:
+        connection.send(json.dumps(message).encode())
+    except OSError:  # the grader is gone; so will we be
+        return

@@ -1,0 +1,59 @@
+"""An IPython kernel on sockets that were made for it outside: it needs no address of its own, and no folder to share.
+
+It runs in a process that `autograde.confine` has shut in; everything it knows comes with the request for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import zmq
+from ipykernel.heartbeat import Heartbeat
+from ipykernel.kernelapp import IPKernelApp
+from traitlets import Dict
+
+PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "hb_port": 4, "control_port": 5}
+
+
+class HandedSockets(IPKernelApp):
+    """IPKernelApp that listens on given file descriptors instead of opening sockets."""
+
+    listeners: Mapping[int, int] = Dict(help="file descriptor of a listening socket, by port")
+
+    def _try_bind_socket(self, s: Any, port: int) -> int:
+        s.use_fd = self.listeners[port]
+        bound: int = super()._try_bind_socket(s, port)
+        return bound
+
+    def init_control(self, context: Any) -> None:
+        super().init_control(context)
+        # The debugger's way back into the shell channel leads through the socket's path, which lies outside.
+        self.debug_shell_socket.disconnect(self.shell_socket.getsockopt(zmq.LAST_ENDPOINT))
+
+    def init_heartbeat(self) -> None:
+        self.heartbeat = _HandedHeartbeat(zmq.Context(), (self.transport, self.ip, self.hb_port))
+        self.heartbeat.listener = self.listeners[self.hb_port]
+        self.heartbeat.start()
+
+
+class _HandedHeartbeat(Heartbeat):
+    listener: int
+
+    def _try_bind_socket(self) -> Any:
+        self.socket.use_fd = self.listener
+        return super()._try_bind_socket()
+
+
+def run_kernel(connection: dict[str, Any], listeners: Mapping[int, int]) -> None:
+    """Be a kernel until told to shut down. `connection` is what Jupyter writes into a connection file."""
+    os.environ.pop("JPY_PARENT_PID", None)
+    with open("connection.json", "w") as file:
+        json.dump(connection, file)
+    sys.argv = ["kernel"]
+    app = HandedSockets.instance(listeners=listeners, connection_file=os.path.abspath("connection.json"))
+    app.initialize(["--HistoryManager.enabled=False"])
+    app.start()

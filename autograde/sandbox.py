@@ -1,0 +1,90 @@
+"""What a learner's process may see: a read-only system, this Python and its packages. Nothing else of the machine.
+
+bubblewrap builds that view once, for the fork server; every kernel that it forks shuts itself in further
+(`autograde.confine`). The course is not in the view: no solutions, keys, gradebook, submissions or home.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+NOBODY = 65534  # user and group that a root grader's kernels have: they own no file, and limits count for them
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
+_SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
+_PACKAGES = ("autograde", "vitlib")  # where they lie in a checkout, they alone are shown of it
+_REMEDY = """\
+This machine cannot run learners' code in a sandbox: {reason}.
+- Install bubblewrap (Debian, Ubuntu: apt install bubblewrap) if it is missing.
+- Let users make namespaces: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000, and on Ubuntu
+  kernel.apparmor_restrict_unprivileged_userns=0; a container needs --privileged or an equal seccomp profile.
+- Or grade with --no-sandbox: learners' code then runs with all your rights, and every graded notebook says so.\
+"""
+
+
+class SandboxError(Exception):
+    """No sandbox on this machine; the text says why, and how to proceed."""
+
+    def __init__(self, reason: str):
+        super().__init__(_REMEDY.format(reason=reason.rstrip(".")))
+
+
+def command(arguments: list[str]) -> list[str]:
+    """The command line that runs this Python with `arguments` inside the view.
+
+    Raises:
+        SandboxError: there is no bubblewrap.
+    """
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        raise SandboxError("bubblewrap (bwrap) is not installed")
+    spaces = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    become: list[str] = []
+    if os.geteuid() == 0:  # root outside a user namespace is exempt from limits, and writes to /proc/sys
+        spaces += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+        become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
+    else:
+        spaces += ["--unshare-user", "--cap-drop", "ALL"]
+    python = [sys.executable, "-s", "-B", *arguments]
+    return [bwrap, *spaces, "--new-session", *_environment(), *_view(), "--chdir", "/tmp", "--", *become, *python]
+
+
+def _environment() -> list[str]:
+    values = {
+        "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
+        "PYTHONPATH": ":".join(dict.fromkeys(str(place.parent) for place in _package_places())),
+        "LANG": "C.UTF-8",
+        "HOME": "/tmp",
+        "USER": "learner",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "OMP_NUM_THREADS": "1",  # a fork that uses OpenMP's threads hangs; and one submission keeps to one core
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
+    return ["--clearenv", *(word for name, value in values.items() for word in ("--setenv", name, value))]
+
+
+def _view() -> list[str]:
+    shown = [Path(path) for path in (*_SYSTEM, *_SETTINGS) if Path(path).exists()]
+    shown += [Path(path) for path in (sys.base_prefix, sys.prefix)]
+    shown += [Path(path) for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    shown += _package_places()
+    words: list[str] = []
+    for path in sorted({path for path in shown if path.exists()}, key=lambda path: len(path.parts)):
+        for folder in reversed(path.parents[:-1]):
+            words += ["--dir", str(folder)]
+        if path.is_symlink() and path.parent == Path("/"):  # /bin → usr/bin
+            words += ["--symlink", os.readlink(path), str(path)]
+        else:
+            words += ["--ro-bind", str(path), str(path)]
+    return [*words, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/"]
+
+
+def _package_places() -> list[Path]:
+    specs = [importlib.util.find_spec(name) for name in _PACKAGES]
+    return [Path(spec.origin).parent for spec in specs if spec is not None and spec.origin is not None]

@@ -1,0 +1,260 @@
+"""From submissions to marks, through nbgrader's own gradebook, in real kernels."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from autograde.cli import main
+from autograde.course import Course, CourseError
+from autograde.grading import grade, read_graded
+from autograde.report import gather, summarise, table, write_report
+from autograde.run import Limits, run_notebook
+from autograde.simulate import TEMPERAMENTS, simulate
+from autograde.verdict_cell import read_verdict
+from tests.autograde.conftest import TOY
+
+
+def gradebook_rows(course):
+    """Every mark in nbgrader's database."""
+    with sqlite3.connect(course.root / "gradebook" / "gradebook.db") as database:
+        rows = database.execute(
+            """SELECT student.id, base_cell.name, grade.auto_score, grade.needs_manual_grade
+               FROM grade JOIN submitted_notebook ON grade.notebook_id = submitted_notebook.id
+               JOIN submitted_assignment ON submitted_notebook.assignment_id = submitted_assignment.id
+               JOIN student ON submitted_assignment.student_id = student.id
+               JOIN base_cell ON grade.cell_id = base_cell.id ORDER BY 1, 2"""
+        ).fetchall()
+    database.close()
+    return rows
+
+
+@pytest.fixture(scope="module")
+def graded(released_course, tmp_path_factory):
+    """A class of every temperament, graded once: the course, who answered what, and the results."""
+    course = Course(tmp_path_factory.mktemp("class") / "course")
+    shutil.copytree(released_course, course.root)
+    group = simulate(course, TOY, len(TEMPERAMENTS))
+    return course, {learner.student: learner for learner in group}, list(grade(course, TOY, []))
+
+
+UNREADABLE = {"upload broke off", "no cells"}
+
+
+def test_every_learner_gets_what_their_answers_are_worth(graded):
+    course, group, results = graded
+    assert [result.student for result in results] == list(group)
+    for result in results:
+        learner = group[result.student]
+        assert not result.failure
+        for verdict in result.verdicts:
+            answer = "blank" if learner.temperament in UNREADABLE else learner.answers[verdict["exercise"]]
+            if answer == "right":
+                assert verdict["points"] == verdict["out_of"]
+            elif answer == "blank":
+                assert (verdict["points"], verdict["status"]) == (0, "blank")
+            else:
+                assert verdict["points"] < verdict["out_of"]
+                assert verdict["slip"] == answer
+
+
+def test_the_solved_notebook_scores_full_marks_and_the_untouched_release_0(graded):
+    _, group, results = graded
+    points = {group[result.student].temperament: result.points / result.out_of for result in results}
+    assert points["sure-footed"] == 1
+    assert points["blank"] == 0
+
+
+def test_a_broken_submission_says_why_it_earned_nothing(graded):
+    _, group, results = graded
+    for result in results:
+        if group[result.student].temperament in UNREADABLE:
+            assert result.points == 0 and result.notes
+
+
+def test_the_gradebook_holds_the_same_marks(graded):
+    course, _, results = graded
+    marks = {(student, cell): score for student, cell, score, _ in gradebook_rows(course)}
+    assert marks == {(r.student, v["exercise"]): v["points"] for r in results for v in r.verdicts}
+    assert not any(manual for *_, manual in gradebook_rows(course))
+
+
+def test_grading_twice_gives_the_same_gradebook(graded):
+    course, _, results = graded
+    before = gradebook_rows(course)
+    assert list(grade(course, TOY, [])) == results
+    assert list(grade(course, TOY, ["student-002"], regrade=True)) == [results[1]]
+    assert gradebook_rows(course) == before
+
+
+def test_nbgraders_own_command_gives_the_same_marks(graded):
+    course, _, results = graded
+    before = gradebook_rows(course)
+    command = [sys.executable, "-m", "nbgrader", "autograde", TOY, "--force", "--student", "student-003"]
+    subprocess.run(command, cwd=course.root, check=True, capture_output=True, timeout=300)
+    assert gradebook_rows(course) == before
+    assert read_graded(course, TOY, "student-003") == results[2]
+
+
+def test_a_changed_submission_is_graded_again(graded):
+    course, _, results = graded
+    path = course.submitted / "student-005" / TOY / f"{TOY}.ipynb"
+    before = path.read_text()
+    path.write_text(before.replace("tokens = ...", "tokens = 16"))
+    (again,) = grade(course, TOY, ["student-005"])
+    assert again.points == 1
+    path.write_text(before)
+    assert list(grade(course, TOY, ["student-005"])) == [results[4]]
+
+
+def test_feedback_shows_points_and_message_and_no_hidden_case(graded, monkeypatch, capsys):
+    course, _, results = graded
+    monkeypatch.chdir(course.root)
+    assert main(["feedback", TOY]) == 0
+    page = (course.feedback / "student-003" / TOY / f"{TOY}.html").read_text(encoding="utf-8")
+    for verdict in results[2].verdicts:
+        assert f"{verdict['points']:g} of {verdict['out_of']:g} point" in page
+    broken = (course.feedback / "student-006" / TOY / f"{TOY}.html").read_text(encoding="utf-8")
+    assert "Put right before grading" in broken
+
+
+def test_the_report_names_every_student_and_the_most_common_slips(graded, monkeypatch, capsys):
+    course, group, results = graded
+    monkeypatch.chdir(course.root)
+    assert main(["report"]) == 0
+    page = (course.root / "gradebook" / "report.html").read_text(encoding="utf-8")
+    assert all(student in page for student in group)
+    summary = {row.id: row for row in summarise(course, TOY, gather(course, TOY))}
+    assert summary["positions"].slips[0][0] == "thought otherwise"
+    total = sum(verdict["points"] for result in results for verdict in result.verdicts if verdict["exercise"] == "remedy")
+    assert summary["remedy"].share == pytest.approx(total / (2 * len(results)))
+    marks = (course.root / "gradebook" / "marks.csv").read_text(encoding="utf-8").splitlines()
+    assert len(marks) == 1 + len(results) * 5
+
+
+def hand_in(course, student, notebook):
+    folder = course.submitted / student / TOY
+    folder.mkdir(parents=True)
+    nbformat.write(notebook, folder / f"{TOY}.ipynb")
+
+
+def solved(course):
+    notebook = nbformat.read(course.solutions / TOY / f"{TOY}.ipynb", as_version=4)
+    return notebook
+
+
+def add_before(notebook, cell_id, source):
+    position = next(i for i, cell in enumerate(notebook.cells) if cell.id == cell_id)
+    notebook.cells.insert(position, nbformat.v4.new_code_cell(source))
+    return notebook
+
+
+@pytest.mark.parametrize(
+    ("source", "reached", "words"),
+    [
+        ("import os; os._exit(1)", 2, "ended the kernel"),
+        ("while True: pass", 5, None),
+        ("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass", 2, "did not stop when asked"),
+        ("check = print = None; raise RuntimeError", 5, None),
+        ("class Yes(int):\n    __eq__ = lambda *_: True\n    __hash__ = int.__hash__\npositions = Yes(0)", 5, None),
+        ("del tokens, share", 5, None),
+    ],
+)
+def test_what_a_cell_does_costs_only_what_comes_after_it(course, tmp_path, source, reached, words):
+    """`reached` answers stand before the cell or are not touched by it; the others say why they earned nothing."""
+    notebook = add_before(solved(course), "positions-prompt", source)
+    verdicts = run_notebook(notebook, course.key(TOY), tmp_path, Limits(cell_seconds=4))
+    assert [verdict.points > 0 for verdict in verdicts] == [n < reached for n in range(5)]
+    if words:
+        assert all(words in verdict.message for verdict in verdicts[reached:])
+
+
+def test_an_answer_that_lies_about_equality_is_read_as_the_number_it_is(course, tmp_path):
+    notebook = solved(course)
+    answer = next(cell for cell in notebook.cells if cell.id == "tokens-answer")
+    answer.source = "class Yes(int):\n    __eq__ = lambda *_: True\n    __hash__ = int.__hash__\ntokens = Yes(4)"
+    verdicts = run_notebook(notebook, course.key(TOY), tmp_path, Limits())
+    assert verdicts[0].slip == "forgot to square"
+
+
+def test_a_notebook_may_run_only_so_long_in_all(course, tmp_path):
+    verdicts = run_notebook(solved(course), course.key(TOY), tmp_path, Limits(notebook_seconds=0))
+    assert all("the notebook ran longer than 0 seconds" in verdict.message for verdict in verdicts)
+
+
+def test_a_deleted_answer_is_not_defined(course, tmp_path):
+    notebook = solved(course)
+    notebook.cells = [cell for cell in notebook.cells if cell.id != "tokens-answer"]
+    first = run_notebook(notebook, course.key(TOY), tmp_path, Limits())[0]
+    assert first.message == "`tokens` is not defined: the cell that sets it failed or was deleted."
+
+
+def test_an_illustration_is_not_run(course, tmp_path):
+    notebook = solved(course)
+    run_notebook(notebook, course.key(TOY), tmp_path, Limits())
+    assert next(cell for cell in notebook.cells if cell.id == "figure").outputs == []
+
+
+def test_a_verdict_replaces_what_the_learner_left_in_the_graded_cell(course, tmp_path):
+    notebook = solved(course)
+    graded_cell = next(cell for cell in notebook.cells if cell.id == "tokens")
+    graded_cell.outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "99"})]
+    run_notebook(notebook, course.key(TOY), tmp_path, Limits())
+    assert read_verdict(graded_cell)["points"] == 1
+    assert [output.data["text/plain"] for output in graded_cell.outputs][1] == "1.0"
+
+
+def test_a_submission_without_its_notebook_stops_nobody(course, capsys):
+    simulate(course, TOY, 2)
+    lost = course.submitted / "student-001" / TOY
+    (lost / f"{TOY}.ipynb").rename(lost / "Untitled.ipynb")
+    results = list(grade(course, TOY, []))
+    assert "expected 01-toy.ipynb in the submission, but it holds Untitled.ipynb" in results[0].failure
+    assert results[1].verdicts
+    assert "not graded" in table(results)
+
+
+def test_unknown_names_suggest_the_nearest(course, capsys):
+    simulate(course, TOY, 1)
+    with pytest.raises(CourseError, match="did you mean student-001"):
+        list(grade(course, TOY, ["student-01"]))
+    assert main(["grade", "01-tyo"]) == 1
+    assert "did you mean 01-toy" in capsys.readouterr().err
+
+
+def test_an_empty_class_is_no_error(course, capsys):
+    assert main(["grade"]) == 0
+    assert "nothing is handed in yet" in capsys.readouterr().out
+    assert main(["report"]) == 0
+    assert "Nothing is graded yet" in write_report(course, [TOY]).read_text()
+
+
+def test_outside_a_course_the_command_says_where_to_go(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["grade"]) == 1
+    assert "run this inside the course's folder" in capsys.readouterr().err
+
+
+def test_an_unreleased_chapter_says_what_to_run(course, capsys):
+    shutil.rmtree(course.released)
+    assert main(["simulate", "3"]) == 1
+    assert "run `autograde release 01-toy` first" in capsys.readouterr().err
+
+
+def test_marks_cannot_smuggle_formulas_into_a_spreadsheet(course):
+    simulate(course, TOY, 1)
+    (course.submitted / "student-001").rename(course.submitted / "=cmd")
+    list(grade(course, TOY, []))
+    write_report(course, [TOY])
+    assert "'=cmd" in (course.root / "gradebook" / "marks.csv").read_text()
+
+
+def test_the_same_class_is_simulated_twice(course):
+    assert simulate(course, TOY, 12) == simulate(course, TOY, 12)
+    submitted = sorted(course.submitted.rglob("*.ipynb"))
+    assert len(submitted) == 12
+    assert json.loads(submitted[0].read_text())["cells"]
