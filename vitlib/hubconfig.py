@@ -45,25 +45,29 @@ def plain(known: Mapping[str, Any]) -> dict[str, Any]:
     return {field: tuple(value) if isinstance(value, list) else value for field, value in known.items()}
 
 
-def hf_config(config: ViTConfig) -> dict[str, Any]:
-    """The config.json with which transformers builds the same Vision Transformer."""
-    classes = range(config.num_classes)
-    return {
-        "model_type": "vit",
-        "architectures": ["ViTForImageClassification" if classes else "ViTModel"],
+def hf_config(config: ViTConfig, layout: str) -> dict[str, Any]:
+    """The config.json with which transformers builds the same model."""
+    hidden = int(config.width * config.mlp_ratio)
+    fields: dict[str, Any] = {
         "hidden_size": config.width,
         "num_hidden_layers": config.depth,
         "num_attention_heads": config.heads,
-        "intermediate_size": int(config.width * config.mlp_ratio),
         "hidden_act": "gelu" if config.gelu == "erf" else "gelu_pytorch_tanh",
         "layer_norm_eps": config.eps,
         "image_size": list(config.image_size),
         "patch_size": config.patch if isinstance(config.patch, int) else list(config.patch),
         "num_channels": config.channels,
         "qkv_bias": True,
-        "id2label": {str(k): f"LABEL_{k}" for k in classes},
-        "label2id": {f"LABEL_{k}": k for k in classes},
     }
+    if layout == "hf-dinov2":
+        if hidden % config.width:
+            raise CheckpointError(f"the MLP is {hidden} wide: transformers' DINOv2 needs a multiple of {config.width}")
+        name, base = ("dinov2_with_registers", "Dinov2WithRegisters") if config.registers else ("dinov2", "Dinov2")
+        fields |= {"mlp_ratio": hidden // config.width, "num_register_tokens": config.registers}
+        return {"model_type": name, "architectures": [f"{base}Model"], **fields}
+    labels = {f"LABEL_{k}": k for k in range(config.num_classes)}
+    fields |= {"intermediate_size": hidden, "label2id": labels, "id2label": {k: label for label, k in labels.items()}}
+    return {"model_type": "vit", "architectures": ["ViTForImageClassification" if labels else "ViTModel"], **fields}
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -77,6 +77,9 @@ def _hf_vit(block: str, attention: tuple[str, str, str], out: str, fc1: str, fc2
     )
 
 
+_MHA = "MultiHeadDotProductAttention"
+
+
 def _flax(positions: str, attention: str, norm2: str, mlp: str) -> tuple[Row, ...]:
     """Flax numbers the modules of a block in the order in which its author's code makes them."""
     block = "Transformer/encoderblock_#"
@@ -106,7 +109,7 @@ def _flax(positions: str, attention: str, norm2: str, mlp: str) -> tuple[Row, ..
 
 
 def _flax_attention_pooling() -> tuple[Row, ...]:
-    attention, mlp = "MAPHead_0/MultiHeadDotProductAttention_0", "MAPHead_0/MlpBlock_0"
+    attention, mlp = f"MAPHead_0/{_MHA}_0", "MAPHead_0/MlpBlock_0"
     return (
         row("attn_pool.latent", "MAPHead_0/probe"),
         row("attn_pool.q.weight", f"{attention}/query/kernel", each=HEADS),
@@ -124,20 +127,9 @@ def _flax_attention_pooling() -> tuple[Row, ...]:
     )
 
 
-_ENCODER = (  # as timm and DINOv2 both call it
-    row("cls_token"),
-    row("pos_embed"),
-    row("patch_embed.proj.*"),
-    row("blocks.#.norm1.*"),
-    row("blocks.#.attn.qkv.*"),
-    row("blocks.#.attn.proj.*"),
-    row("blocks.#.ls1.gamma"),
-    row("blocks.#.norm2.*"),
-    row("blocks.#.mlp.fc1.*"),
-    row("blocks.#.mlp.fc2.*"),
-    row("blocks.#.ls2.gamma"),
-    row("norm.*"),
-)
+_ENDS = ("cls_token", "pos_embed", "patch_embed.proj.*", "norm.*")  # as timm and DINOv2 both call them
+_BLOCK = ("norm1.*", "attn.qkv.*", "attn.proj.*", "ls1.gamma", "norm2.*", "mlp.fc1.*", "mlp.fc2.*", "ls2.gamma")
+_ENCODER = (*map(row, _ENDS), *(row(f"blocks.#.{part}") for part in _BLOCK))
 _ATTENTION_POOLING = ("latent", "q.*", "kv.*", "proj.*", "norm.*", "mlp.fc1.*", "mlp.fc2.*")
 _QKV = ("query", "key", "value")
 _PLAIN = {"eps": 1e-6, "gelu": "erf"}
@@ -145,7 +137,7 @@ _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # of 
 _HALVES = {"mean": (0.5,), "std": (0.5,)}  # pixels 0…1 become −1…1
 _HF = {"eps": 1e-12, "gelu": "erf", **_HALVES, "resize": "hf"}
 _HF_BARE = ((r"^(embeddings|encoder|layers|layernorm|pooler)\.", r"vit.\1."),)  # ViTModel, without a classifier
-_FLAX = {"eps": 1e-6, "gelu": "tanh", **_HALVES, "resize": "google"}  # flax.linen.gelu is the approximation
+_FLAX = {"eps": 1e-6, "gelu": "tanh", **_HALVES, "resize": "google"}  # what flax.linen.gelu computes by default
 _FLAX_ROOTS = ((r"^(opt/target/|params/img/|params/)", ""),)
 
 LAYOUTS = {
@@ -235,18 +227,18 @@ LAYOUTS = {
     ),
     # the files of google-research/vision_transformer, and those of its successor
     "google": Layout(
-        rows=_flax(
-            "Transformer/posembed_input/pos_embedding",
-            "MultiHeadDotProductAttention_1",
-            "LayerNorm_2",
-            "MlpBlock_3",
-        ),
+        rows=_flax("Transformer/posembed_input/pos_embedding", f"{_MHA}_1", "LayerNorm_2", "MlpBlock_3"),
         implies=_FLAX,
-        also=_FLAX_ROOTS,
+        also=(
+            *_FLAX_ROOTS,
+            (f"/{_MHA}_0/", f"/{_MHA}_1/"),  # as its code numbers them now
+            ("/LayerNorm_1/", "/LayerNorm_2/"),
+            ("/MlpBlock_0/", "/MlpBlock_3/"),
+        ),
     ),
     "big_vision": Layout(
         rows=(
-            *_flax("pos_embedding", "MultiHeadDotProductAttention_0", "LayerNorm_1", "MlpBlock_0"),
+            *_flax("pos_embedding", f"{_MHA}_0", "LayerNorm_1", "MlpBlock_0"),
             *_flax_attention_pooling(),
         ),
         implies=_FLAX,

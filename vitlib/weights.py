@@ -73,6 +73,11 @@ def load(
     - `like` is a configuration to turn to where neither heads nor picture size can be told otherwise.
     - `part` chooses between several state dicts in one file; `drop` leaves out names, by shell patterns.
 
+    >>> from vitlib.presets import create
+    >>> model = create("vit_digits_patch2_8")
+    >>> load(convert(model.state_dict(), "hf")).config.eps  # what transformers computes with
+    1e-12
+
     Errors: CheckpointError for whatever does not fit (those of files.read among them), FileNotFoundError.
     """
     state, note, path = _open(source, part)
@@ -153,11 +158,13 @@ def save(model: ViT, path: str | PathLike[str], layout: str = "timm") -> None:
             f"{', '.join(f'{f}={getattr(config, f)!r}' for f in apart)}: it would compute something else; save it "
             "as 'timm', or convert(model.state_dict(), …) for the names alone"
         )
-    if not path.suffix and layout.startswith("hf"):
+    if layout.startswith("hf") and not path.suffix:
+        beside = json.dumps(hf_config(config, layout), indent=2)
         path.mkdir(parents=True, exist_ok=True)
-        (path / "config.json").write_text(json.dumps(hf_config(config), indent=2))
-        path = path / "model.safetensors"
-    files.write(path, theirs, asdict(config))
+        files.write(path / "model.safetensors", theirs, asdict(config))
+        (path / "config.json").write_text(beside)
+    else:
+        files.write(path, theirs, asdict(config))
 
 
 def _open(source: Source, part: str | None) -> tuple[State, dict[str, Any], Path | None]:

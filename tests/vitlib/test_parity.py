@@ -143,6 +143,19 @@ def test_transformers_reads_what_we_save(layout: str, classes: int, tmp_path: Pa
     assert_same(ours, pictures, answer.logits if classes else answer.last_hidden_state[:, 0])
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("registers", [0, 3])
+def test_transformers_reads_our_dinov2(registers: int, tmp_path: Path) -> None:
+    sizes = {"num_classes": 0, "width": 32, "depth": 2, "heads": 4}
+    ours = shaken(ViT(ViTConfig((32, 32), 8, **sizes, registers=registers, layer_scale=0.1)))
+    save(ours, tmp_path / "saved", "hf-dinov2")
+    kind = Dinov2WithRegistersModel if registers else Dinov2Model
+    theirs, report = kind.from_pretrained(tmp_path / "saved", output_loading_info=True)
+    pictures = images(3, 32, 32)
+    assert not any(report.values())
+    assert_same(ours, pictures, theirs.eval()(pictures).last_hidden_state[:, 0])
+
+
 # Google: the published parameter tree, computed by numpy as the Flax modules do
 
 
@@ -158,9 +171,9 @@ def softmax(x: np.ndarray) -> np.ndarray:
 class Flax:
     """A Vision Transformer in numpy, over a flat {path: array} of parameters; pictures are [B, H, W, C]."""
 
-    def __init__(self, parameters: dict[str, np.ndarray], big_vision: bool) -> None:
+    def __init__(self, parameters: dict[str, np.ndarray], numbers: tuple[int, int, int]) -> None:
         self.parameters = parameters
-        self.numbers = (0, 1, 0) if big_vision else (1, 2, 3)  # of attention, second norm and MLP in a block
+        self.numbers = numbers  # of attention, second norm and MLP in the names of a block
 
     def __getitem__(self, path: str) -> np.ndarray:
         return self.parameters[path].astype(np.float64)
@@ -246,12 +259,15 @@ def channels_last(pictures: Tensor) -> np.ndarray:
     return pictures.permute(0, 2, 3, 1).double().numpy()
 
 
-@pytest.mark.parametrize("prefix", ["", "opt/target/", "params/"])
-def test_google_npz(prefix: str, tmp_path: Path) -> None:
-    parameters = flax_parameters(
-        flax_shapes(1, 2, 3) | {"cls": (1, 1, D), "Transformer/posembed_input/pos_embedding": (1, 1 + SIDE * SIDE, D)}
-    )
-    flax, pictures = Flax(parameters, big_vision=False), images(3, 32, 32)
+@pytest.mark.parametrize(
+    ("prefix", "numbers"),
+    [("", (1, 2, 3)), ("opt/target/", (1, 2, 3)), ("params/", (0, 1, 0))],
+    ids=["published", "with the optimizer's root", "as Flax numbers its modules today"],
+)
+def test_google_npz(prefix: str, numbers: tuple[int, int, int], tmp_path: Path) -> None:
+    positions = {"Transformer/posembed_input/pos_embedding": (1, 1 + SIDE * SIDE, D)}
+    parameters = flax_parameters(flax_shapes(*numbers) | positions | {"cls": (1, 1, D)})
+    flax, pictures = Flax(parameters, numbers), images(3, 32, 32)
     x = flax.embed(channels_last(pictures))
     x = np.concatenate([np.broadcast_to(flax["cls"], (len(x), 1, D)), x], axis=1)
     x = flax.encode(x + flax["Transformer/posembed_input/pos_embedding"], DEPTH)
@@ -275,7 +291,7 @@ def test_big_vision_npz(pooling: str, scan: bool, tmp_path: Path) -> None:
         shapes |= {"MAPHead_0/probe": (1, 1, D)}
         shapes |= {f"MAPHead_0/LayerNorm_0/{leaf}": (D,) for leaf in ("scale", "bias")}
     parameters = flax_parameters(shapes)
-    flax, pictures = Flax(parameters, big_vision=True), images(3, 32, 32)
+    flax, pictures = Flax(parameters, (0, 1, 0)), images(3, 32, 32)
     x = flax.embed(channels_last(pictures)) + flax["pos_embedding"]
     if pooling == "tok":
         x = np.concatenate([np.broadcast_to(flax["cls"], (len(x), 1, D)), x], axis=1)
