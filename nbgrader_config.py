@@ -19,7 +19,7 @@ from nbgrader.preprocessors import (
 
 from autograde.nbgrader_plugins import ClearAnswers, GradeAnswers, SubmissionExporter
 
-c = get_config()  # noqa: F821  (traitlets runs this file and provides the name)
+c = get_config()  # traitlets, which runs this file, provides the name
 
 course = Path(__file__).resolve().parent
 run = course / "gradebook"  # one course run, git-ignored
@@ -50,7 +50,9 @@ c.GenerateAssignment.preprocessors = [
 ]
 c.Autograde.exporter_class = SubmissionExporter
 c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteCells, CheckCellMetadata]
-c.Autograde.autograde_preprocessors = [GradeAnswers, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
+c.Autograde.autograde_preprocessors = [
+    GradeAnswers, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata
+]
 
 # formgrader's list of settings would show the server's token.
 c.FormgradeExtension.debug = False

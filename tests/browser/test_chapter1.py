@@ -4,12 +4,12 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.lab import ARTEFACTS, CHAPTER, Lab
 
-KERNEL_IS_IDLE = "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+KERNEL_IS_IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 CELLS = """[...jupyterapp.shell.currentWidget.content.model.cells]
-    .filter(cell => cell.type === 'code' && cell.sharedModel.source.trim())
+    .filter(cell => cell.type === 'code')
     .map(cell => ({
         source: cell.sharedModel.source,
-        ran: cell.executionCount !== null && cell.executionState !== 'running',
+        ran: cell.executionCount !== null,
         failed: cell.outputs.toJSON().some(output => output.output_type === 'error'),
         graded: cell.metadata.nbgrader?.grade === true,
     }))"""
@@ -20,9 +20,10 @@ def test_all_cells_run_and_the_patch_slider_changes_n(page: Page, lab: Lab) -> N
     page.wait_for_function(KERNEL_IS_IDLE)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    # to the very end: the check of an unanswered exercise complains, and is tagged so that Run All goes on
     page.wait_for_function(f"{CELLS}.every(cell => cell.ran) && {KERNEL_IS_IDLE}")
-    stopped = [cell["source"] for cell in page.evaluate(CELLS) if cell["failed"] and not cell["graded"]]
-    assert stopped == [], "only the checks of unanswered exercises may complain"
+    failed = [cell for cell in page.evaluate(CELLS) if cell["failed"]]
+    assert [cell["source"] for cell in failed if not cell["graded"]] == []
 
     formula = page.locator(".vit-formula")
     before = formula.text_content() or ""
@@ -32,5 +33,5 @@ def test_all_cells_run_and_the_patch_slider_changes_n(page: Page, lab: Lab) -> N
     expect(formula).not_to_have_text(before)
     tokens_before, tokens = (int(text.rsplit("=", 1)[1]) for text in (before, formula.text_content() or ""))
     assert tokens < tokens_before, "larger patches, fewer tokens"
-    formula.scroll_into_view_if_needed()
-    page.screenshot(path=ARTEFACTS / "grid_explorer.png")
+    page.locator(".vit-figure").evaluate("figure => figure.scrollIntoView()")
+    page.screenshot(path=ARTEFACTS / "grid_explorer.png")  # the README's picture, before it is made small
