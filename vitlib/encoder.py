@@ -52,7 +52,7 @@ class Block(nn.Module):
         eps: float = 1e-6,
         gelu: str = "erf",
         layer_scale: float | None = None,
-        fused: bool = True,
+        fused: bool | None = None,
         dropout: float = 0.0,
         drop_path: float = 0.0,
     ) -> None:
