@@ -22,12 +22,12 @@ def numbers(axes):
 
 
 def test_the_grid_is_numbered_row_by_row_from_1():
-    axes = show_grid(noise(3, 96, 64), PatchGrid(96, 64, (24, 16))).axes[0]
-    assert numbers(axes) == list(range(1, 17))
+    axes = show_grid(noise(3, 72, 64), PatchGrid(72, 64, (24, 16))).axes[0]
+    assert numbers(axes) == list(range(1, 13))
     places = [text.get_position() for text in axes.texts]
     assert places[1][0] > places[0][0] and places[1][1] == places[0][1]  # 2 stands to the right of 1
     assert places[4][0] == places[0][0] and places[4][1] > places[0][1]  # 5 stands below 1
-    assert axes.get_title() == "N = 4 · 4 = 16"
+    assert axes.get_title() == "N = 3 · 4 = 12"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("width (pixels)", "height (pixels)")
 
 

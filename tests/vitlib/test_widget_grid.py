@@ -200,6 +200,9 @@ def test_an_uploaded_picture_is_shown_and_stays_to_be_chosen(explorer):
     assert explorer.sentence.startswith("400 × 600 pixels")
     explorer.choice.value = "mine.png"
     assert explorer.sentence.startswith("90 × 150 pixels")
+    explorer.choice.value = "coffee"
+    upload(explorer, "mine.png", png(90, 150))  # the same file again
+    assert explorer.sentence.startswith("90 × 150 pixels")
     upload(explorer, "mine.png", png(64, 64))  # the file has changed since
     assert explorer.sentence.startswith("64 × 64 pixels")
 

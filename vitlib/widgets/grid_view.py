@@ -24,7 +24,7 @@ SMALLEST_CELL = 3.0  # screen pixels: smaller patches are drawn without lines
 SMALLEST_NUMBER = 8.0  # screen pixels: where there is less room, patches go without numbers
 FIRST = 8  # patches at the start of the token row
 
-STYLE = f"<style>{Path(__file__).with_name('style.css').read_text()}</style>"
+STYLE = f"<style>{Path(__file__).with_name('style.css').read_text(encoding='utf-8')}</style>"
 
 
 @dataclass(frozen=True, eq=False)
