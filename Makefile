@@ -22,7 +22,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 lab: setup  ## JupyterLab on chapter 1; formgrader and the assignment list are in its menu Nbgrader
-	jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB) chapters/$(CHAPTER)/$(CHAPTER).ipynb
+	jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) \
+	    --LabApp.default_url=/lab/tree/chapters/$(CHAPTER)/$(CHAPTER).ipynb $(LAB)
 
 test: setup  ## every part, one after another, whatever fails on the way
 	@$(MAKE) --no-print-directory --keep-going lint types unit notebooks in-sync browser

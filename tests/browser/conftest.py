@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -29,26 +30,27 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lab(course: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """JupyterLab with the book's own settings and nobody's personal ones."""
+    """JupyterLab as `make lab` starts it, without anybody's personal settings."""
     own = tmp_path_factory.mktemp("jupyter")
+    places = {f"JUPYTER_{name}_DIR": str(own / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    places["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     lab = Lab(course, f"http://127.0.0.1:{port}", token="browser-test")
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser"]
-    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
-    command += [f"--IdentityProvider.token={lab.token}", "--ServerApp.allow_root=True"]
-    places = {f"JUPYTER_{name}_DIR": str(own / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    flags = f"--no-browser --expose-app-in-browser --port={port} --ServerApp.port_retries=0"
+    command = ["make", "-f", str(ROOT / "Makefile"), "-o", ".venv/installed", "lab"]  # -o: it is installed
+    command += [f"CHAPTER={CHAPTER}", f"LAB={flags} --IdentityProvider.token={lab.token}"]
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     with (ARTEFACTS / "jupyterlab.log").open("w") as log:
         server = subprocess.Popen(
-            command, cwd=course, env=os.environ | places, stdout=log, stderr=subprocess.STDOUT
+            command, cwd=course, env=os.environ | places, stdout=log, stderr=log, start_new_session=True
         )
         try:
             _wait_until_it_answers(server, lab.url("api/status"), Path(log.name))
             yield lab
         finally:
-            server.terminate()
+            os.killpg(server.pid, signal.SIGTERM)  # make and JupyterLab
             server.wait(timeout=PATIENCE)
 
 

@@ -16,7 +16,8 @@ CELLS = """[...jupyterapp.shell.currentWidget.content.model.cells]
 
 
 def test_all_cells_run_and_the_patch_slider_changes_n(page: Page, lab: Lab) -> None:
-    page.goto(lab.url(f"lab/tree/chapters/{CHAPTER}/{CHAPTER}.ipynb?reset"))
+    page.goto(lab.url(""))  # where `make lab` begins
+    page.wait_for_url(f"**/lab/tree/chapters/{CHAPTER}/{CHAPTER}.ipynb")
     page.wait_for_function(KERNEL_IS_IDLE)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
