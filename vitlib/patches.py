@@ -125,7 +125,8 @@ def patchify(images: Shaped[Tensor, "B C H W"], patch: int | tuple[int, int]) ->
     (`fit` crops, pads or resizes it first); otherwise those of PatchGrid.
     Source: Dosovitskiy et al., 2021, section 3.1.
     """
-    batch, channels, height, width = _require_images(images)
+    _require_images(images)
+    batch, channels, height, width = images.shape
     grid = PatchGrid(height, width, patch)
     _refuse_leftovers(grid)
     tiles = images.reshape(batch, channels, grid.rows, grid.patch_height, grid.columns, grid.patch_width)
@@ -133,9 +134,7 @@ def patchify(images: Shaped[Tensor, "B C H W"], patch: int | tuple[int, int]) ->
     return tiles.reshape(batch, grid.tokens, channels * grid.patch_height * grid.patch_width)
 
 
-def unpatchify(
-    patches: Shaped[Tensor, "B N P"], grid: PatchGrid, channels: int = 3
-) -> Shaped[Tensor, "B C H W"]:
+def unpatchify(patches: Shaped[Tensor, "B N P"], grid: PatchGrid, channels: int = 3) -> Shaped[Tensor, "B C H W"]:
     """Put the patches back where they were: the exact inverse of `patchify`.
 
     >>> import torch
@@ -160,9 +159,7 @@ def unpatchify(
     return tiles.reshape(batch, channels, grid.height, grid.width)
 
 
-def fit(
-    images: Shaped[Tensor, "B C H W"], patch: int | tuple[int, int], how: str
-) -> Shaped[Tensor, "B C H2 W2"]:
+def fit(images: Shaped[Tensor, "B C H W"], patch: int | tuple[int, int], how: str) -> Shaped[Tensor, "B C H2 W2"]:
     """Bring images to a size that the patch divides, in the way that `how` names:
 
     - "refuse": change nothing; an error where the patch does not divide the size.
@@ -183,7 +180,8 @@ def fit(
     Errors: ValueError for another `how`, for "refuse" where the patch does not divide the image, and for
     "refuse" and "crop" where the patch is larger than the image.
     """
-    _, _, height, width = _require_images(images)
+    _require_images(images)
+    height, width = images.shape[2:]
     patch_height, patch_width = _require_patch(patch)
     if how == "refuse":
         _refuse_leftovers(PatchGrid(height, width, patch))
@@ -239,12 +237,10 @@ def _require_patch(patch: object) -> tuple[int, int]:
     return sides
 
 
-def _require_images(images: Tensor) -> tuple[int, int, int, int]:
+def _require_images(images: Tensor) -> None:
     if images.ndim != 4:
         hint = "; add the batch axis with images[None]" if images.ndim == 3 else ""
         raise ValueError(f"images have shape {tuple(images.shape)}: expected four axes, (B, C, H, W){hint}")
-    batch, channels, height, width = images.shape
-    return batch, channels, height, width
 
 
 def _by(height: int, width: int) -> str:

@@ -47,7 +47,7 @@ class GridView:
     @cached_property
     def source(self) -> str:
         """`shown` as the address of an image in a page."""
-        return _data_uri(self.shown, 2 * WIDE)
+        return _data_uri(self.shown, 3 * WIDE // 2)
 
     @cached_property
     def grid(self) -> PatchGrid:
@@ -227,7 +227,7 @@ def _choice(view: GridView, token: int) -> str:
 def _data_uri(pixels: Shaped[Tensor, "3 H W"], longest: int) -> str:
     """A picture inside a page: small ones exactly (PNG), large ones shrunk and as JPEG."""
     image = Image.fromarray(pixels.permute(1, 2, 0).numpy())  # C H W → H W C
-    image.thumbnail((longest, longest))
+    image.thumbnail((longest, longest), Image.Resampling.BILINEAR)
     kind, options = ("png", {}) if max(image.size) <= 96 else ("jpeg", {"quality": 88})
     file = io.BytesIO()
     image.save(file, format=kind, **options)
