@@ -7,7 +7,6 @@ other programs don't look. So each stays the plain file that its own library rea
 
 import json
 import os
-import pickle
 import re
 import warnings
 import zipfile
@@ -98,7 +97,7 @@ def _read_zip(path: Path, part: str | None) -> tuple[State, dict[str, Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             names, comment, bad = archive.namelist(), archive.comment, archive.testzip()
-    except zipfile.BadZipFile as error:
+    except Exception as error:  # damaged bytes make zipfile stumble in any way
         raise _damaged(path, error) from None
     if bad:  # torch.load looks at no checksum, and would take the damaged numbers
         raise _damaged(path, f"{bad} fails its checksum")
@@ -129,7 +128,7 @@ def _read_npz(path: Path) -> State:
                 array = arrays[name]
                 is_bfloat16 = array.dtype == "V2"  # numpy has no name for it, and big_vision writes the two bytes
                 tensor = torch.from_numpy(array.view("int16") if is_bfloat16 else array)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, EOFError, MemoryError) as error:
                 raise CheckpointError(f"{path}: {name!r} is no array of numbers ({error}); leave it out") from None
             state[name] = tensor.view(torch.bfloat16) if is_bfloat16 else tensor
     return state
@@ -151,7 +150,7 @@ def _unpickle(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an old pickle protocol is no news
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+    except Exception as error:  # damaged bytes make the unpickler stumble in any way
         if named := re.search(r"GLOBAL (\S+)", str(error)):
             raise CheckpointError(
                 f"{path} asks Python to call {named[1]}, and weights need no code: refused, and nothing was run. "
@@ -176,7 +175,9 @@ def _state(path: Path, content: Any, part: str | None) -> State:
 
 
 def _is_state(entry: Any) -> bool:
-    return isinstance(entry, Mapping) and bool(entry) and all(isinstance(each, Tensor) for each in entry.values())
+    if not isinstance(entry, Mapping) or not entry:
+        return False
+    return all(isinstance(name, str) and isinstance(each, Tensor) for name, each in entry.items())
 
 
 def _what(head: bytes) -> str:

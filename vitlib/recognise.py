@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from vitlib.attention import check_heads
 from vitlib.config import ViTConfig
 from vitlib.files import CheckpointError
 from vitlib.layouts import Layout
@@ -28,6 +29,17 @@ def recognise(
 
     Errors: CheckpointError for what can be neither seen nor told, naming the argument that tells it.
     """
+    try:
+        return _recognise(ours, layout, told, like)
+    except CheckpointError:
+        raise
+    except (TypeError, ValueError) as error:  # of ViTConfig and its parts
+        raise CheckpointError(f"these tensors make no Vision Transformer: {error}") from None
+
+
+def _recognise(
+    ours: Mapping[str, Tensor], layout: Layout, told: Mapping[str, Any], like: ViTConfig | None
+) -> tuple[ViTConfig, Form]:
     seen = _seen(ours)
     for field in ("patch", "channels", "num_classes", "width", "registers"):
         if told.get(field, seen[field]) != seen[field]:
@@ -48,10 +60,8 @@ def recognise(
     if "prefix_positions" not in told and facts.get("positions", "learned") == "learned":
         cls_alone = form == "cls" and not facts["registers"]  # then CLS is all there is
         facts["prefix_positions"] = "all" if cls_alone or not (facts["class_token"] or facts["registers"]) else form
-    try:
-        return ViTConfig(**facts), form
-    except ValueError as error:
-        raise CheckpointError(f"these tensors make no Vision Transformer: {error}") from None
+    check_heads(facts["width"], facts["heads"])
+    return ViTConfig(**facts), form
 
 
 def _seen(ours: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -71,7 +71,12 @@ def to_ours(state: Mapping[str, Tensor], layout: Layout) -> tuple[State, State]:
     for row in rows(layout, left):
         if all(name in left for name in row.theirs):
             parts = {name: left.pop(name) for name in row.theirs}
+            if len({part.dtype for part in parts.values()}) > 1:  # torch.cat would promote them
+                found = ", ".join(f"{name} holds {part.dtype}" for name, part in parts.items())
+                raise CheckpointError(f"{found}: expected one dtype; convert them first")
             try:
+                if not all(part.ndim and part.numel() for part in parts.values()):
+                    raise IndexError("a single number, or none")
                 ours[row.ours] = torch.cat([row.each.back(part) for part in parts.values()])
             except (RuntimeError, IndexError):
                 found = ", ".join(f"{name} is {shape_of(part)}" for name, part in parts.items())
@@ -111,7 +116,11 @@ def move_rows(ours: Mapping[str, Tensor], have: Form, want: Form) -> State:
     prefix = [name for name in ("cls_token", "reg_token") if name in ours]
     if "pos_embed" not in ours or not prefix:
         return state
-    positions, tokens = ours["pos_embed"], torch.cat([ours[name] for name in prefix], dim=1)  # 1 R D, 1 K D
+    positions = ours["pos_embed"]  # 1 R D
+    for name in prefix:
+        if ours[name].ndim != 3 or positions.ndim != 3 or ours[name].shape[::2] != positions.shape[::2]:
+            raise CheckpointError(f"wrong shape: {name} is {shape_of(ours[name])}, pos_embed {shape_of(positions)}")
+    tokens = torch.cat([ours[name] for name in prefix], dim=1)  # 1 K D
     count = {"all": tokens.shape[1], "cls": int("cls_token" in ours), "none": 0}
     has, gets = count[have], count[want]
     zeros = positions.new_zeros(1, max(gets - has, 0), positions.shape[2])
@@ -185,8 +194,10 @@ def layout_named(name: str) -> Layout:
 def heads_apart(state: Mapping[str, Tensor], layout: Layout) -> dict[str, int]:
     """{"heads": number} from a state dict that keeps the heads apart, as Flax does; {} from any other."""
     names = spelled(state, layout)
-    biases = [row.theirs[0] for row in rows(layout, names) if row.each is HEADS_BIAS and row.theirs[0] in names]
-    return {"heads": len(names[biases[0]])} if biases else {}
+    biases = [
+        names[name] for row in rows(layout, names) if row.each is HEADS_BIAS for name in row.theirs if name in names
+    ]
+    return {"heads": len(biases[0])} if biases and biases[0].ndim == 2 else {}
 
 
 def _known(names: Mapping[str, Tensor], layout: Layout) -> dict[str, Row]:

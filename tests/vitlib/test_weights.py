@@ -1,11 +1,13 @@
 """Checkpoints: converted bit for bit, read without trust, written whole, refused by name."""
 
+import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -470,6 +473,32 @@ def test_a_block_of_an_absurd_number_builds_nothing() -> None:
     assert "one of them is of block 99999999" in refusal(lambda: load(state, heads=4))
 
 
+BREAKS: dict[str, Callable[[Tensor], Tensor | None]] = {
+    "missing": lambda tensor: None,
+    "flat": lambda tensor: tensor.flatten(),
+    "one axis more": lambda tensor: tensor[None],
+    "empty": lambda tensor: tensor[:0],
+    "a single number": lambda tensor: tensor.new_zeros(()),
+    "larger": lambda tensor: tensor.new_zeros([length + 1 for length in tensor.shape]),
+    "whole numbers": lambda tensor: tensor.int(),
+}
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(list(LAYOUTS)), st.integers(0, 100), st.sampled_from(list(BREAKS)))
+def test_whatever_breaks_is_refused_or_loads_the_same(layout: str, which: int, how: str) -> None:
+    config = FITTING[layout]
+    state = convert(tensors(config), layout, "timm", heads=4, form=config.prefix_positions)
+    name = sorted(state)[which % len(state)]
+    assume(name not in ("register_tokens", "embeddings.register_tokens") or how != "missing")  # then it's a DINOv2
+    broken = BREAKS[how](state.pop(name))
+    try:
+        model = load(state if broken is None else state | {name: broken}, heads=4)
+    except CheckpointError:
+        return
+    assert_equal(model.state_dict(), tensors(model.config))  # one axis more of length 1 is no loss
+
+
 # Files that are not what they seem
 
 
@@ -514,6 +543,20 @@ def test_a_flipped_bit_is_noticed(suffix: str, tmp_path: Path) -> None:
     assert "fails its checksum" in refusal(lambda: load(path))
 
 
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(files.SUFFIXES), st.integers(0, 10_000), st.integers(1, 255), st.booleans())
+def test_a_damaged_file_raises_nothing_else(tmp_path: Path, suffix: str, at: int, by: int, behind: bool) -> None:
+    path = tmp_path / f"vit{suffix}"
+    if not (tmp_path / "whole.npz").exists():
+        for each in files.SUFFIXES:
+            save(made(FITTING["google"]), tmp_path / f"whole{each}", "google")
+    damaged = bytearray((tmp_path / f"whole{suffix}").read_bytes())
+    damaged[-1 - at % 2000 if behind else at % 2000] ^= by  # where the archives and headers keep their books
+    path.write_bytes(damaged)
+    with contextlib.suppress(CheckpointError):
+        load(path)
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [
@@ -553,18 +596,26 @@ def test_nothing_there(tmp_path: Path) -> None:
 # Saving
 
 
-def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "vit.pth"
+@contextlib.contextmanager
+def full_disk(after: int) -> Iterator[None]:
+    """No file may grow beyond `after` bytes, as if the disk were full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (after, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("suffix", files.SUFFIXES)
+def test_a_save_that_fails_leaves_the_old_file(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"vit{suffix}"
     save(made(TINY), path)
     before = path.read_bytes()
-
-    def full(file: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        save(made(replace(TINY, num_classes=3)), path)
-    assert path.read_bytes() == before and os.listdir(tmp_path) == ["vit.pth"]
+    other = made(replace(TINY, num_classes=3))
+    with full_disk(after=len(before) // 2), pytest.raises((OSError, RuntimeError, SafetensorError)):
+        save(other, path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
 
 
 def test_vitlib_imports_no_reader_of_files() -> None:
