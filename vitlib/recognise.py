@@ -122,6 +122,7 @@ def _grid(
     """The size of the pictures, and which prefix tokens have a position: by counting rows, the grid being a square."""
     size, patch = facts.get("image_size"), facts["patch"]
     if facts.get("positions", "learned") != "learned":
+        size = size or (like.image_size if like else None)
         if size is None:
             raise CheckpointError("without learned positions nothing shows the size of the pictures; give made_for=")
         return size, "none"

@@ -44,8 +44,8 @@ __all__ = ["CheckpointError", "convert", "detect", "load", "load_into", "save"]
 Source = str | PathLike[str] | Mapping[str, Tensor]
 Size = int | tuple[int, int]
 HEAD = {"head.weight", "head.bias"}
-# fields of ViTConfig that two models may differ in, and one set of weights means the same to both
-FREE = {"fused", "dropout", "drop_path", "layer_scale", "mlp_ratio", "mean", "std", "resize"}
+# fields of ViTConfig in which two models may differ, and one set of weights still means the same to both
+FREE = {"fused", "dropout", "drop_path", "mean", "std", "resize"}
 
 
 def load(
@@ -89,12 +89,9 @@ def load(
     ours, left = to_ours(state, LAYOUTS[layout])
     config, form = recognise(ours, LAYOUTS[layout], told | heads_apart(state, LAYOUTS[layout]), like)
     ours = {name: each for name, each in move_rows(ours, form, config.prefix_positions).items() if name not in UNREAD}
-    if num_classes not in (None, config.num_classes):
-        config = replace(config, num_classes=num_classes)
-        ours = {name: each for name, each in ours.items() if name not in HEAD}
-    model = ViT(config, generator)
-    if config.num_classes == num_classes:
-        ours = {**{name: each for name, each in model.state_dict().items() if name in HEAD}, **ours}
+    model = ViT(config if num_classes is None else replace(config, num_classes=num_classes), generator)
+    if model.config.num_classes != config.num_classes:
+        ours = {name: each for name, each in ours.items() if name not in HEAD} | _head(model)
     _check(ours, left, model, layout, dtype)
     model.load_state_dict(ours)
     model.to(dtype or torch.float32).eval()
@@ -110,25 +107,24 @@ def load_into(model: ViT, source: Source, *, new_head: bool = False, **options: 
     Errors: those of `load`, and CheckpointError where the two models differ, with every field and both values.
     """
     mine = model.config
-    wanted = {"image_size": mine.image_size, "prefix_positions": mine.prefix_positions, **options}
-    loaded = load(source, num_classes=mine.num_classes if new_head else None, like=mine, **wanted)
-    theirs = loaded.config
+    told: dict[str, Any] = {"image_size": mine.image_size, "prefix_positions": mine.prefix_positions}
+    if mine.positions != "learned":
+        told["positions"] = mine.positions
+    loaded = load(source, num_classes=mine.num_classes if new_head else None, like=mine, **told | options)
+    here, there = _deciding(mine), _deciding(loaded.config)
     apart = [
-        f"{field} is {value!r} in the model and {getattr(theirs, field)!r} in the checkpoint"
-        for field, value in asdict(mine).items()
-        if field not in FREE and value != getattr(theirs, field)
+        f"{field} is {value!r} in the model and {there[field]!r} in the checkpoint"
+        for field, value in here.items()
+        if value != there[field]
     ]
     if apart:
-        remedy = "; new_head=True keeps the model's own head" if theirs.num_classes != mine.num_classes else ""
+        remedy = "; new_head=True keeps the model's own head" if here["num_classes"] != there["num_classes"] else ""
         raise CheckpointError(
             f"the checkpoint is of another model: {'; '.join(apart)}. Take vitlib.weights.load, which builds the model "
             f"that fits, or create one with these choices{remedy}"
         )
-    state = loaded.state_dict()
-    if new_head:
-        state |= {name: each for name, each in model.state_dict().items() if name in HEAD}
-    model.load_state_dict(state)
-    model.config = replace(mine, mean=theirs.mean, std=theirs.std, resize=theirs.resize)
+    model.load_state_dict(loaded.state_dict() | (_head(model) if new_head else {}))
+    model.config = replace(mine, **{field: getattr(loaded.config, field) for field in ("mean", "std", "resize")})
 
 
 def save(model: ViT, path: str | PathLike[str], layout: str = "timm") -> None:
@@ -167,6 +163,19 @@ def save(model: ViT, path: str | PathLike[str], layout: str = "timm") -> None:
         files.write(path, theirs, asdict(config))
 
 
+def _deciding(config: ViTConfig) -> dict[str, Any]:
+    """The choices that decide which tensors a model has and what it computes with them."""
+    kept = {field: value for field, value in asdict(config).items() if field not in FREE}
+    return kept | {
+        "layer_scale": config.layer_scale is not None,  # the value is the first one alone, before training
+        "mlp_ratio": int(config.width * config.mlp_ratio) / config.width,
+    }
+
+
+def _head(model: ViT) -> State:
+    return {name: each for name, each in model.state_dict().items() if name in HEAD}
+
+
 def _open(source: Source, part: str | None) -> tuple[State, dict[str, Any], Path | None]:
     if isinstance(source, Mapping):
         return dict(source), {}, None
@@ -197,10 +206,12 @@ def _check(ours: State, left: State, model: ViT, layout: str, dtype: torch.dtype
             "Fetch what is missing; name in drop= what may be left out."
         )
     dtypes = {each.dtype for each in ours.values()}
-    if (dtype is None and dtypes != {torch.float32}) or not all(each.is_floating_point for each in dtypes):
-        found = ", ".join(sorted(str(each) for each in dtypes))
+    found = ", ".join(sorted(str(each) for each in dtypes))
+    if not all(each.is_floating_point for each in dtypes):
+        raise CheckpointError(f"the checkpoint holds {found}: expected real numbers; take one that is not quantised")
+    if dtype is None and dtypes != {torch.float32}:
         raise CheckpointError(
-            f"the checkpoint holds {found}, a model {torch.float32}: say dtype=torch.float32 to convert"
+            f"the checkpoint holds {found}, a model torch.float32: say dtype=torch.float32 to convert"
         )
     if bad := [name for name, each in ours.items() if not each.isfinite().all()]:
         names = "; ".join(grouped([name for each in bad for name in called[each]]))

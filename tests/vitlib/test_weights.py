@@ -318,6 +318,12 @@ def test_other_classes_get_a_new_head(classes: int) -> None:
     assert load({k: v for k, v in tensors().items() if "head" not in k}, heads=4, num_classes=3).head.out_features == 3
 
 
+def test_half_a_head_is_no_new_head() -> None:
+    state = tensors()
+    del state["head.bias"]
+    assert "missing (1):\n    head.bias" in refusal(lambda: load(state, heads=4, num_classes=5))
+
+
 def test_load_into_fills_a_model_and_its_configuration(tmp_path: Path) -> None:
     save(made(replace(TINY, mean=(0.1,), resize="google")), tmp_path / "vit.safetensors")
     model = ViT(replace(TINY, image_size=(24, 48), dropout=0.1))
@@ -334,6 +340,19 @@ def test_load_into_refuses_a_model_that_computes_something_else() -> None:
     assert_equal(model.state_dict(), before)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"mlp_ratio": 2.0}, "mlp_ratio is 2.0 in the model and 4.0 in the checkpoint"),
+        ({"layer_scale": 0.1}, "layer_scale is True in the model and False in the checkpoint"),
+        ({"depth": 3, "gelu": "tanh"}, "depth is 3 in the model and 2 in the checkpoint; gelu is 'tanh'"),
+        ({"pooling": "mean"}, "pooling is 'mean' in the model and 'cls' in the checkpoint"),
+    ],
+)
+def test_load_into_names_every_difference(change: dict[str, Any], said: str) -> None:
+    assert said in refusal(lambda: load_into(ViT(replace(TINY, **change)), tensors()))
+
+
 def test_load_into_asks_before_it_leaves_the_head() -> None:
     model = ViT(replace(TINY, num_classes=3))
     head = model.head.weight.clone()
@@ -345,10 +364,10 @@ def test_load_into_asks_before_it_leaves_the_head() -> None:
 
 
 def test_load_into_takes_heads_and_size_from_the_model_where_nothing_else_tells() -> None:
-    config = replace(TINY, image_size=(16, 40))
-    model = ViT(config)
-    load_into(model, tensors(config))
-    assert_equal(model.state_dict(), tensors(config))
+    for config in (replace(TINY, image_size=(16, 40)), replace(TINY, positions="sincos2d")):
+        model = ViT(config)
+        load_into(model, tensors(config))
+        assert_equal(model.state_dict(), tensors(config))
 
 
 # Refused by name
