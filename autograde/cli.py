@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("grade", _grade, "grade what is new or changed among the submissions")
     sub.add_argument("--student", action="append", default=[], help="only this student; may be repeated")
     sub.add_argument("--regrade", action="store_true", help="grade again what has not changed, too")
+    sub.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="worker processes; all cores by default")
+    sub.add_argument("--scheduler", default="", metavar="ADDRESS", help="a running dask scheduler, instead of --jobs")
     command("feedback", _feedback, "write each student's feedback page")
     command("report", _report, "write the class report and marks.csv")
     sub = commands.add_parser("simulate", help="hand in chapters for a class that never was")
@@ -96,8 +99,8 @@ def _grade(course: Course, options: argparse.Namespace) -> int:
         if not handed_in:
             print(f"{name}: nothing is handed in yet")
             continue
-        progress = tqdm(grade(course, name, options.student, options.regrade), total=len(handed_in), desc=name)
-        results = list(progress)
+        arriving = grade(course, name, options.student, options.regrade, options.jobs, options.scheduler)
+        results = sorted(tqdm(arriving, total=len(handed_in), desc=name, unit="submission"), key=lambda g: g.student)
         print(report.table(results))
         failures += [graded for graded in results if graded.failure]
     return int(bool(failures))

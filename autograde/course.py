@@ -15,7 +15,10 @@ from nbgrader.apps.api import NbGraderAPI
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config, PyFileConfigLoader
 
+from autograde.jobs import Job, Results
 from autograde.key import Key, load_key, nearest
+from autograde.run import Limits
+from autograde.sheet import FILE_NAME
 
 CONFIG_FILE = "nbgrader_config.py"
 
@@ -95,6 +98,38 @@ class Course:
 
     def is_graded(self, chapter: str) -> bool:
         return (self.solutions / chapter / "key.py").is_file()
+
+    @property
+    def limits(self) -> Limits:
+        """What a submission may use: the defaults, and what nbgrader_config.py says of `c.Limits`."""
+        return Limits(**self.config.get("Limits", {}))
+
+    def job(self, chapter: str, student: str) -> Job:
+        """The grading of one submission.
+
+        Raises:
+            CourseError: the chapter is not released, or the submission lacks the chapter's notebook.
+        """
+        self.template(chapter)
+        folder = self.submitted / student / chapter
+        path = folder / f"{chapter}.ipynb"
+        if not path.is_file():
+            there = sorted(other.name for other in folder.glob("*.ipynb"))
+            found = f"it holds {', '.join(there)}" if there else "it holds no notebook"
+            raise CourseError(f"expected {path.name} in the submission, but {found}")
+        released = self.released / chapter
+        return Job(
+            chapter,
+            submitted=path.read_bytes(),
+            template=(released / path.name).read_bytes(),
+            sheet=(released / FILE_NAME).read_bytes(),
+            key=(self.solutions / chapter / "key.py").read_bytes(),
+            limits=self.limits,
+        )
+
+    @property
+    def results(self) -> Results:
+        return Results(self.submitted.parent / "results")
 
     def template(self, chapter: str) -> NotebookNode:
         """The released notebook: what every submission is measured against.

@@ -1,17 +1,16 @@
-"""Grade what was handed in: one submission after the other, and no submission can stop the next one."""
+"""Grade what was handed in: jobs on every core, results into nbgrader's gradebook as they arrive."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 
 from autograde.course import Course, CourseError, succeed
+from autograde.jobs import Job, run_jobs
 from autograde.key import nearest
 from autograde.verdict_cell import read_verdict
 
@@ -22,8 +21,8 @@ class Graded:
 
     student: str
     chapter: str
-    verdicts: list[dict[str, Any]]  # as `Verdict.as_data`, in the chapter's order
-    notes: list[str]  # what had to be repaired before grading
+    verdicts: list[dict[str, Any]] = field(default_factory=list)  # as `Verdict.as_data`, in the chapter's order
+    notes: list[str] = field(default_factory=list)  # what had to be repaired before grading
     failure: str = ""  # why it could not be graded at all
 
     @property
@@ -35,11 +34,12 @@ class Graded:
         return sum(verdict["out_of"] for verdict in self.verdicts)
 
 
-def grade(course: Course, chapter: str, students: list[str], regrade: bool = False) -> Iterator[Graded]:
-    """Grade the submissions of `chapter`, of all students or of those named, one at a time.
+def grade(
+    course: Course, chapter: str, students: list[str], regrade: bool = False, workers: int = 1, scheduler: str = ""
+) -> Iterator[Graded]:
+    """Grade the submissions of `chapter`, of all students or of those named, in the order in which they finish.
 
-    A submission that has not changed since it was graded, against a key that has not changed, is not run again
-    unless `regrade`.
+    Work that was done before, by this run or by one that was killed, is not done again unless `regrade`.
 
     Raises:
         CourseError: the chapter is not released, or a student named handed nothing in.
@@ -49,8 +49,29 @@ def grade(course: Course, chapter: str, students: list[str], regrade: bool = Fal
     for student in students:
         if student not in submissions:
             raise CourseError(f"{student} handed in no {chapter}{nearest(student, list(submissions))}")
+    waiting: dict[str, list[str]] = {}  # students by fingerprint: equal work is done once
+    jobs: list[Job] = []
     for student in students or submissions:
-        yield _grade_one(course, chapter, student, regrade)
+        try:
+            job = course.job(chapter, student)
+        except CourseError as error:
+            yield Graded(student, chapter, failure=str(error))
+            continue
+        if regrade:
+            course.results.forget(job.fingerprint)
+        if course.results.get(job.fingerprint) is not None:
+            yield _enter(course, chapter, student, job)
+        else:
+            if job.fingerprint not in waiting:
+                jobs.append(job)
+            waiting.setdefault(job.fingerprint, []).append(student)
+    for job, result in run_jobs(jobs, min(workers, len(jobs)), scheduler):
+        for student in waiting[job.fingerprint]:
+            if isinstance(result, Exception):
+                yield Graded(student, chapter, failure=f"the grader failed on it twice: {result!r:.200}")
+            else:
+                course.results.put(job.fingerprint, result)
+                yield _enter(course, chapter, student, job)
 
 
 def read_graded(course: Course, chapter: str, student: str) -> Graded | None:
@@ -62,35 +83,17 @@ def read_graded(course: Course, chapter: str, student: str) -> Graded | None:
     return Graded(student, chapter, verdicts, list(notebook.metadata.get("autograde", {}).get("notes", [])))
 
 
-def _grade_one(course: Course, chapter: str, student: str, regrade: bool) -> Graded:
-    folder = course.submissions(chapter)[student]
-    path = folder / f"{chapter}.ipynb"
-    try:
-        if not path.is_file():
-            there = sorted(other.name for other in folder.glob("*.ipynb"))
-            found = f"it holds {', '.join(there)}" if there else "it holds no notebook"
-            raise CourseError(f"expected {path.name} in the submission, but {found}")
-        before = read_graded(course, chapter, student)
-        if before is not None and not regrade and _is_current(course, chapter, student, path):
-            return before
-        succeed(course.api.autograde(chapter, student, force=True), "grading failed")
-    except CourseError as error:
-        return Graded(student, chapter, [], [], failure=str(error))
+def _enter(course: Course, chapter: str, student: str, job: Job) -> Graded:
+    """Bring a finished result into the gradebook, unless it is there already."""
+    present = _autograded(course, chapter, student)
+    if present is None or present.metadata.get("autograde", {}).get("graded") != job.fingerprint:
+        try:
+            succeed(course.api.autograde(chapter, student, force=True), "grading failed")
+        except CourseError as error:
+            return Graded(student, chapter, failure=str(error))
     graded = read_graded(course, chapter, student)
     assert graded is not None
     return graded
-
-
-def _is_current(course: Course, chapter: str, student: str, path: Path) -> bool:
-    notebook = _autograded(course, chapter, student)
-    assert notebook is not None
-    return bool(notebook.metadata.autograde.get("graded") == fingerprint(course, chapter, path.read_bytes()))
-
-
-def fingerprint(course: Course, chapter: str, submitted: bytes) -> str:
-    """What a mark depends on: the submission, the key and the released notebook."""
-    parts = (submitted, course.key(chapter).digest.encode(), nbformat.writes(course.template(chapter)).encode())
-    return hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
 def _autograded(course: Course, chapter: str, student: str) -> NotebookNode | None:

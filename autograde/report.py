@@ -103,4 +103,4 @@ def _write_marks(path: Path, results: Sequence[Graded]) -> None:
 
 def _harmless(cell: object) -> object:
     """Text that a spreadsheet would run as a formula is kept as text."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t" else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t")) else cell

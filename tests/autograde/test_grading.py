@@ -33,13 +33,17 @@ def gradebook_rows(course):
     return rows
 
 
+def in_order(results):
+    return sorted(results, key=lambda graded: graded.student)
+
+
 @pytest.fixture(scope="module")
 def graded(released_course, tmp_path_factory):
     """A class of every temperament, graded once: the course, who answered what, and the results."""
     course = Course(tmp_path_factory.mktemp("class") / "course")
     shutil.copytree(released_course, course.root)
     group = simulate(course, TOY, len(TEMPERAMENTS))
-    return course, {learner.student: learner for learner in group}, list(grade(course, TOY, []))
+    return course, {learner.student: learner for learner in group}, in_order(grade(course, TOY, [], workers=2))
 
 
 UNREADABLE = {"upload broke off", "no cells"}
@@ -86,7 +90,7 @@ def test_the_gradebook_holds_the_same_marks(graded):
 def test_grading_twice_gives_the_same_gradebook(graded):
     course, _, results = graded
     before = gradebook_rows(course)
-    assert list(grade(course, TOY, [])) == results
+    assert in_order(grade(course, TOY, [])) == results
     assert list(grade(course, TOY, ["student-002"], regrade=True)) == [results[1]]
     assert gradebook_rows(course) == before
 
@@ -212,7 +216,7 @@ def test_a_submission_without_its_notebook_stops_nobody(course, capsys):
     simulate(course, TOY, 2)
     lost = course.submitted / "student-001" / TOY
     (lost / f"{TOY}.ipynb").rename(lost / "Untitled.ipynb")
-    results = list(grade(course, TOY, []))
+    results = in_order(grade(course, TOY, []))
     assert "expected 01-toy.ipynb in the submission, but it holds Untitled.ipynb" in results[0].failure
     assert results[1].verdicts
     assert "not graded" in table(results)
