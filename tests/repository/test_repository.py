@@ -4,11 +4,12 @@ import re
 import shlex
 import subprocess
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -49,6 +50,13 @@ def test_every_requirement_is_pinned() -> None:
 def test_the_tests_run_on_the_pinned_versions() -> None:
     for name in ("torch", "numpy", "jupyterlab", "nbgrader", "nbval", "ipywidgets"):
         assert version(name).split("+")[0] == pins()[name], "run `make setup`"
+
+
+def test_debians_python_may_install_every_pin() -> None:
+    """Some releases ask for a later patch of Python 3.11 than Debian 12 brings."""
+    installed = {found.name: found.metadata["Requires-Python"] for found in distributions()}
+    asked = {name: SpecifierSet(installed.get(name) or "") for name in pins()}
+    assert {name: str(versions) for name, versions in asked.items() if "3.11.2" not in versions} == {}
 
 
 @pytest.mark.parametrize("name", ["README.md", ".ci/run"])
