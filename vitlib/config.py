@@ -39,7 +39,7 @@ class ViTConfig:
     drop_path: float = 0.0  # probability that the last block skips a branch; grows from 0 with the block's number
     mean: tuple[float, ...] = (0.5,)  # of the pixels (0…1) it was trained on: one for all channels, or one each
     std: tuple[float, ...] = (0.5,)  # likewise
-    resize: Literal["timm", "hf", "torchvision", "dinov2", "google"] = "timm"  # see positions.resize_positions
+    resize: Literal["timm", "hf", "torchvision", "dinov2", "google"] = "timm"  # see resize.py
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -5,15 +5,18 @@ from torch import nn
 
 
 @torch.no_grad()
-def init_weights(model: nn.Module, generator: torch.Generator | None = None) -> None:
-    """Draw the weights of a ViT as timm does: N(0, 0.02²), cut off at ±2; biases are 0, scales 1.
+def init_weights(model: nn.Module, width: int, generator: torch.Generator | None = None) -> None:
+    """Draw the weights of a ViT of this width: normal, cut off at ±2, biases 0, scales 1.
 
-    The patch embedding is drawn with variance 1 / (P²·C) instead, so that a token varies as a pixel does, and the
-    prefix tokens start at almost nothing. Sources: Dosovitskiy et al., 2021, and its code (lecun_normal).
+    The standard deviation is timm's 0.02 at width 768, and grows with 1 / √width, because a narrow layer adds fewer
+    numbers up: the small models of this book would otherwise start too quiet. The patch embedding has 1 / √(P²·C), so
+    that a token varies as a pixel does; the prefix tokens start at almost nothing.
+    Sources: Dosovitskiy et al., 2021, and their code; Glorot & Bengio, 2010.
     """
+    std = 0.02 * (768 / width) ** 0.5
     for module in model.modules():
         if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02, generator=generator)
+            nn.init.trunc_normal_(module.weight, std=std, generator=generator)
         elif isinstance(module, nn.Conv2d):
             nn.init.trunc_normal_(module.weight, std=module.weight[0].numel() ** -0.5, generator=generator)
     for name, parameter in model.named_parameters():
@@ -24,4 +27,4 @@ def init_weights(model: nn.Module, generator: torch.Generator | None = None) -> 
         elif name == "pos_embed":
             nn.init.trunc_normal_(parameter, std=0.02, generator=generator)
         elif name.endswith("latent"):
-            nn.init.trunc_normal_(parameter, std=parameter.shape[-1] ** -0.5, generator=generator)
+            nn.init.trunc_normal_(parameter, std=width**-0.5, generator=generator)

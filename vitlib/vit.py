@@ -14,8 +14,10 @@ from vitlib.embed import PatchEmbed
 from vitlib.encoder import Block
 from vitlib.head import AttentionPool, read_cls, read_mean
 from vitlib.init import init_weights
-from vitlib.positions import sincos_1d, sincos_2d, token_row
+from vitlib.inputs import check_images
+from vitlib.positions import token_row
 from vitlib.resize import resize_positions
+from vitlib.sincos import fixed_positions
 
 
 class ViT(nn.Module):
@@ -58,13 +60,13 @@ class ViT(nn.Module):
         self.fc_norm = nn.LayerNorm(c.width, c.eps) if pool_first else nn.Identity()
         self.head = nn.Linear(c.width, c.num_classes) if c.num_classes else nn.Identity()
         self.reads = slice(0, 1) if c.pooling == "cls" else slice(c.prefix, None)  # rows that the classifier reads
-        init_weights(self, generator)
+        init_weights(self, c.width, generator)
 
     def forward(
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, every named intermediate, and the same logits, bit for bit."""
-        self.check(images)
+        check_images(images, self.config.channels, self.config.image_size, self.patch_embed.proj.weight.dtype)
         if return_all:
             return self.steps(images)
         x = self.tokens(self.patch_embed(images))  # B T D
@@ -112,30 +114,3 @@ class ViT(nn.Module):
         elif (fixed := fixed_positions(other.config)) is not None:
             other.pos_embed = fixed.to(self.pos_embed)
         return other
-
-    def check(self, images: Tensor) -> None:
-        """ValueError for images that this model was not made for, saying what to do."""
-        c, dtype, shape = self.config, self.patch_embed.proj.weight.dtype, tuple(images.shape)
-        if images.ndim != 4:
-            remedy = "images[None] makes a batch of one picture"
-        elif shape[1] != c.channels:
-            remedy = f"convert the channels, or create the model with channels={shape[1]}"
-        elif shape[2:] != c.image_size:
-            remedy = f"resize the images, or take model.resized({shape[2:]})"
-        elif not images.is_floating_point():
-            remedy = "scale them to 0…1 and normalise them"
-        elif images.dtype != dtype and not torch.is_autocast_enabled(images.device.type):
-            remedy = f"call images.to({dtype})"
-        else:
-            return
-        expected = f"(B, {c.channels}, {c.image_size[0]}, {c.image_size[1]})"
-        raise ValueError(f"images are {images.dtype} {shape}: expected {dtype} {expected}; {remedy}")
-
-
-def fixed_positions(config: ViTConfig) -> Float[Tensor, "1 N D"] | None:
-    """The sin-cos positions of a configuration; None where it has none."""
-    if config.positions == "sincos1d":
-        return sincos_1d(config.grid.tokens, config.width)
-    if config.positions == "sincos2d":
-        return sincos_2d((config.grid.rows, config.grid.columns), config.width)
-    return None
