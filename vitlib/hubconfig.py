@@ -16,7 +16,7 @@ FIELDS = {
     "hidden_act": "gelu",
     "image_size": "image_size",
 }
-GELU = {"gelu": "erf", "gelu_python": "erf", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
+GELU = {"gelu": "erf", "gelu_python": "erf", "gelu_new": "tanh", "gelu_fast": "tanh", "gelu_pytorch_tanh": "tanh"}
 
 
 def read_beside(path: Path, layout: str) -> dict[str, Any]:

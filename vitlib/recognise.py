@@ -84,8 +84,6 @@ def _seen(ours: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _shape(ours: Mapping[str, Tensor], name: str, axes: int) -> tuple[int, ...]:
-    if name not in ours:
-        raise CheckpointError(f"the tensor that we call {name} is missing: without it the model's size is unknown")
     if ours[name].ndim != axes:
         raise CheckpointError(f"the tensor that we call {name} is {shape_of(ours[name])}: expected {axes} axes")
     return tuple(ours[name].shape)
@@ -126,6 +124,11 @@ def _grid(
         if size is None:
             raise CheckpointError("without learned positions nothing shows the size of the pictures; give made_for=")
         return size, "none"
+    if "pos_embed" not in ours:
+        raise CheckpointError(
+            "the positions are missing (we call them pos_embed); where the model computes them, say so: "
+            "positions='sincos2d', 'sincos1d' or 'none', and made_for="
+        )
     n = _shape(ours, "pos_embed", axes=3)[1]
     counts: dict[Form, int] = {
         "all": facts["class_token"] + facts["registers"], "cls": int(facts["class_token"]), "none": 0

@@ -103,7 +103,9 @@ def to_theirs(ours: Mapping[str, Tensor], to: str, form: Form, heads: int | None
             ) from None
         theirs |= dict(zip(row.theirs, parts, strict=True))
     if homeless := [name for name in left if name not in UNREAD]:
-        raise CheckpointError(f"{to} has no place for {', '.join(grouped(homeless))}; take another layout, or drop=")
+        raise CheckpointError(
+            f"{to} has no place for {', '.join(grouped(homeless))}; take another layout, or leave them out"
+        )
     return theirs
 
 

@@ -44,6 +44,7 @@ __all__ = ["CheckpointError", "convert", "detect", "load", "load_into", "save"]
 Source = str | PathLike[str] | Mapping[str, Tensor]
 Size = int | tuple[int, int]
 HEAD = {"head.weight", "head.bias"}
+SIZES = {name: torch.empty(0) for name in ("patch_embed.proj.weight", "blocks.0.mlp.fc1.weight")}
 # fields of ViTConfig in which two models may differ, and one set of weights still means the same to both
 FREE = {"fused", "dropout", "drop_path", "mean", "std", "resize"}
 
@@ -87,6 +88,8 @@ def load(
     if made_for is not None:
         told["image_size"] = _pair(made_for)
     ours, left = to_ours(state, LAYOUTS[layout])
+    if not ours.keys() >= SIZES.keys():  # without them there is no telling which model it is
+        _check_names(ours, left, SIZES | ours, layout, "any ViT")
     config, form = recognise(ours, LAYOUTS[layout], told | heads_apart(state, LAYOUTS[layout]), like)
     ours = {name: each for name, each in move_rows(ours, form, config.prefix_positions).items() if name not in UNREAD}
     model = ViT(config if num_classes is None else replace(config, num_classes=num_classes), generator)
@@ -187,24 +190,9 @@ def _open(source: Source, part: str | None) -> tuple[State, dict[str, Any], Path
 
 def _check(ours: State, left: State, model: ViT, layout: str, dtype: torch.dtype | None) -> None:
     """CheckpointError for names, shapes, dtypes and numbers that are not those of the model's weights."""
-    expected = model.state_dict()
-    called = {row.ours: row.theirs for row in rows(LAYOUTS[layout], expected | ours)}
-    absent = [name for each in expected if each not in ours for name in called.get(each, (each,))]
-    missing = [name for name in absent if name not in left]
-    extra = [name for name in left if name not in absent]
-    extra += [name for each in ours if each not in expected for name in called[each]]
-    misshapen = {
-        ", ".join(called[name]): f"is {shape_of(each)}, expected {shape_of(expected[name])}"
-        for name, each in ours.items()
-        if name in expected and each.shape != expected[name].shape
-    }
-    if missing or extra or misshapen:
-        c = model.config
-        raise CheckpointError(
-            f"the checkpoint, in {layout}'s layout, does not fit a ViT of width {c.width}, depth {c.depth}, patch "
-            f"{c.patch}{telltale(extra)}:{misfits(missing, extra, misshapen)}\n"
-            "Fetch what is missing; name in drop= what may be left out."
-        )
+    c = model.config
+    what = f"a ViT of width {c.width}, depth {c.depth}, patch {c.patch}"
+    called = _check_names(ours, left, model.state_dict(), layout, what)
     dtypes = {each.dtype for each in ours.values()}
     found = ", ".join(sorted(str(each) for each in dtypes))
     if not all(each.is_floating_point for each in dtypes):
@@ -216,6 +204,28 @@ def _check(ours: State, left: State, model: ViT, layout: str, dtype: torch.dtype
     if bad := [name for name, each in ours.items() if not each.isfinite().all()]:
         names = "; ".join(grouped([name for each in bad for name in called[each]]))
         raise CheckpointError(f"not every number is finite (NaN or infinity) in {names}; take an earlier checkpoint")
+
+
+def _check_names(
+    ours: State, left: State, expected: Mapping[str, Tensor], layout: str, what: str
+) -> dict[str, tuple[str, ...]]:
+    """What the layout calls each of our tensors; CheckpointError where names or shapes are not as expected."""
+    called = {row.ours: row.theirs for row in rows(LAYOUTS[layout], {**expected, **ours})}
+    absent = [name for each in expected if each not in ours for name in called.get(each, (each,))]
+    missing = [name for name in absent if name not in left]
+    extra = [name for name in left if name not in absent]
+    extra += [name for each in ours if each not in expected for name in called[each]]
+    misshapen = {
+        ", ".join(called[name]): f"is {shape_of(each)}, expected {shape_of(expected[name])}"
+        for name, each in ours.items()
+        if name in expected and each.shape != expected[name].shape
+    }
+    if missing or extra or misshapen:
+        raise CheckpointError(
+            f"the checkpoint, in {layout}'s layout, does not fit {what}{telltale(extra)}:"
+            f"{misfits(missing, extra, misshapen)}\nFetch what is missing; name in drop= what may be left out."
+        )
+    return called
 
 
 def _resized(model: ViT, size: tuple[int, int], sure: bool) -> ViT:

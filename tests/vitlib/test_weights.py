@@ -395,6 +395,15 @@ def test_names_are_those_of_the_file() -> None:
     assert "not expected" not in said  # query and value have done nothing wrong
 
 
+def test_a_name_that_shows_the_size_is_missed_like_any_other() -> None:
+    state = convert(tensors(), "hf")
+    state["vit.embeddings.patch_embedding.projection.weight"] = state.pop(
+        "vit.embeddings.patch_embeddings.projection.weight"
+    )
+    said = refusal(lambda: load(state, heads=4))
+    assert "projection.weight: the nearest is vit.embeddings.patch_embedding.projection.weight" in said
+
+
 def test_extra_names_stay_out_on_request_alone() -> None:
     state = tensors() | {"ema_steps": torch.zeros(1), "decoder.weight": torch.zeros(3)}
     said = refusal(lambda: load(state, heads=4))
@@ -449,7 +458,7 @@ def test_what_cannot_be_told_by_counting_is_asked_for() -> None:
 
 def test_computed_positions_need_a_word() -> None:
     config = replace(TINY, positions="sincos2d")
-    assert "pos_embed is missing" in refusal(lambda: load(tensors(config), heads=4))
+    assert "positions='sincos2d'" in refusal(lambda: load(tensors(config), heads=4))
     assert load(tensors(config), heads=4, positions="sincos2d", made_for=32).config == config
 
 
