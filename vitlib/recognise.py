@@ -41,7 +41,10 @@ def _recognise(
     ours: Mapping[str, Tensor], layout: Layout, told: Mapping[str, Any], like: ViTConfig | None
 ) -> tuple[ViTConfig, Form]:
     seen = _seen(ours)
-    for field in ("patch", "channels", "num_classes", "width", "registers"):
+    width, ratio = seen["width"], told.get("mlp_ratio", seen["mlp_ratio"])
+    if int(width * ratio) == int(width * seen["mlp_ratio"]):  # 3.0 and 3.1 may make the same hidden width
+        seen["mlp_ratio"] = ratio
+    for field in ("patch", "channels", "num_classes", "width", "registers", "mlp_ratio"):
         if told.get(field, seen[field]) != seen[field]:
             raise CheckpointError(
                 f"the tensors show {field}={seen[field]!r}, and an argument, a note or config.json says "
@@ -50,7 +53,7 @@ def _recognise(
     implied = {**layout.implies, **(layout.with_registers if seen["registers"] else {})}
     if len(implied["mean"]) not in (1, seen["channels"]):
         del implied["mean"], implied["std"]  # the statistics of colours, and these pictures have none
-    facts = {**seen, **implied, **told, "mlp_ratio": seen["mlp_ratio"]}
+    facts = {**seen, **implied, **told}
     if unknown := facts.keys() - {field.name for field in fields(ViTConfig)}:
         raise CheckpointError(f"a ViT has no {', '.join(sorted(unknown))}; it has the fields of ViTConfig")
     if facts["depth"] > len(ours):

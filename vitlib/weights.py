@@ -65,7 +65,8 @@ def load(
     """The model whose weights lie in a file, in a folder of Hugging Face's, or in a state dict; in evaluation mode.
 
     The layout is detected and the sizes are read from the shapes; `choices` are fields of ViTConfig that say what
-    neither shows, such as heads=4.
+    neither shows, such as heads=4 (known for the widths of published models; a model of your own keeps them in the
+    note that `save` writes).
 
     - `num_classes` other than the checkpoint's puts a new head in place of the old, drawn with `generator`.
     - `image_size` (pixels: a side, or height and width) resizes the positions, in the way of the checkpoint's library.

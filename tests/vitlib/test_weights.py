@@ -493,6 +493,8 @@ def test_told_and_shown_must_agree(tmp_path: Path) -> None:
     assert "no JSON" in refusal(lambda: load(tmp_path))
     (tmp_path / "config.json").write_text('{"hidden_act": "relu"}')
     assert "hidden_act is 'relu'" in refusal(lambda: load(tmp_path))
+    assert "mlp_ratio=4.0" in refusal(lambda: load(tensors(), heads=4, mlp_ratio=2.0))
+    assert load(tensors(), heads=4, mlp_ratio=4.01).config.mlp_ratio == 4.01  # 128 hidden numbers, both
     assert "a ViT has no colour" in refusal(lambda: load(tensors(), heads=4, colour="red"))
 
 
