@@ -153,8 +153,8 @@ wide_picture = Numeric(
 strip_patches = Numeric(
     "strip-patches", title="Patches that are not square", points=1, difficulty=2, minutes=2,
     given=dict(height=128, width=1000, patch_height=128, patch_width=4),
-    prompt="Sound can be seen: a spectrogram of ten seconds is a picture of {height} × {width} pixels (pitch × "
-    "time). A model cuts it into upright strips of {patch_height} × {patch_width} pixels (height × width). "
+    prompt="Sound can be seen: a spectrogram of ten seconds is a picture of {height} × {width} pixels (frequency "
+    "× time). A model cuts it into upright strips of {patch_height} × {patch_width} pixels (height × width). "
     "How many tokens is that, CLS not counted?",
     answer=lambda height, width, patch_height, patch_width: (height // patch_height) * (width // patch_width),
     unit="tokens",
@@ -198,7 +198,7 @@ count = Code(
     "strict: where the patches do not fit exactly, it raises a `ValueError` whose text would help *you* to find the "
     "mistake. (Section 1.6 shows the gentler ways.)",
     reference=count_patches,
-    examples=[(32, 48, 16), (32, 50, 16), (50, 32, 16)],
+    examples=[(32, 48, 16), (32, 50, 16), (50, 32, 16), (20, 50, 16)],
     checks={
         "square pictures": [(224, 224, 16), (32, 32, 8), (64, 64, 64), (7, 7, 1)],
         "any grid": lambda dice: [
@@ -213,8 +213,8 @@ count = Code(
     },
     hints=["Whole division is `//`, the remainder is `%`: `7 // 2` is 3 and `7 % 2` is 1.",
            "Test both remainders before you count, and `raise ValueError(f\"…\")` if one of them is not 0.",
-           "The examples pass but grading finds a mistake? Try a picture that is high and narrow, one whose height "
-           "alone does not fit, and one that is smaller than the patch."],
+           "The examples pass but grading finds a mistake? Try a picture that is high and narrow, one whose area "
+           "divides although a side does not, and one that is smaller than the patch."],
     why="Rows times columns, and a refusal that looks at height and width separately.",
 )
 
@@ -230,18 +230,16 @@ def _(height, width, patch):
 
 @count.alternative
 def _(height, width, patch):
-    for side in (height, width):
-        if side / patch != int(side / patch):
-            raise ValueError(f"patch {patch} does not fit into {side} pixels")
-    return int(height / patch) * int(width / patch)
-
-
-@count.alternative
-def _(height, width, patch):
     corners = [(top, left) for top in range(0, height, patch) for left in range(0, width, patch)]
     if any(top + patch > height or left + patch > width for top, left in corners):
         raise ValueError("the last patches would reach beyond the picture")
     return len(corners)
+
+
+@count.slip("forgot to return", "Your function always gives back None. `print` shows a number to you; `return` hands "
+            "it to the caller.")
+def _(height, width, patch):
+    return None
 
 
 @count.slip("only the rows", "You return the number of rows. How many patches does a row hold?")
@@ -251,11 +249,11 @@ def _(height, width, patch):
     return height // patch
 
 
-@count.slip("only the columns", "You return the number of columns. How many patches does a column hold?")
+@count.slip("rows and columns as a pair", "You return rows and columns as a pair. Multiply them.")
 def _(height, width, patch):
     if height % patch or width % patch:
         raise ValueError("does not divide")
-    return width // patch
+    return height // patch, width // patch
 
 
 @count.slip("squared the rows", "You square the number of rows: right for square pictures only.")
@@ -265,39 +263,12 @@ def _(height, width, patch):
     return (height // patch) ** 2
 
 
-@count.slip("squared the columns", "You square the number of columns: right for square pictures only.")
-def _(height, width, patch):
-    if height % patch or width % patch:
-        raise ValueError("does not divide")
-    return (width // patch) ** 2
-
-
-@count.slip("divided the area once", "You divide the area by the patch's side once. A patch has an area, too.")
+@count.slip("divided the area once", "You divide the area by the patch's side once. It divides the height, and it "
+            "divides the width.")
 def _(height, width, patch):
     if height % patch or width % patch:
         raise ValueError("does not divide")
     return height * width // patch
-
-
-@count.slip("added rows and columns", "You add rows and columns. Every row holds a patch for every column.")
-def _(height, width, patch):
-    if height % patch or width % patch:
-        raise ValueError("does not divide")
-    return height // patch + width // patch
-
-
-@count.slip("counted CLS", "Always one too many: CLS is a token, but it is no patch.")
-def _(height, width, patch):
-    if height % patch or width % patch:
-        raise ValueError("does not divide")
-    return (height // patch) * (width // patch) + 1
-
-
-@count.slip("pixels of a patch", "You return how many pixels lie in one patch, not how many patches there are.")
-def _(height, width, patch):
-    if height % patch or width % patch:
-        raise ValueError("does not divide")
-    return patch * patch
 
 
 @count.slip("never refuses", "The counts are right where the patches fit. Where they do not, raise a ValueError "
@@ -306,14 +277,8 @@ def _(height, width, patch):
     return (height // patch) * (width // patch)
 
 
-@count.slip("rounds up", "Where the patches do not fit, you count patches that reach beyond the picture. "
-            "Raise a ValueError there.")
-def _(height, width, patch):
-    return -(-height // patch) * -(-width // patch)
-
-
-@count.slip("rounds down too late", "Where the patches do not fit, you return a number that is not whole, or one "
-            "that has been cut. Raise a ValueError there.")
+@count.slip("gives fractions", "Where the patches do not fit, you return a number that is not whole. Raise a "
+            "ValueError there.")
 def _(height, width, patch):
     return height / patch * (width / patch)
 
@@ -332,7 +297,8 @@ def _(height, width, patch):
     return (height // patch) * (width // patch)
 
 
-@count.slip("needs both sides wrong", "You refuse only where neither side divides. One side is enough.")
+@count.slip("needs both sides wrong", "You refuse only where neither side divides. One side is enough: `or` instead of "
+            "`and`.")
 def _(height, width, patch):
     if height % patch and width % patch:
         raise ValueError("does not divide")
@@ -342,25 +308,16 @@ def _(height, width, patch):
 @count.slip("looks at the area", "You test whether the areas divide. They may, although a side does not: test "
             "height and width separately.")
 def _(height, width, patch):
-    if (height * width) % (patch * patch):
+    if height * width % patch**2:
         raise ValueError("does not divide")
-    return height * width // (patch * patch)
+    return height * width // patch**2
 
 
-@count.slip("returns nothing", "Where the patches do not fit, you return something. Raise a ValueError instead: "
-            "nobody can overlook it.")
+@count.slip("returns None", "Where the patches do not fit, you return None. Raise a ValueError instead: nobody can "
+            "overlook it.")
 def _(height, width, patch):
-    if height % patch or width % patch:
-        return None
-    return (height // patch) * (width // patch)
-
-
-@count.slip("returns zero", "Where the patches do not fit, you return 0. Raise a ValueError instead: a 0 travels on "
-            "unnoticed.")
-def _(height, width, patch):
-    if height % patch or width % patch:
-        return 0
-    return (height // patch) * (width // patch)
+    if height % patch == 0 and width % patch == 0:
+        return (height // patch) * (width // patch)
 
 
 @count.slip("asserts", "You refuse at the right places, but with an AssertionError. Asked for is "
@@ -368,13 +325,6 @@ def _(height, width, patch):
 def _(height, width, patch):
     assert height % patch == 0 and width % patch == 0
     return (height // patch) * (width // patch)
-
-
-@count.slip("returns rows and columns", "You return rows and columns as a pair. Multiply them.")
-def _(height, width, patch):
-    if height % patch or width % patch:
-        raise ValueError("does not divide")
-    return height // patch, width // patch
 
 
 # ── 1.3 · What is in a token? ──────────────────────────────────────────────────────────────────────────────────────
@@ -402,23 +352,22 @@ numbers_per_token = Numeric(
 )
 
 many_channels = Numeric(
-    "many-channels", title="More channels than colours", points=1, difficulty=1, minutes=1,
-    given=dict(patch=8, channels=13),
-    prompt="A satellite sees more than red, green and blue: its pictures have {channels} channels. How many numbers "
-    "does a flattened patch of {patch} × {patch} pixels hold?",
-    answer=lambda patch, channels: patch**2 * channels,
+    "many-channels", title="More channels than colours", points=1, difficulty=2, minutes=2,
+    given=dict(patch=8, length=832),
+    prompt="A satellite sees more than red, green and blue. Its pictures are cut into patches of {patch} × {patch} "
+    "pixels, and a flattened patch holds {length} numbers. How many channels do the pictures have?",
+    answer=lambda patch, length: length // patch**2, unit="channels",
     slips=[
-        Slip("P times C", lambda patch, channels: patch * channels,
-             "That is P·C: one row of the patch. A patch has as many rows as it has columns."),
-        Slip("three channels", lambda patch, channels: patch**2 * 3,
-             "You took three channels. That is RGB; this satellite has {channels}."),
-        Slip("forgot the channels", lambda patch, channels: patch**2,
-             "Those are the pixels of the patch. Each pixel holds one number per channel."),
-        Slip("added the channels", lambda patch, channels: patch**2 + channels,
-             "You added the channels. Every pixel has all of them: multiply."),
+        Slip("divided by P once", lambda patch, length: length // patch,
+             "You divided by P once. What is left then is P·C, the numbers in one row of the patch."),
+        Slip("subtracted the pixels", lambda patch, length: length - patch**2,
+             "You took the pixels away. Every pixel has all the channels: P² is multiplied by C."),
+        Slip("three channels", 3, "Three channels make {patch}² · 3 numbers. Here there are {length}."),
+        Slip("pixels of a patch", lambda patch, length: patch**2,
+             "That is how many pixels a patch has. How many numbers does each of them hold?"),
     ],
-    hints=["Nothing in P²·C says that C is three."],
-    why="8² · 13 = 64 · 13 = 832.",
+    hints=["Nothing in P²·C says that C is three.", "P²·C = {length}, and you know P."],
+    why="A patch has 8² = 64 pixels, and 832 / 64 = 13. The length of a token tells how many channels there are.",
 )
 
 halved_patch = Choice(
@@ -523,192 +472,139 @@ def _(images, patch):
     return windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
 
 
-@cut.alternative
-def _(images, patch):
-    if any(side % patch for side in images.shape[2:]):
-        raise ValueError("does not divide")
-    strips = torch.stack(images.split(patch, dim=2), dim=1)  # B rows C P W
-    tiles = torch.stack(strips.split(patch, dim=4), dim=2)  # B rows columns C P P
-    return tiles.flatten(1, 2).flatten(2)
-
-
 @cut.slip("reshape alone", "A reshape alone follows the scan lines: your tokens are pieces of pixel rows, not square "
           "patches. Split height and width, and bring the axes into order before you merge.")
 def _(images, patch):
-    batch, channels, height, width = images.shape
-    if height % patch or width % patch:
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
         raise ValueError("does not divide")
-    return images.reshape(batch, (height // patch) * (width // patch), channels * patch * patch)
+    return images.reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("channels last", "Right patches, but each pixel's channels stand together: row, column, channel. "
-          "Asked for is channel, row, column.")
+@cut.slip("split at one stroke", "You split height and width into rows, columns, P, P at one stroke. Each axis splits "
+          "where it stands: height into rows, P, then width into columns, P.")
 def _(images, patch):
-    batch, channels, height, width = images.shape
-    if height % patch or width % patch:
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
         raise ValueError("does not divide")
-    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, channels * patch * patch)
-
-
-@cut.slip("transposed patches", "Right patches, but each one lies on its side: its columns are read before its rows. "
-          "Exchange the last two axes of your permute.")
-def _(images, patch):
-    batch, channels, height, width = images.shape
-    if height % patch or width % patch:
-        raise ValueError("does not divide")
-    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 2, 4, 1, 5, 3).reshape(batch, -1, channels * patch * patch)
-
-
-@cut.slip("column by column", "Every token is right, but they come column by column. Read the grid row by row.")
-def _(images, patch):
-    batch, channels, height, width = images.shape
-    if height % patch or width % patch:
-        raise ValueError("does not divide")
-    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 4, 2, 1, 3, 5).reshape(batch, -1, channels * patch * patch)
+    tiles = images.reshape(B, C, H // patch, W // patch, patch, patch)
+    return tiles.permute(0, 2, 3, 1, 4, 5).reshape(B, -1, C * patch * patch)
 
 
 @cut.slip("split the wrong way round", "You split a side into P × rows instead of rows × P. So your tokens gather "
           "pixels that lie far apart. The slower axis comes first: which patch, then where in the patch.")
 def _(images, patch):
-    batch, channels, height, width = images.shape
-    if height % patch or width % patch:
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
         raise ValueError("does not divide")
-    tiles = images.reshape(batch, channels, patch, height // patch, patch, width // patch)
-    return tiles.permute(0, 3, 5, 1, 2, 4).reshape(batch, -1, channels * patch * patch)
+    tiles = images.reshape(B, C, patch, H // patch, patch, W // patch)
+    return tiles.permute(0, 3, 5, 1, 2, 4).reshape(B, -1, C * patch * patch)
 
 
 @cut.slip("channels not moved", "Right for one channel. With more, your tokens mix patches: the channel axis still "
           "stands before the grid. Move it behind rows and columns.")
 def _(images, patch):
-    batch, channels, height, width = images.shape
-    if height % patch or width % patch:
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
         raise ValueError("does not divide")
-    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 1, 2, 4, 3, 5).reshape(batch, -1, channels * patch * patch)
+    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
+    return tiles.permute(0, 1, 2, 4, 3, 5).reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("not flattened", "The patches are right, and still square. Merge channel, row and column into one axis.")
+@cut.slip("channels last", "Right patches, but each pixel's channels stand together: row, column, channel. "
+          "Asked for is channel, row, column.")
 def _(images, patch):
-    batch, channels, height, width = images.shape
-    if height % patch or width % patch:
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
         raise ValueError("does not divide")
-    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
+    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
+    return tiles.permute(0, 2, 4, 3, 5, 1).reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("still a grid", "The tokens are right, and still lie in a grid. Merge rows and columns into one axis of N.")
+@cut.slip("transposed patches", "Right patches, but each one lies on its side: its columns are read before its rows. "
+          "Exchange the last two axes of your permute.")
 def _(images, patch):
-    batch, channels, height, width = images.shape
-    if height % patch or width % patch:
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
         raise ValueError("does not divide")
-    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 2, 4, 1, 3, 5).flatten(3)
+    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 5, 3).reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("lost the batch", "The batch axis is gone: the tokens of all pictures stand in one row. Keep B in front.")
+@cut.slip("column by column", "Every token is right, but they come column by column. Read the grid row by row.")
 def _(images, patch):
-    batch, channels, height, width = images.shape
-    if height % patch or width % patch:
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
         raise ValueError("does not divide")
-    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(-1, channels * patch * patch)
+    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
+    return tiles.permute(0, 4, 2, 1, 3, 5).reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("first picture only", "Only the first picture of the batch comes back. Keep all of them.")
+@cut.slip("not merged", "The axes are in the right order, and there are still six of them. Merge rows and columns "
+          "into N, and channel, row and column into one token.")
 def _(images, patch):
-    _batch, channels, height, width = images.shape
-    if height % patch or width % patch:
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
         raise ValueError("does not divide")
-    tiles = images[:1].reshape(1, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(1, -1, channels * patch * patch)
-
-
-@cut.slip("tokens last", "The tokens stand in the last axis: [B, C·P·P, N]. Exchange the last two axes.")
-def _(images, patch):
-    batch, channels, height, width = images.shape
-    if height % patch or width % patch:
-        raise ValueError("does not divide")
-    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 1, 3, 5, 2, 4).reshape(batch, channels * patch * patch, -1)
+    return images.reshape(B, C, H // patch, patch, W // patch, patch).permute(0, 2, 4, 1, 3, 5)
 
 
 @cut.slip("three channels for ever", "Right for three channels only. Take C from the shape of the images.")
 def _(images, patch):
-    batch, _channels, height, width = images.shape
-    if height % patch or width % patch:
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
         raise ValueError("does not divide")
-    tiles = images.reshape(batch, 3, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, 3 * patch * patch)
+    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, (H // patch) * (W // patch), 3 * patch * patch)
 
 
 @cut.slip("square pictures only", "Right for square pictures only: you use the number of rows for the columns, too.")
 def _(images, patch):
-    batch, channels, height, width = images.shape
-    if height % patch or width % patch:
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
         raise ValueError("does not divide")
-    rows = height // patch
-    tiles = images.reshape(batch, channels, rows, patch, rows, patch)
-    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * rows, channels * patch * patch)
+    rows = H // patch
+    tiles = images.reshape(B, C, rows, patch, rows, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, rows * rows, C * patch * patch)
 
 
 @cut.slip("height and width exchanged", "Right for square pictures only: you took the height for the width. "
           "The axes are B, C, H, W.")
 def _(images, patch):
-    batch, channels, width, height = images.shape
-    if height % patch or width % patch:
+    B, C, W, H = images.shape
+    if H % patch or W % patch:
         raise ValueError("does not divide")
-    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch * patch)
+    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch * patch)
+
+
+@cut.slip("fractions as sizes", "Every cut ends in a TypeError; call your function by hand to read it. The usual "
+          "cause: `/` gives a float, 2.0, and `reshape` takes whole numbers only. Divide with `//`.")
+def _(images, patch):
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(B, C, H / patch, patch, W / patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch * patch)
 
 
 @cut.slip("view after permute", "Every cut ends in a RuntimeError; call your function by hand to read it. Two usual "
           "causes: `view` cannot merge axes after a permute, while `reshape` copies where it must. Or the sizes that "
           "you ask for do not multiply to the number of pixels that is there.")
 def _(images, patch):
-    batch, channels, height, width = images.shape
-    if height % patch or width % patch:
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
         raise ValueError("does not divide")
-    tiles = images.view(batch, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 2, 4, 1, 3, 5).view(batch, -1, channels * patch * patch)
-
-
-@cut.slip("turned into floats", "The tokens are right, but integers came back as floats. Patchify moves pixels and "
-          "changes none.")
-def _(images, patch):
-    batch, channels, height, width = images.shape
-    if height % patch or width % patch:
-        raise ValueError("does not divide")
-    tiles = images.float().reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch * patch)
-
-
-@cut.slip("unfold takes floats only", "`torch.nn.functional.unfold` does it in one call, but it takes floating-point "
-          "tensors only. With reshape and permute, pictures of bytes work, too.")
-def _(images, patch):
-    if images.shape[2] % patch or images.shape[3] % patch:
-        raise ValueError("does not divide")
-    return torch.nn.functional.unfold(images, patch, stride=patch).transpose(1, 2)
-
-
-@cut.slip("crops in silence", "The tokens are right. But where the patch does not divide, pixels are dropped in "
-          "silence: raise a ValueError there.")
-def _(images, patch):
-    height, width = images.shape[2:]
-    windows = images[:, :, : height - height % patch, : width - width % patch]
-    batch, channels, height, width = windows.shape
-    tiles = windows.reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, tiles.shape[2] * tiles.shape[4], channels * patch * patch)
+    tiles = images.view(B, C, H // patch, patch, W // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).view(B, -1, C * patch * patch)
 
 
 @cut.slip("refuses too late", "The tokens are right. But where the patch does not divide, it is torch that stumbles, "
           "with a RuntimeError about shapes. Look first, and raise a ValueError that says what is wrong.")
 def _(images, patch):
-    batch, channels, height, width = images.shape
-    tiles = images.reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch * patch)
+    B, C, H, W = images.shape
+    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch * patch)
 
 
 # ── 1.5 · And back ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -721,7 +617,7 @@ def unpatchify(tokens: torch.Tensor, height: int, width: int, patch: int) -> tor
     >>> torch.equal(unpatchify(patchify(images, 2), 4, 6, 2), images)
     True
 
-    Raises ValueError where N is not the number of patches of such a picture.
+    The patch divides height and width. Raises ValueError where N is not the number of patches of such a picture.
     """
     batch, count, length = tokens.shape
     rows, columns = height // patch, width // patch
@@ -796,209 +692,141 @@ def _(tokens, height, width, patch):
     return torch.cat(strips, dim=2)
 
 
-@mend.alternative
-def _(tokens, height, width, patch):
-    if tokens.shape[1] * patch * patch != height * width:
-        raise ValueError("another grid")
-    grid = tokens.unflatten(2, (-1, patch, patch)).unflatten(1, (-1, width // patch))
-    return grid.movedim(3, 1).transpose(3, 4).flatten(4).flatten(2, 3)
-
-
 @mend.slip("reshape alone", "A reshape alone lays the tokens out as scan lines. Split them into squares first, and "
            "bring the axes into order.")
 def _(tokens, height, width, patch):
-    batch, count, _length = tokens.shape
-    if count != (height // patch) * (width // patch):
+    B, N, _ = tokens.shape
+    if (height // patch) * (width // patch) != N:
         raise ValueError("another grid")
-    return tokens.reshape(batch, -1, height, width)
+    return tokens.reshape(B, -1, height, width)
 
 
 @mend.slip("patchify's permute again", "You use the permute of `patchify` a second time. Undo it: each axis must "
            "go back to where it came from.")
 def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
+    B, N, L = tokens.shape
     rows, columns = height // patch, width // patch
-    if count != rows * columns:
+    if rows * columns != N:
         raise ValueError("another grid")
-    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
-    return grid.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, height, width)
-
-
-@mend.slip("channels last", "You split a token into row, column, channel. Its order is channel, row, column.")
-def _(tokens, height, width, patch):
-    batch, count, _length = tokens.shape
-    rows, columns = height // patch, width // patch
-    if count != rows * columns:
-        raise ValueError("another grid")
-    grid = tokens.reshape(batch, rows, columns, patch, patch, -1)
-    return grid.permute(0, 5, 1, 3, 2, 4).reshape(batch, -1, height, width)
-
-
-@mend.slip("transposed patches", "Every patch is in its place, but lies on its side. Exchange row and column in the "
-           "patch.")
-def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
-    rows, columns = height // patch, width // patch
-    if count != rows * columns:
-        raise ValueError("another grid")
-    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
-    return grid.permute(0, 3, 1, 5, 2, 4).reshape(batch, -1, height, width)
-
-
-@mend.slip("column by column", "You lay the tokens column by column. They come row by row.")
-def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
-    rows, columns = height // patch, width // patch
-    if count != rows * columns:
-        raise ValueError("another grid")
-    grid = tokens.reshape(batch, columns, rows, length // patch**2, patch, patch)
-    return grid.permute(0, 3, 2, 4, 1, 5).reshape(batch, -1, height, width)
-
-
-@mend.slip("rows and columns exchanged", "Right where the grid is square. Elsewhere you exchange rows and columns "
-           "when you split N.")
-def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
-    rows, columns = height // patch, width // patch
-    if count != rows * columns:
-        raise ValueError("another grid")
-    grid = tokens.reshape(batch, columns, rows, length // patch**2, patch, patch)
-    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, height, width)
+    grid = tokens.reshape(B, rows, columns, L // patch**2, patch, patch)
+    return grid.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, height, width)
 
 
 @mend.slip("grid and pixels not paired", "Before you merge, each row of the grid must stand next to the row in the "
            "patch, and each column next to the column. Yours stand rows, columns, row, column.")
 def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
+    B, N, L = tokens.shape
     rows, columns = height // patch, width // patch
-    if count != rows * columns:
+    if rows * columns != N:
         raise ValueError("another grid")
-    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
-    return grid.permute(0, 3, 1, 2, 4, 5).reshape(batch, -1, height, width)
+    grid = tokens.reshape(B, rows, columns, L // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 2, 4, 5).reshape(B, -1, height, width)
 
 
-@mend.slip("channels not moved", "Right for one channel. With more, the channel axis must move in front of the rows.")
+@mend.slip("channels last", "You split a token into row, column, channel. Its order is channel, row, column.")
 def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
+    B, N, _ = tokens.shape
     rows, columns = height // patch, width // patch
-    if count != rows * columns:
+    if rows * columns != N:
         raise ValueError("another grid")
-    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
-    return grid.permute(0, 1, 4, 3, 2, 5).reshape(batch, -1, height, width)
+    grid = tokens.reshape(B, rows, columns, patch, patch, -1)
+    return grid.permute(0, 5, 1, 3, 2, 4).reshape(B, -1, height, width)
+
+
+@mend.slip("transposed patches", "Every patch is in its place, but lies on its side. Exchange row and column in the "
+           "patch.")
+def _(tokens, height, width, patch):
+    B, N, L = tokens.shape
+    rows, columns = height // patch, width // patch
+    if rows * columns != N:
+        raise ValueError("another grid")
+    grid = tokens.reshape(B, rows, columns, L // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 5, 2, 4).reshape(B, -1, height, width)
+
+
+@mend.slip("rows and columns exchanged", "Right where the grid is square. Elsewhere you exchange rows and columns "
+           "when you split N.")
+def _(tokens, height, width, patch):
+    B, N, L = tokens.shape
+    rows, columns = height // patch, width // patch
+    if rows * columns != N:
+        raise ValueError("another grid")
+    grid = tokens.reshape(B, columns, rows, L // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
+
+
+@mend.slip("height and width exchanged", "The last reshape gives [B, C, W, H]. Right where the picture is square, "
+           "and nonsense elsewhere.")
+def _(tokens, height, width, patch):
+    B, N, L = tokens.shape
+    rows, columns = height // patch, width // patch
+    if rows * columns != N:
+        raise ValueError("another grid")
+    grid = tokens.reshape(B, rows, columns, L // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, width, height)
 
 
 @mend.slip("three channels for ever", "Right for three channels only. The length of a token tells how many there are.")
 def _(tokens, height, width, patch):
-    batch, count, _length = tokens.shape
+    B, N, _ = tokens.shape
     rows, columns = height // patch, width // patch
-    if count != rows * columns:
+    if rows * columns != N:
         raise ValueError("another grid")
-    grid = tokens.reshape(batch, rows, columns, 3, patch, patch)
-    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, 3, height, width)
+    grid = tokens.reshape(B, rows, columns, 3, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, 3, height, width)
+
+
+@mend.slip("square grids only", "Right where the grid is square. Elsewhere rows and columns differ: rows come from "
+           "the height, columns from the width.")
+def _(tokens, height, width, patch):
+    B, N, L = tokens.shape
+    if (height // patch) * (width // patch) != N:
+        raise ValueError("another grid")
+    side = round(N**0.5)
+    grid = tokens.reshape(B, side, side, L // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
+
+
+@mend.slip("fractions as sizes", "Every call ends in a TypeError; call your function by hand to read it. The usual "
+           "cause: `/` gives a float, 2.0, and `reshape` takes whole numbers only. Divide with `//`.")
+def _(tokens, height, width, patch):
+    B, N, L = tokens.shape
+    rows, columns = height // patch, width // patch
+    if rows * columns != N:
+        raise ValueError("another grid")
+    grid = tokens.reshape(B, rows, columns, L / patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
 
 
 @mend.slip("view after permute", "Every call ends in a RuntimeError; call your function by hand to read it. Two usual "
            "causes: `view` cannot merge axes after a permute, while `reshape` copies where it must. Or the sizes that "
            "you ask for do not multiply to what is there: a token holds P²·C numbers, not P·C.")
 def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
+    B, N, L = tokens.shape
     rows, columns = height // patch, width // patch
-    if count != rows * columns:
+    if rows * columns != N:
         raise ValueError("another grid")
-    grid = tokens.view(batch, rows, columns, length // patch**2, patch, patch)
-    return grid.permute(0, 3, 1, 4, 2, 5).view(batch, -1, height, width)
-
-
-@mend.slip("P times C", "You divide the length of a token by P to get the channels. A token holds P²·C numbers.")
-def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
-    rows, columns = height // patch, width // patch
-    if count != rows * columns:
-        raise ValueError("another grid")
-    grid = tokens.reshape(batch, rows, columns, length // patch, patch, patch)
-    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, length // patch, height, width)
-
-
-@mend.slip("first picture only", "Only the first picture of the batch comes back. Keep all of them.")
-def _(tokens, height, width, patch):
-    _batch, count, length = tokens.shape
-    rows, columns = height // patch, width // patch
-    if count != rows * columns:
-        raise ValueError("another grid")
-    grid = tokens[:1].reshape(1, rows, columns, length // patch**2, patch, patch)
-    return grid.permute(0, 3, 1, 4, 2, 5).reshape(1, -1, height, width)
-
-
-@mend.slip("lost the batch", "The batch axis is gone. Images are [B, C, H, W], also where B is 1.")
-def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
-    rows, columns = height // patch, width // patch
-    if count != rows * columns:
-        raise ValueError("another grid")
-    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
-    return grid.permute(0, 3, 1, 4, 2, 5).reshape(-1, height, width)
-
-
-@mend.slip("height and width exchanged", "The last reshape gives [B, C, W, H]. Right where the picture is square, "
-           "and nonsense elsewhere.")
-def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
-    rows, columns = height // patch, width // patch
-    if count != rows * columns:
-        raise ValueError("another grid")
-    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
-    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, width, height)
-
-
-@mend.slip("images with channels last", "The pictures are right, but as [B, H, W, C]: good for plotting. "
-           "Asked for is [B, C, H, W].")
-def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
-    rows, columns = height // patch, width // patch
-    if count != rows * columns:
-        raise ValueError("another grid")
-    grid = tokens.reshape(batch, rows, columns, length // patch**2, patch, patch)
-    return grid.permute(0, 1, 4, 2, 5, 3).reshape(batch, height, width, -1)
-
-
-@mend.slip("square grids only", "Right for square pictures only: the root of N is not the number of columns elsewhere.")
-def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
-    if count != (height // patch) * (width // patch):
-        raise ValueError("another grid")
-    side = round(count**0.5)
-    grid = tokens.reshape(batch, side, side, length // patch**2, patch, patch)
-    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, height, width)
-
-
-@mend.slip("turned into floats", "The pictures are right, but integers came back as floats. Unpatchify moves pixels "
-           "and changes none.")
-def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
-    rows, columns = height // patch, width // patch
-    if count != rows * columns:
-        raise ValueError("another grid")
-    grid = tokens.float().reshape(batch, rows, columns, length // patch**2, patch, patch)
-    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, height, width)
+    grid = tokens.view(B, rows, columns, L // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).view(B, -1, height, width)
 
 
 @mend.slip("refuses too late", "The pictures are right. But where the tokens belong to another grid, it is torch that "
            "stumbles, with a RuntimeError about shapes. Compare N with rows · columns first, and raise a ValueError.")
 def _(tokens, height, width, patch):
-    batch, _count, length = tokens.shape
-    grid = tokens.reshape(batch, height // patch, width // patch, length // patch**2, patch, patch)
-    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, height, width)
+    B, _, L = tokens.shape
+    grid = tokens.reshape(B, height // patch, width // patch, L // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
 
 
 @mend.slip("drops extra tokens", "Where there are too many tokens, the rest is dropped in silence. Raise a ValueError "
            "there as well.")
 def _(tokens, height, width, patch):
-    batch, count, length = tokens.shape
+    B, N, L = tokens.shape
     rows, columns = height // patch, width // patch
-    if count < rows * columns:
+    if rows * columns > N:
         raise ValueError("another grid")
-    grid = tokens[:, : rows * columns].reshape(batch, rows, columns, length // patch**2, patch, patch)
-    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, height, width)
+    grid = tokens[:, : rows * columns].reshape(B, rows, columns, L // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
 
 
 # ── 1.6 · Sizes that do not fit ────────────────────────────────────────────────────────────────────────────────────
@@ -1018,6 +846,8 @@ leftover_pixels = Numeric(
         Slip("remainder of the area", lambda height, width, patch: height * width % patch**2,
              "You took the remainder of the whole area. But the pixels that are left over lie in strips: find the "
              "strip's height and width."),
+        Slip("counted numbers", lambda height, width, patch: height % patch * width * 3,
+             "You counted three numbers for each pixel. Asked is how many pixels."),
         Slip("one patch's width", lambda height, width, patch: height % patch * patch,
              "That is the strip below one patch only. It runs along the whole width of the picture."),
         Slip("counted what stays", lambda height, width, patch: (height // patch) * (width // patch) * patch**2,
@@ -1068,10 +898,12 @@ padded_tokens = Numeric(
              "You added a row of patches as well. One of the two sides is a multiple of {patch} already."),
         Slip("counted CLS", lambda height, width, patch: -(-height // patch) * -(-width // patch) + 1,
              "One too many: CLS is no patch."),
-        Slip("divided the areas", lambda height, width, patch: height * width // patch**2,
-             "You divided the areas. Patches form whole rows and columns: find both, then multiply."),
+        Slip("divided the areas", lambda height, width, patch: height * width / patch**2,
+             "There are no half patches. Patches form whole rows and columns: find both, then multiply."),
         Slip("divided the areas and rounded up", lambda height, width, patch: -(-height * width // patch**2),
              "You divided the areas and rounded up. Patches form whole rows and columns: round each side up."),
+        Slip("only the columns", lambda height, width, patch: -(-width // patch),
+             "Those are the columns. How many patches does each hold?"),
     ],
     hints=["How many columns are whole, and how many pixels are left over at the right?",
            "The pixels that are left over become one more column, as high as the picture."],
@@ -1082,7 +914,7 @@ padded_tokens = Numeric(
 
 image_to_tokens = Choice(
     "image-to-tokens", title="From image to encoder", points=1, difficulty=1, minutes=1,
-    prompt="How does a Vision Transformer turn an image into tokens for its encoder?",
+    prompt="How does a Vision Transformer turn an image into tokens, and what becomes of them?",
     options={
         "encode → embed → patchify":
             "That is the order reversed. The encoder works on tokens, so the tokens must be there before it starts.",
@@ -1141,6 +973,8 @@ token_pairs = Numeric(
              "That is N, the number of tokens. Each of them is compared with all of them."),
         Slip("doubled", lambda side, patch: 2 * (side // patch) ** 2,
              "You doubled N where it should be squared."),
+        Slip("counted pixels", lambda side, patch: side**2,
+             "That is how many pixels the picture has. Attention compares tokens: count those first."),
         Slip("left out itself", lambda side, patch: (side // patch) ** 4 - (side // patch) ** 2,
              "You left out that a token is compared with itself as well."),
         Slip("each pair once", lambda side, patch: ((side // patch) ** 4 - (side // patch) ** 2) // 2,
@@ -1180,8 +1014,10 @@ oom_cure = Choice(
         "Use larger patches.": None,
         "Rename the optimizer.":
             "A name takes up no memory to speak of. Look for a change that makes the large tensors smaller.",
+        "Use smaller patches.":
+            "Each flattened patch is shorter then, but there are more of them, and the table has N rows and N columns.",
     },
-    hints=["Which of them changes N?"],
+    hints=["Which of them makes N smaller?"],
     why="Larger patches give fewer tokens, and the table of N² comparisons shrinks fastest. The embedding's shape "
     "changes with P, though, so a pretrained model must be adapted or exchanged.",
 )
@@ -1193,6 +1029,10 @@ fewer_tokens = Choice(
         "Increase the patch size.": None,
         "Only add labels.":
             "More labels make the classifier's last layer a little larger. The picture still gives as many tokens.",
+        "Halve the batch.":
+            "That saves memory, yes: half as many pictures. But each of them still gives as many tokens.",
+        "Make the tokens shorter, with a smaller d.":
+            "That saves memory, too. But there are still as many tokens: d is how long each one is.",
     },
     hints=["N = (H / P) · (W / P). Which letter of it can you change?"],
     why="N falls with the square of P: double the side of a patch, and a quarter of the tokens remains.",

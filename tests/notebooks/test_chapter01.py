@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autograde.exercises import Plain
 from autograde.key import load_key
 from vitlib import patches
 from vitlib.data import picture
@@ -23,6 +24,18 @@ def test_the_title_counts_exercises_minutes_and_points() -> None:
     minutes, points = sum(e.minutes for e in exercises), sum(e.points for e in exercises)
     claim = f"{len(exercises)} exercises take {minutes} of these minutes and give {points:g} points"
     assert claim in CELLS["title"].source
+
+
+def test_the_notes_that_the_book_grew_out_of_are_covered_with_the_answers_that_they_give() -> None:
+    answers = {
+        "patch-tokens": 196, "large-patches": 4, "eight-pixel-patches": 16, "eight-a-side": 64,
+        "positions-after-embedding": 1, "only-convolutions": 0, "cls-with-head": 1,
+        "image-to-tokens": 2, "oom-cure": 2, "fewer-tokens": 1,
+    }
+    for name, answer in answers.items():
+        exercise = KEY[name]
+        assert isinstance(exercise, Plain)
+        assert exercise.right == answer, name
 
 
 @given(batch=SMALL, channels=SMALL, rows=SMALL, columns=SMALL, patch=SMALL)
