@@ -1,8 +1,8 @@
 """A process that has imported what notebooks import, and hands every submission a fork of itself.
 
 `ForkServer` is the grader's end: it starts the process inside `autograde.sandbox`'s view and asks it for kernels.
-`serve` is the other end. It runs nothing but imports: no thread, no CUDA, nothing of any submission, so that what one
-submission gets is what every other one gets. A request is read by the fork that serves it.
+`serve` is the other end. It has run nothing but imports: no thread, no CUDA, nothing of any submission, so that every
+submission gets what every other one gets. A request is read by the fork that serves it.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ import gc
 import importlib
 import os
 import pkgutil
-import select
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from pathlib import Path
 
 from autograde import sandbox
 
-# What chapters and kernels import. A package that ends in .* comes with all its modules.
-WARM = ("numpy", "torch", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "autograde.outcomes", "vitlib.*")
+# What chapters import, and what a kernel imports on its way; a package that ends in .* comes with all its modules.
+WARM = (
+    "numpy", "torch", "vitlib.*", "autograde.outcomes",
+    "matplotlib.pyplot", "matplotlib.backends.backend_agg", "IPython.core.pylabtools",  # figures
+    "stack_data", "pygments.formatters.terminal256",  # tracebacks
+    "ipykernel.debugger", "IPython.core.debugger", "IPython.core.completerlib", "tornado.platform.asyncio",
+)  # fmt: skip
 _PATIENCE = 120.0  # seconds for the imports, on a slow disk
 
 
@@ -44,42 +46,38 @@ class ForkServer:
         Raises:
             SandboxError: this machine cannot sandbox.
         """
-        with self._lock:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with self._lock, theirs:
             if self._process is None or self._process.poll() is not None:
                 self._start()
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        connection.connect(str(self._folder / "door"))
-        return connection
+            socket.send_fds(self._door, [b"fork"], [theirs.fileno()])
+        return ours
 
     def close(self) -> None:
         if self._process is not None:
-            self._life.close()
+            self._door.close()
             self._process.wait()
             self._process = None
-            shutil.rmtree(self._folder)
 
     def _start(self) -> None:
         self.close()
         command = sandbox.command(["-m", "autograde.forkserver"])
-        self._folder = Path(tempfile.mkdtemp(prefix="ag-", dir="/tmp"))  # a socket's path has to be short
-        self._life, life = socket.socketpair()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door, life:
-            door.bind(str(self._folder / "door"))
-            door.listen(64)
-            ends = (door.fileno(), life.fileno())
-            with (self._folder / "log").open("wb") as log:
-                self._process = subprocess.Popen(
-                    [*command, *map(str, ends), *self.warm],
-                    pass_fds=ends,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                )
-        self._life.settimeout(_PATIENCE)
-        if self._life.recv(5) != b"ready":
-            words = (self._folder / "log").read_text(errors="replace").strip().splitlines()
-            self.close()
-            raise sandbox.SandboxError(words[-1] if words else "the fork server did not start")
+        self._door, door = socket.socketpair()
+        with door, tempfile.TemporaryFile() as log:
+            self._process = subprocess.Popen(
+                [*command, str(door.fileno()), *self.warm],
+                pass_fds=[door.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+            door.close()
+            self._door.settimeout(_PATIENCE)
+            if self._door.recv(5) != b"ready":
+                self.close()
+                log.seek(0)
+                words = log.read().decode(errors="replace").strip().splitlines()
+                raise sandbox.refusal(words[-1] if words else "the fork server did not start")
 
 
 @functools.cache
@@ -88,28 +86,29 @@ def fork_server(warm: tuple[str, ...] = WARM) -> ForkServer:
     return ForkServer(warm)
 
 
-def serve(door: socket.socket, life: socket.socket, warm: list[str]) -> None:
-    """Import, then fork at every connection, until the grader's end of `life` closes."""
+def serve(door: socket.socket, warm: list[str]) -> None:
+    """Import, then fork for every connection that comes through `door`, until its other end closes."""
     for name in warm:
         _import(name)
     from autograde.keeper import keep
 
+    if "torch" in sys.modules:
+        sys.modules["torch"].backends.cpu.get_cpu_capability()  # reads /proc/cpuinfo, which the forks cannot
     threads = os.listdir("/proc/self/task")
     if len(threads) > 1:
         sys.exit(f"importing {', '.join(warm)} started {len(threads) - 1} threads; a fork would lose them")
     gc.collect()
     gc.freeze()  # collections in the forks leave these objects alone, and their memory shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a keeper
-    life.send(b"ready")
+    door.send(b"ready")
     while True:
-        ready, _, _ = select.select([door, life], [], [])
-        if life in ready:
+        _, descriptors, _, _ = socket.recv_fds(door, 4, 1)
+        if not descriptors:
             return
-        connection, _ = door.accept()
+        connection = socket.socket(fileno=descriptors[0])
         if os.fork() == 0:
             try:
                 door.close()
-                life.close()
                 keep(connection)
             finally:
                 os._exit(0)
@@ -126,4 +125,4 @@ def _import(name: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])), socket.socket(fileno=int(sys.argv[2])), sys.argv[3:])
+    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])

@@ -7,8 +7,10 @@ the grader over one connection: a request comes in, then signals to pass on; `{"
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -16,7 +18,7 @@ import tarfile
 from typing import Any
 
 from autograde.confine import SCRATCH, Caps, confine, enter_namespaces
-from autograde.kernel import PORTS, run_kernel
+from autograde.kernel import PORTS, make_kernel
 
 MAX_MESSAGE = 65536  # bytes
 FOLDER = f"{SCRATCH}/notebook"  # the kernel's working folder
@@ -51,12 +53,13 @@ def _become_kernel(connection: socket.socket, request: dict[str, Any], descripto
         _close_all_but(connection.fileno(), *descriptors)
         confine(Caps(**request["caps"]))
         _unpack(descriptors[0])
+        kernel = make_kernel(request["connection"], dict(zip(PORTS.values(), descriptors[1:], strict=True)))
         _tell(connection, started=True)
         connection.close()
-        run_kernel(request["connection"], dict(zip(PORTS.values(), descriptors[1:], strict=True)))
+        kernel.start()
         status = 0
-    except OSError as error:
-        _tell(connection, failed=str(error))
+    except Exception as error:  # nothing of the learner's has run yet, or it runs no more
+        _tell(connection, failed=f"{type(error).__name__}: {error}")
     finally:
         os._exit(status)
 
@@ -67,7 +70,7 @@ def _close_all_but(*kept: int) -> None:
     for standard in range(3):
         os.dup2(nowhere, standard)
     edges = [2, *sorted(kept), os.sysconf("SC_OPEN_MAX")]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         os.closerange(low + 1, high)
 
 
@@ -83,39 +86,54 @@ def _watch(connection: socket.socket, process: int, caps: Caps) -> tuple[int, st
     reason = ""
     end = os.pidfd_open(process)
     while True:
-        ready, _, _ = select.select([connection, end], [], [], _LOOK)
+        ready, _, _ = select.select([connection.fileno(), end], [], [], _LOOK)
         if end in ready:
             _, status = os.waitpid(process, 0)
             return os.waitstatus_to_exitcode(status), reason
-        if connection in ready:
+        if connection.fileno() in ready:
             order = connection.recv(MAX_MESSAGE)
             signal.pidfd_send_signal(end, json.loads(order)["signal"] if order else signal.SIGKILL)
-        elif _memory_held(process) > caps.memory * 2**20:
+        elif _memory_held(process, caps.memory * 2**20) > caps.memory * 2**20:
             reason = f"its processes held more than {caps.memory:,} MiB of memory together"
             signal.pidfd_send_signal(end, signal.SIGKILL)
 
 
-def _memory_held(process: int) -> int:
-    """Bytes of memory, not counting files, held by a process and all its descendants."""
+def _memory_held(process: int, enough: int) -> int:
+    """Bytes of memory, not counting files, held by a process and all its descendants; roughly, where below `enough`."""
     parents: dict[int, int] = {}
-    held: dict[int, int] = {}
+    resident: dict[int, int] = {}
     for name in os.listdir("/proc"):
         if name.isdecimal():
             try:
-                with open(f"/proc/{name}/status") as file:
-                    facts = dict(line.split(":", 1) for line in file)
+                facts = _facts(f"/proc/{name}/status")
             except OSError:  # it has just ended
                 continue
-            parents[int(name)] = int(facts["PPid"])
-            held[int(name)] = sum(_kibibytes(facts, part) for part in ("RssAnon", "RssShmem")) * 1024
+            parents[int(name)] = facts["PPid"]
+            resident[int(name)] = 1024 * (facts.get("RssAnon", 0) + facts.get("RssShmem", 0))
     family = {process}
     while found := {child for child, parent in parents.items() if parent in family} - family:
         family |= found
-    return sum(held.get(member, 0) for member in family)
+    rough = sum(resident.get(member, 0) for member in family)
+    if rough < enough:
+        return rough
+    return sum(_share(member, resident.get(member, 0)) for member in family)
 
 
-def _kibibytes(facts: dict[str, str], name: str) -> int:
-    return int(facts.get(name, "0 kB").split()[0])
+def _share(process: int, resident: int) -> int:
+    """Bytes held by a process, each page divided by the number of its holders: forks share what they only read."""
+    try:
+        facts = _facts(f"/proc/{process}/smaps_rollup")
+    except PermissionError:  # it hides them
+        return resident
+    except OSError:
+        return 0
+    return 1024 * (facts.get("Pss_Anon", 0) + facts.get("Pss_Shmem", 0))
+
+
+def _facts(path: str) -> dict[str, int]:
+    """The lines `Name: number …` of a file in /proc."""
+    with open(path) as file:
+        return {name: int(number) for name, number in re.findall(r"^(\w+):\s+(\d+)", file.read(), re.MULTILINE)}
 
 
 def _tell(connection: socket.socket, **message: Any) -> None:

@@ -6,8 +6,8 @@ It runs in a process that `autograde.confine` has shut in; everything it knows c
 from __future__ import annotations
 
 import json
+import logging
 import os
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +22,7 @@ PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "hb_port": 4, "contr
 class HandedSockets(IPKernelApp):
     """IPKernelApp that listens on given file descriptors instead of opening sockets."""
 
-    listeners: Mapping[int, int] = Dict(help="file descriptor of a listening socket, by port")
+    listeners: Any = Dict(help="file descriptor of a listening socket, by port")
 
     def _try_bind_socket(self, s: Any, port: int) -> int:
         s.use_fd = self.listeners[port]
@@ -48,12 +48,13 @@ class _HandedHeartbeat(Heartbeat):
         return super()._try_bind_socket()
 
 
-def run_kernel(connection: dict[str, Any], listeners: Mapping[int, int]) -> None:
-    """Be a kernel until told to shut down. `connection` is what Jupyter writes into a connection file."""
-    os.environ.pop("JPY_PARENT_PID", None)
+def make_kernel(connection: dict[str, Any], listeners: Mapping[int, int]) -> HandedSockets:
+    """A kernel that `start` runs until it is told to shut down.
+
+    `connection` is what Jupyter writes into a connection file; `listeners` maps each port to a listening socket.
+    """
     with open("connection.json", "w") as file:
         json.dump(connection, file)
-    sys.argv = ["kernel"]
     app = HandedSockets.instance(listeners=listeners, connection_file=os.path.abspath("connection.json"))
-    app.initialize(["--HistoryManager.enabled=False"])
-    app.start()
+    app.initialize(["--HistoryManager.enabled=False", f"--log-level={logging.CRITICAL}"])
+    return app

@@ -17,14 +17,16 @@ from typing import Any, cast
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
-from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from autograde.confine import Caps
 from autograde.exercises import Code, Exercise
+from autograde.intake import Intake
 from autograde.key import Key
 from autograde.outcomes import Parcel
+from autograde.provisioner import SandboxProvisioner
 from autograde.verdict import Verdict
 from autograde.verdict_cell import write_verdict
 
@@ -35,6 +37,10 @@ ILLUSTRATION = "illustration"  # the tag of cells that no later graded cell need
 class Limits:
     cell_seconds: float = 30.0  # for one cell, or for one exercise's answer
     notebook_seconds: float = 300.0  # for the whole notebook
+    memory: int = 2048  # MiB, for each process beyond what it starts with, and for all of them together
+    processes: int = 64  # processes and threads
+    scratch: int = 256  # MiB of files
+    sandbox: bool = True  # without it learners' code runs with the grader's own rights, and is not capped
 
 
 def run_notebook(notebook: NotebookNode, key: Key, folder: Path, limits: Limits) -> list[Verdict]:
@@ -48,12 +54,13 @@ class _Sitting:
 
     def __init__(self, notebook: NotebookNode, key: Key, folder: Path, limits: Limits):
         self.notebook, self.key, self.limits = notebook, key, limits
-        self.client = NotebookClient(
+        self.client = Intake(
             notebook,
+            Caps(limits.memory, limits.processes, limits.scratch) if limits.sandbox else None,
             timeout=int(limits.cell_seconds),
             interrupt_on_timeout=False,
             allow_errors=True,
-            store_widget_state=False,
+            shutdown_kernel="immediate",
             resources={"metadata": {"path": str(folder)}},
         )
         self.gone = ""  # why there is no kernel any more
@@ -87,7 +94,10 @@ class _Sitting:
         except CellTimeoutError:
             await self._interrupt(cell, index)
         except DeadKernelError:
-            self._note_death(cell, f"cell {index + 1} ended the kernel")
+            self._note_death(cell, f"cell {index + 1} ended the kernel{self._why()}")
+        except Exception as error:  # what this kernel sent is no message, and it is not to be trusted with more
+            await self._stop(f"cell {index + 1} made the kernel send what cannot be read ({type(error).__name__})")
+            self._note_death(cell, self.gone)
 
     async def _interrupt(self, cell: NotebookNode, index: int) -> None:
         """Stop a cell that ran too long; the notebook goes on if the kernel answers again."""
@@ -104,6 +114,11 @@ class _Sitting:
         self.gone = reason
         cell.outputs.append(_error("KernelDied", reason))
 
+    def _why(self) -> str:
+        """Why the kernel was killed, if a limit was the reason."""
+        provisioner = self._manager.provisioner
+        return f": {provisioner.reason}" if isinstance(provisioner, SandboxProvisioner) and provisioner.reason else ""
+
     async def _stop(self, reason: str) -> None:
         self.gone = reason
         await self._manager.shutdown_kernel(now=True)
@@ -117,7 +132,7 @@ class _Sitting:
             ask = ask.replace("of_value", "of_calls").removesuffix(")") + f", {cases!r})"
         try:
             reply = await self._request("", {"answer": ask}, self.limits.cell_seconds)
-        except _NoReplyError:
+        except Exception:  # no reply, or none that can be read
             await self._stop(f"{exercise.id} ran longer than {self.limits.cell_seconds:g} seconds or ended the kernel")
             return exercise.lost(f"No answer arrived: `{exercise.variable}` took too long, or ended the kernel.")
         return _mark(exercise, reply)

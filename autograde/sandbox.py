@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 NOBODY = 65534  # user and group that a root grader's kernels have: they own no file, and limits count for them
@@ -30,8 +29,25 @@ This machine cannot run learners' code in a sandbox: {reason}.
 class SandboxError(Exception):
     """No sandbox on this machine; the text says why, and how to proceed."""
 
-    def __init__(self, reason: str):
-        super().__init__(_REMEDY.format(reason=reason.rstrip(".")))
+
+def refusal(reason: str) -> SandboxError:
+    return SandboxError(_REMEDY.format(reason=reason.strip().rstrip(".")))
+
+
+def check(*private: Path) -> None:
+    """Build the view and shut a process in, as a test.
+
+    Raises:
+        SandboxError: that fails, or a sandbox would show one of the `private` folders.
+    """
+    for path in private:
+        for place in _shown():
+            if path.resolve().is_relative_to(place.resolve()):
+                raise refusal(f"{path} lies in {place}, which learners' code can read: move the course elsewhere")
+    test = subprocess.run(command(["-m", "autograde.confine"]), capture_output=True, text=True, timeout=60)
+    if test.returncode:
+        words = test.stderr.strip().splitlines()
+        raise refusal(words[-1] if words else f"bubblewrap ended with status {test.returncode}")
 
 
 def command(arguments: list[str]) -> list[str]:
@@ -42,7 +58,7 @@ def command(arguments: list[str]) -> list[str]:
     """
     bwrap = shutil.which("bwrap")
     if bwrap is None:
-        raise SandboxError("bubblewrap (bwrap) is not installed")
+        raise refusal("bubblewrap (bwrap) is not installed")
     spaces = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     become: list[str] = []
     if os.geteuid() == 0:  # root outside a user namespace is exempt from limits, and writes to /proc/sys
@@ -62,6 +78,7 @@ def _environment() -> list[str]:
         "HOME": "/tmp",
         "USER": "learner",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # the debugger's warning about frozen modules
         "OMP_NUM_THREADS": "1",  # a fork that uses OpenMP's threads hangs; and one submission keeps to one core
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
@@ -69,20 +86,25 @@ def _environment() -> list[str]:
     return ["--clearenv", *(word for name, value in values.items() for word in ("--setenv", name, value))]
 
 
-def _view() -> list[str]:
-    shown = [Path(path) for path in (*_SYSTEM, *_SETTINGS) if Path(path).exists()]
-    shown += [Path(path) for path in (sys.base_prefix, sys.prefix)]
+def _shown() -> list[Path]:
+    """Every file and folder in the view, outer ones first."""
+    shown = [Path(path) for path in (*_SYSTEM, *_SETTINGS, sys.base_prefix, sys.prefix)]
     shown += [Path(path) for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     shown += _package_places()
+    return sorted({path for path in shown if path.exists()}, key=lambda path: (len(path.parts), path))
+
+
+def _view() -> list[str]:
     words: list[str] = []
-    for path in sorted({path for path in shown if path.exists()}, key=lambda path: len(path.parts)):
+    for path in _shown():
         for folder in reversed(path.parents[:-1]):
             words += ["--dir", str(folder)]
         if path.is_symlink() and path.parent == Path("/"):  # /bin → usr/bin
             words += ["--symlink", os.readlink(path), str(path)]
         else:
             words += ["--ro-bind", str(path), str(path)]
-    return [*words, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/"]
+    scratch = ["--perms", "1777", "--tmpfs", "/tmp"]
+    return [*words, "--proc", "/proc", "--dev", "/dev", *scratch, "--remount-ro", "/dev", "--remount-ro", "/"]
 
 
 def _package_places() -> list[Path]:

@@ -1,6 +1,6 @@
 """The system calls that a learner's process goes without: what namespaces and limits leave open.
 
-- Sockets of any family but AF_UNIX: a network namespace has no say over AF_VSOCK, which leads out of a virtual machine.
+- Sockets of unusual families: a network namespace has no say over AF_VSOCK, which leads out of a virtual machine.
 - io_uring, which opens sockets behind this filter's back.
 - Memory that no limit counts: memfd files and System V segments.
 - Keyrings, which are shared with whoever started the grader; bpf, perf, userfaultfd and ptrace, which have had holes.
@@ -64,10 +64,10 @@ def program(machine: str) -> bytes:
         (_JUMP_EQUAL, 1, 0, table.socket),
         (_RETURN, 0, 0, _ALLOW),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
-        (_JUMP_EQUAL, 0, 1, socket.AF_UNIX),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _ERRNO | errno.EAFNOSUPPORT),
     ]
+    for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK):
+        steps += [(_JUMP_EQUAL, 0, 1, family), (_RETURN, 0, 0, _ALLOW)]
+    steps.append((_RETURN, 0, 0, _ERRNO | errno.EAFNOSUPPORT))
     return b"".join(struct.pack("=HBBI", *step) for step in steps)
 
 
