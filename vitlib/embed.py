@@ -31,6 +31,9 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(channels, width, kernel_size=patch, stride=patch)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
+        rows, columns = self.proj.stride
+        if images.shape[2] % rows or images.shape[3] % columns:  # a convolution would drop these pixels in silence
+            return self.patch_by_patch(images)
         return self.proj(images).flatten(2).mT  # B D rows columns → B D N → B N D
 
     def patch_by_patch(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:

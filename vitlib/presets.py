@@ -85,7 +85,8 @@ def create(
         changes["image_size"] = (image_size, image_size)
     target = best_device(device) if device else torch.device("cpu")
     generator = None if seed is None else torch.Generator().manual_seed(seed)
-    return ViT(replace(PRESETS[name], **changes), generator).to(target)
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):  # torch's layers draw weights of their own first
+        return ViT(replace(PRESETS[name], **changes), generator).to(target)
 
 
 def _nearest(word: str, words: Any) -> str:
