@@ -17,7 +17,7 @@ from nbgrader.preprocessors import (
     SaveCells,
 )
 
-from autograde.nbgrader_plugins import ClearAnswers, GradeAnswers, SubmissionExporter
+from autograde.nbgrader_plugins import AskVariants, ClearAnswers, GradeAnswers, SubmissionExporter
 
 c = get_config()  # traitlets, which runs this file, provides the name
 
@@ -46,7 +46,7 @@ c.Exchange.path_includes_course = True
 
 # Our classes in nbgrader's own places: formgrader, its command line and `autograde` all take the same path.
 c.GenerateAssignment.preprocessors = [
-    LockCells, ClearAnswers, ClearOutput, CheckCellMetadata, ComputeChecksums, SaveCells, CheckCellMetadata
+    AskVariants, LockCells, ClearAnswers, ClearOutput, CheckCellMetadata, ComputeChecksums, SaveCells, CheckCellMetadata
 ]
 c.Autograde.exporter_class = SubmissionExporter
 c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteCells, CheckCellMetadata]

@@ -1,8 +1,10 @@
 """Exercises that mark themselves: declared once in a key, checked in the notebook, graded in the gradebook.
 
-A learner needs one name, `check`. Everything else belongs to the teacher's side and is imported by module.
+A learner needs `check`, and `sign_in` and `ask` in a course where everyone has numbers of their own. Everything else
+belongs to the teacher's side and is imported by module.
 """
 
-from autograde.check import check
+from autograde.check import ask, check
+from autograde.student import sign_in
 
-__all__ = ["check"]
+__all__ = ["ask", "check", "sign_in"]

@@ -1,22 +1,15 @@
-"""`check`: what a learner calls below an answer. A tick, or one friendly message and no traceback."""
+"""What a learner calls: `check` below an answer, and `ask` where a course gives everyone numbers of their own."""
 
 from __future__ import annotations
 
 import html
-from pathlib import Path
 from typing import Any
 
 from autograde import forms
 from autograde.outcomes import outcome_difference, outcomes
-from autograde.sheet import digest, read_sheet
+from autograde.sheet import digest
+from autograde.student import CheckFailed, entry_for
 from autograde.wire import BadAnswer, pack, unpack, unpack_plain
-
-
-class CheckFailed(AssertionError):
-    """Stops the cell with a message for its reader; notebooks show the message alone, without a traceback."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [str(self)]
 
 
 class Tick:
@@ -38,14 +31,7 @@ def check(exercise_id: str, answer: Any) -> None:
     Raises:
         CheckFailed: the answer is wrong, has the wrong form or is still missing; the message says what to do.
     """
-    try:
-        sheet = read_sheet(Path.cwd())
-    except (OSError, ValueError) as error:
-        raise CheckFailed(f"✗ {error}") from None
-    entry = sheet["exercises"].get(exercise_id)
-    if entry is None:
-        known = ", ".join(sheet["exercises"])
-        raise CheckFailed(f"✗ this chapter has no exercise {exercise_id!r}; it has {known}")
+    entry = entry_for(exercise_id)
     try:
         message = _check_code(entry, answer) if entry["kind"] == "code" else _check_plain(entry, answer)
     except forms.NotAnswered as error:
@@ -53,6 +39,17 @@ def check(exercise_id: str, answer: Any) -> None:
     except BadAnswer as error:
         raise CheckFailed(f"✗ `{entry['variable']}` {error}.") from None
     _show(Tick(f"{entry['title']}: {message}"))
+
+
+def ask(exercise_id: str) -> None:
+    """Show the question with your own numbers.
+
+    Raises:
+        CheckFailed: nobody is signed in, or the chapter has no such exercise.
+    """
+    from IPython.display import Markdown, display
+
+    display(Markdown(entry_for(exercise_id)["question"]))
 
 
 def _check_plain(entry: dict[str, Any], answer: Any) -> str:
@@ -74,7 +71,7 @@ def _canonical(entry: dict[str, Any], value: Any) -> Any:
     if entry["kind"] == "truefalse":
         return forms.read_truth(value)
     if entry["kind"] == "choice":
-        return forms.read_option(value, len(entry["options"]))
+        return forms.read_option(value, entry["options"])
     number = forms.read_number(value)
     return number if entry["decimals"] is None else forms.last_places(number, entry["decimals"])
 

@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("release", _release, "make chapters/ from solutions/")
     sub.add_argument("--check", action="store_true", help="change nothing; fail where chapters/ is out of date")
     sub.add_argument("--feedback", choices=("full", "form"), default="full", help="form: no digests of answers go out")
+    sub.add_argument("--variants", action="store_true", help="give every student numbers of their own")
     sub.add_argument("--force", action="store_true", help="overwrite a released chapter that someone worked in")
     sub = command("grade", _grade, "grade what is new or changed among the submissions")
     sub.add_argument("--student", action="append", default=[], help="only this student; may be repeated")
@@ -80,7 +81,7 @@ def _release(course: Course, options: argparse.Namespace) -> int:
         else:
             print("chapters/ equals a fresh release of solutions/")
         return int(bool(found))
-    for name in release.release(course, options.chapters, options.feedback, options.force):
+    for name in release.release(course, options.chapters, options.feedback, options.variants, options.force):
         print(f"{name}: released to {course.released.name}/{name}")
     return 0
 

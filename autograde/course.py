@@ -18,7 +18,7 @@ from traitlets.config import Config, PyFileConfigLoader
 from autograde.jobs import Job, Results
 from autograde.key import Key, load_key, nearest
 from autograde.run import Limits
-from autograde.sheet import FILE_NAME
+from autograde.sheet import FILE_NAME, full_name, read_sheet
 
 CONFIG_FILE = "nbgrader_config.py"
 
@@ -56,6 +56,10 @@ class Course:
         api = NbGraderAPI(config=self.config)
         api.log_level = logging.INFO
         return api
+
+    @property
+    def id(self) -> str:
+        return str(self.api.coursedir.course_id)
 
     @cached_property
     def submitted(self) -> Path:
@@ -118,12 +122,14 @@ class Course:
             found = f"it holds {', '.join(there)}" if there else "it holds no notebook"
             raise CourseError(f"expected {path.name} in the submission, but {found}")
         released = self.released / chapter
+        sheet = read_sheet(released)
         return Job(
             chapter,
             submitted=path.read_bytes(),
             template=(released / path.name).read_bytes(),
             sheet=(released / FILE_NAME).read_bytes(),
             key=(self.solutions / chapter / "key.py").read_bytes(),
+            student=full_name(sheet["course"], student) if "course" in sheet else "",
             limits=self.limits,
         )
 

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import importlib.util
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +18,10 @@ class Key:
     chapter: str  # the folder's name, which is nbgrader's assignment id
     exercises: dict[str, Exercise]  # by id, in the order of the chapter
     digest: str  # of the key's source: marks given under another digest are out of date
+
+    def of(self, student: str) -> Key:
+        """The key to one student's own numbers; `student` is `sheet.full_name` of the course and the student id."""
+        return replace(self, exercises={name: exercise.of(student) for name, exercise in self.exercises.items()})
 
     def __getitem__(self, exercise_id: str) -> Exercise:
         return self.exercises[exercise_id]

@@ -12,11 +12,14 @@ from typing import Any
 import nbformat
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor
 
 from autograde.course import Course
 from autograde.jobs import sit
 from autograde.repair import repair
+from autograde.run import ILLUSTRATION
+from autograde.sheet import FILE_NAME, read_sheet
 
 Resources = dict[str, Any]
 STUB = "...  # your answer in place of the dots"
@@ -30,6 +33,30 @@ class ClearAnswers(ClearSolutions):
         self.code_stub = {"python": f"{assigned[1]} = {STUB}" if assigned else f"return {STUB}"}
         done: tuple[NotebookNode, Resources] = super().preprocess_cell(cell, resources, index)
         return done
+
+
+class AskVariants(NbGraderPreprocessor):
+    """Where the sheet holds variants: a sign-in cell, and questions that are asked by a cell instead of a text."""
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+        folder = Path(resources["metadata"]["path"])
+        exercises = read_sheet(folder)["exercises"] if (folder / FILE_NAME).exists() else {}
+        varied = {name for name, entry in exercises.items() if "variants" in entry}
+        cells: list[NotebookNode] = []
+        for cell in nb.cells:
+            name = cell.id.removesuffix("-prompt")
+            if cell.cell_type == "code" and varied and not any(other.cell_type == "code" for other in cells):
+                source = 'from autograde import ask, sign_in\n\nsign_in("...")  # your student id in place of the dots'
+                cells.append(new_code_cell(source, id="sign-in"))
+            cells.append(cell)
+            if cell.id.endswith("-prompt") and name in varied:
+                heading = cell.source.split("\n\n")[:2]  # the question comes with the numbers
+                cell.source = "\n\n".join([*heading, "*Run the next cell: it asks with your own numbers.*"])
+                cells.append(new_code_cell(f'ask("{name}")', id=f"{name}-question"))
+                cells[-1].metadata = NotebookNode(cell.metadata | {"tags": [ILLUSTRATION]})
+                cells[-1].metadata.nbgrader = NotebookNode(cell.metadata.nbgrader | {"grade_id": cells[-1].id})
+        nb.cells = cells
+        return nb, resources
 
 
 class SubmissionExporter(NotebookExporter):

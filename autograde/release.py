@@ -16,8 +16,10 @@ from autograde.nbgrader_plugins import STUB
 from autograde.weave import BEGIN, END, weave
 
 
-def release(course: Course, chapters: list[str], feedback: str = "full", force: bool = False) -> list[str]:
-    """Release the chapters named, or all; returns their names.
+def release(
+    course: Course, chapters: list[str], feedback: str = "full", variants: bool = False, force: bool = False
+) -> list[str]:
+    """Release the chapters named, or all; returns their names. With `variants`, students get numbers of their own.
 
     Raises:
         CourseError: a learner has worked in the released copy (unless `force`), or something would leak.
@@ -27,7 +29,7 @@ def release(course: Course, chapters: list[str], feedback: str = "full", force: 
         if not force:
             _refuse_to_overwrite_work(course, name)
         if course.is_graded(name):
-            weave(course.solutions / name, feedback)
+            weave(course.solutions / name, feedback, course.id if variants else "")
         succeed(course.api.generate_assignment(name, force=True), f"releasing {name}")
         leaks = list(find_leaks(course, name))
         if leaks:

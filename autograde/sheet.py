@@ -20,6 +20,16 @@ def digest(salt: str, canonical: Any) -> str:
     return hashlib.sha256(f"{salt}\n{text}".encode()).hexdigest()[:32]
 
 
+def full_name(course: str, student: str) -> str:
+    """What a student's numbers depend on, besides the exercise."""
+    return f"{course}|{student.strip()}"
+
+
+def pick(student: str, exercise_id: str, count: int) -> int:
+    """Which of `count` variants a student gets: the same on both sides, evenly spread, with no secret in it."""
+    return int.from_bytes(hashlib.sha256(f"{student}|{exercise_id}".encode()).digest()) % count
+
+
 def read_sheet(folder: Path) -> dict[str, Any]:
     """The sheet beside a notebook.
 

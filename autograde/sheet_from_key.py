@@ -1,4 +1,4 @@
-"""From a key to exercises.json: prompts, hints, the form of each answer, and digests instead of answers."""
+"""From a key to exercises.json: prompts, the form of each answer, and digests instead of answers."""
 
 from __future__ import annotations
 
@@ -8,52 +8,74 @@ from typing import Any
 from autograde.exercises import Choice, Code, Exercise, Numeric, Plain
 from autograde.key import Key
 from autograde.outcomes import outcomes
+from autograde.prompt import question
 from autograde.sheet import digest
 from autograde.wire import pack
 
 
-def make_sheet(key: Key, feedback: str = "full") -> str:
-    """The text of exercises.json, the same for the same key."""
-    entries = {exercise.id: _entry(key.chapter, exercise, feedback == "full") for exercise in key.exercises.values()}
-    sheet = {"chapter": key.chapter, "feedback": feedback, "exercises": entries}
+def make_sheet(key: Key, feedback: str = "full", course: str = "") -> str:
+    """The text of exercises.json, the same for the same key.
+
+    With feedback "form" no digest is in it. With a `course`, every exercise that varies lists its variants, and
+    each student of that course gets one of them.
+    """
+    full = feedback == "full"
+    sheet: dict[str, Any] = {"chapter": key.chapter, "feedback": feedback, "exercises": {}}
+    if course:
+        sheet["course"] = course
+    for exercise in key.exercises.values():
+        entry = _form(exercise) | _content(f"{key.chapter}/{exercise.id}", exercise, full)
+        if course and isinstance(exercise, Plain) and exercise.vary:
+            salts = (f"{key.chapter}/{exercise.id}/{number}" for number in range(len(exercise.variants)))
+            pairs = zip(salts, exercise.variants, strict=True)
+            entry["variants"] = [_content(salt, variant, full) for salt, variant in pairs]
+        sheet["exercises"][exercise.id] = entry
     return json.dumps(sheet, indent=1, ensure_ascii=False) + "\n"
 
 
-def _entry(chapter: str, exercise: Exercise, full: bool) -> dict[str, Any]:
-    salt = f"{chapter}/{exercise.id}"
-    entry: dict[str, Any] = {
+def _form(exercise: Exercise) -> dict[str, Any]:
+    """What is the same for all variants."""
+    form: dict[str, Any] = {
         "kind": exercise.kind,
         "variable": exercise.variable,
         "title": exercise.title,
         "points": exercise.points,
-        "salt": salt,
-        "prompt": exercise.fill(exercise.prompt),
-        "hints": [exercise.fill(hint) for hint in exercise.hints],
+        "hints": len(exercise.hints),
     }
     if isinstance(exercise, Choice):
-        entry["options"] = list(exercise.options)
+        form["options"] = len(exercise.options)
     if isinstance(exercise, Numeric):
-        entry |= {"unit": exercise.unit, "decimals": exercise.decimals}
+        form |= {"unit": exercise.unit, "decimals": exercise.decimals}
+    if isinstance(exercise, Code):
+        form["tolerance"] = exercise.tolerance
+    return form
+
+
+def _content(salt: str, exercise: Exercise, full: bool) -> dict[str, Any]:
+    """The question and, for self-study, the digests of its answer and slips."""
+    content: dict[str, Any] = {"salt": salt, "question": question(exercise)}
     if isinstance(exercise, Code):
         examples = [pack(arguments) for arguments in exercise.examples]
-        expected = outcomes(exercise.reference, examples)
-        entry |= {"examples": examples, "expected": expected, "tolerance": exercise.tolerance}
-        known = {json.dumps(expected, sort_keys=True)}
-        slips = []
-        for slip in exercise.slips:
-            wrong = outcomes(slip.answer, examples)
-            text = json.dumps(wrong, sort_keys=True)
-            if text not in known:  # the examples cannot tell this slip from another, or from the right function
-                known.add(text)
-                slips.append([digest(salt, wrong), exercise.fill(slip.message)])
-    elif isinstance(exercise, Plain):
-        entry["right"] = digest(salt, exercise.right)
-        slips = [
-            [digest(salt, exercise.read(exercise.value(slip.answer))), exercise.fill(slip.message)]
-            for slip in exercise.slips
-        ]
+        content |= {"examples": examples, "expected": outcomes(exercise.reference, examples)}
     if full:
-        entry["slips"] = slips
-    else:
-        entry.pop("right", None)
-    return entry
+        content |= _code_digests(salt, exercise) if isinstance(exercise, Code) else _digests(salt, exercise)
+    return content
+
+
+def _digests(salt: str, exercise: Exercise) -> dict[str, Any]:
+    assert isinstance(exercise, Plain)
+    slips = [(exercise.read(exercise.value(slip.answer)), exercise.fill(slip.message)) for slip in exercise.slips]
+    return {"right": digest(salt, exercise.right), "slips": [[digest(salt, wrong), text] for wrong, text in slips]}
+
+
+def _code_digests(salt: str, exercise: Code) -> dict[str, Any]:
+    """Slips by what they make of the examples; those that the examples cannot tell apart are left to grading."""
+    examples = [pack(arguments) for arguments in exercise.examples]
+    known = [outcomes(exercise.reference, examples)]
+    slips = []
+    for slip in exercise.slips:
+        wrong = outcomes(slip.answer, examples)
+        if wrong not in known:
+            known.append(wrong)
+            slips.append([digest(salt, wrong), exercise.fill(slip.message)])
+    return {"slips": slips}

@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 from autograde.course import Course
 from autograde.exercises import Code, Exercise, Plain
 from autograde.key import Key
+from autograde.sheet import full_name, read_sheet
 from autograde.weave import source_of
 
 
@@ -82,13 +83,14 @@ def simulate(course: Course, chapter: str, count: int, seed: int = 0) -> list[Si
     Raises:
         CourseError: the chapter is not released.
     """
-    key, template = course.key(chapter), course.template(chapter)
+    key, template, sheet = course.key(chapter), course.template(chapter), read_sheet(course.released / chapter)
     dice = random.Random(seed)
     group = []
     for number in range(count):
         temperament = TEMPERAMENTS[number % len(TEMPERAMENTS)]
         student = f"student-{number + 1:03d}"
-        notebook, answers = answer(template, key, temperament, dice)
+        own = key.of(full_name(sheet["course"], student)) if "course" in sheet else key
+        notebook, answers = answer(template, own, temperament, dice)
         folder = course.submitted / student / chapter
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{chapter}.ipynb").write_text(temperament.damage(notebook), encoding="utf-8")

@@ -17,8 +17,9 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from autograde.exercises import BadKey, Choice, Code, Exercise, Numeric, Plain, TrueFalse
+from autograde.exercises import BadKey, Code, Exercise, Plain
 from autograde.key import load_key
+from autograde.prompt import heading, question
 from autograde.sheet import FILE_NAME
 from autograde.sheet_from_key import make_sheet
 
@@ -26,8 +27,10 @@ BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 _PLACE = re.compile(r"\{exercise ([a-z0-9-]+)\}\s*$")
 
 
-def weave(folder: Path, feedback: str = "full") -> bool:
+def weave(folder: Path, feedback: str = "full", course: str = "") -> bool:
     """Bring the notebook and the exercises.json in `folder` in line with its key; True if a file changed.
+
+    `course` is given where students get numbers of their own (see sheet_from_key).
 
     Raises:
         BadKey: the notebook places an exercise that the key lacks, or lacks one that the key has.
@@ -39,7 +42,8 @@ def weave(folder: Path, feedback: str = "full") -> bool:
     notebook.cells = _woven_cells(notebook.cells, dict(key.exercises), key.chapter)
     changed = _write_if_new(path, nbformat.writes(notebook) + "\n", before)
     sheet = folder / FILE_NAME
-    return _write_if_new(sheet, make_sheet(key, feedback), sheet.read_text() if sheet.exists() else "") or changed
+    old = sheet.read_text(encoding="utf-8") if sheet.exists() else ""
+    return _write_if_new(sheet, make_sheet(key, feedback, course), old) or changed
 
 
 def source_of(function: Callable[..., Any], name: str) -> str:
@@ -65,34 +69,6 @@ def answer_source(exercise: Exercise) -> str:
         return "\n".join([*head, f"    {BEGIN}", *body, f"    {END}"])
     assert isinstance(exercise, Plain)
     return f"{BEGIN}\n{exercise.variable} = {exercise.shown()}\n{END}"
-
-
-def prompt_source(exercise: Exercise, number: int) -> str:
-    """The Markdown that states the exercise, with hints that unfold."""
-    stars = "★" * exercise.difficulty + "☆" * (3 - exercise.difficulty)
-    points = f"{exercise.points:g} point{'s' * (exercise.points != 1)}"
-    parts = [f"### Exercise {number} · {exercise.title}", f"{stars} · {exercise.minutes} min · {points}"]
-    parts.append(exercise.fill(exercise.prompt).strip())
-    if isinstance(exercise, Choice):
-        parts.append("\n".join(f"{n}. {text}" for n, text in enumerate(exercise.options, start=1)))
-    parts.append(_how_to_answer(exercise))
-    for n, hint in enumerate(exercise.hints, start=1):
-        parts.append(f"<details><summary>Hint {n}</summary>\n\n{exercise.fill(hint).strip()}\n\n</details>")
-    return "\n\n".join(parts)
-
-
-def _how_to_answer(exercise: Exercise) -> str:
-    match exercise:
-        case TrueFalse():
-            return "*Answer 1 for true, 0 for false.*"
-        case Choice():
-            return "*Answer with the number of one option.*"
-        case Numeric(decimals=None):
-            return f"*Answer with a whole number{f' of {exercise.unit}' if exercise.unit else ''}.*"
-        case Numeric():
-            unit = f" of {exercise.unit}" if exercise.unit else ""
-            return f"*Answer with a number{unit}, to {exercise.decimals} decimal places.*"
-    return "*Write the function; the cell below tries it on an example, grading on others too.*"
 
 
 def _woven_cells(cells: list[NotebookNode], exercises: dict[str, Exercise], chapter: str) -> list[NotebookNode]:
@@ -122,7 +98,8 @@ def _woven_cells(cells: list[NotebookNode], exercises: dict[str, Exercise], chap
 
 
 def _exercise_cells(exercise: Exercise, number: int) -> list[NotebookNode]:
-    prompt = nbformat.v4.new_markdown_cell(prompt_source(exercise, number), id=f"{exercise.id}-prompt")
+    words = f"{heading(exercise, number)}\n\n{question(exercise)}"
+    prompt = nbformat.v4.new_markdown_cell(words, id=f"{exercise.id}-prompt")
     answer = nbformat.v4.new_code_cell(answer_source(exercise), id=f"{exercise.id}-answer")
     graded = nbformat.v4.new_code_cell(f'check("{exercise.id}", {exercise.variable})', id=exercise.id)
     graded.metadata.nbgrader = {"grade": True, "points": float(exercise.points)}

@@ -50,7 +50,7 @@ UNREADABLE = {"upload broke off", "no cells"}
 
 
 def test_every_learner_gets_what_their_answers_are_worth(graded):
-    course, group, results = graded
+    _, group, results = graded
     assert [result.student for result in results] == list(group)
     for result in results:
         learner = group[result.student]
@@ -134,7 +134,8 @@ def test_the_report_names_every_student_and_the_most_common_slips(graded, monkey
     assert all(student in page for student in group)
     summary = {row.id: row for row in summarise(course, TOY, gather(course, TOY))}
     assert summary["positions"].slips[0][0] == "thought otherwise"
-    total = sum(verdict["points"] for result in results for verdict in result.verdicts if verdict["exercise"] == "remedy")
+    verdicts = [verdict for result in results for verdict in result.verdicts]
+    total = sum(verdict["points"] for verdict in verdicts if verdict["exercise"] == "remedy")
     assert summary["remedy"].share == pytest.approx(total / (2 * len(results)))
     marks = (course.root / "gradebook" / "marks.csv").read_text(encoding="utf-8").splitlines()
     assert len(marks) == 1 + len(results) * 5

@@ -16,7 +16,8 @@ from autograde.verdict import Status
 from autograde.wire import pack
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = [*sorted(path.parent for path in ROOT.glob("solutions/*/key.py")), Path(__file__).parent / "course" / "01-toy"]
+BOOK_FOLDERS = sorted(path.parent for path in ROOT.glob("solutions/*/key.py"))
+FOLDERS = [*BOOK_FOLDERS, Path(__file__).parent / "course" / "01-toy"]
 KEYS = [load_key(folder) for folder in FOLDERS]
 
 

@@ -68,7 +68,7 @@ def test_outputs_stay_where_the_source_is_the_same(folder):
     [
         (lambda notebook: notebook.cells.pop(2), "has no place for tokens"),
         (lambda notebook: notebook.cells.insert(3, notebook.cells[2].copy()), "places exercise tokens twice"),
-        (lambda notebook: notebook.cells[2].update(source="{exercise toekns}"), "exercise toekns, which key.py does not"),
+        (lambda notebook: notebook.cells[2].update(source="{exercise toekns}"), "exercise toekns, which key.py does"),
         (lambda notebook: notebook.cells.insert(2, notebook.cells.pop(4)), "put key.py in the same order"),
     ],
 )

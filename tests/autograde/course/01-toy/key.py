@@ -8,6 +8,7 @@ tokens = Numeric(
     "tokens",
     title="Count tokens",
     given={"side": 32, "patch": 8},
+    vary={"side": range(32, 512, 16), "patch": (4, 8, 16)},
     prompt="A picture of {side} × {side} pixels, patches of {patch}: how many?",
     answer=lambda side, patch: (side // patch) ** 2,
     unit="patches",
@@ -16,7 +17,7 @@ tokens = Numeric(
         Slip("counted CLS", lambda side, patch: (side // patch) ** 2 + 1, "CLS is no patch."),
     ],
     hints=["Count one side first."],
-    why="32 / 8 = 4 a side, and 4 × 4 = 16.",
+    why=lambda side, patch: f"{side} / {patch} = {side // patch} a side, squared: {(side // patch) ** 2}.",
 )
 
 share = Numeric(

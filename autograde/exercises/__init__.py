@@ -1,0 +1,10 @@
+"""The four kinds of exercise, as a chapter's key declares them: the answer, its slips, and how a reply is marked.
+
+This package is the teacher's. It never enters a learner's process: replies come here as data (`autograde.wire`).
+"""
+
+from autograde.exercises.base import BadKey, Exercise, Slip
+from autograde.exercises.code import Code
+from autograde.exercises.plain import Choice, Numeric, Plain, TrueFalse
+
+__all__ = ["BadKey", "Choice", "Code", "Exercise", "Numeric", "Plain", "Slip", "TrueFalse"]
