@@ -47,12 +47,22 @@ def summarise(course: Course, chapter: str, results: Sequence[Graded]) -> list[E
     return summaries
 
 
+def spread(results: Sequence[Graded]) -> list[int]:
+    """How many submissions earned 0 to 10 % of the points, 10 to 20 %, and so on up to 100 %."""
+    counts = [0] * 10
+    for graded in results:
+        if graded.out_of:
+            counts[min(9, int(10 * graded.points / graded.out_of))] += 1
+    return counts
+
+
 def write_report(course: Course, chapters: list[str]) -> Path:
     """Write report.html and marks.csv beside the gradebook; returns the page's path."""
     pages, results = [], list[Graded]()
     for chapter in chapters:
         group = gather(course, chapter)
-        pages.append({"name": chapter, "results": group, "exercises": summarise(course, chapter, group)})
+        exercises = summarise(course, chapter, group)
+        pages.append({"name": chapter, "results": group, "exercises": exercises, "spread": spread(group)})
         results += group
     template = resources.files("autograde").joinpath("report.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)

@@ -12,7 +12,7 @@ import pytest
 from autograde.cli import main
 from autograde.course import Course, CourseError
 from autograde.grading import grade, read_graded
-from autograde.report import gather, summarise, table, write_report
+from autograde.report import gather, spread, summarise, table, write_report
 from autograde.run import Limits, run_notebook
 from autograde.simulate import TEMPERAMENTS, simulate
 from autograde.verdict_cell import read_verdict
@@ -137,6 +137,7 @@ def test_the_report_names_every_student_and_the_most_common_slips(graded, monkey
     verdicts = [verdict for result in results for verdict in result.verdicts]
     total = sum(verdict["points"] for verdict in verdicts if verdict["exercise"] == "remedy")
     assert summary["remedy"].share == pytest.approx(total / (2 * len(results)))
+    assert sum(spread(results)) == len(results) and spread(results)[9] == 1
     marks = (course.root / "gradebook" / "marks.csv").read_text(encoding="utf-8").splitlines()
     assert len(marks) == 1 + len(results) * 5
 
