@@ -46,12 +46,13 @@ class ForkServer:
         Raises:
             SandboxError: this machine cannot sandbox.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with self._lock, theirs:
+        with self._lock:
             if self._process is None or self._process.poll() is not None:
                 self._start()
-            socket.send_fds(self._door, [b"fork"], [theirs.fileno()])
-        return ours
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                socket.send_fds(self._door, [b"fork"], [theirs.fileno()])
+            return ours
 
     def close(self) -> None:
         if self._process is not None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,8 @@ import zmq
 from ipykernel.heartbeat import Heartbeat
 from ipykernel.kernelapp import IPKernelApp
 from traitlets import Dict
+
+from autograde.confine import SCRATCH
 
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "hb_port": 4, "control_port": 5}
 
@@ -53,8 +54,9 @@ def make_kernel(connection: dict[str, Any], listeners: Mapping[int, int]) -> Han
 
     `connection` is what Jupyter writes into a connection file; `listeners` maps each port to a listening socket.
     """
-    with open("connection.json", "w") as file:
+    path = f"{SCRATCH}/connection.json"
+    with open(path, "w") as file:
         json.dump(connection, file)
-    app = HandedSockets.instance(listeners=listeners, connection_file=os.path.abspath("connection.json"))
+    app = HandedSockets.instance(listeners=listeners, connection_file=path)
     app.initialize(["--HistoryManager.enabled=False", f"--log-level={logging.CRITICAL}"])
     return app

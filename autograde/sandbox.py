@@ -79,6 +79,7 @@ def _environment() -> list[str]:
         "USER": "learner",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # the debugger's warning about frozen modules
+        "MALLOC_ARENA_MAX": "2",  # every further one of a thread takes 64 MiB of address space, which is capped
         "OMP_NUM_THREADS": "1",  # a fork that uses OpenMP's threads hangs; and one submission keeps to one core
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
