@@ -112,24 +112,20 @@ class Course:
         """The grading of one submission.
 
         Raises:
-            CourseError: the chapter is not released, or the submission lacks the chapter's notebook.
+            CourseError: the chapter is not released.
         """
-        self.template(chapter)
-        folder = self.submitted / student / chapter
-        path = folder / f"{chapter}.ipynb"
-        if not path.is_file():
-            there = sorted(other.name for other in folder.glob("*.ipynb"))
-            found = f"it holds {', '.join(there)}" if there else "it holds no notebook"
-            raise CourseError(f"expected {path.name} in the submission, but {found}")
-        released = self.released / chapter
+        released = self._released_notebook(chapter).parent
+        path = self.submitted / student / chapter / f"{chapter}.ipynb"
+        missing = "" if _is_own_file(path, self.submitted) else _what_is_there(path)
         sheet = read_sheet(released)
         return Job(
             chapter,
-            submitted=path.read_bytes(),
+            submitted=b"" if missing else path.read_bytes(),
             template=(released / path.name).read_bytes(),
             sheet=(released / FILE_NAME).read_bytes(),
             key=(self.solutions / chapter / "key.py").read_bytes(),
             student=full_name(sheet["course"], student) if "course" in sheet else "",
+            missing=missing,
             limits=self.limits,
         )
 
@@ -143,14 +139,28 @@ class Course:
         Raises:
             CourseError: the chapter has not been released.
         """
+        return nbformat.read(self._released_notebook(chapter), as_version=4)
+
+    def _released_notebook(self, chapter: str) -> Path:
         path = self.released / chapter / f"{chapter}.ipynb"
         if not path.is_file():
             raise CourseError(f"{chapter} is not released: run `autograde release {chapter}` first")
-        return nbformat.read(path, as_version=4)
+        return path
 
     def submissions(self, chapter: str) -> dict[str, Path]:
         """The folder that each student handed in, by student id."""
         return {path.parent.name: path for path in sorted(self.submitted.glob(f"*/{chapter}")) if path.is_dir()}
+
+
+def _is_own_file(path: Path, root: Path) -> bool:
+    """A file below `root`, with no link on the way: a link could lead to the key, or to a neighbour's work."""
+    return path.is_file() and path.resolve() == root.resolve() / path.relative_to(root)
+
+
+def _what_is_there(path: Path) -> str:
+    names = sorted(other.name + " (a link)" * other.is_symlink() for other in path.parent.glob("*.ipynb"))
+    found = f"it holds {', '.join(names)}" if names else "it holds no notebook"
+    return f"expected {path.name} in the submission, but {found}".encode("utf-8", "replace").decode()
 
 
 def succeed(result: dict[str, Any], what: str) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import nbformat
 from nbformat import NotebookNode
+from nbformat.v4 import reads_json
 
-from autograde.course import Course, CourseError, succeed
-from autograde.jobs import Job, run_jobs
+from autograde.course import Course, CourseError
+from autograde.gradebook import Entries
+from autograde.jobs import Job, lost
 from autograde.key import nearest
 from autograde.verdict_cell import read_verdict
+from autograde.workers import Result, WorkerDied, run_jobs
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Graded:
     chapter: str
     verdicts: list[dict[str, Any]] = field(default_factory=list)  # as `Verdict.as_data`, in the chapter's order
     notes: list[str] = field(default_factory=list)  # what had to be repaired before grading
-    failure: str = ""  # why it could not be graded at all
+    failure: str = ""  # why it could not be graded
 
     @property
     def points(self) -> float:
@@ -35,67 +39,79 @@ class Graded:
 
 
 def grade(
-    course: Course, chapter: str, students: list[str], regrade: bool = False, workers: int = 1, scheduler: str = ""
+    course: Course, chapter: str, students: list[str], regrade: bool = False, workers: int = 0, scheduler: str = ""
 ) -> Iterator[Graded]:
     """Grade the submissions of `chapter`, of all students or of those named, in the order in which they finish.
 
-    Work that was done before, by this run or by one that was killed, is not done again unless `regrade`.
+    On `workers` processes (0: in this one), or on the machines of the dask `scheduler`. Work that was done before, by
+    this run or by one that was killed, is not done again unless `regrade`.
 
     Raises:
-        CourseError: the chapter is not released, or a student named handed nothing in.
+        CourseError: the chapter is not released, a student named handed nothing in, or another run is at work.
     """
     course.template(chapter)  # complains early where nothing is released
     submissions = course.submissions(chapter)
     for student in students:
         if student not in submissions:
             raise CourseError(f"{student} handed in no {chapter}{nearest(student, list(submissions))}")
-    waiting: dict[str, list[str]] = {}  # students by fingerprint: equal work is done once
-    jobs: list[Job] = []
-    for student in students or submissions:
-        try:
+    with _alone(course), Entries(course, chapter) as entries:
+        waiting: dict[str, list[str]] = {}  # students by fingerprint: equal work is done once
+        jobs: list[Job] = []
+        for student in students or submissions:
             job = course.job(chapter, student)
-        except CourseError as error:
-            yield Graded(student, chapter, failure=str(error))
-            continue
-        if regrade:
-            course.results.forget(job.fingerprint)
-        if course.results.get(job.fingerprint) is not None:
-            yield _enter(course, chapter, student, job)
-        else:
-            if job.fingerprint not in waiting:
-                jobs.append(job)
-            waiting.setdefault(job.fingerprint, []).append(student)
-    for job, result in run_jobs(jobs, min(workers, len(jobs)), scheduler):
-        for student in waiting[job.fingerprint]:
-            if isinstance(result, Exception):
-                yield Graded(student, chapter, failure=f"the grader failed on it twice: {result!r:.200}")
+            done = None if regrade else course.results.get(job.fingerprint)
+            if done is None:
+                if job.fingerprint not in waiting:
+                    jobs.append(job)
+                waiting.setdefault(job.fingerprint, []).append(student)
             else:
-                course.results.put(job.fingerprint, result)
-                yield _enter(course, chapter, student, job)
+                graded = _as_graded(done, chapter, student)
+                if not entries.has(student) or read_graded(course, chapter, student) != graded:
+                    entries.enter(student, done)
+                yield graded
+        for job, result in run_jobs(jobs, workers, scheduler):
+            notebook = _keep(course, job, result)
+            for student in waiting[job.fingerprint]:
+                entries.enter(student, notebook)
+                yield _as_graded(notebook, chapter, student)
+
+
+def _keep(course: Course, job: Job, result: Result) -> NotebookNode:
+    """The graded notebook of a job, kept for the next run unless the grader itself failed."""
+    match result:
+        case bytes():
+            graded = result
+        case WorkerDied():
+            graded = lost(job, str(result), result.earned)
+        case _:
+            return reads_json(lost(job, f"the grader failed on it: {result!r:.200}").decode())
+    course.results.put(job.fingerprint, graded)
+    return reads_json(graded.decode())
 
 
 def read_graded(course: Course, chapter: str, student: str) -> Graded | None:
     """The result of an earlier grading, or None where there is none."""
-    notebook = _autograded(course, chapter, student)
-    if notebook is None:
-        return None
-    verdicts = [verdict for cell in notebook.cells if (verdict := read_verdict(cell)) is not None]
-    return Graded(student, chapter, verdicts, list(notebook.metadata.get("autograde", {}).get("notes", [])))
-
-
-def _enter(course: Course, chapter: str, student: str, job: Job) -> Graded:
-    """Bring a finished result into the gradebook, unless it is there already."""
-    present = _autograded(course, chapter, student)
-    if present is None or present.metadata.get("autograde", {}).get("graded") != job.fingerprint:
-        try:
-            succeed(course.api.autograde(chapter, student, force=True), "grading failed")
-        except CourseError as error:
-            return Graded(student, chapter, failure=str(error))
-    graded = read_graded(course, chapter, student)
-    assert graded is not None
-    return graded
-
-
-def _autograded(course: Course, chapter: str, student: str) -> NotebookNode | None:
     path = course.autograded / student / chapter / f"{chapter}.ipynb"
-    return nbformat.read(path, as_version=4) if path.is_file() else None
+    try:
+        return _as_graded(reads_json(path.read_text(encoding="utf-8")), chapter, student)
+    except (FileNotFoundError, ValueError):  # nbgrader's own command was killed while it wrote
+        return None
+
+
+def _as_graded(notebook: NotebookNode, chapter: str, student: str) -> Graded:
+    verdicts = [verdict for cell in notebook.cells if (verdict := read_verdict(cell)) is not None]
+    about = notebook.metadata.get("autograde", {})
+    return Graded(student, chapter, verdicts, list(about.get("notes", [])), about.get("failure", ""))
+
+
+@contextmanager
+def _alone(course: Course) -> Iterator[None]:
+    """The gradebook has one writer. The lock ends with the process that holds it, however that ends."""
+    folder = course.submitted.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "grading.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CourseError("another `autograde grade` is at work in this course: wait until it is done") from None
+        yield

@@ -1,4 +1,4 @@
-"""One submission's grading as a pure function from bytes to bytes, and many of them on many cores or machines.
+"""One submission's grading as a pure function from bytes to bytes.
 
 A job carries everything that its result depends on, so it can run anywhere: no shared file system, no gradebook.
 Results are kept under the job's fingerprint, written the moment they arrive. A run that was killed goes on from there.
@@ -6,23 +6,30 @@ Results are kept under the job's fingerprint, written the moment they arrive. A 
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import platform
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-import nbformat
 from nbformat import NotebookNode
+from nbformat.v4 import reads_json, writes_json
 
-from autograde.key import load_key
+from autograde.key import Key, load_key
 from autograde.repair import repair
 from autograde.run import Limits, run_notebook
 from autograde.sheet import FILE_NAME
+from autograde.verdict import Verdict
+from autograde.verdict_cell import write_verdict
+
+
+class WrongEnvironment(Exception):
+    """This process would not give the marks that the grader asks for; the text says what differs."""
 
 
 @cache
@@ -49,31 +56,69 @@ class Job:
     sheet: bytes  # exercises.json
     key: bytes  # key.py; stays in the grader's process
     student: str = ""  # full name, where everyone has numbers of their own
+    missing: str = ""  # why there is no notebook, where none was handed in
     limits: Limits = field(default_factory=Limits)
     environment: str = field(default_factory=environment)
 
     @cached_property
     def fingerprint(self) -> str:
         """The same for the same work: 64 hexadecimal digits over everything the marks depend on."""
-        settings = f"{self.chapter} {self.student} {self.environment} {asdict(self.limits)}".encode()
+        settings = repr((self.chapter, self.student, self.missing, self.environment, asdict(self.limits))).encode()
         parts = (self.submitted, self.template, self.sheet, self.key, settings)
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
-def sit(job: Job) -> bytes:
-    """The graded notebook: repaired, run, its verdicts in its cells."""
-    with tempfile.TemporaryDirectory(prefix="autograde-") as scratch:
-        folder = Path(scratch) / "key" / job.chapter
-        folder.mkdir(parents=True)
-        (folder / "key.py").write_bytes(job.key)
-        key = load_key(folder).of(job.student) if job.student else load_key(folder)
-        desk = Path(scratch) / "desk"
-        desk.mkdir()
-        (desk / FILE_NAME).write_bytes(job.sheet)
-        notebook = repair(job.submitted, nbformat.reads(job.template.decode(), as_version=4)).notebook
-        notebook.metadata.autograde.graded = job.fingerprint
-        run_notebook(notebook, key, desk, job.limits)
-    return nbformat.writes(notebook).encode()
+def sit(job: Job, tell: Callable[[Verdict], object] = lambda verdict: None) -> bytes:
+    """The graded notebook: repaired, run, its verdicts in its cells. `tell` hears each verdict when it is reached.
+
+    Raises:
+        WrongEnvironment: this process has other versions than the one that made the job.
+        SandboxError: this machine cannot sandbox.
+    """
+    if job.environment != environment():
+        raise WrongEnvironment(f"a worker has {environment()}, the grader {job.environment}: install the same there")
+    if job.missing:
+        return lost(job, job.missing)
+    notebook = repair(job.submitted, _template(job.template)).notebook
+    notebook.metadata.autograde.graded = job.fingerprint
+    with tempfile.TemporaryDirectory(prefix="autograde-") as desk:
+        Path(desk, FILE_NAME).write_bytes(job.sheet)
+        run_notebook(notebook, _key(job), Path(desk), job.limits, tell)
+    return writes_json(notebook).encode()
+
+
+def lost(job: Job, reason: str, earned: Mapping[str, Verdict] | None = None) -> bytes:
+    """The graded notebook of a submission that cannot be graded: every exercise is lost, and `reason` says why.
+
+    What was `earned` before, by exercise, stays. It is the released notebook: what was handed in may be what failed.
+    """
+    notebook = copy.deepcopy(_template(job.template))
+    notebook.metadata.autograde = {"notes": [], "failure": reason, "graded": job.fingerprint}
+    exercises = _key(job).exercises
+    for cell in notebook.cells:
+        if cell.id in exercises:  # the graded cell; the answer's is called <id>-answer
+            write_verdict(cell, (earned or {}).get(cell.id) or exercises[cell.id].lost(f"No answer arrived: {reason}."))
+    return writes_json(notebook).encode()
+
+
+def _key(job: Job) -> Key:
+    key = _load(job.chapter, job.key)
+    return key.of(job.student) if job.student else key
+
+
+@lru_cache(maxsize=8)
+def _load(chapter: str, source: bytes) -> Key:
+    with tempfile.TemporaryDirectory(prefix="autograde-") as place:
+        folder = Path(place, chapter)
+        folder.mkdir()
+        (folder / "key.py").write_bytes(source)
+        return load_key(folder)
+
+
+@lru_cache(maxsize=8)
+def _template(released: bytes) -> NotebookNode:
+    """The released notebook; callers copy what they change."""
+    return reads_json(released.decode())
 
 
 @dataclass(frozen=True)
@@ -84,18 +129,12 @@ class Results:
 
     def get(self, fingerprint: str) -> NotebookNode | None:
         path = self._path(fingerprint)
-        return nbformat.read(path, as_version=4) if path.is_file() else None
+        return reads_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def put(self, fingerprint: str, graded: bytes) -> None:
         """Keep a result; it is there whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(fingerprint)
-        temporary = path.with_suffix(f".{os.getpid()}.part")
-        with temporary.open("wb") as file:
-            file.write(graded)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_whole(self._path(fingerprint), graded)
 
     def forget(self, fingerprint: str) -> None:
         self._path(fingerprint).unlink(missing_ok=True)
@@ -104,33 +143,11 @@ class Results:
         return self.folder / f"{fingerprint}.ipynb"
 
 
-def run_jobs(jobs: list[Job], workers: int, scheduler: str = "") -> Iterator[tuple[Job, bytes | Exception]]:
-    """Each job with its result as it arrives, on `workers` local processes or on the cluster at `scheduler`.
-
-    A job whose worker dies is tried once more elsewhere; if that worker dies too, its result is the exception.
-
-    Raises:
-        OSError: nothing answers at `scheduler`.
-    """
-    if workers <= 1 and not scheduler:
-        for job in jobs:
-            yield job, _done_here(job)
-        return
-    import dask  # its import and its processes are worth it for several workers only
-    from dask.distributed import Client, LocalCluster, as_completed
-
-    by_key = {job.fingerprint: job for job in jobs}
-    dask.config.set({"distributed.scheduler.allowed-failures": 1, "distributed.worker.daemon": False})
-    local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": "ERROR"}
-    with (scheduler and Client(scheduler, timeout=20)) or Client(LocalCluster(**local)) as client:
-        futures = [client.submit(sit, job, key=fingerprint, pure=True) for fingerprint, job in by_key.items()]
-        for future in as_completed(futures):
-            error = future.exception()
-            yield by_key[future.key], error if error is not None else future.result()
-
-
-def _done_here(job: Job) -> bytes | Exception:
-    try:
-        return sit(job)
-    except Exception as error:  # the next submission is graded all the same
-        return error
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that, whatever happens on the way, it has its old content or the new one."""
+    temporary = path.with_suffix(".part")  # one name: what a killed run left is overwritten
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -10,6 +10,7 @@ import json
 import queue
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -43,9 +44,18 @@ class Limits:
     sandbox: bool = True  # without it learners' code runs with the grader's own rights, and is not capped
 
 
-def run_notebook(notebook: NotebookNode, key: Key, folder: Path, limits: Limits) -> list[Verdict]:
-    """Execute `notebook` in `folder`, writing outputs and verdicts into its cells; one verdict per exercise."""
-    verdicts: list[Verdict] = run_sync(_Sitting(notebook, key, folder, limits).run)()
+def run_notebook(
+    notebook: NotebookNode,
+    key: Key,
+    folder: Path,
+    limits: Limits,
+    tell: Callable[[Verdict], object] = lambda verdict: None,
+) -> list[Verdict]:
+    """Execute `notebook` in `folder`, writing outputs and verdicts into its cells; one verdict per exercise.
+
+    `tell` hears every verdict as soon as it is reached.
+    """
+    verdicts: list[Verdict] = run_sync(_Sitting(notebook, key, folder, limits).run)(tell)
     return verdicts
 
 
@@ -69,7 +79,7 @@ class _Sitting:
     def _manager(self) -> AsyncKernelManager:
         return cast(AsyncKernelManager, self.client.km)
 
-    async def run(self) -> list[Verdict]:
+    async def run(self, tell: Callable[[Verdict], object]) -> list[Verdict]:
         verdicts = []
         deadline = time.monotonic() + self.limits.notebook_seconds
         async with self.client.async_setup_kernel(cleanup_kc=True, stderr=subprocess.DEVNULL):
@@ -84,6 +94,7 @@ class _Sitting:
                     verdict = await self._answer(exercise)
                     write_verdict(cell, verdict)
                     verdicts.append(verdict)
+                    tell(verdict)
                 elif not self.gone and ILLUSTRATION not in cell.metadata.get("tags", []):
                     await self._execute(cell, index)
         return verdicts

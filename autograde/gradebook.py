@@ -1,0 +1,116 @@
+"""nbgrader's gradebook and its `autograded/` folder, held open by the one process that writes into them.
+
+The same rows and files as nbgrader's own `autograde` command writes, through nbgrader's own models; but one connection
+for a whole class, and one transaction for a submission's marks. The graded notebook is put in place last: where it
+lies, the rows are there. Where the course adds steps of its own to nbgrader's, nbgrader itself does the work.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import writes_json
+from nbgrader import utils
+from nbgrader.api import BaseCell, Comment, Grade, Gradebook, MissingEntry
+from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
+
+from autograde.course import Course, CourseError, succeed
+from autograde.jobs import write_whole
+
+# nbgrader's steps in our configuration, which `Entries` does the work of
+_STEPS = ["GradeAnswers", "LimitOutput", "SaveAutoGrades", "AssignLatePenalties", "CheckCellMetadata"]
+
+
+class Entries:
+    """One chapter's submissions in the gradebook."""
+
+    def __init__(self, course: Course, chapter: str):
+        self.course, self.chapter = course, chapter
+        self.coursedir = course.api.coursedir
+        self.limit_output = LimitOutput(parent=course.api)
+        self.late_penalties = AssignLatePenalties(parent=course.api)
+        steps = [step.__name__ for step in course.config.Autograde.autograde_preprocessors]
+        self.by_nbgrader = steps != _STEPS
+        self.gradebook = Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+
+    def __enter__(self) -> Entries:
+        try:
+            self.gradebook.find_assignment(self.chapter)
+        except MissingEntry:
+            self.gradebook.close()
+            raise CourseError(
+                f"the gradebook does not know {self.chapter}: run `autograde release {self.chapter}` first"
+            ) from None
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.gradebook.close()
+
+    def has(self, student: str) -> bool:
+        """Whether there are rows for this student's submission."""
+        try:
+            self.gradebook.find_submission(self.chapter, student)
+        except MissingEntry:
+            return False
+        return True
+
+    def enter(self, student: str, notebook: NotebookNode) -> None:
+        """Write a graded submission's marks, and its notebook into `autograded/`.
+
+        Raises:
+            CourseError: nbgrader could not, where it does the work.
+        """
+        if self.by_nbgrader:
+            succeed(self.course.api.autograde(self.chapter, student, force=True), f"grading {student}")
+            return
+        self.limit_output.preprocess(notebook, {})
+        self._write_marks(student, notebook)
+        self._write_files(student, notebook)
+
+    def _write_marks(self, student: str, notebook: NotebookNode) -> None:
+        source = self.coursedir.format_path(self.coursedir.submitted_directory, student, self.chapter)
+        timestamp = self.coursedir.get_existing_timestamp(source)
+        known = {"timestamp": timestamp} if timestamp else {}
+        self.gradebook.update_or_create_student(student)
+        submission = self.gradebook.update_or_create_submission(self.chapter, student, **known)
+        submitted = next(row for row in submission.notebooks if row.name == self.chapter)
+        grades = self._rows(Grade, submitted.id)
+        comments = self._rows(Comment, submitted.id)
+        for cell in notebook.cells:
+            if utils.is_grade(cell):
+                grade = grades[cell.metadata.nbgrader.grade_id]
+                grade.auto_score, _ = utils.determine_grade(cell)
+                grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None
+            if utils.is_solution(cell) or utils.is_task(cell):
+                same = cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
+                comment = comments[cell.metadata.nbgrader.grade_id]
+                comment.auto_comment = "No response." if same and not utils.is_task(cell) else None
+        submitted.late_submission_penalty = None
+        late = submission.total_seconds_late > 0
+        self.gradebook.db.commit()
+        if late:
+            names = {"notebook": self.chapter, "assignment": self.chapter, "student": student}
+            self.late_penalties.preprocess(notebook, {"nbgrader": {**names, "db_url": self.coursedir.db_url}})
+
+    def _rows(self, kind: Any, submitted_id: str) -> dict[str, Any]:
+        """A submitted notebook's grades or comments, by the name of their cell."""
+        pairs = self.gradebook.db.query(BaseCell.name, kind).join(kind, kind.cell_id == BaseCell.id)
+        return dict(pairs.filter(kind.notebook_id == submitted_id).all())
+
+    def _write_files(self, student: str, notebook: NotebookNode) -> None:
+        """What lies beside the notebook, then the notebook."""
+        target = self.course.autograded / student / self.chapter
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for source in (self.course.submitted / student / self.chapter, self.course.solutions / self.chapter):
+            for name in utils.find_all_files(str(source), [*self.coursedir.ignore, "*.ipynb"]):
+                if not Path(name).is_symlink():
+                    copied = target / Path(name).relative_to(source)
+                    copied.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(name, copied)
+                    copied.chmod(0o444)
+        write_whole(target / f"{self.chapter}.ipynb", writes_json(notebook).encode())
+        (target / f"{self.chapter}.ipynb").chmod(0o444)

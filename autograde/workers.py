@@ -1,0 +1,113 @@
+"""Many jobs on many cores or machines: dask hands each to a worker, and takes a worker's death for what it is.
+
+One job at a time is with a worker, so that a death is held against the job that caused it and no other. A job whose
+worker died is tried again, alone, when all others are done; if that worker dies too, it was the job.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from autograde.jobs import Job, WrongEnvironment, sit
+from autograde.sandbox import SandboxError
+from autograde.verdict import Status, Verdict
+
+Result = bytes | Exception
+_TOPIC = "autograde-verdicts"  # where workers tell each verdict at once: what is known if they die
+
+
+class WorkerDied(Exception):
+    """A job whose worker died, twice."""
+
+    def __init__(self, earned: dict[str, Verdict]):
+        super().__init__("the process that graded it died, and died again when it was tried once more")
+        self.earned = earned  # verdicts that were reached before, by exercise
+
+
+def run_jobs(jobs: Sequence[Job], workers: int, scheduler: str = "") -> Iterator[tuple[Job, Result]]:
+    """Each job with its result as it arrives: from `workers` processes (0: this one), or from the dask `scheduler`.
+
+    A result is the graded notebook, or the exception that the job ended with.
+
+    Raises:
+        OSError: nothing answers at `scheduler`.
+        SandboxError: a machine cannot sandbox. WrongEnvironment: it has other versions.
+    """
+    for job, result in _run_in_cluster(jobs, workers, scheduler) if workers or scheduler else _run_here(jobs):
+        if isinstance(result, SandboxError | WrongEnvironment):
+            raise result
+        yield job, result
+
+
+def _run_here(jobs: Sequence[Job]) -> Iterator[tuple[Job, Result]]:
+    for job in jobs:
+        try:
+            yield job, sit(job)
+        except Exception as error:  # the next submission is graded all the same
+            yield job, error
+
+
+def _run_in_cluster(jobs: Sequence[Job], workers: int, scheduler: str) -> Iterator[tuple[Job, Result]]:
+    from distributed import KilledWorker
+
+    suspects = []
+    with _client(min(workers, len(jobs)), scheduler) as client:
+        client.wait_for_workers(1, timeout=60)
+        for job, result in _in_flight(client, jobs, sum(client.nthreads().values())):
+            if isinstance(result, KilledWorker):
+                suspects.append(job)
+            else:
+                yield job, result
+        for suspect in suspects:
+            for job, result in _in_flight(client, [suspect], 1):
+                yield job, WorkerDied(_earned(client, job)) if isinstance(result, KilledWorker) else result
+
+
+def _client(workers: int, scheduler: str) -> Any:
+    import dask
+    from distributed import Client, LocalCluster
+
+    if scheduler:
+        return Client(scheduler, timeout=20)
+    # A worker starts processes of its own. The first death already counts; the second try is ours.
+    dask.config.set({"distributed.worker.daemon": False, "distributed.scheduler.allowed-failures": 0})
+    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
+    return Client(LocalCluster(n_workers=workers, threads_per_worker=1, **quiet))
+
+
+def _in_flight(client: Any, jobs: Sequence[Job], at_once: int) -> Iterator[tuple[Job, Result]]:
+    """Keep `at_once` jobs with the workers, until all are done."""
+    from distributed import as_completed
+
+    waiting = iter(jobs)
+    by_key = {}
+    running = as_completed()
+
+    def hand_out() -> None:
+        for job in waiting:
+            future = client.submit(_sit_and_tell, job, pure=False)
+            by_key[future.key] = job
+            running.add(future)
+            return
+
+    for _ in range(at_once):
+        hand_out()
+    for future in running:
+        hand_out()
+        error = future.exception()
+        yield by_key.pop(future.key), error if error is not None else future.result()
+
+
+def _sit_and_tell(job: Job) -> bytes:
+    from distributed import get_worker
+
+    worker = get_worker()
+    return sit(job, lambda verdict: worker.log_event(_TOPIC, [job.fingerprint, json.dumps(verdict.as_data())]))
+
+
+def _earned(client: Any, job: Job) -> dict[str, Verdict]:
+    """What the workers told of a job before they died, by exercise."""
+    told = [json.loads(text) for _, (fingerprint, text) in client.get_events(_TOPIC) if fingerprint == job.fingerprint]
+    return {data["exercise"]: Verdict(**{**data, "status": Status(data["status"])}) for data in told}
