@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from autograde import authoring, release, report, simulate
+from autograde import authoring, release, report, sandbox, simulate
 from autograde.course import Course, CourseError, succeed
 from autograde.exercises import BadKey
 from autograde.grading import Graded, grade
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run: Callable[[Course, argparse.Namespace], int] = options.run
         return run(Course.find(Path.cwd()), options)
-    except (CourseError, BadKey) as error:
+    except (CourseError, BadKey, sandbox.SandboxError) as error:
         print(f"autograde: {error}", file=sys.stderr)
         return 1
 
@@ -50,6 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--regrade", action="store_true", help="grade again what has not changed, too")
     sub.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="worker processes; all cores by default")
     sub.add_argument("--scheduler", default="", metavar="ADDRESS", help="a running dask scheduler, instead of --jobs")
+    sub.add_argument(
+        "--no-sandbox",
+        action="store_true",
+        help="where this machine cannot sandbox: run learners' code with all your rights, and say so in each notebook",
+    )
     command("feedback", _feedback, "write each student's feedback page")
     command("report", _report, "write the class report and marks.csv")
     sub = commands.add_parser("simulate", help="hand in chapters for a class that never was")
@@ -95,6 +100,10 @@ def _simulate(course: Course, options: argparse.Namespace) -> int:
 
 def _grade(course: Course, options: argparse.Namespace) -> int:
     failures: list[Graded] = []
+    if options.no_sandbox:
+        course.config.Limits.sandbox = False
+    elif not options.scheduler:
+        sandbox.check(course.solutions, course.submitted.parent)
     for name in _graded_chapters(course, options.chapters):
         handed_in = options.student or list(course.submissions(name))
         if not handed_in:

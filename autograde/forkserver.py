@@ -7,6 +7,7 @@ submission gets what every other one gets. A request is read by the fork that se
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import gc
@@ -84,7 +85,9 @@ class ForkServer:
 @functools.cache
 def fork_server(warm: tuple[str, ...] = WARM) -> ForkServer:
     """This process's fork server for these imports."""
-    return ForkServer(warm)
+    server = ForkServer(warm)
+    atexit.register(server.close)
+    return server
 
 
 def serve(door: socket.socket, warm: list[str]) -> None:

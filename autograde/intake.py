@@ -7,7 +7,6 @@ pictures are kept, built anew from parts that were looked at: nothing that a fee
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import resource
 import time
@@ -145,7 +144,7 @@ def _plain(data: dict[str, Any]) -> dict[str, str]:
         if isinstance(picture := data.get(kind), str):
             try:
                 kept[kind] = base64.b64encode(base64.b64decode(picture)).decode("ascii")
-            except binascii.Error:
+            except ValueError:
                 continue
     return kept
 

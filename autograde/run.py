@@ -20,7 +20,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
+from nbformat.v4 import new_markdown_cell, new_output
 
 from autograde.confine import Caps
 from autograde.exercises import Code, Exercise
@@ -31,6 +31,7 @@ from autograde.provisioner import SandboxProvisioner
 from autograde.verdict import Verdict
 from autograde.verdict_cell import write_verdict
 
+OPEN = "Graded without a sandbox: this notebook's code ran with all the rights of whoever graded it."
 ILLUSTRATION = "illustration"  # the tag of cells that no later graded cell needs; grading leaves them out
 
 
@@ -55,6 +56,9 @@ def run_notebook(
 
     `tell` hears every verdict as soon as it is reached.
     """
+    if not limits.sandbox:
+        notebook.cells.insert(0, new_markdown_cell(f"⚠ **{OPEN}**", id="no-sandbox"))
+        notebook.metadata.setdefault("autograde", {}).setdefault("notes", []).append(OPEN)
     verdicts: list[Verdict] = run_sync(_Sitting(notebook, key, folder, limits).run)(tell)
     return verdicts
 
