@@ -1,12 +1,5 @@
-"""Chapter 7: pretrained weights, from and to timm, torchvision, Hugging Face, DINOv2 and Google.
+"""`load`, `load_into` and `save`: a model from a file, a file from a model."""
 
-`load` makes a model from a file, `load_into` fills a model that is there, `save` writes one in any layout;
-`convert` and `detect` work on plain state dicts. What does not fit is named and refused.
-
-Some choices stand in no tensor: the number of heads, the epsilon of the LayerNorms, the kind of GELU, the
-normalisation of the pictures, how positions are resized. They come from the caller, else from the note in a file
-that `save` wrote, else from the config.json beside it, else from what the layout's own library does.
-"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,16 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vitlib import files
 from vitlib.config import ViTConfig
-from vitlib.files import CheckpointError, State
-from vitlib.hubconfig import hf_config, plain, read_beside
-from vitlib.layouts import LAYOUTS
-from vitlib.misfits import grouped, misfits, shape_of, telltale
-from vitlib.recognise import recognise
-from vitlib.renaming import (
+from vitlib.vit import ViT
+from vitlib.weights import files
+from vitlib.weights.files import CheckpointError, State
+from vitlib.weights.hubconfig import hf_config, plain, read_beside
+from vitlib.weights.layouts import LAYOUTS
+from vitlib.weights.misfits import grouped, misfits, shape_of, telltale
+from vitlib.weights.recognise import recognise
+from vitlib.weights.renaming import (
     UNREAD,
-    convert,
     detect,
     heads_apart,
     layout_named,
@@ -37,9 +30,6 @@ from vitlib.renaming import (
     to_theirs,
     without,
 )
-from vitlib.vit import ViT
-
-__all__ = ["CheckpointError", "convert", "detect", "load", "load_into", "save"]
 
 Source = str | PathLike[str] | Mapping[str, Tensor]
 Size = int | tuple[int, int]
@@ -76,6 +66,7 @@ def load(
     - `part` chooses between several state dicts in one file; `drop` leaves out names, by shell patterns.
 
     >>> from vitlib.presets import create
+    >>> from vitlib.weights import convert
     >>> model = create("vit_digits_patch2_8")
     >>> load(convert(model.state_dict(), "hf")).config.eps  # what transformers computes with
     1e-12

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from vitlib.attention import check_heads
 from vitlib.config import ViTConfig
-from vitlib.files import CheckpointError
-from vitlib.layouts import Layout
-from vitlib.misfits import shape_of
 from vitlib.patches import PatchGrid
 from vitlib.presets import PRESETS
-from vitlib.renaming import Form
+from vitlib.weights.files import CheckpointError
+from vitlib.weights.layouts import Layout
+from vitlib.weights.misfits import shape_of
+from vitlib.weights.renaming import Form
 
 # Published heads are 64 wide, but for those of these widths (Zhai et al., 2022, table 2; SigLIP's So400m)
 HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16, 1792: 16}

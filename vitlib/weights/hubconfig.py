@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vitlib.config import ViTConfig
-from vitlib.files import CheckpointError
+from vitlib.weights.files import CheckpointError
 
 # transformers' fields that the tensors of a Vision Transformer don't show, with the width as a check; and ours
 FIELDS = {

@@ -1,4 +1,4 @@
-"""State dicts from one layout to another: `vitlib.layouts` read in both directions, tensor by tensor."""
+"""State dicts from one layout to another: `vitlib.weights.layouts` read in both directions, tensor by tensor."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vitlib.files import CheckpointError, State
-from vitlib.layouts import BY_HEADS, HEADS_BIAS, LAYOUTS, Layout, Row
-from vitlib.misfits import grouped, shape_of, telltale
+from vitlib.weights.files import CheckpointError, State
+from vitlib.weights.layouts import BY_HEADS, HEADS_BIAS, LAYOUTS, Layout, Row
+from vitlib.weights.misfits import grouped, shape_of, telltale
 
 Form = Literal["all", "cls", "none"]  # which of the tokens before the patches have a position row
 UNREAD = ("mask_token", "pooler.dense.weight", "pooler.dense.bias")  # no classifier computes with them

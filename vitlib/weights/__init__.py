@@ -1,0 +1,15 @@
+"""Chapter 7: pretrained weights, from and to timm, torchvision, Hugging Face, DINOv2 and Google.
+
+`load` makes a model from a file, `load_into` fills a model that is there, `save` writes one in any layout;
+`convert` and `detect` work on plain state dicts. What does not fit is named and refused.
+
+Some choices stand in no tensor: the number of heads, the epsilon of the LayerNorms, the kind of GELU, the
+normalisation of the pictures, how positions are resized. They come from the caller, else from the note in a file
+that `save` wrote, else from the config.json beside it, else from what the layout's own library does.
+"""
+
+from vitlib.weights.checkpoints import load, load_into, save
+from vitlib.weights.files import CheckpointError
+from vitlib.weights.renaming import convert, detect
+
+__all__ = ["CheckpointError", "convert", "detect", "load", "load_into", "save"]
