@@ -35,6 +35,7 @@ class ViTConfig:
     eps: float = 1e-6  # added to the variance in every LayerNorm; Hugging Face's ViT has 1e-12
     gelu: Literal["erf", "tanh"] = "erf"  # the exact GELU, or its tanh approximation
     fused: bool | None = None  # attention by a fused kernel, or as the formula is written; None: the faster one
+    trim: bool = True  # the last block answers only for the tokens that the classifier reads; the logits are the same
     dropout: float = 0.0  # probability, after the positions and after each branch; in training only
     drop_path: float = 0.0  # probability that the last block skips a branch; grows from 0 with the block's number
     mean: tuple[float, ...] = (0.5,)  # of the pixels (0…1) it was trained on: one for all channels, or one each

@@ -70,11 +70,10 @@ class ViT(nn.Module):
         if return_all:
             return self.steps(images)
         x = self.tokens(self.patch_embed(images))  # B T D
-        *body, last = self.blocks
+        *body, _ = self.blocks
         for block in body:
             x = block(x)
-        x = last(x, self.reads)  # B R D
-        return self.head(self.pool(x))  # B K
+        return self.head(self.pool(self.last(x)))  # B T D → B R D → B D → B K
 
     def steps(self, images: Float[Tensor, "B C H W"]) -> dict[str, Tensor]:
         """`forward`, spelled out: every tensor on the way from the picture to the logits, by name."""
@@ -85,13 +84,18 @@ class ViT(nn.Module):
             out |= {f"blocks.{i}.{name}": value for name, value in steps.items()}
             x = steps["+mlp"]
         out["norm"] = self.norm(x)
-        out["pooled"] = self.pool(self.blocks[-1](before, self.reads))  # B D
+        out["pooled"] = self.pool(self.last(before))  # B D
         out["logits"] = self.head(out["pooled"])  # B K
         return out
 
     def tokens(self, patches: Float[Tensor, "B N D"]) -> Float[Tensor, "B T D"]:
         """The row that the encoder reads: CLS, registers and patches, each with its position."""
         return self.drop(token_row(patches, self.pos_embed, self.cls_token, self.reg_token))
+
+    def last(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B R D"]:
+        """What the last block gives, in the rows that the classifier reads."""
+        block = self.blocks[-1]
+        return block(x, self.reads) if self.config.trim else block(x)[:, self.reads]
 
     def pool(self, x: Float[Tensor, "B R D"]) -> Float[Tensor, "B D"]:
         """One normalised vector for each picture, from the rows `[:, model.reads]` of a block's output."""

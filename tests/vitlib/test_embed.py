@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitlib.embed import PatchEmbed
@@ -10,6 +10,7 @@ from vitlib.embed import PatchEmbed
 sides = st.integers(1, 4)
 
 
+@settings(max_examples=30)
 @given(sides, sides, sides, sides, sides, st.integers(1, 5), st.sampled_from([torch.float32, torch.float64]))
 def test_convolution_and_formula_agree_in_values_and_gradients(
     rows: int, columns: int, height: int, width: int, channels: int, d: int, dtype: torch.dtype
@@ -42,6 +43,16 @@ def test_a_pixel_changes_one_token_only() -> None:
     assert changed.nonzero().flatten().tolist() == [3]
 
 
-def test_left_over_pixels_are_refused_and_not_dropped() -> None:
-    with pytest.raises(ValueError, match="451 wide: not a multiple of patch 16; crop to 448 or pad to 464"):
-        PatchEmbed(3, 16, 8)(torch.zeros(1, 3, 304, 451))
+@pytest.mark.parametrize(
+    ("patch", "height", "width", "words"),
+    [
+        (16, 304, 451, "451 wide: not a multiple of patch 16; crop to 448 or pad to 464"),
+        ((4, 2), 6, 4, "6 high: not a multiple of patch 4"),
+        ((2, 4), 4, 6, "6 wide: not a multiple of patch 4"),
+    ],
+)
+def test_left_over_pixels_are_refused_and_not_dropped(
+    patch: int | tuple[int, int], height: int, width: int, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        PatchEmbed(3, patch, 8)(torch.zeros(1, 3, height, width))

@@ -22,12 +22,14 @@ KINDS: dict[str, dict[str, Any]] = {
     "2D waves": {"positions": "sincos2d", "registers": 2},
     "no positions": {"positions": "none"},
     "mean": {"pooling": "mean"},
+    "mean with registers": {"pooling": "mean", "registers": 2},
     "mean without CLS": {"pooling": "mean", "class_token": False},
     "mean of normed tokens": {"pooling": "mean", "norm_before_pool": True},
     "attention pooling": {"pooling": "attention", "class_token": False},
     "layer scale, tanh": {"layer_scale": 0.1, "gelu": "tanh", "eps": 1e-12},
     "as the formula is written": {"fused": False},
     "no classifier": {"num_classes": 0},
+    "last block whole": {"trim": False},
     "regularised": {"dropout": 0.1, "drop_path": 0.2},
     "one block": {"depth": 1},
 }
@@ -109,11 +111,21 @@ def test_return_all_has_the_same_logits_bit_for_bit(kind: str) -> None:
 
 
 @every_kind
-def test_the_logits_are_those_of_the_whole_last_block(kind: str) -> None:
-    model = make(**KINDS[kind]).double()
-    out = model(pictures().double(), return_all=True)
-    whole = model.head(model.pool(out[f"blocks.{model.config.depth - 1}.+mlp"][:, model.reads]))
-    torch.testing.assert_close(out["logits"], whole)
+def test_a_trimmed_last_block_changes_no_logit_and_no_gradient(kind: str) -> None:
+    images = pictures().double()
+    trimmed, whole = (make(**KINDS[kind] | {"trim": trim}).double() for trim in (True, False))
+    torch.testing.assert_close(trimmed(images), whole(images))
+    gradients = [torch.autograd.grad(each(images).square().sum(), list(each.parameters())) for each in (trimmed, whole)]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize(("class_token", "registers"), [(True, 0), (True, 2), (False, 0), (False, 2)])
+def test_the_mean_is_of_the_patches_alone(class_token: bool, registers: int) -> None:
+    model = make(pooling="mean", class_token=class_token, registers=registers)
+    out = model(pictures(), return_all=True)
+    patches = out["blocks.1.+mlp"][:, class_token + registers :]
+    assert patches.shape[1] == 2 * 6
+    torch.testing.assert_close(out["pooled"], model.fc_norm(patches.mean(dim=1)))
 
 
 def test_the_formula_and_the_fused_kernel_give_the_same_logits() -> None:
