@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 from typing import Any
 
+import numpy as np
+
 from autograde import forms
-from autograde.outcomes import outcome_difference, outcomes
+from autograde.outcomes import bare, outcome_difference, outcomes, returning
 from autograde.sheet import digest
 from autograde.student import CheckFailed, entry_for
-from autograde.wire import BadAnswer, pack, unpack, unpack_plain
+from autograde.wire import BadAnswer, Opaque, pack, unpack, unpack_plain
 
 
 class Tick:
@@ -55,7 +57,7 @@ def ask(exercise_id: str) -> None:
 def _check_plain(entry: dict[str, Any], answer: Any) -> str:
     value = unpack_plain(pack(answer))
     canonical = _canonical(entry, value)
-    shown = f"{forms.describe(value)} {entry.get('unit', '')}".strip()
+    shown = _shown(entry, value)
     if "right" not in entry:
         return f"{shown} is taken down. The mark comes with the feedback."
     near = (0,) if entry.get("decimals") is None else (0, -1, 1)  # one unit of the last place, as the grader allows
@@ -86,12 +88,41 @@ def _check_code(entry: dict[str, Any], function: Any) -> str:
     for arguments, expected, got in zip(entry["examples"], entry["expected"], results, strict=True):
         problem = outcome_difference(expected, got, entry["tolerance"])
         if problem:
-            slips = dict(entry.get("slips", []))
-            advice = slips.get(digest(entry["salt"], results), "") or _where_help_is(entry).strip()
             call = f"{entry['variable']}({', '.join(_short(argument) for argument in arguments)})"
-            raise CheckFailed(f"✗ {call}: {problem}.\n  expected {_told(expected)}\n  got      {_told(got)}\n{advice}")
+            lines = [f"✗ {call}: {problem}.", f"  expected {_told(expected)}", f"  got      {_told(got)}"]
+            lines += [*_first_difference(expected, got), _advice(entry, results)]
+            raise CheckFailed("\n".join(filter(None, lines)))
     passed = "the example passes" if len(results) == 1 else f"all {len(results)} examples pass"
     return f"{passed}. Grading tries other inputs too."
+
+
+def _advice(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
+    """The message of the slip that does the same, at least where a value is to be returned; else where help is."""
+    slips = dict(entry.get("slips", []))
+    seen = bare(results)
+    for known in (seen, returning(entry["expected"], seen)):
+        if message := slips.get(digest(entry["salt"], known)):
+            return str(message)
+    return _where_help_is(entry).strip()
+
+
+def _first_difference(expected: dict[str, Any], got: dict[str, Any]) -> list[str]:
+    """Where two tensors of the same shape begin to differ, if they are too large to be shown."""
+    want, have = (unpack_plain(result.get("value")) for result in (expected, got))
+    if not (isinstance(want, np.ndarray) and isinstance(have, np.ndarray)):
+        return []
+    if want.shape != have.shape or want.size < 20:
+        return []
+    place = tuple(int(axis[0]) for axis in np.nonzero(want != have))
+    return [f"  first at {list(place)}: expected {want[place]}, got {have[place]}"] if place else []
+
+
+def _shown(entry: dict[str, Any], value: Any) -> str:
+    """The answer as it is repeated to its author: `16 patches`, `option 2`."""
+    words = forms.describe(value)
+    if entry["kind"] == "choice":
+        return f"option {words}"
+    return f"{words} {entry['unit']}" if entry.get("unit") and value != 1 else words
 
 
 def _where_help_is(entry: dict[str, Any]) -> str:
@@ -99,12 +130,17 @@ def _where_help_is(entry: dict[str, Any]) -> str:
 
 
 def _told(outcome: dict[str, Any]) -> str:
-    return f"an exception: {outcome['raised'][0]}" if "raised" in outcome else _short(outcome["value"])
+    if "raised" not in outcome:
+        return _short(outcome["value"])
+    says = outcome.get("says", "")
+    return f"an exception: {outcome['raised'][0]}{f': {says}' if says else ''}"
 
 
 def _short(packed: Any) -> str:
     """A packed value for the eye: tensors by shape, and in full where they are small."""
     value = unpack(packed)
+    if isinstance(value, Opaque):
+        return forms.describe(value)
     if hasattr(value, "shape"):
         kind = type(value).__name__.lower()
         small = " ".join(str(value.tolist()).split())

@@ -22,7 +22,7 @@ def describe(value: Any) -> str:
     """What came, in words.
 
     >>> describe("196"), describe([1, 2]), describe(None)
-    ("the text '196'", 'a list of 2 values', 'None')
+    ("the text '196'", 'a list or tuple of 2 values', 'None')
     """
     match value:
         case None | bool() | int() | float():
@@ -31,7 +31,7 @@ def describe(value: Any) -> str:
         case str():
             return f"the text {value[:40]!r}{'…' if len(value) > 40 else ''}"
         case list():
-            return f"a list of {len(value)} value{'s' * (len(value) != 1)}"
+            return f"a list or tuple of {len(value)} value{'s' * (len(value) != 1)}"
         case dict():
             return f"a dict of {len(value)} item{'s' * (len(value) != 1)}"
         case np.ndarray():
@@ -55,7 +55,9 @@ def read_number(value: Any) -> int | float:
     if isinstance(value, np.ndarray):
         raise BadAnswer(f"is {describe(value)}; expected a plain number: take it out with .item()")
     if isinstance(value, str):
-        raise BadAnswer(f"is {describe(value)}; expected a number: write it without quotes")
+        raise BadAnswer(f"is {describe(value)}; expected a number{': write it without quotes' * _is_number(value)}")
+    if isinstance(value, list) and len(value) > 1 and all(isinstance(item, int | float) for item in value):
+        raise BadAnswer(f"is {describe(value)}; expected one number: write it without commas")
     if not isinstance(value, bool | int | float):
         raise BadAnswer(f"is {describe(value)}; expected a number")
     if isinstance(value, float):
@@ -96,6 +98,14 @@ def last_places(number: int | float, decimals: int) -> int:
     314
     """
     return round(Fraction(number) * 10**decimals)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", ""))
+    except ValueError:
+        return False
+    return True
 
 
 def refuse_blank(value: Any) -> None:

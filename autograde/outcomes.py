@@ -1,7 +1,7 @@
 """Calling a learner's function: inputs in as data, outcomes out as data.
 
-An outcome is packed too: `{"value": packed}` or `{"raised": [names of the exception's classes]}`. The same code
-calls the reference on the grader's side and the learner's function in the learner's process.
+An outcome is packed too: `{"value": packed}` or `{"raised": [names of the exception's classes], "says": its text}`.
+The same code calls the reference on the grader's side and the learner's function in the learner's process.
 """
 
 from __future__ import annotations
@@ -19,11 +19,22 @@ def outcome(function: Callable[..., Any], arguments: Any) -> dict[str, Any]:
     try:
         return {"value": pack(function(*unpack(arguments)))}
     except Exception as error:  # whatever a learner's function raises is an outcome, not our failure
-        return {"raised": [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, Exception)]}
+        names = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, Exception)]
+        return {"raised": names, "says": _text_of(error)}
 
 
 def outcomes(function: Callable[..., Any], cases: Sequence[Any]) -> list[dict[str, Any]]:
     return [outcome(function, arguments) for arguments in cases]
+
+
+def bare(results: Sequence[Any]) -> list[Any]:
+    """Outcomes without what exceptions say: that is no part of being right."""
+    return [{"raised": result["raised"]} if "raised" in result else result for result in results]
+
+
+def returning(expected: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+    """The outcomes where the reference returns a value: what a learner writes first, before any refusal."""
+    return [got for want, got in zip(expected, results, strict=True) if "value" in want]
 
 
 def outcome_difference(expected: Any, got: Any, tolerance: float) -> str | None:
@@ -31,10 +42,14 @@ def outcome_difference(expected: Any, got: Any, tolerance: float) -> str | None:
     match expected, got:
         case {"raised": [wanted, *_]}, {"raised": list(names)}:
             return None if wanted in names else f"it raises {_first(names)} where {wanted} is expected"
+        case {"raised": [wanted, *_]}, {"value": {"object": str(name)}} if name.endswith(("Error", "Exception")):
+            return f"it returns a {name[:60]} where it should raise {wanted}: write raise, not return"
         case {"raised": [wanted, *_]}, _:
             return f"it returns a value where it should raise {wanted}"
         case _, {"raised": list(names)}:
             return f"it raises {_first(names)}"
+        case {"value": want}, {"value": None} if want is not None:
+            return "it returns nothing (None): give the result back with return; print only shows it"
         case {"value": want}, {"value": have}:
             try:
                 return difference(unpack_plain(want), unpack_plain(have), tolerance)
@@ -45,6 +60,13 @@ def outcome_difference(expected: Any, got: Any, tolerance: float) -> str | None:
 
 def _first(names: list[Any]) -> str:
     return str(names[0])[:60] if names else "an exception"
+
+
+def _text_of(error: Exception) -> str:
+    try:
+        return str(error)[:200]
+    except Exception:  # an exception of the learner's own may fail to say anything
+        return ""
 
 
 class Parcel:

@@ -34,4 +34,4 @@ def _how_to_answer(exercise: Exercise) -> str:
         case Numeric():
             unit = f" of {exercise.unit}" if exercise.unit else ""
             return f"*Answer with a number{unit}, to {exercise.decimals} decimal places.*"
-    return "*Write the function; the cell below tries it on an example, grading on others too.*"
+    return "*Write the function; the cell below tries it on examples, grading on others too.*"

@@ -7,7 +7,7 @@ from typing import Any
 
 from autograde.exercises import Choice, Code, Exercise, Numeric, Plain
 from autograde.key import Key
-from autograde.outcomes import outcomes
+from autograde.outcomes import bare, outcomes, returning
 from autograde.prompt import question
 from autograde.sheet import digest
 from autograde.wire import pack
@@ -56,7 +56,7 @@ def _content(salt: str, exercise: Exercise, full: bool) -> dict[str, Any]:
     content: dict[str, Any] = {"salt": salt, "question": question(exercise)}
     if isinstance(exercise, Code):
         examples = [pack(arguments) for arguments in exercise.examples]
-        content |= {"examples": examples, "expected": outcomes(exercise.reference, examples)}
+        content |= {"examples": examples, "expected": bare(outcomes(exercise.reference, examples))}
     if full:
         content |= _code_digests(salt, exercise) if isinstance(exercise, Code) else _digests(salt, exercise)
     return content
@@ -71,11 +71,13 @@ def _digests(salt: str, exercise: Exercise) -> dict[str, Any]:
 def _code_digests(salt: str, exercise: Code) -> dict[str, Any]:
     """Slips by what they make of the examples; those that the examples cannot tell apart are left to grading."""
     examples = [pack(arguments) for arguments in exercise.examples]
-    known = [outcomes(exercise.reference, examples)]
+    expected = bare(outcomes(exercise.reference, examples))
+    known = [expected, returning(expected, expected)]
     slips = []
     for slip in exercise.slips:
-        wrong = outcomes(slip.answer, examples)
-        if wrong not in known:
-            known.append(wrong)
-            slips.append([digest(salt, wrong), exercise.fill(slip.message)])
+        wrong = bare(outcomes(slip.answer, examples))
+        for seen in (wrong, returning(expected, wrong)):  # the second knows it before any refusal is written
+            if seen not in known:
+                known.append(seen)
+                slips.append([digest(salt, seen), exercise.fill(slip.message)])
     return {"slips": slips}

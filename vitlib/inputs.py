@@ -1,4 +1,4 @@
-"""What a model refuses to look at, and what to do about it."""
+"""What is refused before any arithmetic: sizes and images that make no sense, with what to do about them."""
 
 import torch
 from torch import Tensor
@@ -27,3 +27,28 @@ def check_images(images: Tensor, channels: int, image_size: tuple[int, int], dty
         return
     expected = f"(B, {channels}, {image_size[0]}, {image_size[1]})"
     raise ValueError(f"images are {images.dtype} {shape}: expected {dtype} {expected}; {remedy}")
+
+
+def require_size(name: str, value: object) -> None:
+    """TypeError or ValueError where `value` is no positive whole number."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r} ({type(value).__name__}): expected a whole number, such as 16")
+    if value <= 0:
+        raise ValueError(f"{name} is {value}: expected at least 1")
+
+
+def require_patch(patch: object) -> tuple[int, int]:
+    """The patch's height and width in pixels, from one side or from both."""
+    sides = patch if isinstance(patch, tuple) else (patch, patch)
+    if len(sides) != 2:
+        raise ValueError(f"patch is {patch!r}: expected one side, such as 16, or two, such as (16, 8)")
+    for side in sides:
+        require_size("patch", side)
+    return sides
+
+
+def require_images(images: Tensor) -> None:
+    """ValueError where `images` has no batch axis, or too many axes."""
+    if images.ndim != 4:
+        hint = "; add the batch axis with images[None]" if images.ndim == 3 else ""
+        raise ValueError(f"images have shape {tuple(images.shape)}: expected four axes, (B, C, H, W){hint}")

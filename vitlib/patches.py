@@ -10,11 +10,10 @@ holds P² · C numbers, C being the number of channels (Dosovitskiy et al., 2021
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from jaxtyping import Shaped
 from torch import Tensor
 
-FIT_CHOICES = ("refuse", "crop", "pad", "resize")
+from vitlib.inputs import require_images, require_patch, require_size
 
 
 @dataclass(frozen=True)
@@ -39,9 +38,9 @@ class PatchGrid:
     patch: int | tuple[int, int]  # pixels: the side of a square patch, or (height, width)
 
     def __post_init__(self) -> None:
-        _require_size("image height", self.height)
-        _require_size("image width", self.width)
-        _require_patch(self.patch)
+        require_size("image height", self.height)
+        require_size("image width", self.width)
+        require_patch(self.patch)
         if self.patch_height > self.height or self.patch_width > self.width:
             raise ValueError(
                 f"patch {_by(self.patch_height, self.patch_width)} is larger than the image, "
@@ -122,13 +121,13 @@ def patchify(images: Shaped[Tensor, "B C H W"], patch: int | tuple[int, int]) ->
     [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
 
     Errors: ValueError for images without the four axes, and where the patch does not divide the image
-    (`fit` crops, pads or resizes it first); otherwise those of PatchGrid.
+    (`vitlib.fit` crops, pads or resizes it first); otherwise those of PatchGrid.
     Source: Dosovitskiy et al., 2021, section 3.1.
     """
-    _require_images(images)
+    require_images(images)
     batch, channels, height, width = images.shape
     grid = PatchGrid(height, width, patch)
-    _refuse_leftovers(grid)
+    refuse_leftovers(grid)
     tiles = images.reshape(batch, channels, grid.rows, grid.patch_height, grid.columns, grid.patch_width)
     tiles = tiles.permute(0, 2, 4, 1, 3, 5)  # B rows columns C ph pw
     return tiles.reshape(batch, grid.tokens, channels * grid.patch_height * grid.patch_width)
@@ -144,8 +143,8 @@ def unpatchify(patches: Shaped[Tensor, "B N P"], grid: PatchGrid, channels: int 
 
     Errors: ValueError where the patches are not those of this grid and this number of channels.
     """
-    _require_size("channels", channels)
-    _refuse_leftovers(grid)
+    require_size("channels", channels)
+    refuse_leftovers(grid)
     expected = (grid.tokens, channels * grid.patch_height * grid.patch_width)
     if patches.ndim != 3 or tuple(patches.shape[1:]) != expected:
         raise ValueError(
@@ -159,56 +158,8 @@ def unpatchify(patches: Shaped[Tensor, "B N P"], grid: PatchGrid, channels: int 
     return tiles.reshape(batch, channels, grid.height, grid.width)
 
 
-def fit(images: Shaped[Tensor, "B C H W"], patch: int | tuple[int, int], how: str) -> Shaped[Tensor, "B C H2 W2"]:
-    """Bring images to a size that the patch divides, in the way that `how` names:
-
-    - "refuse": change nothing; an error where the patch does not divide the size.
-    - "crop": drop the rows at the bottom and the columns at the right that fill no whole patch. The corner
-      stays where it is, so patch 0 is the same patch before and after, and a convolution with stride P
-      drops the very same pixels.
-    - "pad": add zeros at the bottom and at the right, up to the next multiple. No pixel is lost, but the
-      last patches hold zeros (black, where 0 is black).
-    - "resize": scale to the nearest multiple (a half goes up, never below one patch), bilinear with
-      antialiasing. The whole image is kept, slightly stretched. Computed in float32;
-      integer images are rounded.
-
-    >>> import torch
-    >>> cat = torch.zeros(1, 3, 300, 451)
-    >>> [tuple(fit(cat, 16, how).shape[2:]) for how in ("crop", "pad", "resize")]
-    [(288, 448), (304, 464), (304, 448)]
-
-    Errors: ValueError for another `how`, for "refuse" where the patch does not divide the image, and for
-    "refuse" and "crop" where the patch is larger than the image.
-    """
-    _require_images(images)
-    height, width = images.shape[2:]
-    patch_height, patch_width = _require_patch(patch)
-    if how == "refuse":
-        _refuse_leftovers(PatchGrid(height, width, patch))
-        return images
-    if how == "crop":
-        grid = PatchGrid(height, width, patch)
-        return images[:, :, : height - grid.leftover_rows, : width - grid.leftover_columns]
-    if how == "pad":
-        return F.pad(images, (0, -width % patch_width, 0, -height % patch_height))
-    if how == "resize":
-        return _resize(images, _nearest(height, patch_height), _nearest(width, patch_width))
-    raise ValueError(f"how is {how!r}: expected one of {', '.join(map(repr, FIT_CHOICES))}")
-
-
-def _resize(images: Shaped[Tensor, "B C H W"], height: int, width: int) -> Shaped[Tensor, "B C H2 W2"]:
-    if images.shape[2:] == (height, width):
-        return images
-    resized = F.interpolate(images.float(), size=(height, width), mode="bilinear", antialias=True)
-    return (resized if images.is_floating_point() else resized.round()).to(images.dtype)
-
-
-def _nearest(size: int, patch: int) -> int:
-    """The multiple of patch that is nearest to size: a half goes up, and never to zero."""
-    return max(1, (2 * size + patch) // (2 * patch)) * patch
-
-
-def _refuse_leftovers(grid: PatchGrid) -> None:
+def refuse_leftovers(grid: PatchGrid) -> None:
+    """ValueError where pixels of the image lie in no patch."""
     axes = ((grid.height, "high", grid.patch_height), (grid.width, "wide", grid.patch_width))
     problems = [
         f"{size} {side}: not a multiple of patch {patch}; "
@@ -217,30 +168,7 @@ def _refuse_leftovers(grid: PatchGrid) -> None:
         if size % patch
     ]
     if problems:
-        raise ValueError(f"image is {', and '.join(problems)} (vitlib.patches.fit does either)")
-
-
-def _require_size(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r} ({type(value).__name__}): expected a whole number, such as 16")
-    if value <= 0:
-        raise ValueError(f"{name} is {value}: expected at least 1")
-
-
-def _require_patch(patch: object) -> tuple[int, int]:
-    """The patch's height and width in pixels, from one side or from both."""
-    sides = patch if isinstance(patch, tuple) else (patch, patch)
-    if len(sides) != 2:
-        raise ValueError(f"patch is {patch!r}: expected one side, such as 16, or two, such as (16, 8)")
-    for side in sides:
-        _require_size("patch", side)
-    return sides
-
-
-def _require_images(images: Tensor) -> None:
-    if images.ndim != 4:
-        hint = "; add the batch axis with images[None]" if images.ndim == 3 else ""
-        raise ValueError(f"images have shape {tuple(images.shape)}: expected four axes, (B, C, H, W){hint}")
+        raise ValueError(f"image is {', and '.join(problems)} (vitlib.fit does either)")
 
 
 def _by(height: int, width: int) -> str:

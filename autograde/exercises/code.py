@@ -10,7 +10,7 @@ from typing import Any
 
 from autograde.exercises.base import Exercise, Slip
 from autograde.forms import NotAnswered, describe
-from autograde.outcomes import outcome_difference, outcomes
+from autograde.outcomes import outcome_difference, outcomes, returning
 from autograde.verdict import Status, Verdict
 from autograde.wire import BadAnswer, pack
 
@@ -92,10 +92,26 @@ class Code(Exercise):
             return self._verdict(Status.RIGHT, self.why or "Right on every check.", share=1.0)
         heart = next(iter(self.checks))
         share = 0.0 if heart in failed else 1 - len(failed) / len(self.checks)
-        for slip, wrong in zip(self.slips, self.slip_outcomes, strict=True):
-            if not any(outcome_difference(w, got, self.tolerance) for w, got in zip(wrong, results, strict=True)):
-                return self._verdict(Status.PARTLY if share else Status.SLIP, slip.message, share, slip.name)
+        slip = self._slip(results)
+        if slip is not None:
+            return self._verdict(Status.PARTLY if share else Status.SLIP, slip.message, share, slip.name)
         check, problem = next(iter(failed.items()))
         passed = f"{len(self.checks) - len(failed)} of {len(self.checks)} checks pass"
         message = f"{passed}. The first that fails is “{check}”: {problem}."
         return self._verdict(Status.PARTLY if share else Status.WRONG, message, share)
+
+    def _slip(self, results: list[Any]) -> Slip | None:
+        """The slip that does what this function does: on all cases, else on those where the reference returns."""
+        pairs = list(zip(self.slips, self.slip_outcomes, strict=True))
+        for slip, wrong in pairs:
+            if self._alike(wrong, results):
+                return slip
+        plain = returning(self.expected, results)
+        if not self._alike(returning(self.expected, self.expected), plain):
+            for slip, wrong in pairs:
+                if self._alike(returning(self.expected, wrong), plain):
+                    return slip
+        return None
+
+    def _alike(self, some: list[Any], others: list[Any]) -> bool:
+        return not any(outcome_difference(a, b, self.tolerance) for a, b in zip(some, others, strict=True))

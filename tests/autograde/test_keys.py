@@ -142,6 +142,12 @@ def test_everything_a_learner_reads_is_there(exercise):
     assert exercise.difficulty in (1, 2, 3) and exercise.minutes >= 1
 
 
+def test_a_slip_is_known_before_the_refusal_is_written():
+    cut_rows = KEYS[-1]["cut-rows"]
+    verdict = reply(cut_rows, lambda images, patch: images.unflatten(-2, (-1, patch)))
+    assert verdict.slip == "left the rows behind the channels"
+
+
 BOOK = [exercise for key in KEYS[:-1] for exercise in key.exercises.values()]
 
 

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitlib.patches import FIT_CHOICES, PatchGrid, fit, patchify, unpatchify
+from vitlib.fit import FIT_CHOICES, fit
+from vitlib.patches import PatchGrid, patchify, unpatchify
 
 sides = st.integers(1, 6)
 counts = st.integers(1, 5)
@@ -130,13 +131,13 @@ def test_gradients_flow_through():
             (1, 3, 304, 451),
             16,
             "image is 451 wide: not a multiple of patch 16; crop to 448 or pad to 464 "
-            "(vitlib.patches.fit does either)",
+            "(vitlib.fit does either)",
         ),
         (
             (1, 3, 300, 451),
             (16, 8),
             "image is 300 high: not a multiple of patch 16; crop to 288 or pad to 304, and "
-            "451 wide: not a multiple of patch 8; crop to 448 or pad to 456 (vitlib.patches.fit does either)",
+            "451 wide: not a multiple of patch 8; crop to 448 or pad to 456 (vitlib.fit does either)",
         ),
         (
             (3, 224, 224),

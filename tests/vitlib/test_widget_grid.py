@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from vitlib.data import PICTURES, picture
-from vitlib.patches import PatchGrid, fit, patchify
+from vitlib.fit import fit
+from vitlib.patches import PatchGrid, patchify
 from vitlib.widgets import grid_explorer
 from vitlib.widgets.grid import HOW, LONGEST_SIDE
 from vitlib.widgets.grid_view import GridView, canvas_html

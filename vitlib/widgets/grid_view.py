@@ -16,7 +16,8 @@ from jaxtyping import Shaped, UInt8
 from PIL import Image
 from torch import Tensor
 
-from vitlib.patches import PatchGrid, fit, patchify
+from vitlib.fit import fit
+from vitlib.patches import PatchGrid, patchify
 
 NARROW = 360  # screen pixels of the picture on a small screen: what is legible there is legible everywhere
 WIDE = 560  # screen pixels of the picture's longer side on a large screen
