@@ -26,13 +26,13 @@ def test_all_cells_run_and_the_patch_slider_changes_n(page: Page, lab: Lab) -> N
     failed = [cell for cell in page.evaluate(CELLS) if cell["failed"]]
     assert [cell["source"] for cell in failed if not cell["graded"]] == []
 
-    formula = page.locator(".vit-formula")
+    formula, figure = page.locator(".vit-formula"), page.locator(".vit-figure")
     before = formula.text_content() or ""
     slider = page.locator(".widget-slider").filter(has_text="Patch side").get_by_role("slider")
     slider.focus()
+    figure.evaluate("figure => figure.scrollIntoView()")
+    page.screenshot(path=ARTEFACTS / "grid_explorer.png")  # the README's picture, before it is made small
     slider.press("ArrowRight")
     expect(formula).not_to_have_text(before)
     tokens_before, tokens = (int(text.rsplit("=", 1)[1]) for text in (before, formula.text_content() or ""))
     assert tokens < tokens_before, "larger patches, fewer tokens"
-    page.locator(".vit-figure").evaluate("figure => figure.scrollIntoView()")
-    page.screenshot(path=ARTEFACTS / "grid_explorer.png")  # the README's picture, before it is made small
