@@ -190,6 +190,22 @@ def test_autocast_takes_float32_pictures() -> None:
     torch.testing.assert_close(rough.float(), model(pictures()), rtol=0, atol=0.1)
 
 
+# Regularised
+
+
+def test_later_blocks_are_skipped_more_often() -> None:
+    model = make(depth=3, drop_path=0.2)
+    assert isinstance(model.blocks[0].drop, torch.nn.Identity)
+    assert [block.drop.path for block in model.blocks[1:]] == [pytest.approx(0.1), 0.2]
+
+
+def test_dropout_reaches_tokens_and_branches_in_training_only() -> None:
+    model = make(dropout=0.5)
+    for training in (True, False):
+        out = model.train(training)(pictures(), return_all=True)
+        assert [(out[name] == 0).any().item() for name in ("tokens", "blocks.1.attn", "blocks.1.mlp")] == [training] * 3
+
+
 # Compiled
 
 
