@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,11 @@ def from_vitlib(config: ViTConfig) -> nn.Module:
     from vitlib.vit import ViT
 
     return ViT(config)
+
+
+def from_plain_vitlib(config: ViTConfig) -> nn.Module:
+    """Without its two tricks: the last block whole, and the fused kernel always."""
+    return from_vitlib(replace(config, trim=False, fused=True))
 
 
 def from_timm(config: ViTConfig) -> nn.Module:
@@ -100,13 +106,15 @@ def from_simple_vit(config: ViTConfig) -> nn.Module:
 
 BUILDERS: dict[str, Callable[[ViTConfig], nn.Module]] = {
     "vitlib": from_vitlib,
+    "plain": from_plain_vitlib,
     "timm": from_timm,
     "torchvision": from_torchvision,
     "transformers": from_transformers,
     "lucidrains": from_lucidrains,
     "simple_vit": from_simple_vit,
 }
-PACKAGES = {"lucidrains": "vit_pytorch", "simple_vit": "vit_pytorch"}  # where it is not the peer's own name
+# where a peer's package has another name
+PACKAGES = {"plain": "vitlib", "lucidrains": "vit_pytorch", "simple_vit": "vit_pytorch"}
 
 # torchvision registers shapes for the operators of its C++ library as it is imported. A wheel whose library does
 # not load here (one built for CUDA beside a CPU torch) has no such operators; their names alone make it import.
