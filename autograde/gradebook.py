@@ -75,7 +75,8 @@ class Entries:
         timestamp = self.coursedir.get_existing_timestamp(source)
         known = {"timestamp": timestamp} if timestamp else {}
         self.gradebook.update_or_create_student(student)
-        submission = self.gradebook.update_or_create_submission(self.chapter, student, **known)
+        with self.gradebook.db.no_autoflush:  # the new rows refer to each other before all of them are there
+            submission = self.gradebook.update_or_create_submission(self.chapter, student, **known)
         submitted = next(row for row in submission.notebooks if row.name == self.chapter)
         grades = self._rows(Grade, submitted.id)
         comments = self._rows(Comment, submitted.id)
