@@ -1,5 +1,7 @@
 """Chapter 1's key: every exercise with its answer, the slips that learners make, and the words that help."""
 
+from collections.abc import Callable
+
 import torch
 
 from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
@@ -9,6 +11,8 @@ from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
 token_below = Numeric(
     "token-below", title="The neighbour below", points=1, difficulty=1, minutes=2,
     given=dict(rows=12, columns=20, token=45),
+    vary=dict(columns=range(16, 25), token=range(36, 82, 9)),
+    suits=lambda rows, columns, token: token % columns > 1,  # neither the first nor the last of its row
     prompt="A grid has {rows} rows and {columns} columns. Its patches are numbered row by row, from 1. "
     "Which number has the patch directly **below** patch {token}?",
     answer=lambda rows, columns, token: token + columns,
@@ -27,14 +31,27 @@ token_below = Numeric(
     ],
     hints=["Sketch the first two rows of such a grid and write the numbers in. What stands below patch 1?",
            "One step down passes over exactly one row of patches."],
-    why="A row holds 20 patches, so the patch below comes 20 places later: 45 + 20 = 65.",
+    why=lambda rows, columns, token: f"A row holds {columns} patches, so the patch below comes {columns} places "
+    f"later: {token} + {columns} = {token + columns}.",
 )
 
 # ── 1.2 · How many patches? ────────────────────────────────────────────────────────────────────────────────────────
 
+
+def squares(fewest: int, most: int) -> Callable[..., bool]:
+    """Whether the patches fit exactly, with so many along each side of a square picture."""
+    return lambda side, patch: side % patch == 0 and fewest <= side // patch <= most
+
+
+def count_squares(side: int, patch: int) -> str:
+    number = side // patch
+    return f"{side} / {patch} = {number} patches a side, and {number} × {number} = {number**2}."
+
+
 patch_tokens = Numeric(
     "patch-tokens", title="Patch tokens of a standard ViT", points=1, difficulty=1, minutes=1,
     given=dict(side=224, patch=16),
+    vary=dict(side=range(112, 673, 2), patch=(14, 16)), suits=squares(7, 48),
     prompt="A picture of {side} × {side} pixels is cut into square patches of {patch} × {patch} pixels. "
     "How many patch tokens does that give, the CLS token not counted?",
     answer=lambda side, patch: (side // patch) ** 2, unit="patch tokens",
@@ -52,12 +69,13 @@ patch_tokens = Numeric(
     ],
     hints=["How many patches fit side by side along the top edge?",
            "The picture is square, so there are as many rows as columns. Rows times columns."],
-    why="224 / 16 = 14 patches a side, and 14 × 14 = 196.",
+    why=count_squares,
 )
 
 large_patches = Numeric(
-    "large-patches", title="A small picture, large patches", points=1, difficulty=1, minutes=1,
+    "large-patches", title="The same rule, other numbers", points=1, difficulty=1, minutes=1,
     given=dict(side=32, patch=16),
+    vary=dict(side=range(32, 1025, 8), patch=(16, 24)), suits=squares(2, 40),
     prompt="A picture of {side} × {side} pixels is cut into patches of {patch} × {patch} pixels. How many patches "
     "is that, the CLS token not counted?",
     answer=lambda side, patch: (side // patch) ** 2, unit="patches",
@@ -73,13 +91,14 @@ large_patches = Numeric(
         Slip("gave the side of a patch", lambda side, patch: patch,
              "That is how many pixels wide a patch is, not how many patches there are."),
     ],
-    hints=["Draw the square and cut it. It takes two cuts."],
-    why="32 / 16 = 2 patches a side, and 2 × 2 = 4.",
+    hints=["Draw the square and its cuts, or the first few of them. How many patches lie along the top, and how many "
+           "such rows are there?"],
+    why=count_squares,
 )
 
 eight_pixel_patches = Numeric(
     "eight-pixel-patches", title="“Side 8”, first reading", points=1, difficulty=1, minutes=1,
-    given=dict(side=32, patch=8),
+    given=dict(side=32, patch=8), vary=dict(side=range(32, 481, 8)),
     prompt="A picture of {side} × {side} pixels is tiled with patches that are **{patch} pixels wide and {patch} "
     "pixels high**. How many patches is that?",
     answer=lambda side, patch: (side // patch) ** 2, unit="patches",
@@ -96,7 +115,7 @@ eight_pixel_patches = Numeric(
              "That is how many pixels wide a patch is, not how many patches there are."),
     ],
     hints=["{patch} is a length in pixels here. How many such lengths fit into {side} pixels?"],
-    why="32 / 8 = 4 patches a side, and 4 × 4 = 16.",
+    why=count_squares,
 )
 
 eight_a_side = Numeric(
@@ -127,6 +146,8 @@ eight_a_side = Numeric(
 wide_picture = Numeric(
     "wide-picture", title="A picture that is not square", points=1, difficulty=1, minutes=2,
     given=dict(height=480, width=640, patch=32),
+    vary=dict(height=range(288, 673, 32), width=range(416, 1025, 32)),
+    suits=lambda height, width, patch: 1.3 < width / height < 1.8,  # as frames are, from 4:3 to 16:9
     prompt="A video frame of {height} × {width} pixels (height × width) is cut into patches of {patch} × {patch} "
     "pixels. How many patch tokens is that?",
     answer=lambda height, width, patch: (height // patch) * (width // patch), unit="patch tokens",
@@ -147,15 +168,18 @@ wide_picture = Numeric(
              "Those are the columns. How many patches does each hold?"),
     ],
     hints=["Rows come from the height, columns from the width.", "Rows times columns."],
-    why="480 / 32 = 15 rows and 640 / 32 = 20 columns: 15 × 20 = 300.",
+    why=lambda height, width, patch: f"{height} / {patch} = {height // patch} rows and {width} / {patch} = "
+    f"{width // patch} columns: {height // patch} × {width // patch} = {height // patch * (width // patch)}.",
 )
 
 strip_patches = Numeric(
     "strip-patches", title="Patches that are not square", points=1, difficulty=2, minutes=2,
     given=dict(height=128, width=1000, patch_height=128, patch_width=4),
-    prompt="Sound can be seen: a spectrogram of ten seconds is a picture of {height} × {width} pixels (frequency "
-    "× time). A model cuts it into upright strips of {patch_height} × {patch_width} pixels (height × width). "
-    "How many tokens is that, CLS not counted?",
+    vary=dict(width=range(600, 1801, 20)),
+    prompt=lambda height, width, patch_height, patch_width: "Sound can be seen: a spectrogram of "
+    f"{width / 100:g} seconds is a picture of {height} × {width} pixels (frequency × time). A model cuts it into "
+    f"upright strips of {patch_height} × {patch_width} pixels (height × width). How many tokens is that, CLS not "
+    "counted?",
     answer=lambda height, width, patch_height, patch_width: (height // patch_height) * (width // patch_width),
     unit="tokens",
     slips=[
@@ -175,7 +199,9 @@ strip_patches = Numeric(
     ],
     hints=["Rows = height / patch height. How many rows does this grid have?",
            "Columns = width / patch width. The two sides of a patch need not be equal."],
-    why="128 / 128 = 1 row and 1000 / 4 = 250 columns: 1 × 250 = 250. Every token is a moment in time.",
+    why=lambda height, width, patch_height, patch_width: f"{height} / {patch_height} = 1 row and {width} / "
+    f"{patch_width} = {width // patch_width} columns: 1 × {width // patch_width} = {width // patch_width}. Every "
+    "token is a moment in time.",
 )
 
 
@@ -331,9 +357,9 @@ def _(height, width, patch):
 
 numbers_per_token = Numeric(
     "numbers-per-token", title="The length of a flattened patch", points=1, difficulty=1, minutes=1,
-    given=dict(patch=16, channels=3),
-    prompt="A patch of {patch} × {patch} pixels is cut from an RGB picture ({channels} channels) and flattened. "
-    "How many numbers does it hold?",
+    given=dict(patch=16, channels=3), vary=dict(patch=range(4, 65, 2), channels=(3, 4)),
+    prompt=lambda patch, channels: f"A patch of {patch} × {patch} pixels is cut from an {'RGBA'[:channels]} picture "
+    f"({channels} channels) and flattened. How many numbers does it hold?",
     answer=lambda patch, channels: patch**2 * channels,
     slips=[
         Slip("P times C", lambda patch, channels: patch * channels,
@@ -348,12 +374,14 @@ numbers_per_token = Numeric(
              "You doubled the side where it should be squared."),
     ],
     hints=["First the pixels of the patch, then the numbers of a pixel.", "P²·C, with P = {patch} and C = {channels}."],
-    why="16² · 3 = 256 · 3 = 768.",
+    why=lambda patch, channels: f"{patch}² · {channels} = {patch**2} · {channels} = {patch**2 * channels}.",
 )
 
 many_channels = Numeric(
     "many-channels", title="More channels than colours", points=1, difficulty=2, minutes=2,
     given=dict(patch=8, length=832),
+    vary=dict(patch=(4, 8), length=range(80, 2881, 16)),
+    suits=lambda patch, length: length % patch**2 == 0 and 5 <= length // patch**2 <= 45,
     prompt="A satellite sees more than red, green and blue. Its pictures are cut into patches of {patch} × {patch} "
     "pixels, and a flattened patch holds {length} numbers. How many channels do the pictures have?",
     answer=lambda patch, length: length // patch**2, unit="channels",
@@ -367,7 +395,8 @@ many_channels = Numeric(
              "That is how many pixels a patch has. How many numbers does each of them hold?"),
     ],
     hints=["Nothing in P²·C says that C is three.", "P²·C = {length}, and you know P."],
-    why="A patch has 8² = 64 pixels, and 832 / 64 = 13. The length of a token tells how many channels there are.",
+    why=lambda patch, length: f"A patch has {patch}² = {patch**2} pixels, and {length} / {patch**2} = "
+    f"{length // patch**2}. The length of a token tells how many channels there are.",
 )
 
 halved_patch = Choice(
@@ -834,7 +863,9 @@ def _(tokens, height, width, patch):
 leftover_pixels = Numeric(
     "leftover-pixels", title="What a crop throws away", points=1, difficulty=2, minutes=3,
     given=dict(height=427, width=640, patch=16),
-    prompt="The photo `china` has {height} × {width} pixels (height × width). It is cropped to whole patches of "
+    vary=dict(height=(371, 373, 425, 427, 471, 501), width=range(512, 1025, 32)),
+    suits=lambda height, width, patch: 1.2 < width / height < 2,
+    prompt="A photo has {height} × {width} pixels (height × width). It is cropped to whole patches of "
     "{patch} × {patch} pixels. How many **pixels** are thrown away?",
     answer=lambda height, width, patch: height * width - (height // patch) * (width // patch) * patch**2,
     unit="pixels",
@@ -855,14 +886,15 @@ leftover_pixels = Numeric(
     ],
     hints=["Which of the two sides is not a multiple of {patch}?",
            "`height % patch` is the height of the strip at the bottom. How long is the strip?"],
-    why="640 divides by 16. 427 = 26 · 16 + 11, so a strip of 11 × 640 = 7040 pixels goes.",
+    why=lambda height, width, patch: f"{width} divides by {patch}. {height} = {height // patch} · {patch} + "
+    f"{height % patch}, so a strip of {height % patch} × {width} = {height % patch * width} pixels goes.",
 )
 
 leftover_corner = Numeric(
     "leftover-corner", title="Left over on two sides", points=2, difficulty=3, minutes=4,
-    given=dict(side=1411, patch=16),
-    prompt="The photo `retina` has {side} × {side} pixels, cut into patches of {patch} × {patch}: something is left "
-    "over at the bottom **and** at the right. How many pixels lie in no patch?",
+    given=dict(side=1411, patch=16), vary=dict(side=range(1011, 1612, 10)),
+    prompt="A doctor's photo of a retina has {side} × {side} pixels. It is cut into patches of {patch} × {patch}: "
+    "something is left over at the bottom **and** at the right. How many pixels lie in no patch?",
     answer=lambda side, patch: side**2 - (side // patch * patch) ** 2,
     unit="pixels",
     slips=[
@@ -881,13 +913,17 @@ leftover_corner = Numeric(
     ],
     hints=["Draw it: a large square that is covered, a strip at the right, a strip at the bottom. What do they share?",
            "The safest way: all pixels minus the pixels that lie in a patch."],
-    why="88 whole patches a side cover 1408 × 1408 pixels, and 1411² − 1408² = 8457.",
+    why=lambda side, patch: f"{side // patch} whole patches a side cover {side // patch * patch} × "
+    f"{side // patch * patch} pixels, and {side}² − {side // patch * patch}² = "
+    f"{side**2 - (side // patch * patch) ** 2}.",
 )
 
 padded_tokens = Numeric(
     "padded-tokens", title="What padding costs", points=1, difficulty=2, minutes=2,
     given=dict(height=400, width=600, patch=16),
-    prompt="The photo `coffee` has {height} × {width} pixels (height × width). It is **padded** with black to whole "
+    vary=dict(height=range(304, 465, 32), width=range(504, 720, 12)),
+    suits=lambda height, width, patch: width % patch > 0,
+    prompt="A photo has {height} × {width} pixels (height × width). It is **padded** with black to whole "
     "patches of {patch} × {patch} pixels. How many patch tokens is that?",
     answer=lambda height, width, patch: -(-height // patch) * -(-width // patch),
     unit="patch tokens",
@@ -899,7 +935,7 @@ padded_tokens = Numeric(
         Slip("counted CLS", lambda height, width, patch: -(-height // patch) * -(-width // patch) + 1,
              "One too many: CLS is no patch."),
         Slip("divided the areas", lambda height, width, patch: height * width / patch**2,
-             "There are no half patches. Patches form whole rows and columns: find both, then multiply."),
+             "A part of a patch is no patch. Patches form whole rows and columns: find both, then multiply."),
         Slip("divided the areas and rounded up", lambda height, width, patch: -(-height * width // patch**2),
              "You divided the areas and rounded up. Patches form whole rows and columns: round each side up."),
         Slip("only the columns", lambda height, width, patch: -(-width // patch),
@@ -907,7 +943,9 @@ padded_tokens = Numeric(
     ],
     hints=["How many columns are whole, and how many pixels are left over at the right?",
            "The pixels that are left over become one more column, as high as the picture."],
-    why="400 / 16 = 25 rows exactly. 600 / 16 = 37.5, so padding makes 38 columns: 25 × 38 = 950.",
+    why=lambda height, width, patch: f"{height} / {patch} = {height // patch} rows exactly. {width} / {patch} = "
+    f"{width / patch:g}, so padding makes {-(-width // patch)} columns: {height // patch} × {-(-width // patch)} = "
+    f"{height // patch * -(-width // patch)}.",
 )
 
 # ── 1.7 · Where the tokens go ──────────────────────────────────────────────────────────────────────────────────────
@@ -964,6 +1002,7 @@ cls_with_head = TrueFalse(
 token_pairs = Numeric(
     "token-pairs", title="Everyone meets everyone", points=1, difficulty=2, minutes=2,
     given=dict(side=320, patch=16),
+    vary=dict(side=range(96, 641, 8), patch=(8, 16)), suits=squares(6, 40),
     prompt="A picture of {side} × {side} pixels is cut into patches of {patch} × {patch}. In self-attention every "
     "token is compared with every token, itself included. How many comparisons is that in one head of one layer, CLS "
     "not counted?",
@@ -984,7 +1023,8 @@ token_pairs = Numeric(
              "You counted the CLS token among them. A real model does; here it was to be left out."),
     ],
     hints=["First N, the number of tokens.", "The comparisons fill a table with N rows and N columns."],
-    why="20 × 20 = 400 tokens, and 400² = 160,000 comparisons.",
+    why=lambda side, patch: f"{side // patch} × {side // patch} = {(side // patch) ** 2} tokens, and "
+    f"{(side // patch) ** 2}² = {(side // patch) ** 4:,} comparisons.",
 )
 
 pairs_factor = Numeric(
