@@ -27,7 +27,8 @@ def weave_chapter(course: Course, chapter: str, execute: bool) -> None:
         path = folder / f"{chapter}.ipynb"
         notebook = nbformat.read(path, as_version=4)
         os.environ.setdefault("PYTHONHASHSEED", "0")
-        NotebookClient(notebook, timeout=CELL_SECONDS, resources={"metadata": {"path": str(folder)}}).execute()
+        where = {"metadata": {"path": str(folder)}}
+        NotebookClient(notebook, timeout=CELL_SECONDS, coalesce_streams=True, resources=where).execute()
         _forget_the_moment(notebook)
         path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
 
