@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vitlib.config import ViTConfig
+from vitlib.encoder import MLP
 from vitlib.resize import resize_positions
 from vitlib.vit import ViT
 
@@ -188,6 +189,14 @@ def test_autocast_takes_float32_pictures() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         rough = model(pictures())
     torch.testing.assert_close(rough.float(), model(pictures()), rtol=0, atol=0.1)
+
+
+def test_the_numbers_of_the_configuration_reach_every_layer() -> None:
+    layers = list(make(eps=1e-3, gelu="tanh", mlp_ratio=2.0, pooling="attention").modules())
+    assert {each.eps for each in layers if isinstance(each, torch.nn.LayerNorm)} == {1e-3}
+    assert {each.approximate for each in layers if isinstance(each, torch.nn.GELU)} == {"tanh"}
+    assert {each.fc1.out_features for each in layers if isinstance(each, MLP)} == {32}
+    assert make(eps=1e-3, pooling="mean").fc_norm.eps == 1e-3
 
 
 # Regularised
