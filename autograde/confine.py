@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from autograde import seccomp
 
-SCRATCH = "/tmp"  # the only place that a confined process can write to, with /dev/shm
+SCRATCH = "/scratch"  # the only place that a confined process can write to, with /dev/shm
 
 
 @dataclass(frozen=True)

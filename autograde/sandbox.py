@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from autograde.confine import SCRATCH
+
 NOBODY = 65534  # user and group that a root grader's kernels have: they own no file, and limits count for them
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 _SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
@@ -67,7 +69,7 @@ def command(arguments: list[str]) -> list[str]:
     else:
         spaces += ["--unshare-user", "--cap-drop", "ALL"]
     python = [sys.executable, "-s", "-B", *arguments]
-    return [bwrap, *spaces, "--new-session", *_environment(), *_view(), "--chdir", "/tmp", "--", *become, *python]
+    return [bwrap, *spaces, "--new-session", *_environment(), *_view(), "--chdir", SCRATCH, "--", *become, *python]
 
 
 def _environment() -> list[str]:
@@ -75,7 +77,8 @@ def _environment() -> list[str]:
         "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
         "PYTHONPATH": ":".join(dict.fromkeys(str(place.parent) for place in _package_places())),
         "LANG": "C.UTF-8",
-        "HOME": "/tmp",
+        "HOME": SCRATCH,
+        "TMPDIR": SCRATCH,
         "USER": "learner",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # the debugger's warning about frozen modules
@@ -104,7 +107,9 @@ def _view() -> list[str]:
             words += ["--symlink", os.readlink(path), str(path)]
         else:
             words += ["--ro-bind", str(path), str(path)]
-    scratch = ["--perms", "1777", "--tmpfs", "/tmp"]
+    if not any(path.is_relative_to("/tmp") for path in _shown()):  # this Python may be installed there
+        words += ["--symlink", SCRATCH, "/tmp"]
+    scratch = ["--perms", "1777", "--tmpfs", SCRATCH]
     return [*words, "--proc", "/proc", "--dev", "/dev", *scratch, "--remount-ro", "/dev", "--remount-ro", "/"]
 
 
