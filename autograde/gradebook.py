@@ -113,5 +113,5 @@ class Entries:
                     copied.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy(name, copied)
                     copied.chmod(0o444)
-        write_whole(target / f"{self.chapter}.ipynb", writes_json(notebook).encode())
+        write_whole(target / f"{self.chapter}.ipynb", (writes_json(notebook) + "\n").encode())
         (target / f"{self.chapter}.ipynb").chmod(0o444)

@@ -13,10 +13,10 @@ from nbformat.v4 import reads_json
 
 from autograde.course import Course, CourseError
 from autograde.gradebook import Entries
-from autograde.jobs import Job, lost
+from autograde.jobs import Job, WrongEnvironment, lost
 from autograde.key import nearest
 from autograde.verdict_cell import read_verdict
-from autograde.workers import Result, WorkerDied, run_jobs
+from autograde.workers import ClusterError, Result, WorkerDied, run_jobs
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def grade(
     this run or by one that was killed, is not done again unless `regrade`.
 
     Raises:
-        CourseError: the chapter is not released, a student named handed nothing in, or another run is at work.
+        CourseError: the chapter is not released, a student named handed nothing in, another run is at work,
+            or no worker can be reached.
     """
     course.template(chapter)  # complains early where nothing is released
     submissions = course.submissions(chapter)
@@ -69,11 +70,14 @@ def grade(
                 if not entries.has(student) or read_graded(course, chapter, student) != graded:
                     entries.enter(student, done)
                 yield graded
-        for job, result in run_jobs(jobs, workers, scheduler):
-            notebook = _keep(course, job, result)
-            for student in waiting[job.fingerprint]:
-                entries.enter(student, notebook)
-                yield _as_graded(notebook, chapter, student)
+        try:
+            for job, result in run_jobs(jobs, workers, scheduler):
+                notebook = _keep(course, job, result)
+                for student in waiting[job.fingerprint]:
+                    entries.enter(student, notebook)
+                    yield _as_graded(notebook, chapter, student)
+        except (ClusterError, WrongEnvironment) as error:
+            raise CourseError(str(error)) from None
 
 
 def _keep(course: Course, job: Job, result: Result) -> NotebookNode:

@@ -15,7 +15,12 @@ from autograde.sandbox import SandboxError
 from autograde.verdict import Status, Verdict
 
 Result = bytes | Exception
+_PATIENCE = 10  # seconds for a scheduler, and for its first worker
 _TOPIC = "autograde-verdicts"  # where workers tell each verdict at once: what is known if they die
+
+
+class ClusterError(Exception):
+    """No workers to give jobs to; the text says why."""
 
 
 class WorkerDied(Exception):
@@ -32,7 +37,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, scheduler: str = "") -> Iterator
     A result is the graded notebook, or the exception that the job ended with.
 
     Raises:
-        OSError: nothing answers at `scheduler`.
+        ClusterError: nothing answers at `scheduler`, or no worker has joined it.
         SandboxError: a machine cannot sandbox. WrongEnvironment: it has other versions.
     """
     for job, result in _run_in_cluster(jobs, workers, scheduler) if workers or scheduler else _run_here(jobs):
@@ -54,7 +59,6 @@ def _run_in_cluster(jobs: Sequence[Job], workers: int, scheduler: str) -> Iterat
 
     suspects = []
     with _client(min(workers, len(jobs)), scheduler) as client:
-        client.wait_for_workers(1, timeout=60)
         for job, result in _in_flight(client, jobs, sum(client.nthreads().values())):
             if isinstance(result, KilledWorker):
                 suspects.append(job)
@@ -70,7 +74,12 @@ def _client(workers: int, scheduler: str) -> Any:
     from distributed import Client, LocalCluster
 
     if scheduler:
-        return Client(scheduler, timeout=20)
+        try:
+            client = Client(scheduler, timeout=_PATIENCE)
+            client.wait_for_workers(1, timeout=_PATIENCE)
+        except OSError as error:
+            raise ClusterError(f"no dask scheduler with a worker answers at {scheduler} ({error})") from None
+        return client
     # A worker starts processes of its own. The first death already counts; the second try is ours.
     dask.config.set({"distributed.worker.daemon": False, "distributed.scheduler.allowed-failures": 0})
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
