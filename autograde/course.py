@@ -17,6 +17,7 @@ from traitlets.config import Config, PyFileConfigLoader
 
 from autograde.jobs import Job, Results
 from autograde.key import Key, load_key, nearest
+from autograde.repair import MAX_BYTES
 from autograde.run import Limits
 from autograde.sheet import FILE_NAME, full_name, read_sheet
 
@@ -120,7 +121,7 @@ class Course:
         sheet = read_sheet(released)
         return Job(
             chapter,
-            submitted=b"" if missing else path.read_bytes(),
+            submitted=b"" if missing else _beginning(path),
             template=(released / path.name).read_bytes(),
             sheet=(released / FILE_NAME).read_bytes(),
             key=(self.solutions / chapter / "key.py").read_bytes(),
@@ -150,6 +151,12 @@ class Course:
     def submissions(self, chapter: str) -> dict[str, Path]:
         """The folder that each student handed in, by student id."""
         return {path.parent.name: path for path in sorted(self.submitted.glob(f"*/{chapter}")) if path.is_dir()}
+
+
+def _beginning(path: Path) -> bytes:
+    """A file's content, or of one too large to be graded just enough to see that it is."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def _is_own_file(path: Path, root: Path) -> bool:

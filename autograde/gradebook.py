@@ -8,6 +8,8 @@ lies, the rows are there. Where the course adds steps of its own to nbgrader's, 
 from __future__ import annotations
 
 import shutil
+import stat
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ class Entries:
 
     def _write_marks(self, student: str, notebook: NotebookNode) -> None:
         source = self.coursedir.format_path(self.coursedir.submitted_directory, student, self.chapter)
-        timestamp = self.coursedir.get_existing_timestamp(source)
+        timestamp = _timestamp(Path(source))
         known = {"timestamp": timestamp} if timestamp else {}
         self.gradebook.update_or_create_student(student)
         with self.gradebook.db.no_autoflush:  # the new rows refer to each other before all of them are there
@@ -107,11 +109,34 @@ class Entries:
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         for source in (self.course.submitted / student / self.chapter, self.course.solutions / self.chapter):
+            room = self.coursedir.max_dir_size * 1000  # bytes
             for name in utils.find_all_files(str(source), [*self.coursedir.ignore, "*.ipynb"]):
-                if not Path(name).is_symlink():
-                    copied = target / Path(name).relative_to(source)
-                    copied.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy(name, copied)
-                    copied.chmod(0o444)
+                room -= _copy(Path(name), target / Path(name).relative_to(source), room)
         write_whole(target / f"{self.chapter}.ipynb", (writes_json(notebook) + "\n").encode())
         (target / f"{self.chapter}.ipynb").chmod(0o444)
+
+
+def _copy(path: Path, target: Path, room: int) -> int:
+    """Copy a regular file that is not larger than `room`; its size in bytes. Anything else could be endless."""
+    try:
+        facts = path.lstat()
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > room:
+            return 0
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    except OSError:  # nobody may read it, or its name is too long
+        return 0
+    target.chmod(0o444)
+    return facts.st_size
+
+
+def _timestamp(folder: Path) -> datetime | None:
+    """When a submission was handed in, where a file says so that can be believed to hold a date."""
+    path = folder / "timestamp.txt"
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > 100:
+            return None
+        when: datetime | None = utils.parse_utc(path.read_text().strip())
+    except (OSError, ValueError, OverflowError):
+        return None
+    return when

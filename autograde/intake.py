@@ -17,7 +17,7 @@ from typing import Any, cast
 import zmq
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionComplete
+from nbclient.exceptions import CellExecutionComplete, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
@@ -38,7 +38,7 @@ class Intake(NotebookClient):
     """A NotebookClient that expects the worst of its kernel, which is sandboxed where `caps` are given."""
 
     def __init__(self, notebook: NotebookNode, caps: Caps | None, **kwargs: Any):
-        super().__init__(notebook, store_widget_state=False, record_timing=False, **kwargs)
+        super().__init__(notebook, store_widget_state=False, record_timing=False, iopub_timeout=1, **kwargs)
         self.caps = caps
         self.room = 0  # characters that the cell may still show
         self.resident = _resident()  # bytes held when the cell began
@@ -86,6 +86,8 @@ class Intake(NotebookClient):
         return True
 
     async def _async_check_alive(self) -> None:
+        if self.kc is None:
+            raise DeadKernelError("Kernel was shut down")
         if _resident() - self.resident > MAX_HELD:
             await cast(AsyncKernelManager, self.km).shutdown_kernel(now=True)  # it sends faster than anyone can read
         await super()._async_check_alive()

@@ -51,8 +51,7 @@ def _note_cell(notes: list[str]) -> NotebookNode:
 
 def _read_cells(submitted: bytes, notes: list[str]) -> list[dict[str, Any]]:
     if len(submitted) > MAX_BYTES:
-        size = f"{len(submitted) / 2**20:.0f} MiB"
-        notes.append(f"The file has {size}; at most {MAX_BYTES >> 20} are read. Clear its outputs, hand it in again.")
+        notes.append(f"The file has more than {MAX_BYTES >> 20} MiB. Clear its outputs, save it and hand it in again.")
         return []
     if not submitted.strip():
         notes.append("The file is empty. Save the notebook and hand it in again.")
@@ -173,9 +172,16 @@ def _is_ours(cell: NotebookNode) -> bool:
 
 def _with_answer(original: NotebookNode, submitted: dict[str, Any] | None) -> NotebookNode:
     cell = copy.deepcopy(original)
-    if submitted is not None and not _is_ours(cell):
-        cell.source = submitted["source"]
+    if submitted is not None and not _is_ours(cell) and submitted["source"] != cell.source:
+        cell.source = submitted["source"] if cell.cell_type == "code" else _as_text(submitted["source"])
     return cell
+
+
+def _as_text(source: str) -> str:
+    """Markdown that shows `source` as it was typed: its HTML could act on whoever looks at the feedback page."""
+    longest = max(map(len, re.findall("`+", source)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{source}\n{fence}"
 
 
 def _extras_by_anchor(
@@ -189,8 +195,10 @@ def _extras_by_anchor(
         if id(cell) in ids:
             anchor = ids[id(cell)]
         elif cell["source"].strip() and cell["grade_id"] is None:
-            make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}
-            extra = make.get(cell["type"], nbformat.v4.new_raw_cell)(cell["source"], id="learner-0")
+            if cell["type"] == "code":
+                extra = nbformat.v4.new_code_cell(cell["source"], id="learner-0")
+            else:
+                extra = nbformat.v4.new_markdown_cell(_as_text(cell["source"]), id="learner-0")
             extra.metadata.tags = cell["tags"]
             extras.setdefault(anchor, []).append(extra)
     return extras

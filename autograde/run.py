@@ -24,7 +24,7 @@ from nbformat.v4 import new_markdown_cell, new_output
 
 from autograde.confine import Caps
 from autograde.exercises import Code, Exercise
-from autograde.intake import Intake
+from autograde.intake import Intake, read_json
 from autograde.key import Key
 from autograde.outcomes import Parcel
 from autograde.provisioner import SandboxProvisioner
@@ -122,7 +122,7 @@ class _Sitting:
             await self._request("", {}, seconds=5)
             cell.outputs.append(_error("TimedOut", f"{reason} and was stopped"))
         except _NoReplyError:
-            self._note_death(cell, f"{reason} and did not stop when asked to")
+            self._note_death(cell, f"{reason} and did not stop when asked to{self._why()}")
             await self._stop(self.gone)
 
     def _note_death(self, cell: NotebookNode, reason: str) -> None:
@@ -147,9 +147,13 @@ class _Sitting:
             ask = ask.replace("of_value", "of_calls").removesuffix(")") + f", {cases!r})"
         try:
             reply = await self._request("", {"answer": ask}, self.limits.cell_seconds)
-        except Exception:  # no reply, or none that can be read
-            await self._stop(f"{exercise.id} ran longer than {self.limits.cell_seconds:g} seconds or ended the kernel")
-            return exercise.lost(f"No answer arrived: `{exercise.variable}` took too long, or ended the kernel.")
+        except _NoReplyError:
+            reason = f"ran longer than {self.limits.cell_seconds:g} seconds or ended the kernel{self._why()}"
+            await self._stop(f"{exercise.id} {reason}")
+            return exercise.lost(f"No answer arrived: `{exercise.variable}` {reason}.")
+        except Exception:  # what this kernel sent is no message, and it is not to be trusted with more
+            await self._stop(f"the answer to {exercise.id} did not arrive in a form that can be read")
+            return exercise.lost(f"`{exercise.variable}` did not arrive in a form that can be read.")
         return _mark(exercise, reply)
 
     async def _request(self, code: str, expressions: dict[str, str], seconds: float) -> dict[str, Any]:
@@ -182,7 +186,7 @@ def _mark(exercise: Exercise, reply: dict[str, Any]) -> Verdict:
     match reply.get("user_expressions"):
         case {"answer": {"status": "ok", "data": {Parcel.mime: str(text)}}}:
             try:
-                return exercise.mark(json.loads(text))
+                return exercise.mark(read_json(text.encode()))
             except (ValueError, RecursionError):
                 return exercise.lost(f"`{exercise.variable}` did not arrive in a form that can be read.")
         case {"answer": {"status": "error", "ename": "NameError"}}:

@@ -82,6 +82,7 @@ def _client(workers: int, scheduler: str) -> Any:
         return client
     # A worker starts processes of its own. The first death already counts; the second try is ours.
     dask.config.set({"distributed.worker.daemon": False, "distributed.scheduler.allowed-failures": 0})
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})  # a submission may have 20 MiB
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     return Client(LocalCluster(n_workers=workers, threads_per_worker=1, **quiet))
 

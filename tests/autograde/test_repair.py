@@ -67,7 +67,7 @@ def test_an_honest_submission_stays_as_it_is(template):
         (b'{"metadata": {}}', "no cells"),
         (b'{"cells": 3}', "no cells"),
         (b'{"cells": [1, null, {"cell_type": "video"}, {"cell_type": "code", "source": 5}]}', "4 of its 4 cells"),
-        (b'{"a": "' + b"x" * MAX_BYTES + b'"}', "at most 20 are read"),
+        (b'{"a": "' + b"x" * MAX_BYTES + b'"}', "more than 20 MiB"),
     ],
 )
 def test_what_is_no_notebook_becomes_the_release(template, submitted, words):
@@ -125,7 +125,7 @@ def test_the_learners_own_cells_stay_where_they_were(template):
     notebook.cells.insert(position, nbformat.v4.new_code_cell("helper = 4", id="mine"))
     notebook.cells.insert(0, nbformat.v4.new_markdown_cell("My notes", id="notes"))
     repaired = sources(repair(written(notebook), template).notebook)
-    assert repaired[0] == "My notes"
+    assert repaired[0] == "```text\nMy notes\n```"  # as typed: HTML in it could act on whoever grades
     assert repaired.index("helper = 4") == repaired.index("tokens = 16") - 1
 
 
