@@ -46,6 +46,11 @@ def test_parameters_are_as_many_as_the_formula_says(name: str) -> None:
     assert count(PRESETS[name]) == formula(PRESETS[name])
 
 
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_head_has_64_numbers_and_80_in_the_huge_model(name: str) -> None:
+    assert PRESETS[name].width / PRESETS[name].heads == (80 if "huge" in name else 64)
+
+
 @pytest.mark.parametrize("name", list_models())
 def test_a_name_says_patch_and_side(name: str) -> None:
     config = PRESETS[name]

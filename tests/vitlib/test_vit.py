@@ -19,6 +19,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "registers": {"registers": 3},
     "registers, positions for CLS": {"registers": 3, "prefix_positions": "cls"},
     "positions for patches": {"prefix_positions": "none"},
+    "positions for CLS, no CLS": {"prefix_positions": "cls", "class_token": False, "registers": 1, "pooling": "mean"},
     "1D waves": {"positions": "sincos1d"},
     "2D waves": {"positions": "sincos2d", "registers": 2},
     "no positions": {"positions": "none"},
@@ -184,10 +185,11 @@ def test_a_model_can_be_copied_and_stored(tmp_path: Any) -> None:
         assert torch.equal(each(pictures()), model(pictures()))
 
 
-def test_autocast_takes_float32_pictures() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_takes_pictures_of_either_precision(dtype: torch.dtype) -> None:
     model = make()
     with torch.autocast("cpu", torch.bfloat16):
-        rough = model(pictures())
+        rough = model(pictures().to(dtype))
     torch.testing.assert_close(rough.float(), model(pictures()), rtol=0, atol=0.1)
 
 
@@ -271,6 +273,7 @@ def test_positions_that_are_not_learned_are_made_anew(positions: str) -> None:
             torch.zeros(1, 2, 12, 8),
             r"\(1, 2, 12, 8\): expected .*; resize .*, or take model.resized\(\(12, 8\)\)",
         ),
+        (torch.zeros(1, 2, 8, 10), r"\(1, 2, 8, 10\): expected .*; resize the images"),
         (torch.zeros(1, 2, 8, 12, dtype=torch.uint8), "torch.uint8 .*: expected torch.float32 .*; scale them to 0…1"),
         (torch.zeros(1, 2, 8, 12, dtype=torch.float64), r"torch.float64 .*; call images.to\(torch.float32\)"),
     ],
