@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from autograde.jobs import Job, WrongEnvironment, sit
@@ -69,7 +70,8 @@ def _run_in_cluster(jobs: Sequence[Job], workers: int, scheduler: str) -> Iterat
                 yield job, WorkerDied(_earned(client, job)) if isinstance(result, KilledWorker) else result
 
 
-def _client(workers: int, scheduler: str) -> Any:
+@contextmanager
+def _client(workers: int, scheduler: str) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
@@ -79,12 +81,15 @@ def _client(workers: int, scheduler: str) -> Any:
             client.wait_for_workers(1, timeout=_PATIENCE)
         except OSError as error:
             raise ClusterError(f"no dask scheduler with a worker answers at {scheduler} ({error})") from None
-        return client
+        with client:
+            yield client
+        return
     # A worker starts processes of its own. The first death already counts; the second try is ours.
     dask.config.set({"distributed.worker.daemon": False, "distributed.scheduler.allowed-failures": 0})
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})  # a submission may have 20 MiB
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
-    return Client(LocalCluster(n_workers=workers, threads_per_worker=1, **quiet))
+    with LocalCluster(n_workers=workers, threads_per_worker=1, **quiet) as cluster, Client(cluster) as client:
+        yield client
 
 
 def _in_flight(client: Any, jobs: Sequence[Job], at_once: int) -> Iterator[tuple[Job, Result]]:

@@ -21,6 +21,11 @@ def make_course(root: Path) -> Course:
     return course
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that fork this process come first, while it has one thread: a fork of several may wait for ever."""
+    items.sort(key=lambda item: item.get_closest_marker("forks") is None)
+
+
 @pytest.fixture(scope="session")
 def released_course(tmp_path_factory) -> Path:
     """Made once: nbgrader takes seconds to set a gradebook up. Tests work in copies."""

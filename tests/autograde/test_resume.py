@@ -21,6 +21,8 @@ from autograde.simulate import simulate
 from tests.autograde.conftest import TOY
 from tests.autograde.test_grading import gradebook_rows, in_order
 
+pytestmark = pytest.mark.forks
+
 STUDENTS = 40
 KILLS = 25  # in each of two tests
 
