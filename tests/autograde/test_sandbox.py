@@ -118,7 +118,7 @@ def test_no_process_of_the_machine_can_be_seen_or_signalled(kernel):
 
 def test_a_signal_to_its_process_group_stays_inside(tmp_path):
     with sandboxed(tmp_path) as neighbour, sandboxed(tmp_path) as kernel:
-        kernel.send("import os, signal; os.killpg(0, signal.SIGKILL); os.kill(0, signal.SIGKILL)")
+        kernel.client.execute("import os, signal; os.killpg(0, signal.SIGKILL); os.kill(0, signal.SIGKILL)")
         assert neighbour.run("print(6 * 7)") == "42"
     with sandboxed(tmp_path) as later:
         assert later.run("print(6 * 7)") == "42"
