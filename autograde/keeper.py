@@ -7,6 +7,7 @@ the grader over one connection: a request comes in, then signals to pass on; `{"
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -82,20 +83,31 @@ def _unpack(archive: int) -> None:
 
 
 def _watch(connection: socket.socket, process: int, caps: Caps) -> tuple[int, str]:
-    """Wait for the kernel's end, passing signals on; its exit status (negative: the signal), and why it was killed."""
+    """Wait for the kernel's end, passing signals on; its exit status (negative: the signal), and why it was killed.
+
+    Whatever happens here, the kernel does not outlive it.
+    """
     reason = ""
     end = os.pidfd_open(process)
-    while True:
-        ready, _, _ = select.select([connection.fileno(), end], [], [], _LOOK)
-        if end in ready:
-            _, status = os.waitpid(process, 0)
-            return os.waitstatus_to_exitcode(status), reason
-        if connection.fileno() in ready:
-            order = _hear(connection)
-            signal.pidfd_send_signal(end, json.loads(order)["signal"] if order else signal.SIGKILL)
-        elif _memory_held(process, caps.memory * 2**20) > caps.memory * 2**20:
-            reason = f"its processes held more than {caps.memory:,} MiB of memory together"
-            signal.pidfd_send_signal(end, signal.SIGKILL)
+    try:
+        while True:
+            ready, _, _ = select.select([connection.fileno(), end], [], [], _LOOK)
+            if end in ready:
+                _, status = os.waitpid(process, 0)
+                return os.waitstatus_to_exitcode(status), reason
+            if connection.fileno() in ready:
+                order = _hear(connection)
+                _signal(end, json.loads(order)["signal"] if order else signal.SIGKILL)
+            elif _memory_held(process, caps.memory * 2**20) > caps.memory * 2**20:
+                reason = f"its processes held more than {caps.memory:,} MiB of memory together"
+                _signal(end, signal.SIGKILL)
+    finally:
+        _signal(end, signal.SIGKILL)
+
+
+def _signal(process_descriptor: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        signal.pidfd_send_signal(process_descriptor, number)
 
 
 def _memory_held(process: int, enough: int) -> int:

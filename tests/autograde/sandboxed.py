@@ -84,13 +84,22 @@ def sandboxed(folder: Path, caps: Caps = Caps()) -> Iterator[Kernel]:  # noqa: B
         manager.shutdown_kernel(now=True)
 
 
+def processes() -> list[int]:
+    return [int(process.name) for process in Path("/proc").iterdir() if process.name.isdecimal()]
+
+
+def command_line(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:  # it has just ended
+        return ""
+
+
+def parent(process: int) -> int:
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("PPid:")[1].split()[0])
+
+
 def running(marker: str) -> bool:
-    """Whether any process of this machine has `marker` in its command line."""
-    for process in Path("/proc").iterdir():
-        if process.name.isdecimal() and int(process.name) != os.getpid():
-            try:
-                if marker.encode() in (process / "cmdline").read_bytes():
-                    return True
-            except OSError:  # it has just ended
-                continue
-    return False
+    """Whether any other process of this machine has `marker` in its command line."""
+    return any(marker in command_line(process) for process in processes() if process != os.getpid())
