@@ -54,6 +54,24 @@ class Pictures:
         """The pictures at these places, in this order."""
         return Pictures(self.images[indices], self.labels[indices], self.classes)
 
+    def split(self, every: int, seed: int = 0) -> tuple["Pictures", "Pictures"]:
+        """Pictures to train on, and to test: one in `every` of each class, drawn at random, the same ones each time.
+
+        >>> labels = torch.tensor([0] * 8 + [1] * 4)
+        >>> pictures = Pictures(torch.zeros(12, 1, 2, 2, dtype=torch.uint8), labels, ("cat", "dog"))
+        >>> [half.labels.bincount().tolist() for half in pictures.split(every=4)]
+        [[6, 3], [2, 1]]
+
+        Errors: ValueError where `every` is below 2, or more than there are pictures.
+        """
+        if not 2 <= every <= len(self):
+            raise ValueError(f"every is {every}: expected 2…{len(self)} (all pictures); 5 keeps a fifth to test")
+        shuffled = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.labels.device)
+        by_class = shuffled[self.labels[shuffled].argsort(stable=True)]
+        tested = torch.zeros_like(self.labels, dtype=torch.bool)
+        tested[by_class[::every]] = True
+        return self.take(shuffled[~tested[shuffled]]), self.take(shuffled[tested[shuffled]])
+
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of the pixels (0…1), one each a channel: ViTConfig's `mean` and `std`.
 

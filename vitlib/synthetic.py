@@ -1,6 +1,10 @@
 """A task made for a ViT, and one that breaks it: are two symbols the same, on the patch grid and off it?"""
 
+from itertools import combinations
+
 import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
 
 from vitlib.inputs import require_size
 from vitlib.pictures import Pictures
@@ -9,44 +13,53 @@ SIDE, SYMBOL = 16, 4  # pixels: of a picture, of a symbol; patches of SYMBOL pix
 INK = SYMBOL * SYMBOL // 2  # lit pixels of every symbol: to count them tells nothing
 
 
-def same_different(number: int, aligned: bool = True, seed: int = 0) -> Pictures:
-    """`number` pictures of 16 × 16 pixels with two symbols of 4 × 4; half of the pairs are two times the same symbol.
+def same_different(number: int, aligned: bool = True, seed: int = 0, symbols: int = 4) -> Pictures:
+    """`number` pictures of 16 × 16 pixels with two symbols of 4 × 4 each; half of the pairs are the same symbol twice.
 
-    A symbol is 8 lit pixels of 16, drawn at random: 12,870 of them, so that nobody can learn each pair by heart.
-    `aligned` puts each symbol on one cell of the 4 × 4 patch grid: two patches are then equal, or not. Otherwise each
-    is cut by a grid line both ways, and lies in four patches. No single pixel, and no sum of pixels, tells the classes
-    apart. Pictures of another `seed` are new ones: take one for training and one for testing.
+    `aligned` puts each symbol on one cell of the 4 × 4 patch grid: two patches are then equal, or not. Otherwise the
+    grid's lines cut each both ways, and it lies in four patches. Every symbol has 8 lit pixels, and appears as often in
+    one class as in the other: no single pixel, and no sum of pixels, tells the classes apart.
+
+    `symbols` is how many there are to choose from. They are the same ones for every `seed`; the pictures are not: take
+    one seed for training and another for testing.
 
     >>> pairs = same_different(1000)
     >>> pairs.images.shape, pairs.classes, pairs.labels.float().mean()
     (torch.Size([1000, 1, 16, 16]), ('different', 'same'), tensor(0.5000))
 
-    Errors: TypeError or ValueError for a number of pictures that is no whole number from 1.
+    Errors: TypeError or ValueError for a number of pictures that is no whole number from 1, and for fewer than 2
+    symbols, or more than the 12,870 that there are.
     """
     require_size("number", number)
+    known = _alphabet(symbols)  # K 16
     generator = torch.Generator().manual_seed(seed)
     labels = (torch.arange(number) % 2)[torch.randperm(number, generator=generator)]
+    first = torch.randint(symbols, (number,), generator=generator)
+    other = (first + torch.randint(1, symbols, (number,), generator=generator)) % symbols
+    pairs = torch.stack([first, torch.where(labels == 1, first, other)], dim=1)  # N 2
+    ink = known[pairs].reshape(number, 2, SYMBOL, SYMBOL).to(torch.uint8) * 255
 
-    lit = torch.rand(number, 2, SYMBOL * SYMBOL, generator=generator).argsort(dim=-1) < INK  # N 2 16
-    first, second = lit.unbind(dim=1)
-    twins = (first == second).all(dim=-1, keepdim=True)
-    second = torch.where(twins, ~second, second)  # drawn twice by chance: the negative is another symbol
-    symbols = torch.stack([first, torch.where(labels[:, None] == 1, first, second)], dim=1)
-
-    places = _places(aligned)  # pairs 2 2
-    corners = places[torch.randint(len(places), (number,), generator=generator)]  # N 2 2: row, column of each symbol
+    places = _places(aligned)
+    corners = places[torch.randint(len(places), (number,), generator=generator)]  # N 2 2
     offsets = torch.arange(SYMBOL)
     rows = corners[..., 0, None, None] + offsets[:, None]  # N 2 4 1
     columns = corners[..., 1, None, None] + offsets  # N 2 1 4
     images = torch.zeros(number, 1, SIDE, SIDE, dtype=torch.uint8)
-    images[torch.arange(number).reshape(-1, 1, 1, 1), 0, rows, columns] = (
-        symbols.reshape(number, 2, SYMBOL, SYMBOL).to(torch.uint8) * 255
-    )
+    images[torch.arange(number).reshape(-1, 1, 1, 1), 0, rows, columns] = ink
     return Pictures(images, labels, ("different", "same"))
 
 
-def _places(aligned: bool) -> torch.Tensor:
-    """Every way to put two symbols on one picture without overlap: [pairs, 2, 2], the row and column of each."""
+def _alphabet(symbols: int) -> Bool[Tensor, "K 16"]:
+    """Which pixels each symbol lights: so many of all the ways to choose 8 pixels of 16, drawn once and for all."""
+    ways = torch.tensor(list(combinations(range(SYMBOL * SYMBOL), INK)))
+    if not 2 <= symbols <= len(ways):
+        raise ValueError(f"symbols is {symbols}: expected 2…{len(ways)}, which differ and have {INK} lit pixels each")
+    drawn = ways[torch.randperm(len(ways), generator=torch.Generator().manual_seed(0))[:symbols]]
+    return torch.zeros(symbols, SYMBOL * SYMBOL, dtype=torch.bool).scatter(1, drawn, True)
+
+
+def _places(aligned: bool) -> Int64[Tensor, "pairs 2 2"]:
+    """Every way to put two symbols on one picture without overlap: the row and column of each one's corner."""
     steps = torch.tensor([step for step in range(SIDE - SYMBOL + 1) if (step % SYMBOL == 0) == aligned])
     corners = torch.cartesian_prod(steps, steps)
     pairs = torch.cartesian_prod(torch.arange(len(corners)), torch.arange(len(corners)))
