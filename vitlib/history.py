@@ -1,0 +1,68 @@
+"""Chapter 7: what a training run was like, epoch by epoch."""
+
+from dataclasses import dataclass, field
+
+from vitlib.plotting import ORANGE, WIDTH, Plate
+
+BLUE = "#0072B2"  # of Okabe and Ito's palette, like ORANGE
+
+
+@dataclass
+class History:
+    """One number an epoch in each list. `print` it for a table, `plot` it for the curves.
+
+    >>> history = History(loss=[2.3, 1.1], lr=[1e-3, 0.0], train_accuracy=[0.1, 0.6], seconds=[1.0, 1.0])
+    >>> print(history)
+    epoch   loss  learning rate  train  test   seconds
+        1  2.300       0.001000  10.0%     -       1.0
+        2  1.100       0.000000  60.0%     -       1.0
+    """
+
+    loss: list[float] = field(default_factory=list)  # mean over the epoch's steps
+    lr: list[float] = field(default_factory=list)  # the head's, at the end of the epoch
+    train_accuracy: list[float] = field(default_factory=list)  # 0…1, on pictures as they were seen: changed
+    test_accuracy: list[float] = field(default_factory=list)  # 0…1, after the epoch; empty without a test set
+    seconds: list[float] = field(default_factory=list)  # of the epoch, its test included
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def __str__(self) -> str:
+        tests = [f"{each:.1%}" for each in self.test_accuracy] or ["-"] * len(self)
+        rows = zip(self.loss, self.lr, self.train_accuracy, tests, self.seconds, strict=True)
+        lines = ["epoch   loss  learning rate  train  test   seconds"]
+        lines += [
+            f"{epoch:5d} {loss:6.3f} {lr:14.6f} {train:>6.1%} {test:>5} {seconds:9.1f}"
+            for epoch, (loss, lr, train, test, seconds) in enumerate(rows, start=1)
+        ]
+        return "\n".join(lines)
+
+    def plot(self) -> Plate:
+        """Loss, accuracy and learning rate over the epochs.
+
+        Errors: ValueError for a history without an epoch.
+        """
+        if not self.loss:
+            raise ValueError("the history is empty: nothing to plot before the first epoch")
+        epochs = range(1, len(self) + 1)
+        figure = Plate(figsize=(1.6 * WIDTH, 0.45 * WIDTH), layout="constrained")
+        loss, accuracy, rate = figure.subplots(1, 3)
+        loss.plot(epochs, self.loss, color=BLUE, marker=".")
+        accuracy.plot(epochs, self.train_accuracy, color=BLUE, marker=".", label="train")
+        if self.test_accuracy:
+            accuracy.plot(epochs, self.test_accuracy, color=ORANGE, marker="s", markersize=3, label="test")
+        accuracy.legend(loc="lower right")
+        rate.plot(epochs, self.lr, color=BLUE, marker=".")
+        for axes, title in ((loss, "loss (nats)"), (accuracy, "accuracy"), (rate, "learning rate")):
+            axes.set_title(title)
+            axes.set_xlabel("epoch")
+        accuracy.set_ylim(0, 1)
+        figure.description = self._description()
+        return figure
+
+    def _description(self) -> str:
+        tests = f", test {self.test_accuracy[0]:.1%} to {self.test_accuracy[-1]:.1%}" if self.test_accuracy else ""
+        return (
+            f"Curves over {len(self)} epochs: loss {self.loss[0]:.2f} to {self.loss[-1]:.2f}, accuracy in training "
+            f"{self.train_accuracy[0]:.1%} to {self.train_accuracy[-1]:.1%}{tests}."
+        )
