@@ -12,8 +12,10 @@ import contextlib
 import functools
 import gc
 import importlib
+import inspect
 import os
 import pkgutil
+import select
 import signal
 import socket
 import subprocess
@@ -34,12 +36,38 @@ _PATIENCE = 120.0  # seconds for the imports, on a slow disk
 
 
 class ForkServer:
-    """Started when it is first asked for a connection; it dies with this process, or with `close`."""
+    """Started when it is first needed; it dies with the process that started it, or with `close`.
+
+    Forks of that process may use it too.
+    """
 
     def __init__(self, warm: tuple[str, ...] = WARM):
         self.warm = warm
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._ready = False
+
+    def start(self) -> None:
+        """Let it begin to import, without waiting for it.
+
+        Raises:
+            SandboxError: there is no bubblewrap.
+        """
+        if self._process is not None and not select.select([self._end], [], [], 0)[0]:
+            return
+        self.close()
+        command = sandbox.command(["-m", "autograde.forkserver"])
+        self._door, door = socket.socketpair()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # read where it does not get ready
+        with door:
+            self._process = subprocess.Popen(
+                [*command, str(door.fileno()), *self.warm],
+                pass_fds=[door.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+            )
+        self._end = os.pidfd_open(self._process.pid)  # tells its end to forks as well: it is not their child
 
     def connect(self) -> socket.socket:
         """A connection to a new fork, which reads one request from it (see `autograde.keeper`).
@@ -48,8 +76,9 @@ class ForkServer:
             SandboxError: this machine cannot sandbox.
         """
         with self._lock:
-            if self._process is None or self._process.poll() is not None:
-                self._start()
+            self.start()
+            if not self._ready:
+                self._wait_until_ready()
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
                 socket.send_fds(self._door, [b"fork"], [theirs.fileno()])
@@ -58,28 +87,19 @@ class ForkServer:
     def close(self) -> None:
         if self._process is not None:
             self._door.close()
+            self._log.close()
+            os.close(self._end)
             self._process.wait()
-            self._process = None
+            self._process, self._ready = None, False
 
-    def _start(self) -> None:
-        self.close()
-        command = sandbox.command(["-m", "autograde.forkserver"])
-        self._door, door = socket.socketpair()
-        with door, tempfile.TemporaryFile() as log:
-            self._process = subprocess.Popen(
-                [*command, str(door.fileno()), *self.warm],
-                pass_fds=[door.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-            door.close()
-            self._door.settimeout(_PATIENCE)
-            if self._door.recv(5) != b"ready":
-                self.close()
-                log.seek(0)
-                words = log.read().decode(errors="replace").strip().splitlines()
-                raise sandbox.refusal(words[-1] if words else "the fork server did not start")
+    def _wait_until_ready(self) -> None:
+        self._door.settimeout(_PATIENCE)
+        if self._door.recv(5) != b"ready":
+            self._log.seek(0)
+            words = self._log.read().decode(errors="replace").strip().splitlines()
+            self.close()
+            raise sandbox.refusal(words[-1] if words else "the fork server did not start")
+        self._ready = True
 
 
 @functools.cache
@@ -98,6 +118,7 @@ def serve(door: socket.socket, warm: list[str]) -> None:
 
     if "torch" in sys.modules:
         sys.modules["torch"].backends.cpu.get_cpu_capability()  # reads /proc/cpuinfo, which the forks cannot
+    inspect.getmodule(serve.__code__)  # fills a table of all modules' files; without it a first traceback takes 0.2 s
     threads = os.listdir("/proc/self/task")
     if len(threads) > 1:
         sys.exit(f"importing {', '.join(warm)} started {len(threads) - 1} threads; a fork would lose them")

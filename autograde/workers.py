@@ -74,6 +74,7 @@ def _run_in_cluster(jobs: Sequence[Job], workers: int, scheduler: str) -> Iterat
 def _client(workers: int, scheduler: str) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
+    from distributed.utils import get_mp_context
 
     if scheduler:
         try:
@@ -84,8 +85,10 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
         with client:
             yield client
         return
-    # A worker starts processes of its own. The first death already counts; the second try is ours.
+    # A worker may start processes of its own. The first death already counts; the second try is ours.
     dask.config.set({"distributed.worker.daemon": False, "distributed.scheduler.allowed-failures": 0})
+    dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+    get_mp_context().set_forkserver_preload(["distributed", "autograde.local_worker"])
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})  # a submission may have 20 MiB
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     with LocalCluster(n_workers=workers, threads_per_worker=1, **quiet) as cluster, Client(cluster) as client:

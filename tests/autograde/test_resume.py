@@ -34,7 +34,6 @@ class Run:
         self.heard, said = os.pipe()
         self.process = os.fork()
         if self.process == 0:
-            fork_server()._process.poll = lambda: None  # it is our parent's child, and alive
             try:
                 for _ in grade(Course(course.root), TOY, []):
                     os.write(said, b".")
