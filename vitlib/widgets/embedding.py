@@ -1,0 +1,119 @@
+"""The embedding explorer: choose d and the filters, and see what tokens of d numbers keep of a picture."""
+
+import base64
+from typing import Any
+
+from ipywidgets import HTML, Dropdown, HBox, IntSlider, Layout, SelectionSlider, ToggleButtons, VBox
+
+from vitlib.data import PICTURES, picture, shrink
+from vitlib.widgets.embedding_view import EmbeddingView, canvas_html, row_html, sentence, still, words_html
+from vitlib.widgets.grid_view import STYLE
+
+LONGEST_SIDE = 256  # pixels of a picture: enough to recognise it, and every change shows at once
+PATCHES = (4, 8, 16)  # pixels
+FILTERS = ("PCA", "random")
+PAIR = "<style>.vit-pair {display: grid; grid-template-columns: 1fr 1fr; gap: 10px}</style>"
+
+
+def embedding_explorer(
+    name: str = "chelsea", patch: int = 8, filters: str = "PCA", d: int = 8
+) -> "EmbeddingExplorer":
+    """A widget that rebuilds a picture from its patch tokens, for any d.
+
+    name: a bundled picture, one of vitlib.data.PICTURES, or the path of your own; patch: the side of a patch, 4, 8 or
+    16 pixels; filters: the rows of E, "PCA" or "random"; d: the numbers in a token, one of `widths(patch)`.
+
+    >>> print(embedding_explorer("coffee", d=192).sentence[:83])
+    Each patch of 8 × 8 pixels, 192 numbers, becomes a token of d = 192 numbers: as man
+
+    Errors: those of vitlib.data.picture; ValueError for a patch, filters or a d that the widget does not offer.
+    """
+    return EmbeddingExplorer(name, patch, filters, d)
+
+
+def widths(patch: int) -> list[int]:
+    """The values of d to choose from: every one up to 4, then in steps of a quarter to a half, up to P²·3.
+
+    >>> widths(4)
+    [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48]
+    """
+    length = 3 * patch**2
+    return [1, 2, 3] + [d for power in range(2, 10) for d in (2**power, 3 * 2 ** (power - 1)) if d <= length]
+
+
+class EmbeddingExplorer(VBox):
+    """The controls, and what is drawn each time one of them changes.
+
+    Without a kernel behind it, the pictures and the sentence that it began with take its place.
+    """
+
+    def __init__(self, name: str, patch: int, filters: str, d: int) -> None:
+        pixels = picture(name)
+        for what, value, offered in (("patch", patch, PATCHES), ("filters", filters, FILTERS)):
+            if value not in offered:
+                raise ValueError(f"{what} is {value!r}: expected one of {', '.join(map(repr, offered))}")
+        if d not in widths(patch):
+            raise ValueError(f"d is {d}: expected one of {', '.join(map(str, widths(patch)))}")
+        self._pixels = shrink(pixels, LONGEST_SIDE)
+
+        wide = {"layout": {"width": "100%"}, "style": {"description_width": "96px"}}
+        names = list(dict.fromkeys([name, *PICTURES]))
+        self.choice = Dropdown(options=names, value=name, description="Picture", **wide)
+        self.patch = ToggleButtons(options=PATCHES, value=patch, description="Patch side", **wide)
+        self.filters = ToggleButtons(options=FILTERS, value=filters, description="Filters", **wide)
+        for buttons in (self.patch, self.filters):
+            buttons.style.button_width = "64px"
+            buttons.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")
+        self.d = SelectionSlider(options=widths(patch), value=d, description="d", **wide)
+        self.token = IntSlider(value=1, min=1, max=1, description="Look at patch", **wide)
+        self.canvas, self.words, self.row = HTML(), HTML(), HTML()
+
+        controls = [self.choice, self.patch, self.filters, self.d, self.token, self.words]
+        side = VBox(controls, layout=Layout(flex="1 1 300px", min_width="0"))
+        self.canvas.layout = Layout(flex="2 1 420px", max_width="640px", min_width="0", margin="0")
+        both = HBox([self.canvas, side], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
+        super().__init__([HTML(STYLE + PAIR), both, self.row], layout=Layout(width="100%", max_width="1040px"))
+        self.add_class("vit-explorer")
+
+        self._embed()
+        self.token.value = self.token.max // 2 + self.view.grid.columns // 2  # about the middle of the picture
+        self.choice.observe(self._open, "value")
+        self.patch.observe(self._cut, "value")
+        for control in (self.filters, self.d):
+            control.observe(self._embed, "value")
+        self.token.observe(self._follow, "value")
+        self._follow()
+
+    @property
+    def sentence(self) -> str:
+        """What is shown, in words."""
+        return sentence(self.view)
+
+    def _open(self, change: Any) -> None:
+        self._pixels = shrink(picture(change["new"]), LONGEST_SIDE)
+        self._embed()
+
+    def _cut(self, _: Any = None) -> None:
+        """Another patch side: d stays where it is, or becomes the largest that there is."""
+        options = widths(self.patch.value)
+        d = min(self.d.value, options[-1])
+        self.d.unobserve(self._embed, "value")  # new options select their first for a moment
+        self.d.options, self.d.value = options, d
+        self.d.observe(self._embed, "value")
+        self._embed()
+
+    def _embed(self, _: Any = None) -> None:
+        """Embed and rebuild as the controls say."""
+        self.view = EmbeddingView(self._pixels, self.patch.value, self.filters.value, self.d.value)
+        self.token.max = self.view.grid.tokens  # a followed patch beyond the last one becomes the last
+        self.words.value = words_html(self.view)
+        self._follow()
+
+    def _follow(self, _: Any = None) -> None:
+        token = self.token.value
+        self.canvas.value = canvas_html(self.view, token)
+        self.row.value = row_html(self.view, token)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        image = {"image/png": base64.b64encode(still(self.view).png()).decode(), "text/plain": self.sentence}
+        return super()._repr_mimebundle_(**kwargs) | image, {"image/png": {"alt": self.sentence}}
