@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import nn
+from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from vitlib.history import History
@@ -22,7 +23,7 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One run's place on disk: a .safetensors file of weights, their average, AdamW's moments, and the history.
+    """One run's place on disk: a .safetensors file of weights, their average, the optimisers' moments, and the history.
 
     It is replaced after every epoch, the whole file or not at all. Dice are not in it: each step throws dice of its
     own number.
@@ -31,7 +32,7 @@ class Snapshot:
     path: Path
     model: nn.Module
     average: AveragedModel | None
-    optimizer: torch.optim.Optimizer
+    optimizers: list[Optimizer]
     about: dict[str, Any]  # what makes the run this one: a snapshot of another is refused
 
     def write(self, history: History) -> None:
@@ -39,8 +40,9 @@ class Snapshot:
         tensors = _prefixed("model", self.model.state_dict())
         if self.average is not None:
             tensors |= _prefixed("average", self.average.state_dict())
-        for number, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= _prefixed(f"optimizer.{number}", moments)
+        for place, optimizer in enumerate(self.optimizers):
+            for number, moments in optimizer.state_dict()["state"].items():
+                tensors |= _prefixed(f"optimizer.{place}.{number}", moments)
         try:
             files.write(self.path, tensors, {"about": self.about, "history": asdict(history)})
         except (OSError, SafetensorError) as error:
@@ -72,12 +74,13 @@ class Snapshot:
         self.model.load_state_dict(_under("model", tensors))
         if self.average is not None:
             self.average.load_state_dict(_under("average", tensors))
-        moments: dict[int, dict[str, torch.Tensor]] = {}
-        for name, each in _under("optimizer", tensors).items():
-            number, moment = name.split(".")
-            moments.setdefault(int(number), {})[moment] = each
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        for place, optimizer in enumerate(self.optimizers):
+            moments: dict[int, dict[str, torch.Tensor]] = {}
+            for name, each in _under(f"optimizer.{place}", tensors).items():
+                number, moment = name.split(".")
+                moments.setdefault(int(number), {})[moment] = each
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": moments, "param_groups": groups})
         return History(**note["history"])
 
 

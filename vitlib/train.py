@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +21,7 @@ from vitlib import augment
 from vitlib.config import ViTConfig
 from vitlib.history import History
 from vitlib.memory import checkpointed, explained
-from vitlib.optimise import adamw, schedule
+from vitlib.optimise import optimizers, schedule
 from vitlib.pictures import Pictures, normalise
 from vitlib.snapshot import Snapshot, TrainingError, about
 
@@ -39,8 +40,10 @@ class Recipe:
 
     epochs: int = 30  # passes over the training pictures
     batch: int = 64  # pictures in a step
+    optimizer: Literal["adamw", "muon"] = "adamw"  # Muon learns faster and needs torch 2.9
     lr: float = 1e-3  # the highest learning rate, which the head reaches after the warm-up
     warmup: float = 0.1  # share of all steps in which the learning rate climbs
+    floor: float = 0.0  # share of `lr` that is left at the end
     weight_decay: float = 0.05  # share of a matrix that goes in a step, per unit of learning rate
     layer_decay: float = 1.0  # learning rate of a block over that of the block above it
     clip: float = 1.0  # longest gradient, of all parameters together; a longer one is shortened
@@ -60,7 +63,7 @@ class Recipe:
         for name in ("epochs", "batch", "lr", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected more than 0")
-        for name in ("warmup", "smoothing", "ema"):
+        for name in ("warmup", "floor", "smoothing", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected a share from 0 to below 1")
         for name in ("weight_decay", "layer_decay", "shift", "erase", "mixup", "cutmix", "seed"):
@@ -99,14 +102,15 @@ def fit(
     """
     device = next(model.parameters()).device
     steps = max(len(train) // recipe.batch, 1)  # an epoch leaves out the few that fill no batch, others each time
-    optimizer = adamw(model, recipe.lr, recipe.weight_decay, recipe.layer_decay)
+    movers = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.layer_decay)
     average = None
     if recipe.ema:
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
-    snapshot = Snapshot(save, model, average, optimizer, about(model, train, recipe)) if save else None
+    snapshot = Snapshot(save, model, average, movers, about(model, train, recipe)) if save else None
     history = snapshot.read() if snapshot and snapshot.path.exists() and resume else History()
     total = recipe.epochs * steps
-    scheduler = schedule(optimizer, total, round(recipe.warmup * total), done=len(history) * steps)
+    warmup, done = round(recipe.warmup * total), len(history) * steps
+    schedules = [schedule(each, total, warmup, recipe.floor, done) for each in movers]
     train, test = train.to(device), test.to(device) if test else None
     _check_classes(model, train)
     forward = torch.compile(model) if recipe.compile else model
@@ -119,7 +123,7 @@ def fit(
         right = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean()
         return F.cross_entropy(logits.float(), targets, label_smoothing=recipe.smoothing), right
 
-    bar = tqdm(total=total, initial=len(history) * steps, disable=not progress, unit="step", delay=1)
+    bar = tqdm(total=total, initial=done, disable=not progress, unit="step", delay=1)
     trial = explained(lambda few: loss_of(torch.arange(few, device=device))[0].backward(), recipe.batch)
     dice = torch.random.fork_rng([device] if device.type == "cuda" else [])  # the caller's are left as they were
     with bar, trial, dice, checkpointed(model, recipe.checkpointing):
@@ -130,19 +134,19 @@ def fit(
                 torch.manual_seed((recipe.seed << 32) + step)  # so that a resumed run needs to remember no dice
                 loss, right = loss_of(chosen.to(device))
                 if not loss.isfinite():
-                    raise _diverged(loss.item(), step, epoch, scheduler.get_last_lr()[-1], save)
+                    raise _diverged(loss.item(), step, epoch, schedules[-1].get_last_lr()[-1], save)
                 loss.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-                optimizer.step()
-                scheduler.step()
-                optimizer.zero_grad()
+                for each in (*movers, *schedules):
+                    each.step()
+                model.zero_grad()
                 if average:
                     average.update_parameters(model)
                 losses, rights = losses + loss.item() / steps, rights + right.item() / steps
                 bar.update()
-                bar.set_postfix_str(f"epoch {epoch + 1}, loss {loss.item():.2f}, accuracy {right.item():.0%}", refresh=False)
+                bar.set_postfix_str(f"epoch {epoch + 1}, loss {loss.item():.2f}", refresh=False)
             history.loss.append(losses)
-            history.lr.append(scheduler.get_last_lr()[-1])
+            history.lr.append(schedules[-1].get_last_lr()[-1])
             history.train_accuracy.append(rights)
             if test:
                 history.test_accuracy.append(evaluate(average.module if average else model, test, amp=recipe.amp))
