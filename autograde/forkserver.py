@@ -46,6 +46,7 @@ class ForkServer:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
+        self._end = -1  # descriptor that tells the process's end, to forks as well: it is not their child
 
     def start(self) -> None:
         """Let it begin to import, without waiting for it.
@@ -67,7 +68,7 @@ class ForkServer:
                 stdout=self._log,
                 stderr=self._log,
             )
-        self._end = os.pidfd_open(self._process.pid)  # tells its end to forks as well: it is not their child
+        self._end = os.pidfd_open(self._process.pid)
 
     def connect(self) -> socket.socket:
         """A connection to a new fork, which reads one request from it (see `autograde.keeper`).

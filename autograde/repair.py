@@ -123,7 +123,8 @@ def _match(cells: list[dict[str, Any]], template: NotebookNode, notes: list[str]
                 continue
             changed = [cell for cell in candidates if cell["source"] != original.source]
             found[original.id] = (changed or candidates)[-1]
-            left = [cell for cell in left if cell not in candidates]
+            taken = set(map(id, candidates))
+            left = [cell for cell in left if id(cell) not in taken]
             if _is_answer(original) or _is_ours(original):
                 _remark(original, candidates, how is _by_definition, notes)
     lost = [cell.id for cell in template.cells if _is_answer(cell) and cell.id not in found]
