@@ -1,0 +1,935 @@
+"""Chapter 5's key: every exercise with its answer, the slips that learners make, and the words that help."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+from vitlib import functional as pieces
+
+
+def draw(seed: int, *shape: int, scale: float = 1.0) -> torch.Tensor:
+    """Normal numbers, the same for the same seed."""
+    return scale * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+# ── 5.2 · The final LayerNorm ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def spread(*numbers: float) -> float:
+    """The standard deviation, the squares divided by how many there are."""
+    mean = sum(numbers) / len(numbers)
+    return math.sqrt(sum((number - mean) ** 2 for number in numbers) / len(numbers))
+
+
+def centred(a: float, b: float, c: float, d: float) -> float:
+    """How far the last number lies above the mean."""
+    return d - (a + b + c + d) / 4
+
+
+norm_by_hand = Numeric(
+    "norm-by-hand", title="A LayerNorm by hand", points=1, difficulty=2, minutes=4, decimals=2,
+    given=dict(a=1, b=3, c=3, d=9, scale=2, shift=5),
+    vary=dict(d=range(7, 16), scale=(2, 3, 4, 5), shift=range(-9, 10)),
+    suits=lambda a, b, c, d, scale, shift: shift != 0,
+    prompt="A token has four numbers, ({a}, {b}, {c}, {d}). It goes through a LayerNorm with scale γ = {scale} and "
+    "shift β = {shift}, the same for all four places; ε is too small to matter. What becomes of the **last** number?",
+    answer=lambda a, b, c, d, scale, shift: scale * centred(a, b, c, d) / spread(a, b, c, d) + shift,
+    slips=[
+        Slip("forgot scale and shift", lambda a, b, c, d, scale, shift: centred(a, b, c, d) / spread(a, b, c, d),
+             "Normalised, yes. Then γ stretches it, and β moves it."),
+        Slip("forgot the shift", lambda a, b, c, d, scale, shift: scale * centred(a, b, c, d) / spread(a, b, c, d),
+             "Nearly: β is still missing."),
+        Slip("forgot the scale", lambda a, b, c, d, scale, shift: centred(a, b, c, d) / spread(a, b, c, d) + shift,
+             "Nearly: γ is still missing."),
+        Slip("shifted first", lambda a, b, c, d, scale, shift:
+             scale * (centred(a, b, c, d) / spread(a, b, c, d) + shift),
+             "You added β before you multiplied by γ. β comes last, and γ does not touch it."),
+        Slip("divided by d − 1", lambda a, b, c, d, scale, shift:
+             scale * centred(a, b, c, d) / (spread(a, b, c, d) * math.sqrt(4 / 3)) + shift,
+             "You divided the squares by 3. A LayerNorm divides them by 4, the number of places."),
+        Slip("divided by the variance", lambda a, b, c, d, scale, shift:
+             scale * centred(a, b, c, d) / spread(a, b, c, d) ** 2 + shift,
+             "You divided by the variance. Take its square root first."),
+        Slip("did not centre", lambda a, b, c, d, scale, shift: scale * d / spread(a, b, c, d) + shift,
+             "You divided the number by the spread, but did not take the mean away first."),
+        Slip("did not divide", lambda a, b, c, d, scale, shift: scale * centred(a, b, c, d) + shift,
+             "You took the mean away. What is left has still to be divided by the spread σ."),
+    ],
+    hints=["First μ, the mean of the four numbers. Then σ²: the mean of the four squared distances from μ.",
+           "(x − μ) / σ for the last number, then times {scale}, then plus {shift}."],
+    why=lambda a, b, c, d, scale, shift: f"μ = {(a + b + c + d) / 4:g} and σ = {spread(a, b, c, d):.3f}, so the last "
+    f"number becomes {scale} · {centred(a, b, c, d):g} / {spread(a, b, c, d):.3f} + ({shift}) = "
+    f"{scale * centred(a, b, c, d) / spread(a, b, c, d) + shift:.2f}.",
+)
+
+head_reads = Choice(
+    "head-reads", title="What the head reads", points=1, difficulty=1, minutes=1,
+    prompt="Behind the last block of a ViT-B/16 stands a row of 197 tokens of 768 numbers. What does the matrix W of "
+    "its classifier head multiply?",
+    options={
+        "the first token, as the last block left it":
+            "So some notes have it. But nothing has normalised that sum of branches yet. What stands between the last "
+            "block and the head?",
+        "the first token, after the final LayerNorm": None,
+        "all 197 tokens, one behind the other":
+            "W would need 197 · 768 columns then. It has 768: it reads one vector for the whole picture.",
+        "the last token, after the final LayerNorm":
+            "The last token belongs to the patch at the bottom right. Which one belongs to the whole picture, and "
+            "where does it stand?",
+    },
+    hints=["W has 1000 rows and 768 columns. How many tokens can it read at once?",
+           "Look at the equation once more: which letter stands between W and the token?"],
+    why="ŷ = W LN(h₀) + b: the final LayerNorm of the token at place 0, which is CLS.",
+)
+
+# ── 5.3 · CLS, or the mean of the patches ──────────────────────────────────────────────────────────────────────────
+
+norm_then_mean = TrueFalse(
+    "norm-then-mean", title="Normalise, then average", points=1, difficulty=2, minutes=2,
+    prompt="“Normalising every patch token and then averaging gives the same vector as averaging the patch tokens and "
+    "then normalising.”",
+    answer=False,
+    slip="For CLS alone the order does not matter, because a LayerNorm works on each token by itself. An average mixes "
+    "tokens. Try it with (0, 2) and (0, 200): how much does each of the two weigh in either order?",
+    hints=["Every token is divided by its own spread. What happens to a token with very large numbers in the one "
+           "order, and in the other?"],
+    why="False. Normalised first, every token has the same say. Averaged first, tokens with large numbers drown the "
+    "others. Both are in use, and a checkpoint fits only the one that it was trained with.",
+)
+
+other_readout = Choice(
+    "other-readout", title="The other way to read", points=1, difficulty=2, minutes=2,
+    prompt="A ViT was trained to read CLS. You load its weights into a model that is the same, except that it reads "
+    "the mean of the patch tokens. What happens?",
+    options={
+        "It stops with an error: the shapes do not fit.":
+            "Write down the shapes: CLS has d numbers, and the mean of N tokens of d numbers has how many?",
+        "Nothing changes: CLS is the mean of the patches.":
+            "CLS has gathered from the patches through attention, layer by layer, and it chose what to take. That is "
+            "no average.",
+        "It runs without a word, and it is wrong far more often.": None,
+        "It gets better: a mean of many tokens is less noisy.":
+            "A model that is *trained* to read the mean does well. This head has learned directions for CLS, and has "
+            "never seen a mean.",
+    },
+    hints=["Two questions: do the shapes fit? And what was W trained on?"],
+    why="Both give d numbers, so no shape complains. But W has learned what CLS means, and nothing else. You will "
+    "measure it in section 5.9.",
+)
+
+# ── 5.4 · Logits ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def classify(
+    tokens: torch.Tensor,
+    norm_weight: torch.Tensor,
+    norm_bias: torch.Tensor,
+    head_weight: torch.Tensor,
+    head_bias: torch.Tensor,
+) -> torch.Tensor:
+    """The logits [B, K] for the rows of tokens [B, N+1, d] that the last block gives; CLS stands first.
+
+    norm_weight and norm_bias, [d] each, are γ and β of the final LayerNorm, whose ε is 1e-6.
+    head_weight [K, d] and head_bias [K] are W and b.
+
+    >>> tokens = torch.tensor([[[1.0, 3.0], [8.0, 8.0]]])  # B = 1, N = 1, d = 2
+    >>> classify(tokens, torch.ones(2), torch.zeros(2), torch.eye(2), torch.zeros(2)).round(decimals=2)
+    tensor([[-1.,  1.]])
+    """
+    cls = tokens[:, 0]  # B N+1 d → B d
+    cls = F.layer_norm(cls, cls.shape[-1:], norm_weight, norm_bias, eps=1e-6)
+    return F.linear(cls, head_weight, head_bias)  # B d → B K
+
+
+def rows(seed: int, batch: int, count: int, width: int, classes: int, scale: float = 1.0) -> tuple[torch.Tensor, ...]:
+    """Arguments of `classify`: no norm is plain, no bias is zero."""
+    tokens = draw(seed, batch, count, width, scale=scale)
+    norm = 1 + draw(seed + 1, width, scale=0.5), draw(seed + 2, width)
+    return tokens, *norm, draw(seed + 3, classes, width), draw(seed + 4, classes)
+
+
+read = Code(
+    "classify", title="Your own classify", points=4, difficulty=2, minutes=8, tolerance=1e-4,
+    prompt="Now the whole head as one function: pick CLS, normalise it, and map it to K logits. It works for a batch, "
+    "and it gives logits, not probabilities.",
+    reference=classify,
+    examples=[
+        (torch.tensor([[[1.0, 3.0], [8.0, 8.0]]]), torch.ones(2), torch.zeros(2), torch.eye(2), torch.zeros(2)),
+        (torch.tensor([[[0.0, 2.0, 4.0], [5.0, 1.0, 0.0]], [[3.0, 0.0, 0.0], [7.0, 7.0, 1.0]]]),
+         torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, 0.0, -0.5]),
+         torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]), torch.tensor([10.0, 20.0])),
+    ],
+    checks={
+        "any picture": lambda dice: [rows(dice.randrange(10**6), 2, 5, 6, 3), rows(dice.randrange(10**6), 1, 4, 8, 5)],
+        "a batch": lambda dice: [rows(dice.randrange(10**6), 5, 3, 4, 7), rows(dice.randrange(10**6), 4, 4, 4, 2)],
+        "as many classes as numbers in a token": lambda dice: [rows(dice.randrange(10**6), 3, 5, 6, 6)],
+        "large and small tokens": lambda dice: [rows(dice.randrange(10**6), 2, 5, 6, 3, scale=40.0),
+                                                rows(dice.randrange(10**6), 2, 5, 6, 3, scale=1e-3)],
+        "a token whose numbers are all the same": [
+            (torch.full((2, 3, 4), 5.0), torch.ones(4), torch.arange(4.0), draw(1, 3, 4), draw(2, 3)),
+        ],
+    },
+    hints=[
+        "Three lines: pick the token, normalise it, multiply. Since a LayerNorm works token by token, you may pick "
+        "first.",
+        "`tokens[:, 0]` is CLS of every picture, [B, d]. `F.layer_norm(x, x.shape[-1:], weight, bias, eps=1e-6)` "
+        "normalises its last axis, and `F.linear(x, W, b)` is x Wᵀ + b.",
+        "The examples pass but grading finds a mistake? Try a batch whose first patch differs from CLS, as many "
+        "classes as numbers in a token, and a token whose numbers are all the same: it must not give nan.",
+    ],
+    why="Pick CLS, normalise it, map it: one vector a picture, and K numbers from it.",
+)
+
+
+@read.alternative
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    mean = tokens.mean(dim=-1, keepdim=True)
+    variance = tokens.var(dim=-1, keepdim=True, correction=0)
+    normed = (tokens - mean) / (variance + 1e-6).sqrt() * norm_weight + norm_bias
+    return normed[:, 0] @ head_weight.T + head_bias
+
+
+@read.alternative
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    logits = []
+    for row in tokens:
+        cls = row[0] - row[0].mean()
+        cls = cls / torch.sqrt((cls**2).mean() + 1e-6) * norm_weight + norm_bias
+        logits.append(head_weight @ cls + head_bias)
+    return torch.stack(logits)
+
+
+@read.slip("no final norm", "You hand CLS to the head as the last block left it: the slip of section 5.2. The final "
+           "LayerNorm comes first.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    return F.linear(tokens[:, 0], head_weight, head_bias)
+
+
+@read.slip("read the last token", "You read the last token, a patch. CLS stands first: place 0.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens[:, -1], norm_weight.shape, norm_weight, norm_bias, 1e-6)
+    return F.linear(cls, head_weight, head_bias)
+
+
+@read.slip("read the first patch", "You read place 1, the first patch. Python counts from 0, and CLS stands at 0.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens[:, 1], norm_weight.shape, norm_weight, norm_bias, 1e-6)
+    return F.linear(cls, head_weight, head_bias)
+
+
+@read.slip("read the first picture", "You read the first picture's row, `tokens[0]`. Asked for is the first token of "
+           "every picture, `tokens[:, 0]`.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens[0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
+    return F.linear(cls, head_weight, head_bias)
+
+
+@read.slip("mean of all tokens", "You average all the tokens. This head reads CLS alone.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens.mean(dim=1), norm_weight.shape, norm_weight, norm_bias, 1e-6)
+    return F.linear(cls, head_weight, head_bias)
+
+
+@read.slip("mean of the patches", "You average the patch tokens: the other way to read. This head reads CLS.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    normed = F.layer_norm(tokens, norm_weight.shape, norm_weight, norm_bias, 1e-6)
+    return F.linear(normed[:, 1:].mean(dim=1), head_weight, head_bias)
+
+
+@read.slip("a class for every token", "You give K logits for every token. The picture gets K logits: pick CLS.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    normed = F.layer_norm(tokens, norm_weight.shape, norm_weight, norm_bias, 1e-6)
+    return F.linear(normed, head_weight, head_bias)
+
+
+@read.slip("kept the axis", "The numbers are right, but their shape is [B, 1, K]. A slice such as `[:, :1]` keeps the "
+           "axis; the index `[:, 0]` drops it.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens[:, :1], norm_weight.shape, norm_weight, norm_bias, 1e-6)
+    return F.linear(cls, head_weight, head_bias)
+
+
+@read.slip("W the wrong way round", "W is [K, d], and you multiply as if it were [d, K]: torch stops with a "
+           "RuntimeError, or, with as many classes as numbers in a token, gives wrong logits. Use x @ Wᵀ or "
+           "`F.linear(x, W, b)`.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
+    return cls @ head_weight + head_bias
+
+
+@read.slip("forgot b", "The bias b of the head is missing.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
+    return cls @ head_weight.T
+
+
+@read.slip("forgot γ and β", "You normalise, but leave out the norm's own scale and shift, norm_weight and norm_bias.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    return F.linear(F.layer_norm(tokens[:, 0], norm_weight.shape, eps=1e-6), head_weight, head_bias)
+
+
+@read.slip("forgot β", "The norm's shift, norm_bias, is missing.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    return F.linear(F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, eps=1e-6), head_weight, head_bias)
+
+
+@read.slip("one mean for the whole row", "You normalise all tokens of a picture together. A LayerNorm takes mean and "
+           "spread of each token by itself: the last axis only.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    normed = F.layer_norm(tokens, tokens.shape[1:], eps=1e-6) * norm_weight + norm_bias
+    return F.linear(normed[:, 0], head_weight, head_bias)
+
+
+@read.slip("normalised over the batch", "You take mean and spread over the pictures, as a BatchNorm does. A LayerNorm "
+           "takes them over the d numbers of one token.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = tokens[:, 0]
+    cls = (cls - cls.mean(dim=0)) / (cls.var(dim=0, correction=0) + 1e-6).sqrt()
+    return F.linear(cls * norm_weight + norm_bias, head_weight, head_bias)
+
+
+@read.slip("divided by d − 1", "Your spread divides by d − 1, torch's default for `std` and `var`. A LayerNorm divides "
+           "by d: `correction=0`.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = tokens[:, 0]
+    cls = (cls - cls.mean(dim=-1, keepdim=True)) / (cls.var(dim=-1, keepdim=True) + 1e-6).sqrt()
+    return F.linear(cls * norm_weight + norm_bias, head_weight, head_bias)
+
+
+@read.slip("torch's ε", "Right for ordinary tokens. But this ε is 1e-5, torch's default. A ViT has 1e-6: `eps=1e-6`.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias)
+    return F.linear(cls, head_weight, head_bias)
+
+
+@read.slip("no ε", "Right for ordinary tokens. Where all numbers of a token are the same you divide 0 by 0, and the "
+           "logits are nan. Add ε to the variance, under the root.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = tokens[:, 0]
+    cls = (cls - cls.mean(dim=-1, keepdim=True)) / cls.std(dim=-1, keepdim=True, correction=0)
+    return F.linear(cls * norm_weight + norm_bias, head_weight, head_bias)
+
+
+@read.slip("ε outside the root", "Right for ordinary tokens. But you add ε to the spread. It is added to the variance, "
+           "under the root: √(σ² + ε).")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = tokens[:, 0]
+    cls = (cls - cls.mean(dim=-1, keepdim=True)) / (cls.std(dim=-1, keepdim=True, correction=0) + 1e-6)
+    return F.linear(cls * norm_weight + norm_bias, head_weight, head_bias)
+
+
+@read.slip("gave probabilities", "These are probabilities. Leave the softmax to the loss, and return the logits.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
+    return F.linear(cls, head_weight, head_bias).softmax(dim=-1)
+
+
+@read.slip("gave the class", "That is the number of the winning class. Return all K logits: the loss needs them.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
+    return F.linear(cls, head_weight, head_bias).argmax(dim=-1)
+
+
+# ── 5.5 · From logits to probabilities ─────────────────────────────────────────────────────────────────────────────
+
+HALVES = tuple(number / 2 for number in range(-4, 7))
+
+softmax_by_hand = Numeric(
+    "softmax-by-hand", title="A softmax by hand", points=1, difficulty=2, minutes=3, decimals=3,
+    given=dict(cat=2, dog=0, ship=-1),
+    vary=dict(cat=(0.5, 1, 1.5, 2, 2.5, 3), dog=HALVES, ship=HALVES),
+    suits=lambda cat, dog, ship: cat + dog + ship != 0,
+    prompt="For one picture, the head gives the logits cat {cat}, dog {dog} and ship {ship}; there are no other "
+    "classes. What is the probability of **cat**? (Use a cell, or a calculator.)",
+    answer=lambda cat, dog, ship: math.exp(cat) / (math.exp(cat) + math.exp(dog) + math.exp(ship)),
+    slips=[
+        Slip("share of the logits", lambda cat, dog, ship: cat / (cat + dog + ship),
+             "You divided the logits themselves. Take e to the power of each first: that makes them positive."),
+        Slip("left itself out", lambda cat, dog, ship: math.exp(cat) / (math.exp(dog) + math.exp(ship)),
+             "You divided by the sum of the others. The sum below the line is over all classes, cat included."),
+        Slip("powers of two", lambda cat, dog, ship: 2**cat / (2**cat + 2**dog + 2**ship),
+             "You took powers of 2. Softmax takes powers of e."),
+        Slip("each for itself", lambda cat, dog, ship: 1 / (1 + math.exp(-cat)),
+             "That is the sigmoid of cat's logit: it does not know of the others. In a softmax the classes share 1."),
+        Slip("gave the logarithm", lambda cat, dog, ship:
+             cat - math.log(math.exp(cat) + math.exp(dog) + math.exp(ship)),
+             "That is the logarithm of the probability."),
+        Slip("did not divide", lambda cat, dog, ship: math.exp(cat),
+             "That is e to the power of cat's logit. Divide it by the sum over all classes."),
+    ],
+    hints=["Three powers of e first, one for each class.", "Cat's power, divided by the sum of all three. "
+    "`math.exp(2)` is e²."],
+    why=lambda cat, dog, ship: f"e to the power of the logits gives {math.exp(cat):.3f}, {math.exp(dog):.3f} and "
+    f"{math.exp(ship):.3f}, and cat's share of their sum is "
+    f"{math.exp(cat) / (math.exp(cat) + math.exp(dog) + math.exp(ship)):.3f}.",
+)
+
+# ── 5.6 · The loss ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+first_loss = Numeric(
+    "first-loss", title="The loss before the first step", points=1, difficulty=1, minutes=2, decimals=2,
+    given=dict(classes=1000), vary=dict(classes=range(20, 1001, 20)),
+    prompt="A fresh model knows nothing: it gives each of {classes} classes the same probability. What is its "
+    "cross-entropy?",
+    answer=lambda classes: math.log(classes),
+    slips=[
+        Slip("logarithm to base 2", lambda classes: math.log2(classes),
+             "That is the logarithm to base 2, the answer in bits. In this book, as in torch, the logarithm is the "
+             "natural one."),
+        Slip("logarithm to base 10", lambda classes: math.log10(classes),
+             "That is the logarithm to base 10. In this book, as in torch, the logarithm is the natural one."),
+        Slip("gave the probability", lambda classes: 1 / classes,
+             "That is the probability of the right class. The loss is minus its logarithm."),
+        Slip("forgot the minus", lambda classes: -math.log(classes),
+             "The size is right. A probability is below 1, so its logarithm is negative: the minus in front makes the "
+             "loss positive."),
+        Slip("gave the classes", lambda classes: classes,
+             "That is 1 divided by the probability. The loss is the logarithm of it."),
+    ],
+    hints=["Which probability does the right class get, if all are the same?", "−ln(1/{classes}) = ln {classes}."],
+    why=lambda classes: f"−ln(1/{classes}) = ln {classes} = {math.log(classes):.2f}. If a fresh model starts far from "
+    "it, something is wrong with the head, the loss or the labels.",
+)
+
+
+def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The cross-entropy of logits [B, K] with labels [B], the right classes' numbers: one tensor without axes.
+
+    It is −log of the probability of the right class, averaged over the batch.
+
+    >>> cross_entropy(torch.zeros(2, 4), torch.tensor([0, 3])).round(decimals=3)  # ln 4
+    tensor(1.3860)
+
+    It works for logits of any size: 1000 and -1000 give no nan and no inf.
+    """
+    right = logits[torch.arange(len(labels)), labels]  # B: the logit of the right class
+    return (logits.logsumexp(dim=1) - right).mean()
+
+
+def guesses(seed: int, batch: int, classes: int, scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+    labels = torch.randint(classes, (batch,), generator=torch.Generator().manual_seed(seed))
+    return draw(seed, batch, classes, scale=scale), labels
+
+
+loss = Code(
+    "cross-entropy", title="Your own cross_entropy", points=4, difficulty=2, minutes=10, tolerance=1e-4,
+    prompt="Write the loss for a batch. Build it from torch's basic operations: `F.cross_entropy` is what you will "
+    "compare it with. Use the second form of the equation, so that large logits do no harm.",
+    reference=cross_entropy,
+    examples=[
+        (torch.zeros(2, 4), torch.tensor([0, 3])),
+        (torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 3.0]]), torch.tensor([0, 1])),
+        (torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([1, 1])),
+    ],
+    checks={
+        "ordinary "
+        "logits": lambda dice: [guesses(dice.randrange(10**6), 5, 3), guesses(dice.randrange(10**6), 3, 7, 2.0)],
+        "one picture": lambda dice: [guesses(dice.randrange(10**6), 1, 5)],
+        "many classes": lambda dice: [guesses(dice.randrange(10**6), 4, 200)],
+        "large logits": lambda dice: [
+            guesses(dice.randrange(10**6), 6, 4, 500.0), guesses(dice.randrange(10**6), 3, 9, 90.0),
+        ],
+    },
+    hints=[
+        "The logit of each picture's right class: `logits[torch.arange(len(labels)), labels]`, [B].",
+        "`logits.logsumexp(dim=1)` is log Σ exp over the classes, [B], and it does not overflow.",
+        "The examples pass but grading finds a mistake? Try batches of other sizes than 2, and more classes than "
+        "pictures.",
+    ],
+    why="log Σ exp of all logits, minus the right one, averaged: the same as −log softmax, and safe for logits of any "
+    "size.",
+)
+
+
+@loss.alternative
+def _(logits, labels):
+    return -logits.log_softmax(dim=1).gather(1, labels[:, None]).mean()
+
+
+@loss.alternative
+def _(logits, labels):
+    shifted = logits - logits.max(dim=1, keepdim=True).values
+    total = shifted.exp().sum(dim=1).log()
+    one_hot = F.one_hot(labels, logits.shape[1])
+    return (total - (one_hot * shifted).sum(dim=1)).mean()
+
+
+@loss.slip("exp of large logits", "Right for ordinary logits. exp(1000) is infinite, and ∞/∞ is nan: take `logsumexp` "
+           "or `log_softmax`, which subtract the largest logit first.")
+def _(logits, labels):
+    probabilities = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
+    return -probabilities[torch.arange(len(labels)), labels].log().mean()
+
+
+@loss.slip("softmax, then log", "Right for ordinary logits. But a probability such as e⁻¹⁰⁰⁰ is 0 in float32, and its "
+           "logarithm is −∞. Do both in one step: `log_softmax`, or `logsumexp` minus the right logit.")
+def _(logits, labels):
+    return -logits.softmax(dim=1)[torch.arange(len(labels)), labels].log().mean()
+
+
+@loss.slip("clipped", "You add a small number before the logarithm, or clip it there. That hides how wrong a sure "
+           "answer is: the loss can grow no further. Use `logsumexp`, and nothing has to be clipped.")
+def _(logits, labels):
+    return -(logits.softmax(dim=1)[torch.arange(len(labels)), labels] + 1e-12).log().mean()
+
+
+@loss.slip("summed", "You add the losses of the pictures up. Average them: otherwise a larger batch has a larger loss.")
+def _(logits, labels):
+    return (logits.logsumexp(dim=1) - logits[torch.arange(len(labels)), labels]).sum()
+
+
+@loss.slip("a loss for each picture", "You return one loss for each picture. Average them to one number.")
+def _(logits, labels):
+    return logits.logsumexp(dim=1) - logits[torch.arange(len(labels)), labels]
+
+
+@loss.slip("forgot the minus", "The sign is wrong: the logarithm of a probability is negative, and a loss is to fall "
+           "towards 0.")
+def _(logits, labels):
+    return (logits[torch.arange(len(labels)), labels] - logits.logsumexp(dim=1)).mean()
+
+
+@loss.slip("forgot the logarithm", "You return how much probability is missing, 1 − p. The loss is −log p.")
+def _(logits, labels):
+    return (1 - logits.softmax(dim=1)[torch.arange(len(labels)), labels]).mean()
+
+
+@loss.slip("base 2", "That is the loss in bits, with the logarithm to base 2. Take the natural one.")
+def _(logits, labels):
+    return (logits.logsumexp(dim=1) - logits[torch.arange(len(labels)), labels]).mean() / torch.log(torch.tensor(2.0))
+
+
+@loss.slip("softmax over the batch", "Your softmax runs over the pictures, dim=0. The classes of one picture share 1: "
+           "dim=1.")
+def _(logits, labels):
+    return -logits.log_softmax(dim=0)[torch.arange(len(labels)), labels].mean()
+
+
+@loss.slip("softmax twice", "You take a softmax of probabilities. `F.cross_entropy` and `log_softmax` expect logits.")
+def _(logits, labels):
+    return F.cross_entropy(logits.softmax(dim=1), labels)
+
+
+@loss.slip("the right logit alone", "You take the right class's logit alone. What matters is how it compares with the "
+           "others: log Σ exp is missing.")
+def _(logits, labels):
+    return -logits[torch.arange(len(labels)), labels].mean()
+
+
+@loss.slip("largest instead of log Σ exp", "You subtract the right logit from the largest one. log Σ exp is a little "
+           "more than the largest: the others count as well.")
+def _(logits, labels):
+    return (logits.max(dim=1).values - logits[torch.arange(len(labels)), labels]).mean()
+
+
+@loss.slip("loss of the winner", "You take the class that the model likes best. The labels say which class is right.")
+def _(logits, labels):
+    return -logits.log_softmax(dim=1).max(dim=1).values.mean()
+
+
+@loss.slip("all classes", "You average −log p over all the classes. Only the right class's probability counts.")
+def _(logits, labels):
+    return -logits.log_softmax(dim=1).mean()
+
+
+@loss.slip("every label for every picture", "`logits[:, labels]` takes every label's column for every picture, [B, B]. "
+           "Pair each picture with its own label: `logits[torch.arange(len(labels)), labels]`.")
+def _(logits, labels):
+    return -logits.log_softmax(dim=1)[:, labels].mean()
+
+
+# ── 5.7 · The audit ────────────────────────────────────────────────────────────────────────────────────────────────
+
+WIDTHS = range(64, 1281, 32)
+
+block_parameters = Numeric(
+    "block-parameters", title="One block, to the last number", points=2, difficulty=2, minutes=5,
+    given=dict(d=192), vary=dict(d=WIDTHS),
+    prompt="A ViT has tokens of d = {d} numbers, and the MLP's hidden layer is 4 times as wide. How many parameters "
+    "has **one** encoder block?",
+    answer=lambda d: 12 * d**2 + 13 * d, unit="parameters",
+    slips=[
+        Slip("matrices only", lambda d: 12 * d**2,
+             "Those are the matrices. Each of them has a bias, and each of the two LayerNorms a scale and a shift."),
+        Slip("forgot the biases", lambda d: 12 * d**2 + 4 * d,
+             "Matrices and norms are right. The four linear layers have a bias each: 3d, d, 4d and d."),
+        Slip("forgot the norms", lambda d: 12 * d**2 + 9 * d,
+             "The linear layers are right. The two LayerNorms are missing: scale and shift, d numbers each."),
+        Slip("one norm", lambda d: 12 * d**2 + 11 * d,
+             "Nearly: there are two LayerNorms in a block, and you counted one of them."),
+        Slip("one of q, k, v", lambda d: 10 * d**2 + 11 * d,
+             "You counted one matrix of d × d for q, k and v together. There are three, with a bias each."),
+        Slip("a narrow MLP", lambda d: 6 * d**2 + 10 * d,
+             "Your MLP's hidden layer has d numbers. It has 4d: fc1 is 4d × d, and fc2 d × 4d."),
+        Slip("forgot the output projection", lambda d: 11 * d**2 + 12 * d,
+             "One matrix is missing: the output projection of attention, which mixes what the heads found."),
+        Slip("half the MLP", lambda d: 8 * d**2 + 12 * d,
+             "An MLP has two layers: one widens the token, one narrows it again. You counted the first."),
+    ],
+    hints=["Six things have weights: norm1, qkv, proj, norm2, fc1, fc2. A linear layer from a to b numbers has a·b + "
+           "b.",
+           "Matrices: 3d² + d² + 4d² + 4d². Now the biases, and 2d for each norm."],
+    why=lambda d: f"Matrices 12·{d}² = {12 * d**2:,}, biases 9·{d} = {9 * d:,}, norms 4·{d} = {4 * d:,}: "
+    f"{12 * d**2 + 13 * d:,}. The number of heads does not matter: they share the width.",
+)
+
+VIT_B = 86_567_656
+
+new_head = Numeric(
+    "new-head", title="A head of your own", points=1, difficulty=2, minutes=3,
+    given=dict(classes=10, d=768), vary=dict(classes=range(2, 500)),
+    prompt="You take ViT-B/16 with its 86,567,656 parameters, remove the head for 1000 classes, and put on a fresh one "
+    "for {classes} classes. d is {d}. How many parameters has the model now?",
+    answer=lambda classes, d: VIT_B - 1000 * (d + 1) + classes * (d + 1), unit="parameters",
+    slips=[
+        Slip("only removed", lambda classes, d: VIT_B - 1000 * (d + 1),
+             "That is the model without a head. Put the new one on."),
+        Slip("did not remove", lambda classes, d: VIT_B + classes * (d + 1),
+             "You added the new head, but the old one is still there."),
+        Slip("heads without bias", lambda classes, d: VIT_B - 1000 * d + classes * d,
+             "Both heads have a bias as well: one number for each class."),
+        Slip("new head without bias", lambda classes, d: VIT_B - 1000 * (d + 1) + classes * d,
+             "The old head is gone, bias and all. The new one has a bias, too: one number for each class."),
+        Slip("old head without bias", lambda classes, d: VIT_B - 1000 * d + classes * (d + 1),
+             "You left the old head's bias in the model: 1000 numbers."),
+        Slip("the head alone", lambda classes, d: classes * (d + 1),
+             "That is the new head alone. Asked is the whole model."),
+    ],
+    hints=["A head for K classes has K·d numbers in W and K in b.", "Take the old head away, add the new one."],
+    why=lambda classes, d: f"{VIT_B:,} − 1000·{d + 1} + {classes}·{d + 1} = "
+    f"{VIT_B - 1000 * (d + 1) + classes * (d + 1):,}.",
+)
+
+# ── 5.8 · The whole ViT ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def blocks_of(weights: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+    """As in the notebook: one dict for each block, from the first to the last."""
+    depth = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
+    starts = [f"blocks.{i}." for i in range(depth)]
+    return [{n.removeprefix(start): w for n, w in weights.items() if n.startswith(start)} for start in starts]
+
+
+def vit(images: torch.Tensor, weights: dict[str, torch.Tensor], patch: int, heads: int) -> torch.Tensor:
+    """The whole Vision Transformer: pictures [B, C, H, W] in, logits [B, K] out.
+
+    weights: every tensor by its name, as in the table above; patch: pixels a side; heads: in each block.
+
+    >>> from vitlib import create
+    >>> model = create("vit_digits_patch2_8")
+    >>> vit(torch.zeros(2, 1, 8, 8), model.state_dict(), patch=2, heads=4).shape
+    torch.Size([2, 10])
+    """
+    w = weights
+    patches = pieces.patchify(images, patch)  # B N C·P·P
+    matrix = w["patch_embed.proj.weight"].flatten(1)  # d C P P → d C·P·P
+    tokens = pieces.embed(patches, matrix, w["patch_embed.proj.bias"])  # B N d
+    tokens = pieces.prepend_cls(tokens, w["cls_token"][0, 0])  # B N+1 d
+    tokens = pieces.add_positions(tokens, w["pos_embed"][0])
+    for block in blocks_of(w):
+        tokens = pieces.encoder_block(tokens, block, heads)
+    return pieces.classify(tokens, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+def weights_for(
+    seed: int, grid: int, patch: int, channels: int, width: int, depth: int, classes: int
+) -> dict[str, torch.Tensor]:
+    """Weights of a small ViT for `grid` patches, none of them plain."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "cls_token": (1, 1, width), "pos_embed": (1, grid + 1, width),
+        "patch_embed.proj.weight": (width, channels, patch, patch), "patch_embed.proj.bias": (width,),
+    }
+    for i in range(depth):
+        inside = {
+            "norm1.weight": (width,), "norm1.bias": (width,),
+            "attn.qkv.weight": (3 * width, width), "attn.qkv.bias": (3 * width,),
+            "attn.proj.weight": (width, width), "attn.proj.bias": (width,),
+            "norm2.weight": (width,), "norm2.bias": (width,),
+            "mlp.fc1.weight": (2 * width, width), "mlp.fc1.bias": (2 * width,),
+            "mlp.fc2.weight": (width, 2 * width), "mlp.fc2.bias": (width,),
+        }  # fmt: skip
+        shapes |= {f"blocks.{i}.{name}": shape for name, shape in inside.items()}
+    shapes |= {"norm.weight": (width,), "norm.bias": (width,), "head.weight": (classes, width), "head.bias": (classes,)}
+    return {name: draw(seed + number, *shape) for number, (name, shape) in enumerate(shapes.items())}
+
+
+def sample(
+    seed: int, batch: int = 1, rows: int = 2, columns: int = 2, patch: int = 2, channels: int = 1, width: int = 4,
+    depth: int = 1, heads: int = 2, classes: int = 3,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor], int, int]:
+    """Arguments of `vit`."""
+    images = draw(seed, batch, channels, rows * patch, columns * patch)
+    return images, weights_for(seed, rows * columns, patch, channels, width, depth, classes), patch, heads
+
+
+whole = Code(
+    "vit", title="Your own Vision Transformer", points=6, difficulty=3, minutes=15, tolerance=1e-3,
+    prompt="Everything is there. Put it in a row: patches, embedding, CLS, positions, blocks, classifier. Call the "
+    "functions as `pieces.patchify`, `pieces.embed` and so on, so that you can exchange them for your own in the next "
+    "section. `weights` is a dict with the names of the table.",
+    reference=vit,
+    examples=[sample(1), sample(2, batch=2, rows=1, columns=3, channels=2, depth=2)],
+    checks={
+        "one block": lambda dice: [sample(dice.randrange(10**6)), sample(dice.randrange(10**6), patch=3, classes=5)],
+        "a batch of colour pictures": lambda dice: [sample(dice.randrange(10**6), batch=3, channels=3)],
+        "pictures that are not square": lambda dice: [sample(dice.randrange(10**6), rows=1, columns=4, channels=2)],
+        "several blocks": lambda dice: [
+            sample(dice.randrange(10**6), depth=3), sample(dice.randrange(10**6), depth=11),
+        ],
+        "other heads": lambda dice: [sample(dice.randrange(10**6), heads=1, depth=2),
+                                     sample(dice.randrange(10**6), width=6, heads=3)],
+    },
+    hints=[
+        "Six stations, one line each. Write the shape behind every line: it tells you what the next one needs.",
+        "`cls_token` has shape [1, 1, d] and `pos_embed` [1, N+1, d]: `[0, 0]` and `[0]` take the leading axes away. "
+        "The embedding's weight is kept as a convolution's, [d, C, P, P]: `.flatten(1)` gives [d, C·P·P], as in "
+        "chapter 2.",
+        "`for block in blocks_of(weights): tokens = pieces.encoder_block(tokens, block, heads)`.",
+        "The examples pass but grading finds a mistake? Try more than two blocks, another number of heads, and "
+        "pictures that are not square.",
+    ],
+    why="Six stations in a row. Nothing in it knows how large the model is: the weights' shapes say it.",
+)
+
+
+@whole.alternative
+def _(images, weights, patch, heads):
+    kernel, bias = weights["patch_embed.proj.weight"], weights["patch_embed.proj.bias"]
+    x = F.conv2d(images, kernel, bias, stride=patch).flatten(2).transpose(1, 2)
+    x = torch.cat([weights["cls_token"].expand(len(x), -1, -1), x], dim=1) + weights["pos_embed"]
+    depth = 0
+    while f"blocks.{depth}.norm1.weight" in weights:
+        names = [name for name in weights if name.startswith(f"blocks.{depth}.")]
+        x = pieces.encoder_block(x, {name.split(".", 2)[2]: weights[name] for name in names}, heads)
+        depth += 1
+    x = F.layer_norm(x, x.shape[-1:], weights["norm.weight"], weights["norm.bias"], 1e-6)
+    return x[:, 0] @ weights["head.weight"].T + weights["head.bias"]
+
+
+@whole.alternative
+def _(images, weights, patch, heads):
+    w = {name: weights[name] for name in weights}
+    patches = pieces.patchify(images, patch)
+    kernel, bias = w["patch_embed.proj.weight"], w["patch_embed.proj.bias"]
+    z = patches @ kernel.reshape(len(bias), -1).T + bias
+    positions = w["pos_embed"][0]
+    cls = (w["cls_token"][0, 0] + positions[0]).repeat(len(images), 1, 1)
+    h = torch.cat([cls, z + positions[1:]], dim=1)
+    for i in range(1000):
+        block = {name[len(f"blocks.{i}.") :]: w[name] for name in w if name.startswith(f"blocks.{i}.")}
+        if not block:
+            break
+        h = pieces.encoder_block(h, block, heads)
+    return pieces.classify(h, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("no position for CLS", "CLS gets no position here. All N+1 tokens get one: row 0 of `pos_embed` belongs to "
+            "CLS.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.prepend_cls(pieces.add_positions(x, w["pos_embed"][0, 1:]), w["cls_token"][0, 0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("positions off by one", "Patch 1 gets the position that belongs to CLS, and so on: every row is off by "
+            "one. Put CLS in front first, then add the positions.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.prepend_cls(pieces.add_positions(x, w["pos_embed"][0, :-1]), w["cls_token"][0, 0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("no positions", "The positions are missing: without them the encoder cannot tell one patch's place from "
+            "another's.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.prepend_cls(x, w["cls_token"][0, 0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("CLS at the end", "CLS stands at the end of your row. It belongs in front: positions and classifier rely "
+            "on it.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = torch.cat([x, w["cls_token"].expand(len(x), -1, -1)], dim=1) + w["pos_embed"]
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("the first block only", "Only the first block runs. Go through all of them.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    x = pieces.encoder_block(x, blocks_of(w)[0], heads)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("one block again and again", "You run the first block's weights as often as there are blocks. Every block "
+            "has weights of its own.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for _block in blocks_of(w):
+        x = pieces.encoder_block(x, blocks_of(w)[0], heads)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("what a block gives is dropped", "You call the blocks, but do not keep what they give: `tokens = "
+            "pieces.encoder_block(tokens, …)`.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        pieces.encoder_block(x, block, heads)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("every block reads the same row", "Every block reads the row of tokens that went into the first one, so "
+            "only the last block counts. Each one reads what the one before it gave.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        out = pieces.encoder_block(x, block, heads)
+    return pieces.classify(out, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("backwards", "The blocks run from the last to the first.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in reversed(blocks_of(w)):
+        x = pieces.encoder_block(x, block, heads)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("no final norm", "The head reads CLS as the last block left it. Use `pieces.classify`, which normalises "
+            "first.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+    return F.linear(x[:, 0], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("the final norm after every block", "The final LayerNorm comes once, behind the last block. The blocks "
+            "have norms of their own.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+        x = F.layer_norm(x, x.shape[-1:], w["norm.weight"], w["norm.bias"], 1e-6)
+    return F.linear(x[:, 0], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("one head", "You call every block with one head. Hand `heads` on.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, 1)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("two heads for ever", "Right for two heads only. Hand `heads` on.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, 2)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("the mean of the patches", "You read the mean of the patch tokens. These weights were made for CLS.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+    x = F.layer_norm(x, x.shape[-1:], w["norm.weight"], w["norm.bias"], 1e-6)
+    return F.linear(x[:, 1:].mean(dim=1), w["head.weight"], w["head.bias"])
+
+
+@whole.slip("the embedding's weight not flattened", "Every call ends in a RuntimeError; call your function by hand to "
+            "read it. The usual cause: the embedding's weight has the shape of a convolution, [d, C, P, P]. "
+            "`.flatten(1)` makes it [d, C·P·P].")
+def _(images, weights, patch, heads):
+    w = weights
+    x = pieces.embed(pieces.patchify(images, patch), w["patch_embed.proj.weight"], w["patch_embed.proj.bias"])
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.slip("gave probabilities", "These are probabilities. Return the logits: the softmax is the loss's business.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"]).softmax(dim=-1)
+
+
+# ── 5.10 · Layer by layer ──────────────────────────────────────────────────────────────────────────────────────────
+
+early_readout = Choice(
+    "early-readout", title="An early answer that is wrong", points=1, difficulty=3, minutes=3,
+    prompt="After the second of six blocks, the model's own head names the right class for 3 pictures of 10. A fresh "
+    "linear head, trained on the very same tokens, names it for 7 of 10. What follows?",
+    options={
+        "The second block has not seen the whole picture yet.":
+            "In a ViT every token can look at every patch from the first block on.",
+        "Much of the class is in the token already, but not where the model's own head looks.": None,
+        "The blocks behind the second are of no use.":
+            "They may well raise the 7 to more, and they bring what is known to where the head looks. Compare with the "
+            "last block before you cut.",
+        "The model's own head was trained badly.":
+            "It was trained on the tokens of the *last* block. That it misreads earlier ones says nothing about it "
+            "there.",
+    },
+    hints=["What was each of the two heads trained on?", "Two heads, one token: what differs between them?"],
+    why="The fresh head shows what a linear map can find in the token; the model's own head shows only what points in "
+    "*its* directions. A poor early readout is no proof that nothing is there.",
+)
