@@ -47,13 +47,13 @@ def optimizers(
     Sources: Loshchilov & Hutter, 2019 (AdamW); Jordan et al., 2024, and Liu et al., 2025 (Muon, and its scale, which
     lets it share AdamW's learning rate); Clark et al., 2020 (ELECTRA: layer-wise decay).
     """
-    top = max(_layer(name, 0) for name, _ in model.named_parameters()) + 1
+    top = max(layer_of(name, 0) for name, _ in model.named_parameters()) + 1
     by_muon: Groups = {}
     by_adamw: Groups = {}
     for name, each in model.named_parameters():
         if each.requires_grad:
             matrix = name.endswith("weight") and each.ndim > 1
-            peak = lr * layer_decay ** (top - _layer(name, top))
+            peak = lr * layer_decay ** (top - layer_of(name, top))
             chosen = by_muon if kind == "muon" and each.ndim == 2 and "blocks." in name else by_adamw
             chosen.setdefault((peak, weight_decay if matrix else 0.0), []).append(each)
     made: list[Optimizer] = []
@@ -76,7 +76,7 @@ def _listed(groups: Groups) -> list[dict[str, Any]]:
     ]
 
 
-def _layer(name: str, head: int) -> int:
+def layer_of(name: str, head: int) -> int:
     """0 for the embedding, i + 1 for block i, `head` for what comes after the blocks."""
     if block := re.match(r"blocks\.(\d+)\.", name):
         return int(block[1]) + 1

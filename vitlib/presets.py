@@ -12,6 +12,7 @@ import torch
 
 from vitlib.config import ViTConfig
 from vitlib.device import best_device
+from vitlib.trained import weights_of
 from vitlib.vit import ViT
 
 # Dosovitskiy et al., 2021, table 1; tiny and small: Touvron et al., 2021 (DeiT), table 1
@@ -60,19 +61,26 @@ def create(
     image_size: int | tuple[int, int] | None = None,
     device: str | None = None,
     seed: int | None = None,
+    pretrained: bool = False,
     **changes: Any,
 ) -> ViT:
-    """A model with fresh weights. What is not given is the preset's; `changes` are fields of ViTConfig.
+    """A model with fresh weights, or trained ones. What is not given is the preset's; `changes` are ViTConfig's fields.
 
     `image_size` is in pixels, (height, width) or the side of a square. `device` as in best_device (None: the
-    CPU). The same `seed` gives the same weights; None draws from torch's global generator.
+    CPU). The same `seed` gives the same weights; None draws from torch's global generator. With `pretrained` the
+    weights are those that come with vitlib (see vitlib.trained), positions resized to `image_size`; for another
+    `num_classes` the head is a fresh one.
 
     >>> model = create("vit_tiny_patch16_224", num_classes=10, image_size=(64, 96), registers=4)
     >>> model(torch.zeros(1, 3, 64, 96)).shape
     torch.Size([1, 10])
 
-    Errors: ValueError for a name or field that does not exist (the nearest is suggested) and for choices that do
-    not go together; those of best_device for a device that is not there.
+    >>> create("vit_cifar_patch4_32", pretrained=True).training
+    False
+
+    Errors: ValueError for a name or field that does not exist (the nearest is suggested), for choices that do not go
+    together, and for a model without trained weights, or one that they do not fit; those of best_device for a device
+    that is not there.
     """
     if name not in PRESETS:
         raise ValueError(f"no model is called {name!r}{_nearest(name, PRESETS)}; list_models() names them all")
@@ -86,7 +94,13 @@ def create(
     target = best_device(device) if device else torch.device("cpu")
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[], enabled=seed is not None):  # torch's layers draw weights of their own first
-        return ViT(replace(PRESETS[name], **changes), generator).to(target)
+        model = ViT(replace(PRESETS[name], **changes), generator)
+    if pretrained:
+        from vitlib.weights import load_into  # it reads PRESETS in its turn
+
+        new_head = model.config.num_classes != PRESETS[name].num_classes
+        load_into(model.eval(), weights_of(name), new_head=new_head, dtype=torch.float32)
+    return model.to(target)
 
 
 def _nearest(word: str, words: Any) -> str:
