@@ -60,8 +60,8 @@ norm_by_hand = Numeric(
     hints=["First μ, the mean of the four numbers. Then σ²: the mean of the four squared distances from μ.",
            "(x − μ) / σ for the last number, then times {scale}, then plus {shift}."],
     why=lambda a, b, c, d, scale, shift: f"μ = {(a + b + c + d) / 4:g} and σ = {spread(a, b, c, d):.3f}, so the last "
-    f"number becomes {scale} · {centred(a, b, c, d):g} / {spread(a, b, c, d):.3f} + ({shift}) = "
-    f"{scale * centred(a, b, c, d) / spread(a, b, c, d) + shift:.2f}.",
+    f"number becomes {scale} · {centred(a, b, c, d):g} / {spread(a, b, c, d):.3f} {'−' if shift < 0 else '+'} "
+    f"{abs(shift)} = {scale * centred(a, b, c, d) / spread(a, b, c, d) + shift:.2f}.",
 )
 
 head_reads = Choice(

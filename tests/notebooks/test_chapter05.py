@@ -1,0 +1,109 @@
+"""What chapter 5 says of itself, and of the library, is so."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autograde.exercises import Choice, Code, Plain
+from autograde.key import load_key
+from autograde.mine import collect
+from vitlib import create, functional
+from vitlib.encoder import Block
+
+FOLDER = Path(__file__).parents[2] / "solutions" / "05-classifier-head"
+KEY = load_key(FOLDER)
+CELLS = {cell.id: cell for cell in nbformat.read(FOLDER / "05-classifier-head.ipynb", as_version=4).cells}
+SMALL = st.integers(1, 4)
+
+
+def code(name: str) -> Code:
+    exercise = KEY[name]
+    assert isinstance(exercise, Code)
+    return exercise
+
+
+def test_the_title_counts_exercises_minutes_and_points() -> None:
+    exercises = KEY.exercises.values()
+    minutes, points = sum(e.minutes for e in exercises), sum(e.points for e in exercises)
+    claim = f"{len(exercises)} exercises take {minutes} of these minutes and give {points:g} points"
+    assert claim in CELLS["title"].source
+
+
+def test_the_head_reads_the_final_norm_which_the_notes_leave_out() -> None:
+    exercise = KEY["head-reads"]
+    assert isinstance(exercise, Choice)
+    assert "LayerNorm" in list(exercise.options)[exercise.right - 1]
+    row, model = torch.randn(3, 17, 48), create("vit_digits_patch2_8", seed=0)
+    read = code("classify").reference(row, model.norm.weight, model.norm.bias, model.head.weight, model.head.bias)
+    torch.testing.assert_close(read, model.head(model.pool(row[:, model.reads])))
+
+
+@pytest.mark.parametrize("heads", [1, 4])
+def test_everyones_block_has_as_many_parameters_as_the_key_says(heads: int) -> None:
+    exercise = KEY["block-parameters"]
+    assert isinstance(exercise, Plain)
+    for variant in exercise.variants[:6]:
+        width = variant.given["d"]
+        assert variant.right == sum(weight.numel() for weight in Block(width, heads).parameters())
+
+
+def test_everyones_new_head_fits_the_model() -> None:
+    exercise = KEY["new-head"]
+    assert isinstance(exercise, Plain)
+    for variant in exercise.variants[::100]:
+        classes = variant.given["classes"]
+        heads = [
+            sum(weight.numel() for weight in torch.nn.Linear(768, count).parameters()) for count in (classes, 1000)
+        ]
+        assert variant.right - heads[0] == 86_567_656 - heads[1]
+
+
+@given(batch=SMALL, classes=SMALL, seed=st.integers(0, 99))
+def test_the_loss_that_learners_write_is_torchs(batch: int, classes: int, seed: int) -> None:
+    dice = torch.Generator().manual_seed(seed)
+    logits = 100 * torch.randn(batch, classes, generator=dice)
+    labels = torch.randint(classes, (batch,), generator=dice)
+    torch.testing.assert_close(code("cross-entropy").reference(logits, labels), F.cross_entropy(logits, labels))
+
+
+@given(batch=SMALL, rows=SMALL, columns=SMALL, patch=SMALL, depth=SMALL, heads=SMALL)
+def test_the_model_that_learners_write_is_the_librarys(
+    batch: int, rows: int, columns: int, patch: int, depth: int, heads: int
+) -> None:
+    size = (rows * patch, columns * patch)
+    model = create("vit_digits_patch2_8", 3, size, patch=patch, depth=depth, width=4 * heads, heads=heads, seed=0)
+    images = torch.rand(batch, 1, *size)
+    logits = code("vit").reference(images, model.state_dict(), patch, heads)
+    torch.testing.assert_close(logits, model(images), atol=1e-4, rtol=1e-4)
+
+
+def test_in_the_solutions_every_function_is_found_and_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    chapters = {
+        "01-patch-grid": ["patchify"],
+        "02-patch-embedding": ["embed"],
+        "03-cls-and-positions": ["prepend_cls", "add_positions"],
+        "04-encoder": ["encoder_block"],
+    }
+    assert all(name in CELLS["collect"].source for names in chapters.values() for name in names)
+    monkeypatch.chdir(FOLDER)
+    here = {name: code(name.replace("_", "-")).reference for name in ("classify", "cross_entropy", "vit")}
+    pieces = collect(functional, chapters, **here)
+    assert {name: piece.problem for name, piece in pieces.found.items() if piece.problem} == {}
+
+
+def test_every_picture_can_be_read_aloud() -> None:
+    pictures = [
+        (cell.id, output.metadata.get(kind, {}))
+        for cell in CELLS.values()
+        for output in cell.get("outputs", [])
+        for kind in output.get("data", {})
+        if kind.startswith("image/")
+    ]
+    assert len(pictures) >= 8
+    for name, metadata in pictures:
+        assert len(metadata.get("alt", "")) > 40, name
