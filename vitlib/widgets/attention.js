@@ -98,9 +98,9 @@ function render({ model, el }) {
     event.preventDefault();
     event.stopPropagation(); // JupyterLab moves between cells with the same keys
     const column = (query - 1) % columns;
-    const atEdge = (event.key === "ArrowLeft" && column === 0) || (event.key === "ArrowRight" && column === columns - 1);
+    const beyond = { ArrowLeft: column === 0, ArrowRight: column === columns - 1, ArrowDown: query + columns > rows * columns };
     if (query === 0) ask(event.key === "ArrowDown" || event.key === "ArrowRight" ? 1 : 0);
-    else if (!atEdge) ask(Math.min(Math.max(query + steps[event.key], 0), rows * columns) || 0);
+    else if (!beyond[event.key]) ask(Math.max(query + steps[event.key], 0)); // above the top row lies CLS
   });
   model.on("change:picture", build);
   model.on("change:query", update); // the frame follows at once, the shares when Python has answered

@@ -17,14 +17,14 @@ from vitlib.widgets.grid_view import STYLE
 MODEL = "vit_cifar_patch4_32"
 
 
-def attention_explorer(name: str = "chelsea", model: ViT | None = None, patch: int = 28) -> "AttentionExplorer":
+def attention_explorer(name: str = "chelsea", model: ViT | None = None, patch: int = 27) -> "AttentionExplorer":
     """A widget that shows where a model looks: click a patch, and see what its token takes from every other.
 
     name: a bundled picture, one of vitlib.data.PICTURES, or the path of your own; model: a ViT with CLS for colour
     pictures (None: the trained one that comes with vitlib); patch: the one that asks first, 1…N, or 0 for CLS.
 
     >>> attention_explorer("coffee", create("vit_cifar_patch4_32")).sentence
-    'Layer 1, head 1: patch 28 (row 4, column 4) takes most, ...'
+    'Layer 1, head 1: patch 27 (row 4, column 3) takes most, ...'
 
     Errors: those of vitlib.data.picture; ValueError for a patch that the model's grid lacks, and for a model that has
     no CLS.
