@@ -13,8 +13,8 @@ row_length = Numeric(
     given=dict(side=384, patch=16),
     vary=dict(side=range(112, 673, 2), patch=(14, 16, 32)),
     suits=lambda side, patch: side % patch == 0 and 6 <= side // patch <= 40,
-    prompt="Pictures of {side} × {side} pixels are cut into patches of {patch} × {patch} pixels, and a CLS token is put "
-    "in front. How many tokens does the encoder read?",
+    prompt="Pictures of {side} × {side} pixels are cut into patches of {patch} × {patch} pixels, and a CLS token is "
+    "put in front. How many tokens does the encoder read?",
     answer=lambda side, patch: (side // patch) ** 2 + 1, unit="tokens",
     slips=[
         Slip("forgot CLS", lambda side, patch: (side // patch) ** 2,
@@ -127,8 +127,8 @@ def _(tokens, cls):
     return torch.cat([cls.expand(1, tokens.shape[1], -1), tokens], dim=0)
 
 
-@prepend.slip("into every token", "You joined along the last axis: every token became twice as long. The row should get "
-              "longer, not its tokens.")
+@prepend.slip("into every token", "You joined along the last axis: every token became twice as long. The row should "
+              "get longer, not its tokens.")
 def _(tokens, cls):
     return torch.cat([cls.expand_as(tokens), tokens], dim=2)
 
@@ -138,8 +138,8 @@ def _(tokens, cls):
     return tokens + cls
 
 
-@prepend.slip("in place of the first patch", "You overwrote the first patch. Nothing is to be lost: the row gets longer "
-              "by one.")
+@prepend.slip("in place of the first patch", "You overwrote the first patch. Nothing is to be lost: the row gets "
+              "longer by one.")
 def _(tokens, cls):
     replaced = tokens.clone()
     replaced[:, 0] = cls
@@ -187,9 +187,9 @@ def _(tokens, cls):
 orders_alike = Numeric(
     "orders-alike", title="How many pictures look the same?", points=1, difficulty=2, minutes=3,
     given=dict(rows=2, columns=3),
-    prompt="A picture has {rows} rows and {columns} columns of patches, and no two patches are equal. Lay the patches in "
-    "any order. How many different pictures can you lay, the original one included, that a model **without positions** "
-    "cannot tell from one another?",
+    prompt="A picture has {rows} rows and {columns} columns of patches, and no two patches are equal. Lay the patches "
+    "in any order. How many different pictures can you lay, the original one included, that a model **without "
+    "positions** cannot tell from one another?",
     answer=lambda rows, columns: math.factorial(rows * columns), unit="pictures",
     slips=[
         Slip("counted the patches", lambda rows, columns: rows * columns,
@@ -229,7 +229,7 @@ swapped_logits = Choice(
             "A model without positions expects nothing of a place. It computes as always.",
     },
     hints=["In the proof, P moves the outputs as it moves the inputs. Where does P move CLS?"],
-    why="P leaves CLS where it is, so its output is the same vector as before, and so is all that the head makes of it.",
+    why="P leaves CLS where it is. Its output is the same vector as before, and so is all that the head makes of it.",
 )
 
 # ── 3.3 · Every token gets its place ───────────────────────────────────────────────────────────────────────────────
@@ -250,8 +250,8 @@ position_numbers = Numeric(
         Slip("one number for CLS", lambda side, patch, width: (side // patch) ** 2 * width + 1,
              "CLS's position is as long as any other: {width} numbers, not one."),
         Slip("as long as a patch", lambda side, patch, width: ((side // patch) ** 2 + 1) * patch**2 * 3,
-             "You made a position as long as a flattened patch. It is added *after* the embedding, to a token of {width} "
-             "numbers."),
+             "You made a position as long as a flattened patch. It is added *after* the embedding, to a token of "
+             "{width} numbers."),
         Slip("only one side", lambda side, patch, width: (side // patch + 1) * width,
              "You took the patches along one side. The grid has rows and columns."),
     ],
@@ -334,30 +334,30 @@ def _(tokens, positions):
     fits(tokens, positions)
 
 
-@place.slip("never refuses", "The sums are right. But torch stretches a table of one row, or of one column, in silence, "
-            "and then all tokens get the same. Compare the shapes first, and raise a ValueError.")
+@place.slip("never refuses", "The sums are right. But torch stretches a table of one row, or of one column, in "
+            "silence, and then all tokens get the same. Compare the shapes first, and raise a ValueError.")
 def _(tokens, positions):
     return tokens + positions
 
 
-@place.slip("looks at the rows only", "You look at the number of rows only. Rows of a single number pass unnoticed, and "
-            "torch stretches them. Compare the width, too.")
+@place.slip("looks at the rows only", "You look at the number of rows only. Rows of a single number pass unnoticed, "
+            "and torch stretches them. Compare the width, too.")
 def _(tokens, positions):
     if len(positions) != tokens.shape[1]:
         raise ValueError("not one position for every token")
     return tokens + positions
 
 
-@place.slip("cuts what is too long", "A table with too many rows passes: you take the first ones. It belongs to another "
-            "grid, so refuse it.")
+@place.slip("cuts what is too long", "A table with too many rows passes: you take the first ones. It belongs to "
+            "another grid, so refuse it.")
 def _(tokens, positions):
     if len(positions) < tokens.shape[1] or positions.shape[1] != tokens.shape[2]:
         raise ValueError("positions are missing")
     return tokens + positions[: tokens.shape[1]]
 
 
-@place.slip("asserts", "You refuse at the right places, but with an AssertionError. Asked for is `raise ValueError(…)`, "
-            "which callers can catch and Python never skips.")
+@place.slip("asserts", "You refuse at the right places, but with an AssertionError. Asked for is `raise "
+            "ValueError(…)`, which callers can catch and Python never skips.")
 def _(tokens, positions):
     assert positions.shape == tokens.shape[1:]
     return tokens + positions
@@ -430,8 +430,9 @@ def _(tokens, positions):
 
 shuffled_after = TrueFalse(
     "shuffled-after", title="Shuffled too late", points=1, difficulty=3, minutes=2,
-    prompt="A model **with** positions has just built its row $h_0, \\dots, h_N$: every position is added. *Now* a prank "
-    "is played: the rows $h_1$ to $h_N$ are shuffled, and the encoder reads them in the new order. “The logits change.”",
+    prompt="A model **with** positions has just built its row $h_0, \\dots, h_N$: every position is added. *Now* a "
+    "prank is played: the rows $h_1$ to $h_N$ are shuffled, and the encoder reads them in the new order. “The logits "
+    "change.”",
     answer=False,
     slip="Does a patch lose its position on the way to its new seat? It was added, so it travels along. What is left "
     "for the encoder to notice?",
@@ -637,8 +638,8 @@ sincos_length = Numeric(
     "sincos-length", title="How long is a position?", points=1, difficulty=2, minutes=3,
     given=dict(place=7, width=64),
     vary=dict(place=range(3, 8), width=range(20, 1025, 4)),
-    prompt="Sin-cos positions of width {width}: multiply row {place} with itself, number by number, and add up. What is "
-    "the dot product $PE_{{place}} \\cdot PE_{{place}}$?",
+    prompt="Sin-cos positions of width {width}: multiply row {place} with itself, number by number, and add up. What "
+    "is the dot product $PE_{{place}} \\cdot PE_{{place}}$?",
     answer=lambda place, width: width // 2,
     slips=[
         Slip("one for every column", lambda place, width: width,
@@ -667,8 +668,8 @@ which_map = Choice(
             "*and* columns. Along the row, the patch below is eight places away.",
         "map B": None,
         "map C":
-            "In map C, no neighbour is more alike than any other patch. 1D positions know at least who comes before and "
-            "after in the row.",
+            "In map C, no neighbour is more alike than any other patch. 1D positions know at least who comes before "
+            "and after in the row.",
     },
     hints=["1D positions see the row of tokens only. Which patches stand next to patch 28 there?",
            "In a row with 8 columns, 27 and 29 are next to patch 28. Patch 36, the one below, is eight places away."],
@@ -682,9 +683,9 @@ resized_rows = Numeric(
     given=dict(height=288, width=384),
     vary=dict(height=range(240, 481, 16), width=range(256, 641, 16)),
     suits=lambda height, width: height < width,
-    prompt="A model with CLS learned its 197 position rows on pictures of 224 × 224 pixels, with patches of 16. You want "
-    "to use it on pictures of {height} × {width} pixels (height × width). How many rows does the **resized** table "
-    "have?",
+    prompt="A model with CLS learned its 197 position rows on pictures of 224 × 224 pixels, with patches of 16. You "
+    "want to use it on pictures of {height} × {width} pixels (height × width). How many rows does the **resized** "
+    "table have?",
     answer=lambda height, width: (height // 16) * (width // 16) + 1, unit="rows",
     slips=[
         Slip("forgot CLS", lambda height, width: (height // 16) * (width // 16),

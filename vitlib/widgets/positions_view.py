@@ -1,0 +1,199 @@
+"""What the position explorer shows: a picture, the same patches laid anew, and who is whose neighbour.
+
+Pure functions; the controls are in positions.py.
+"""
+
+import base64
+import io
+from dataclasses import dataclass, replace
+from html import escape
+
+import matplotlib
+import torch
+from jaxtyping import Float, Int64, UInt8
+from PIL import Image
+from torch import Tensor, nn
+
+from vitlib.patches import PatchGrid, patchify, unpatchify
+from vitlib.pictures import normalise
+from vitlib.plotting import Plate, draw_picture
+from vitlib.sincos import sincos_1d, sincos_2d
+from vitlib.vit import ViT
+from vitlib.widgets.attention_view import middle, token_name
+
+KINDS = ("learned", "sin-cos 1D", "sin-cos 2D")
+MARKS = ("#F0E442", "#56B4E9")  # of the first and of the second patch: Okabe and Ito's
+
+
+@dataclass(frozen=True, eq=False)
+class Seats:
+    """A picture whose patches lie in some order, and how far that moves what CLS reads."""
+
+    pixels: UInt8[Tensor, "3 H W"]  # as the model gets it, before anything is moved
+    grid: PatchGrid
+    tables: dict[str, Float[Tensor, "N D"]]  # positions of the patches, by kind
+    reads: tuple[Float[Tensor, "D"], Float[Tensor, "D"]]  # CLS's output for `pixels`, with positions and without
+    order: Int64[Tensor, "N"]  # which patch lies at each place, from 0
+    pair: tuple[int, int]  # the first and the second patch, 1…N
+    moved: tuple[float, float] = (0.0, 0.0)  # ‖new − old‖ / ‖old‖ of CLS's output, with positions and without
+
+    @property
+    def shown(self) -> UInt8[Tensor, "3 H W"]:
+        """The picture as its patches lie."""
+        return unpatchify(patchify(self.pixels[None], self.grid.patch)[:, self.order], self.grid)[0]
+
+    def laid(self, model: ViT, order: Int64[Tensor, "N"], pair: tuple[int, int]) -> "Seats":
+        """The same patches in another order, and what CLS makes of it."""
+        new = replace(self, order=order, pair=pair)
+        reads = cls_reads(model, new.shown)
+        shifts = [float((now - old).norm() / old.norm()) for now, old in zip(reads, self.reads, strict=True)]
+        return replace(new, moved=(shifts[0], shifts[1]))
+
+    def similarity(self, kind: str) -> Float[Tensor, "N"]:
+        """The cosine of the first patch's position with every position of that kind."""
+        table = self.tables[kind]
+        directions = table / table.norm(dim=1, keepdim=True)
+        return directions @ directions[self.pair[0] - 1]
+
+
+@torch.no_grad()
+def seat(model: ViT, picture: UInt8[Tensor, "3 H W"]) -> Seats:
+    """The middle of a picture, sized for the model, with every patch where it belongs.
+
+    >>> from vitlib import create
+    >>> from vitlib.data import picture
+    >>> seat(create("vit_cifar_patch4_32"), picture("chelsea")).pixels.shape
+    torch.Size([3, 32, 32])
+
+    Errors: ValueError for a model without CLS or learned positions.
+    """
+    config = model.config
+    if not config.class_token or not isinstance(model.pos_embed, nn.Parameter):
+        raise ValueError('the explorer shows CLS and learned positions; create the model with positions="learned"')
+    pixels, grid = middle(picture, config.image_size), config.grid
+    tables = {
+        "learned": model.pos_embed[0, config.prefix_rows :].detach(),
+        "sin-cos 1D": sincos_1d(grid.tokens, config.width)[0],
+        "sin-cos 2D": sincos_2d((grid.rows, grid.columns), config.width)[0],
+    }
+    return Seats(pixels, grid, tables, cls_reads(model, pixels), torch.arange(grid.tokens), (1, 1))
+
+
+@torch.no_grad()
+def cls_reads(model: ViT, pixels: UInt8[Tensor, "3 H W"]) -> tuple[Float[Tensor, "D"], Float[Tensor, "D"]]:
+    """CLS's output for a picture, from the model as it is and with its positions left out."""
+    patches = model.patch_embed(normalise(pixels[None], model.config.mean, model.config.std))  # 1 N D
+    cls = model.cls_token
+    assert cls is not None
+    rows = torch.cat([model.tokens(patches), torch.cat([cls, patches], dim=1)])  # 2 T D
+    for block in model.blocks:
+        rows = block(rows)
+    return tuple(model.norm(rows)[:, 0])
+
+
+def order_of(how: str, tokens: int, first: int, second: int) -> Int64[Tensor, "N"]:
+    """Which patch lies at each place, from 0; `first` and `second` count from 1.
+
+    >>> order_of("swap two", tokens=4, first=1, second=3).tolist()
+    [2, 1, 0, 3]
+    """
+    if how == "shuffle all":
+        return torch.randperm(tokens, generator=torch.Generator().manual_seed(1))
+    order = torch.arange(tokens)
+    if how == "swap two":
+        order[[first - 1, second - 1]] = order[[second - 1, first - 1]]
+    return order
+
+
+def sentence(seats: Seats, kind: str) -> str:
+    """What is shown, in words."""
+    moved = int((seats.order != torch.arange(seats.grid.tokens)).sum())
+    first, second = (token_name(patch, seats.grid) for patch in seats.pair)
+    if moved == 0:
+        words = "Every patch lies where it belongs. "
+    elif moved == 2:
+        words = f"Two patches have changed places: {first} and {second}. "
+    else:
+        words = f"{moved} of {seats.grid.tokens} patches lie elsewhere. "
+    with_positions, without = seats.moved
+    words += f"CLS's output moves by {with_positions:.1%} with positions, and by {without:.1%} without. "
+    near = [i + 1 for i in seats.similarity(kind).argsort(descending=True).tolist() if i + 1 != seats.pair[0]][:4]
+    return words + f"The {kind} position of {first} is most like those of patches {', '.join(map(str, sorted(near)))}."
+
+
+def canvas_html(seats: Seats, kind: str) -> str:
+    """Three squares: the picture, the picture as it is laid, and the similarity map of the first patch."""
+    where = [int((seats.order == patch - 1).nonzero()) for patch in seats.pair]  # places where the two lie now
+    first = seats.pair[0]
+    panels = [
+        _panel(seats, _pixels_uri(seats.pixels), "the picture", [patch - 1 for patch in seats.pair]),
+        _panel(seats, _pixels_uri(seats.shown), "what the model gets", where),
+        _panel(seats, _map_uri(seats, kind), f"like the position of patch {first}, {kind}", [first - 1]),
+    ]
+    return f'<div class="vit-trio">{"".join(panels)}</div>'
+
+
+def words_html(seats: Seats, kind: str) -> str:
+    """How far CLS moves, with positions and without, and the sentence."""
+    with_positions, without = seats.moved
+    return (
+        '<div class="vit-words"><div class="vit-tiles">'
+        f"<div><b>{with_positions:.1%}</b>CLS moves, with positions</div>"
+        f'<div class="vit-left"><b>{without:.1%}</b>CLS moves, without</div></div>'
+        f'<p aria-live="polite">{escape(sentence(seats, kind), quote=False)}</p></div>'
+    )
+
+
+def still(seats: Seats, kind: str) -> Plate:
+    """The explorer without a kernel, as one figure."""
+    figure = Plate(figsize=(8.4, 3.1), layout="constrained")
+    before, after, likeness = figure.subplots(1, 3)
+    draw_picture(before, seats.pixels)
+    draw_picture(after, seats.shown)
+    height, width = seats.pixels.shape[1:]
+    table = seats.similarity(kind).reshape(seats.grid.rows, seats.grid.columns)
+    drawn = likeness.imshow(table.numpy(), cmap="cividis", extent=(0, width, height, 0), vmax=1)
+    likeness.set(xlabel="width (pixels)", yticks=[])
+    figure.colorbar(drawn, ax=likeness, label="cosine similarity", shrink=0.75)
+    title = f"CLS moves by {seats.moved[0]:.1%}\n({seats.moved[1]:.1%} without positions)"
+    titles = ("the picture", title, f"like the position of patch {seats.pair[0]}\n({kind})")
+    for axes, words in zip((before, after, likeness), titles, strict=True):
+        axes.set_title(words, fontsize=9)
+    figure.description = sentence(seats, kind)
+    return figure
+
+
+def _panel(seats: Seats, source: str, title: str, places: list[int]) -> str:
+    grid = seats.grid
+    boxes = ""
+    for place, colour in zip(places, MARKS, strict=False):
+        row, column = divmod(place, grid.columns)
+        box = (
+            f'<rect x="{column * grid.patch_width}" y="{row * grid.patch_height}" width="{grid.patch_width}" '
+            f'height="{grid.patch_height}" fill="none" vector-effect="non-scaling-stroke"'
+        )
+        boxes += f'{box} stroke="black" stroke-width="5"/>{box} stroke="{colour}" stroke-width="2.5"/>'
+    lines = "".join(f"M{x} 0V{grid.height}" for x in range(0, grid.width + 1, grid.patch_width))
+    lines += "".join(f"M0 {y}H{grid.width}" for y in range(0, grid.height + 1, grid.patch_height))
+    return (
+        f'<div><p class="vit-caption">{escape(title)}</p>'
+        f'<figure class="vit-figure" style="aspect-ratio: {grid.width} / {grid.height}">'
+        f'<img class="vit-pixels" src="{source}" alt="{escape(title)}" decoding="sync">'
+        f'<svg viewBox="0 0 {grid.width} {grid.height}" preserveAspectRatio="none" aria-hidden="true">'
+        f'<path d="{lines}" fill="none" stroke="white" stroke-opacity=".5" stroke-width=".6" '
+        f'vector-effect="non-scaling-stroke"/>{boxes}</svg></figure></div>'
+    )
+
+
+def _map_uri(seats: Seats, kind: str) -> str:
+    """The similarity map as a picture of one pixel a patch, from its darkest to 1."""
+    table = seats.similarity(kind).reshape(seats.grid.rows, seats.grid.columns)
+    light = (table - table.min()) / (table.max() - table.min())
+    colours = matplotlib.colormaps["cividis"](light.numpy(), bytes=True)[..., :3]  # rows columns 3
+    return _pixels_uri(torch.from_numpy(colours).permute(2, 0, 1))
+
+
+def _pixels_uri(image: UInt8[Tensor, "3 H W"]) -> str:
+    file = io.BytesIO()
+    Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, format="png", compress_level=1)  # C H W → H W C
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
