@@ -26,7 +26,7 @@ def best_device(prefer: str | None = None) -> torch.device:
         raise ValueError(f"device is {wanted!r}: expected 'cpu', 'mps', 'cuda' or a numbered 'cuda:0'")
     here = available_devices()
     if wanted not in here:
-        source = "prefer" if prefer else VARIABLE
+        source = "device" if prefer else VARIABLE
         raise RuntimeError(f"{source} is {wanted!r}, but torch finds {', '.join(here)}; choose one of these")
     return torch.device(wanted)
 

@@ -37,7 +37,7 @@ def test_an_unknown_name_lists_the_choices(name):
 
 
 def test_a_device_that_is_not_there_is_named(monkeypatch):
-    with pytest.raises(RuntimeError, match=r"prefer is 'cuda:99', but torch finds .*cpu; choose"):
+    with pytest.raises(RuntimeError, match=r"device is 'cuda:99', but torch finds .*cpu; choose"):
         best_device("cuda:99")
     monkeypatch.setenv(VARIABLE, "cuda:99")
     with pytest.raises(RuntimeError, match=r"VITLIB_DEVICE is 'cuda:99', but torch finds .*cpu"):
