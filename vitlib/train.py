@@ -18,11 +18,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from vitlib import augment
-from vitlib.config import ViTConfig
 from vitlib.history import History
+from vitlib.infer import predict
 from vitlib.memory import checkpointed, explained
 from vitlib.optimise import optimizers, schedule
-from vitlib.pictures import Pictures, normalise
+from vitlib.pictures import Pictures, normalisation, normalise
 from vitlib.snapshot import Snapshot, TrainingError, about
 
 __all__ = ["History", "Recipe", "TrainingError", "evaluate", "fit"]
@@ -60,6 +60,8 @@ class Recipe:
     seed: int = 0  # of order, changes and dropout; the model's own weights come with the model
 
     def __post_init__(self) -> None:
+        if self.optimizer not in ("adamw", "muon"):
+            raise ValueError(f"optimizer is {self.optimizer!r}: expected 'adamw' or 'muon'")
         for name in ("epochs", "batch", "lr", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected more than 0")
@@ -117,14 +119,14 @@ def fit(
 
     def loss_of(chosen: Int64[Tensor, "B"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """How wrong the model is on these pictures, and the share that it gets right."""
-        images, targets = changed(train, chosen, recipe, *_normalisation(model))
+        images, targets = changed(train, chosen, recipe, *normalisation(model))
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.amp):
             logits = forward(images)  # B K
         right = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean()
         return F.cross_entropy(logits.float(), targets, label_smoothing=recipe.smoothing), right
 
     bar = tqdm(total=total, initial=done, disable=not progress, unit="step", delay=1)
-    trial = explained(lambda few: loss_of(torch.arange(few, device=device))[0].backward(), recipe.batch)
+    trial = explained(lambda few: loss_of(torch.arange(few, device=device) % len(train))[0].backward(), recipe.batch)
     dice = torch.random.fork_rng([device] if device.type == "cuda" else [])  # the caller's are left as they were
     with bar, trial, dice, checkpointed(model, recipe.checkpointing):
         for epoch in range(len(history), recipe.epochs):
@@ -187,7 +189,6 @@ def changed(
     return pixels, targets
 
 
-@torch.no_grad()
 def evaluate(model: nn.Module, pictures: Pictures, batch: int = 512, amp: bool = False) -> float:
     """The share of pictures, 0…1, that the model puts in their class; in evaluation mode, without changes.
 
@@ -196,28 +197,13 @@ def evaluate(model: nn.Module, pictures: Pictures, batch: int = 512, amp: bool =
     >>> evaluate(create("vit_digits_patch2_8"), blank) in (0.0, 1.0)  # all four alike
     True
     """
-    device, was_training = next(model.parameters()).device, model.training
-    model.eval()
-    right = 0
-    for images, labels in zip(pictures.images.split(batch), pictures.labels.split(batch), strict=True):
-        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            logits = model(normalise(images.to(device), *_normalisation(model)))
-        right += int((logits.argmax(dim=1) == labels.to(device)).sum())
-    model.train(was_training)
-    return right / len(pictures)
-
-
-def _normalisation(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The mean and deviation of the pixels that the model was made for; 0.5 both where it has no configuration."""
-    config = getattr(model, "config", ViTConfig())
-    return config.mean, config.std
+    labels = predict(model, pictures.images, batch, amp).argmax(dim=1)
+    return float((labels == pictures.labels).float().mean())
 
 
 def _check_classes(model: nn.Module, train: Pictures) -> None:
     """ValueError where the model has another number of logits than the pictures have classes."""
-    model.eval()
-    with torch.no_grad():
-        logits = model(normalise(train.images[:1], *_normalisation(model))).shape[-1]
+    logits = predict(model, train.images[:1]).shape[-1]
     if logits != len(train.classes):
         raise ValueError(
             f"the model has {logits} logits and the pictures have {len(train.classes)} classes; create it with "
