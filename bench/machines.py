@@ -106,7 +106,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     if os.geteuid():
-        parser.error("network namespaces are made by root: run it with sudo")
+        print("not run: network namespaces are made by root. Run it with sudo")
+        return
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         course = make_course(Path(scratch, "course"), heavy=True)
         hand_in(options.students, course)
