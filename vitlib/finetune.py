@@ -57,7 +57,8 @@ def finetune(
             f"the pictures have {channels} channels and the model reads {model.config.channels}: "
             "convert them, grey ones with images.expand(-1, 3, -1, -1)"
         )
-    tuned = with_new_head(model.resized(tuple(train.images.shape[2:])), len(train.classes), recipe.seed)
+    height, width = train.images.shape[2:]
+    tuned = with_new_head(model.resized((height, width)), len(train.classes), recipe.seed)
     if blocks is not None:
         freeze_below(tuned, blocks)
     history = fit(tuned, train, test, recipe, save=save, resume=resume, progress=progress)

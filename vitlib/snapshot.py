@@ -92,8 +92,8 @@ def about(model: nn.Module, train: Pictures, recipe: Any) -> dict[str, Any]:
         "model": f"{type(model).__name__} {getattr(model, 'config', '')}".strip(),
         "weights": zlib.crc32(json.dumps(shapes).encode()),
         "pictures": f"{len(train)} of {'×'.join(map(str, train.images.shape[1:]))}",
-        "pixels": zlib.crc32(train.images.cpu().contiguous().numpy()),
-        "labels": zlib.crc32(train.labels.cpu().contiguous().numpy()),
+        "pixels": zlib.crc32(train.images.cpu().contiguous().numpy().data),
+        "labels": zlib.crc32(train.labels.cpu().contiguous().numpy().data),
     }
 
 

@@ -133,14 +133,15 @@ def fit(
             started, losses, rights = time.perf_counter(), 0.0, 0.0
             model.train()
             for step, chosen in enumerate(shuffled(len(train), recipe, epoch)[:steps], start=epoch * steps):
-                torch.manual_seed((recipe.seed << 32) + step)  # so that a resumed run needs to remember no dice
+                torch.manual_seed(1_000_003 * recipe.seed + step)  # so that a resumed run needs to remember no dice
                 loss, right = loss_of(chosen.to(device))
                 if not loss.isfinite():
-                    raise _diverged(loss.item(), step, epoch, schedules[-1].get_last_lr()[-1], save)
+                    raise _diverged(loss.item(), step, epoch, float(schedules[-1].get_last_lr()[-1]), save)
                 loss.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-                for each in (*movers, *schedules):
-                    each.step()
+                for mover, plan in zip(movers, schedules, strict=True):
+                    mover.step()
+                    plan.step()
                 model.zero_grad()
                 if average:
                     average.update_parameters(model)
@@ -148,7 +149,7 @@ def fit(
                 bar.update()
                 bar.set_postfix_str(f"epoch {epoch + 1}, loss {loss.item():.2f}", refresh=False)
             history.loss.append(losses)
-            history.lr.append(schedules[-1].get_last_lr()[-1])
+            history.lr.append(float(schedules[-1].get_last_lr()[-1]))
             history.train_accuracy.append(rights)
             if test:
                 history.test_accuracy.append(evaluate(average.module if average else model, test, amp=recipe.amp))
@@ -165,7 +166,7 @@ def fit(
 
 def shuffled(number: int, recipe: Recipe, epoch: int) -> tuple[Int64[Tensor, "_"], ...]:
     """The pictures' numbers in the order of this epoch, a batch at a time; the last batch may be smaller."""
-    dice = torch.Generator().manual_seed((recipe.seed << 32) + 2**31 + epoch)
+    dice = torch.Generator().manual_seed(2**31 + 1_000_003 * recipe.seed + epoch)
     return torch.randperm(number, generator=dice).split(recipe.batch)
 
 
@@ -197,8 +198,9 @@ def evaluate(model: nn.Module, pictures: Pictures, batch: int = 512, amp: bool =
     >>> evaluate(create("vit_digits_patch2_8"), blank) in (0.0, 1.0)  # all four alike
     True
     """
-    labels = predict(model, pictures.images, batch, amp).argmax(dim=1)
-    return float((labels == pictures.labels).float().mean())
+    parts = zip(pictures.images.split(batch), pictures.labels.split(batch), strict=True)
+    right = sum(int((predict(model, images, batch, amp).argmax(1) == labels).sum()) for images, labels in parts)
+    return right / len(pictures)
 
 
 def _check_classes(model: nn.Module, train: Pictures) -> None:

@@ -17,7 +17,7 @@ from vitlib.presets import create
 from vitlib.train import Recipe, fit
 from vitlib.weights import save
 
-RECIPE = Recipe(epochs=12, batch=32, warmup=0.25, shift=1, mixup=0.2, cutmix=1.0, ema=0.9, optimizer="muon")
+RECIPE = Recipe(epochs=8, batch=32, warmup=0.25, shift=1, mixup=0.2, cutmix=1.0, ema=0.9, optimizer="muon")
 KILLS = 20
 
 
@@ -25,7 +25,7 @@ def forked(folder: Path, name: str) -> int:
     child = os.fork()
     if not child:
         model = create("vit_digits_patch2_8", seed=0, width=16, depth=2, heads=2, dropout=0.1)
-        train, kept = digits()[0].take(slice(0, 256)), folder / f"{name}-run.safetensors"
+        train, kept = digits()[0].take(slice(0, 128)), folder / f"{name}-run.safetensors"
         fit(model, train, recipe=RECIPE, save=kept, progress=False)
         save(model, folder / f"{name}.safetensors")
         os._exit(0)

@@ -71,9 +71,9 @@ def test_what_was_learned_helps_with_what_comes_next():
     )  # fmt: skip
     fresh = create("vit_digits_patch2_8", seed=0, num_classes=5)
     knows = create("vit_digits_patch2_8", seed=0, num_classes=5)
-    fit(knows, low[0], recipe=Recipe(epochs=6, lr=1e-2, optimizer="muon"), progress=False)
+    fit(knows, low[0], recipe=Recipe(epochs=3, lr=1e-2, optimizer="muon"), progress=False)
     ten = high[0].take(torch.cat([(high[0].labels == label).nonzero()[:10, 0] for label in range(5)]))
-    recipe = Recipe(epochs=20, batch=25, lr=3e-3, layer_decay=0.75)
+    recipe = Recipe(epochs=10, batch=25, lr=3e-3, layer_decay=0.75)
     histories = [finetune(model, ten, high[1], recipe, progress=False)[1] for model in (fresh, knows)]
     assert histories[1].test_accuracy[-1] > histories[0].test_accuracy[-1] + 0.05
 

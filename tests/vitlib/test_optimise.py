@@ -30,14 +30,17 @@ def test_matrices_decay_and_nothing_else_does():
 
 def test_muon_takes_the_blocks_matrices_and_moves_every_direction_alike():
     model = create("vit_digits_patch2_8", seed=0)
-    weight = model.blocks[0].attn.proj.weight
+    weight = model.blocks[0].mlp.fc1.weight
     before = weight.detach().clone()
     muon, _ = optimizers(model, "muon", lr=0.1, weight_decay=0.0)
-    model(torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))).square().sum().backward()
+    model(torch.randn(64, 1, 8, 8, generator=torch.Generator().manual_seed(0))).logsumexp(dim=1).sum().backward()
     muon.step()
-    stretch = torch.linalg.svdvals(weight.detach() - before)
-    assert stretch.max() / stretch.median() < 2  # of a gradient it is far more
-    assert torch.linalg.svdvals(weight.grad).max() / torch.linalg.svdvals(weight.grad).median() > 10
+
+    def steepness(matrix: torch.Tensor) -> torch.Tensor:
+        stretch = torch.linalg.svdvals(matrix)
+        return stretch.max() / stretch.median()
+
+    assert steepness(weight.detach() - before) < 10 < steepness(weight.grad) / 10
 
 
 def test_a_schedule_that_was_stopped_goes_on():

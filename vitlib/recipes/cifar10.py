@@ -31,7 +31,7 @@ NAME = "vit_cifar_patch4_32"
 BASE: dict[str, Any] = {"optimizer": "muon", "warmup": 0.05, "flip": True, "amp": True}
 STAGES = {  # by the pictures' side in pixels
     16: Recipe(epochs=7, batch=256, lr=3e-3, floor=0.6, shift=1, **BASE),  # 16 tokens and CLS
-    24: Recipe(epochs=4, batch=256, lr=2e-3, floor=0.6, shift=2, **BASE),  # 36 tokens and CLS
+    24: Recipe(epochs=2, batch=256, lr=2e-3, floor=0.6, shift=2, **BASE),  # 36 tokens and CLS
     32: Recipe(epochs=3, batch=256, lr=1.5e-3, shift=3, **BASE),  # 64 tokens and CLS
 }
 
@@ -50,7 +50,7 @@ def run(source: Path, folder: Path, seed: int = 0, progress: bool = True) -> dic
     train, test = cifar10(source)
     folder.mkdir(parents=True, exist_ok=True)
     model = create(NAME, seed=seed, image_size=min(STAGES)).to(best_device())
-    stages = []
+    stages: list[dict[str, Any]] = []
     for side, recipe in STAGES.items():
         model = model.resized((side, side))
         kept = folder / f"{side}.safetensors"

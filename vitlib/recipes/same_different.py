@@ -17,16 +17,16 @@ from vitlib.train import History, Recipe, fit
 from vitlib.vit import ViT
 
 VIT = ViTConfig((16, 16), patch=4, channels=1, num_classes=2, width=48, depth=3, heads=4)
-RECIPE = Recipe(epochs=12, batch=64, optimizer="muon", lr=1e-2, smoothing=0.0)
+RECIPE = Recipe(epochs=5, batch=128, optimizer="muon", lr=1e-2, smoothing=0.0)
 TRAIN, TEST = 8000, 2000  # pictures
 
 
 def small_cnn() -> nn.Module:
-    """Four convolutions of 3 × 3, narrowing once, and the mean over all places: as many parameters as the ViT."""
+    """Four convolutions of 3 × 3, then the mean over all places: 60,706 parameters, where the ViT has 86,690."""
     return nn.Sequential(
-        nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
-        nn.Conv2d(32, 48, 3, padding=1), nn.BatchNorm2d(48), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(48, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(),
+        nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 2),
     )  # fmt: skip
