@@ -92,7 +92,7 @@ norm_then_mean = TrueFalse(
     "then normalising.”",
     answer=False,
     slip="For CLS alone the order does not matter, because a LayerNorm works on each token by itself. An average mixes "
-    "tokens. Try it with (0, 2) and (0, 200): how much does each of the two weigh in either order?",
+    "tokens. Try it with (0, 1, 2) and (200, 0, 100): how much does each weigh in either order?",
     hints=["Every token is divided by its own spread. What happens to a token with very large numbers in the one "
            "order, and in the other?"],
     why="False. Normalised first, every token has the same say. Averaged first, tokens with large numbers drown the "
@@ -360,7 +360,8 @@ softmax_by_hand = Numeric(
              "That is e to the power of cat's logit. Divide it by the sum over all classes."),
     ],
     hints=["Three powers of e first, one for each class.", "Cat's power, divided by the sum of all three. "
-    "`math.exp(2)` is e²."],
+    "After `import math`, "
+           "`math.exp(2)` is e²."],
     why=lambda cat, dog, ship: f"e to the power of the logits gives {math.exp(cat):.3f}, {math.exp(dog):.3f} and "
     f"{math.exp(ship):.3f}, and cat's share of their sum is "
     f"{math.exp(cat) / (math.exp(cat) + math.exp(dog) + math.exp(ship)):.3f}.",

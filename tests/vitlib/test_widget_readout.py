@@ -41,7 +41,7 @@ def test_every_picture_block_and_norm_shows_the_models_probabilities(widget: Lay
         assert ("without the final LayerNorm" in widget.sentence) is not norm
         right = PICTURES.classes[int(PICTURES.labels[picture])]
         assert f"The picture shows {right}" in widget.sentence
-        assert widget.sentence.endswith("right.") is (best == PICTURES.labels[picture])
+        assert widget.sentence.endswith("right.") is bool(best == PICTURES.labels[picture])
         assert words(widget.words.value) == widget.sentence
 
 
