@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
+from vitlib.config import ViTConfig
 from vitlib.inputs import require_images
 
 
@@ -105,3 +106,9 @@ def normalise(
     """
     shift, scale = (torch.tensor(values, device=images.device).reshape(-1, 1, 1) for values in (mean, std))
     return images.float().div(255).sub(shift).div(scale).to(dtype)
+
+
+def normalisation(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of the pixels that a model was made for; 0.5 both where it has no configuration."""
+    config = getattr(model, "config", ViTConfig())
+    return config.mean, config.std
