@@ -1,0 +1,812 @@
+"""Chapter 4's key: every exercise with its answer, the slips that learners make, and the words that help."""
+
+import math
+import random
+
+import torch
+import torch.nn.functional as F
+
+from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+
+
+def eighths(seed: int, *shape: int, largest: int = 16) -> torch.Tensor:
+    """Numbers between −largest/8 and largest/8 in steps of 1/8: the same on every machine, to the last bit."""
+    dice = random.Random(seed)
+    return torch.tensor([dice.randint(-largest, largest) / 8 for _ in range(math.prod(shape))]).reshape(shape)
+
+
+# ── 4.1 · Attention by hand ────────────────────────────────────────────────────────────────────────────────────────
+
+scaled_score = Numeric(
+    "scaled-score", title="One score by hand", points=1, difficulty=1, minutes=2,
+    given=dict(a=6, b=2), vary=dict(a=range(2, 27, 2), b=range(1, 13)),
+    prompt="A query is (3, 0, {b}, 1), a key is ({a}, 7, 2, 4). How large is their **scaled** score, as it goes into "
+    "the softmax?",
+    answer=lambda a, b: (3 * a + 2 * b + 4) // 2,
+    slips=[
+        Slip("forgot the scale", lambda a, b: 3 * a + 2 * b + 4,
+             "That is the dot product. Before the softmax it is divided by √h. How many numbers has a key here?"),
+        Slip("divided by h", lambda a, b: (3 * a + 2 * b + 4) / 4,
+             "You divided by h, the length of a key. Its square root is asked for."),
+        Slip("multiplied by the scale", lambda a, b: 2 * (3 * a + 2 * b + 4),
+             "You multiplied by √h. The scale makes scores smaller: divide."),
+        Slip("added everything up", lambda a, b: a + b + 17,
+             "You added the numbers up. A dot product multiplies the numbers in the same place, then adds."),
+        Slip("divided by the tokens", lambda a, b: (3 * a + 2 * b + 4) / math.sqrt(3),
+             "You divided by √3. The scale is made from the length of a key, h; the number of tokens has no say."),
+        Slip("counted the zero as one", lambda a, b: (3 * a + 2 * b + 11) / 2,
+             "Look at the second place: 0 · 7 is 0."),
+    ],
+    hints=["Place by place: multiply, then add the four products.",
+           "A key has h = 4 numbers, so the dot product is divided by √4."],
+    why=lambda a, b: f"3·{a} + 0·7 + {b}·2 + 1·4 = {3 * a + 2 * b + 4}, and {3 * a + 2 * b + 4} / √4 = "
+    f"{(3 * a + 2 * b + 4) // 2}.",
+)
+
+second_weight = Numeric(
+    "second-weight", title="From scores to weights", points=1, difficulty=1, minutes=3, decimals=3,
+    given=dict(a=2, b=0.5, c=1),
+    vary=dict(a=(1.5, 2, 2.5, 3), b=(0.2, 0.5, 0.8, 1.1, 1.4, 1.7, 2.0, 2.3, 2.6), c=(0.6, 0.9, 1, 1.3, 1.6)),
+    suits=lambda a, b, c: len({a, b, c}) == 3,
+    prompt="A token's three scaled scores are {a}, {b} and {c}. Which weight does the **second** of the three tokens "
+    "get? Use Python as your pocket calculator: `import math`, then `math.exp(…)`.",
+    answer=lambda a, b, c: math.exp(b) / (math.exp(a) + math.exp(b) + math.exp(c)),
+    slips=[
+        Slip("no exponential", lambda a, b, c: b / (a + b + c),
+             "You divided the score by the sum of the scores. The softmax takes e to the power of each score first."),
+        Slip("not divided", lambda a, b, c: math.exp(b),
+             "That is e to the power of the score. Divide it by the sum over all three, so that the weights sum to 1."),
+        Slip("the first token", lambda a, b, c: math.exp(a) / (math.exp(a) + math.exp(b) + math.exp(c)),
+             "That is the first token's weight."),
+        Slip("the third token", lambda a, b, c: math.exp(c) / (math.exp(a) + math.exp(b) + math.exp(c)),
+             "That is the third token's weight."),
+        Slip("left itself out of the sum", lambda a, b, c: math.exp(b) / (math.exp(a) + math.exp(c)),
+             "Your sum has two terms. All three tokens share the weight, the second one too."),
+        Slip("the same for all", 1 / 3, "A third each would be right if all scores were equal."),
+    ],
+    hints=["First `math.exp` of each of the three scores, then their sum.",
+           "The weight is exp(second score) / (the sum of all three)."],
+    why=lambda a, b, c: f"exp({b}) / (exp({a}) + exp({b}) + exp({c})) = {math.exp(b):.3f} / "
+    f"{math.exp(a) + math.exp(b) + math.exp(c):.3f} = {math.exp(b) / (math.exp(a) + math.exp(b) + math.exp(c)):.3f}.",
+)
+
+# ── 4.2 · Attention in code ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """softmax(Q Kᵀ / √h) V: [..., N, h] → [..., N, h], for N tokens of h numbers each.
+
+    Any number of axes may stand in front, such as pictures and heads: each picture and head is by itself.
+
+    >>> values = torch.tensor([[2.0, 0.0], [4.0, 6.0]])
+    >>> attention(torch.zeros(2, 2), torch.zeros(2, 2), values).tolist()
+    [[3.0, 3.0], [3.0, 3.0]]
+    """
+    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5  # ... N N
+    weights = scores.softmax(dim=-1)  # every row sums to 1
+    return weights @ v  # ... N h
+
+
+attend = Code(
+    "attention", title="Your own attention", points=4, difficulty=2, minutes=10, tolerance=1e-4,
+    prompt="Now write the whole formula as a function. It must also work when more axes stand in front, as in "
+    "[pictures, heads, tokens, numbers]: every picture and every head attends by itself.",
+    reference=attention,
+    examples=[
+        (torch.zeros(2, 2), torch.zeros(2, 2), torch.tensor([[2.0, 0.0], [4.0, 6.0]])),
+        (
+            torch.tensor([[1.0, 0, 2, 0], [0, 2, 0, 1], [0, 0, 0, 0]]),
+            torch.tensor([[2.0, 0, 1, 0], [0, 1, 1, 0], [0, 0, 0, 2]]),
+            torch.tensor([[10.0, 0, 0, 4], [0, 10, 0, 4], [0, 0, 10, 4]]),
+        ),
+        (eighths(1, 2, 3, 4, 2), eighths(2, 2, 3, 4, 2), eighths(3, 2, 3, 4, 2)),
+    ],
+    checks={
+        "one sequence": [
+            (eighths(4, 5, 4), eighths(5, 5, 4), eighths(6, 5, 4)),
+            (eighths(7, 3, 9), eighths(8, 3, 9), eighths(9, 3, 9)),
+        ],
+        "a batch": [(eighths(10, 3, 4, 6), eighths(11, 3, 4, 6), eighths(12, 3, 4, 6))],
+        "a batch with heads": [(eighths(13, 2, 3, 7, 5), eighths(14, 2, 3, 7, 5), eighths(15, 2, 3, 7, 5))],
+        "one token": [(eighths(16, 2, 1, 4), eighths(17, 2, 1, 4), eighths(18, 2, 1, 4))],
+        "large scores": [(80 * eighths(19, 4, 3), 80 * eighths(20, 4, 3), eighths(21, 4, 3))],
+    },
+    hints=[
+        "Three lines: scores, weights, mixture. `@` multiplies matrices, and it leaves the axes in front alone.",
+        "Kᵀ exchanges the last two axes: `k.transpose(-2, -1)`. Counting from the back works for any number of axes.",
+        "h is the length of a query, `q.shape[-1]`. The softmax runs over the keys, which lie along the last axis.",
+        "The examples pass but grading finds a mistake? Try three axes, numbers of tokens that differ from h, and "
+        "queries and keys a hundred times as large: torch's own `softmax` does not overflow.",
+    ],
+    why="Scores, weights, mixture: three lines, and the axes in front come along by themselves.",
+)
+
+
+@attend.alternative
+def _(q, k, v):
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+@attend.alternative
+def _(q, k, v):
+    scores = torch.einsum("...ih,...jh->...ij", q, k) * q.shape[-1] ** -0.5
+    weights = (scores - scores.amax(dim=-1, keepdim=True)).exp()
+    return torch.einsum("...ij,...jh->...ih", weights / weights.sum(dim=-1, keepdim=True), v)
+
+
+@attend.alternative
+def _(q, k, v):
+    answers = []
+    for i in range(q.shape[-2]):
+        scores = (q[..., i : i + 1, :] * k).sum(dim=-1) / math.sqrt(k.shape[-1])
+        answers.append((scores.softmax(dim=-1).unsqueeze(-1) * v).sum(dim=-2))
+    return torch.stack(answers, dim=-2)
+
+
+@attend.slip("forgot the scale", "The scores go into the softmax as they are. Divide them by √h first.")
+def _(q, k, v):
+    return (q @ k.transpose(-2, -1)).softmax(dim=-1) @ v
+
+
+@attend.slip("divided by h", "You divide the scores by h. Divide them by its square root.")
+def _(q, k, v):
+    return (q @ k.transpose(-2, -1) / q.shape[-1]).softmax(dim=-1) @ v
+
+
+@attend.slip("multiplied by the scale", "You multiply the scores by √h. Divide, so that they do not grow with h.")
+def _(q, k, v):
+    return (q @ k.transpose(-2, -1) * q.shape[-1] ** 0.5).softmax(dim=-1) @ v
+
+
+@attend.slip("scaled after the softmax", "You scale the weights instead of the scores: they no longer sum to 1. "
+             "Divide first, then take the softmax.")
+def _(q, k, v):
+    return (q @ k.transpose(-2, -1)).softmax(dim=-1) / q.shape[-1] ** 0.5 @ v
+
+
+@attend.slip("√ of the number of tokens", "You divide by √N, the root of the number of tokens. The scale is √h, from "
+             "the length of a key.")
+def _(q, k, v):
+    return (q @ k.transpose(-2, -1) / k.shape[-2] ** 0.5).softmax(dim=-1) @ v
+
+
+@attend.slip("h from the second axis", "Right for one sequence. With more axes, `shape[1]` is another size: h is the "
+             "last axis, `shape[-1]`.")
+def _(q, k, v):
+    return (q @ k.transpose(-2, -1) / q.shape[1] ** 0.5).softmax(dim=-1) @ v
+
+
+@attend.slip("softmax over the queries", "Your softmax runs along the queries, so columns sum to 1. Each *query* "
+             "shares out its attention: take `dim=-1`.")
+def _(q, k, v):
+    return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-2) @ v
+
+
+@attend.slip("softmax over the whole table", "All weights of your table together sum to 1. Each row must do so by "
+             "itself: take `dim=-1` of the table as it is.")
+def _(q, k, v):
+    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+    return scores.flatten(-2).softmax(dim=-1).reshape(scores.shape) @ v
+
+
+@attend.slip("no softmax", "You mix the values with the bare scores. They can be negative and sum to anything: the "
+             "softmax is missing.")
+def _(q, k, v):
+    return q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5 @ v
+
+
+@attend.slip("sigmoid", "A sigmoid squeezes each score by itself, and a row no longer sums to 1. A softmax shares 1 "
+             "out among all keys.")
+def _(q, k, v):
+    return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).sigmoid() @ v
+
+
+@attend.slip("returned the weights", "You return the weights, [..., N, N]. One step is missing: they mix the values.")
+def _(q, k, v):
+    return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1)
+
+
+@attend.slip("queries and keys exchanged", "You compute K Qᵀ: every key asks and every query answers. The rows belong "
+             "to the queries: Q Kᵀ.")
+def _(q, k, v):
+    return (k @ q.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1) @ v
+
+
+@attend.slip("mixed the keys", "Your weights are right, and they mix the keys. A key is only the label; what is handed "
+             "over is the value.")
+def _(q, k, v):
+    return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1) @ k
+
+
+@attend.slip("one sequence only", "Right for one sequence. With more axes, your transpose exchanges others than the "
+             "last two: count them from the back, -2 and -1.")
+def _(q, k, v):
+    return (q @ k.transpose(0, 1) / q.shape[-1] ** 0.5).softmax(dim=-1) @ v
+
+
+@attend.slip("overflow", "Right for small scores. For large ones your exponential is infinite, and infinite / infinite "
+             "is no number. `softmax` takes care of that; so does subtracting each row's largest score first.")
+def _(q, k, v):
+    weights = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).exp()
+    return weights / weights.sum(dim=-1, keepdim=True) @ v
+
+
+columns_sum = TrueFalse(
+    "columns-sum", title="Rows and columns", points=1, difficulty=1, minutes=1,
+    prompt="“In a table of attention weights every **column** sums to 1, too.”",
+    answer=False,
+    slip="Each row is one softmax, so each row sums to 1. Look at the table of the three tokens: what do its columns "
+    "sum to?",
+    hints=["Add up the first column of the weights of the three tokens."],
+    why="False. Each token shares out exactly 1, so rows sum to 1. A column sums to what one token is given by all: "
+    "some tokens are looked at by everybody, others by nobody.",
+)
+
+# ── 4.3 · Why the scale ────────────────────────────────────────────────────────────────────────────────────────────
+
+score_spread = Numeric(
+    "score-spread", title="How far scores spread", points=1, difficulty=2, minutes=2,
+    given=dict(h=256), vary=dict(h=[n * n for n in range(5, 41)]),
+    prompt="The numbers in queries and keys are independent, with mean 0 and variance 1. A head has h = {h} numbers. "
+    "What is the **standard deviation** of a score q·k that has *not* been scaled?",
+    answer=lambda h: math.isqrt(h),
+    slips=[
+        Slip("gave the variance", lambda h: h,
+             "That is the variance. The standard deviation is its square root."),
+        Slip("as if it were scaled", 1, "That is what scaling makes of it. Asked is the score before that."),
+        Slip("turned it round", lambda h: 1 / math.isqrt(h),
+             "Adding up more products makes a sum spread more, not less."),
+        Slip("squared", lambda h: h * h, "You squared where a root is needed: h variances of 1 add up to h."),
+        Slip("halved", lambda h: h / 2, "Half of h is right for one h only. Variances add up; then take the root."),
+    ],
+    hints=["Each product of two such numbers has mean 0 and variance 1. How many products does a dot product add up?",
+           "Variances of independent numbers add. The standard deviation is the root of the variance."],
+    why=lambda h: f"{h} products with variance 1 each: variance {h}, standard deviation √{h} = {math.isqrt(h)}. "
+    "Dividing by √h brings it back to 1.",
+)
+
+# ── 4.4 · Heads ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def multi_head_attention(
+    x: torch.Tensor,
+    qkv_weight: torch.Tensor,
+    qkv_bias: torch.Tensor,
+    out_weight: torch.Tensor,
+    out_bias: torch.Tensor,
+    heads: int,
+) -> torch.Tensor:
+    """Self-attention in several heads: [B, N, d] → [B, N, d].
+
+    qkv_weight [3d, d] and qkv_bias [3d]: the rows of q, then those of k, then those of v. In each of the three,
+    the first d / heads numbers belong to the first head. out_weight [d, d], out_bias [d]: the output projection.
+    """
+    batch, tokens, width = x.shape
+    q, k, v = F.linear(x, qkv_weight, qkv_bias).chunk(3, dim=-1)  # B N d, each
+    q, k, v = (part.reshape(batch, tokens, heads, -1).transpose(1, 2) for part in (q, k, v))  # B heads N h, each
+    mixed = attention(q, k, v)  # B heads N h
+    joined = mixed.transpose(1, 2).reshape(batch, tokens, width)  # B N d
+    return F.linear(joined, out_weight, out_bias)
+
+
+def heads_case(seed: int, batch: int, tokens: int, width: int, heads: int, bias: bool = True) -> tuple:
+    """Arguments of multi_head_attention."""
+    parts = [eighths(seed, batch, tokens, width), eighths(seed + 1, 3 * width, width, largest=6)]
+    parts += [bias * eighths(seed + 2, 3 * width), eighths(seed + 3, width, width, largest=6)]
+    return *parts, bias * eighths(seed + 4, width), heads
+
+
+several = Code(
+    "multi-head-attention", title="Your own multi-head attention", points=5, difficulty=3, minutes=15, tolerance=1e-4,
+    prompt="Put the five steps together. Your function may call your `attention`. (If that is not finished yet, "
+    "`F.scaled_dot_product_attention(q, k, v)` stands in for it.)",
+    reference=multi_head_attention,
+    examples=[heads_case(100, 1, 3, 4, 2, bias=False), heads_case(110, 2, 3, 6, 3)],
+    checks={
+        "two heads, no biases": [heads_case(120, 1, 5, 8, 2, bias=False), heads_case(130, 1, 4, 6, 2, bias=False)],
+        "one head": [heads_case(140, 1, 4, 5, 1, bias=False)],
+        "biases": [heads_case(150, 1, 5, 6, 2)],
+        "a batch of pictures": [heads_case(160, 3, 4, 6, 2), heads_case(170, 2, 7, 4, 2)],
+        "many narrow heads": [heads_case(180, 2, 3, 8, 8), heads_case(190, 1, 5, 12, 4)],
+    },
+    hints=[
+        "`F.linear(x, qkv_weight, qkv_bias)` is x Wᵀ + b: [B, N, 3d]. `.chunk(3, dim=-1)` cuts it into q, k and v.",
+        "To split: `reshape(B, N, heads, d // heads)`, then exchange tokens and heads with `transpose(1, 2)`.",
+        "To join: exchange heads and tokens again, *then* reshape to [B, N, d]. Last comes the output projection.",
+        "The examples pass but grading finds a mistake? Compare with `heads=1`, where nothing is split, and with two "
+        "pictures at once: each must give what it gives alone.",
+    ],
+    why="One map to q, k and v, split, attend, join, and one more map that mixes what the heads found.",
+)
+
+
+@several.alternative
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    q, k, v = (x @ qkv_weight.T + qkv_bias).unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2) @ out_weight.T + out_bias
+
+
+@several.alternative
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    width = x.shape[-1] // heads
+    found = []
+    for head in range(heads):
+        rows = [slice(part * x.shape[-1] + head * width, part * x.shape[-1] + (head + 1) * width) for part in range(3)]
+        q, k, v = (x @ qkv_weight[some].T + qkv_bias[some] for some in rows)
+        found.append((q @ k.mT / width**0.5).softmax(-1) @ v)
+    return torch.cat(found, dim=-1) @ out_weight.T + out_bias
+
+
+@several.slip("one head", "You attend once, over all d numbers. Split q, k and v into heads first.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    return F.linear(attention(*F.linear(x, qkv_weight, qkv_bias).chunk(3, -1)), out_weight, out_bias)
+
+
+@several.slip("split without transpose", "You reshape straight to [B, heads, N, h]. A reshape never moves a number, so "
+              "your heads hold pieces of several tokens. Reshape to [B, N, heads, h], then exchange axes 1 and 2.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (part.reshape(B, heads, N, -1) for part in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
+
+
+@several.slip("joined without transpose", "Split and attention are right. But you reshape [B, heads, N, h] straight to "
+              "[B, N, d], and tokens get mixed up. Exchange heads and tokens first.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    return F.linear(attention(q, k, v).reshape(B, N, d), out_weight, out_bias)
+
+
+@several.slip("neither transpose", "You reshape to [B, heads, N, h] and back without a transpose. Shapes fit, but a "
+              "head then holds pieces of several tokens. Both ways, heads and tokens change places.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (part.reshape(B, heads, N, -1) for part in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    return F.linear(attention(q, k, v).reshape(B, N, d), out_weight, out_bias)
+
+
+@several.slip("heads attend across tokens' axis", "You left the heads behind the tokens, [B, N, heads, h]: now "
+              "the heads of one token attend to each other, and tokens never meet. Exchange the two axes before you "
+              "attend.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (p.reshape(B, N, heads, -1) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    return F.linear(attention(q, k, v).reshape(B, N, d), out_weight, out_bias)
+
+
+@several.slip("no output projection", "The heads are joined as they should be. What is missing is the last step, the "
+              "output projection that mixes them.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    return attention(q, k, v).transpose(1, 2).reshape(B, N, d)
+
+
+@several.slip("no output bias", "The output projection has a bias, out_bias, and you left it out.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight)
+
+
+@several.slip("no qkv bias", "You left out qkv_bias when you made q, k and v.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight).chunk(3, -1))
+    return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
+
+
+@several.slip("no bias at all", "Both linear maps have a bias, qkv_bias and out_bias. You left out both.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight).chunk(3, -1))
+    return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight)
+
+
+@several.slip("out_weight not transposed", "`joined @ out_weight` takes the weight the wrong way round, and because it "
+              "is square, no shape complains. A linear layer is x Wᵀ + b: use `F.linear`, or `out_weight.T`.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    return attention(q, k, v).transpose(1, 2).reshape(B, N, d) @ out_weight + out_bias
+
+
+@several.slip("qkv_weight not transposed", "Every call ends in a RuntimeError about shapes; call your function by hand "
+              "to read it. Two usual causes: `x @ qkv_weight` needs the transpose, `qkv_weight.T` (or `F.linear`). Or "
+              "a `view` behind a transpose: take `reshape`.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    return x @ qkv_weight + qkv_bias
+
+
+@several.slip("q and k exchanged", "Your first third is taken for k and your second for q. The rows of qkv_weight come "
+              "in the order q, k, v.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    k, q, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
+
+
+@several.slip("k and v exchanged", "Your second third is taken for v and your third for k. The rows of qkv_weight come "
+              "in the order q, k, v.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, v, k = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
+
+
+@several.slip("heads before q, k, v", "You cut the 3d numbers into heads first, and each head into q, k and v. Here it "
+              "is the other way round: first three parts, then heads.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    q, k, v = F.linear(x, qkv_weight, qkv_bias).unflatten(-1, (heads, 3, -1)).permute(3, 0, 2, 1, 4)
+    return F.linear(attention(q, k, v).transpose(1, 2).flatten(2), out_weight, out_bias)
+
+
+@several.slip("heads interleaved", "You deal the numbers out to the heads one by one, like cards: [B, N, h, heads]. A "
+              "head takes a run of neighbours: [B, N, heads, h].")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    q, k, v = F.linear(x, qkv_weight, qkv_bias).unflatten(-1, (3, -1, heads)).permute(2, 0, 4, 1, 3)
+    return F.linear(attention(q, k, v).permute(0, 2, 3, 1).flatten(2), out_weight, out_bias)
+
+
+@several.slip("scaled with the whole width", "Your scores are divided by √d. Each head has only h = d / heads numbers, "
+              "so its scale is √h.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    mixed = (q @ k.mT / d**0.5).softmax(-1) @ v
+    return F.linear(mixed.transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
+
+
+@several.slip("added x", "You add x to the result. That is the residual connection, and it belongs to the block; here "
+              "only the attention is asked for.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    return x + F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
+
+
+# ── 4.5 · The block ────────────────────────────────────────────────────────────────────────────────────────────────
+
+zero_branches = Choice(
+    "zero-branches", title="A block that adds nothing", points=1, difficulty=2, minutes=2,
+    prompt="In a pre-norm block you set `attn.proj` and `mlp.fc2` to zero, weights and biases. What does the block "
+    "give back?",
+    options={
+        "Zeros: the last layer of each branch gives zeros.":
+            "Each branch gives zeros, yes. And what is added to a branch's result?",
+        "Its input, normalised.":
+            "That would be post-norm, where the norm sits on the sum. In pre-norm, who reads the normalised tokens?",
+        "Exactly its input.": None,
+        "The mean of all tokens, for every token.":
+            "Attention with equal weights would give means. Here nothing of what attention finds leaves its branch.",
+    },
+    hints=["Write the two lines of the block down, and put 0 for what each branch adds."],
+    why="x + 0 + 0 = x. Fresh blocks have small weights and are close to this, so even a deep stack starts as a "
+    "gentle change of its input.",
+)
+
+
+def encoder_block(x: torch.Tensor, weights: dict[str, torch.Tensor], heads: int) -> torch.Tensor:
+    """A pre-norm encoder block: [B, N, d] → [B, N, d].
+
+    x = x + attention(norm1(x)), then x = x + mlp(norm2(x)), with the exact GELU, and eps 1e-6 in both norms.
+    weights: norm1.weight, norm1.bias, attn.qkv.weight, attn.qkv.bias, attn.proj.weight, attn.proj.bias,
+    norm2.weight, norm2.bias, mlp.fc1.weight, mlp.fc1.bias, mlp.fc2.weight, mlp.fc2.bias.
+    """
+    w, width = weights, x.shape[-1:]
+    normed = F.layer_norm(x, width, w["norm1.weight"], w["norm1.bias"], eps=1e-6)
+    qkv, proj = (w["attn.qkv.weight"], w["attn.qkv.bias"]), (w["attn.proj.weight"], w["attn.proj.bias"])
+    x = x + multi_head_attention(normed, *qkv, *proj, heads)
+    normed = F.layer_norm(x, width, w["norm2.weight"], w["norm2.bias"], eps=1e-6)
+    hidden = F.gelu(F.linear(normed, w["mlp.fc1.weight"], w["mlp.fc1.bias"]))  # B N 4d
+    return x + F.linear(hidden, w["mlp.fc2.weight"], w["mlp.fc2.bias"])
+
+
+def block_case(seed: int, batch: int, tokens: int, width: int, heads: int, **how: float) -> tuple:
+    """Arguments of encoder_block. With `plain`, norms and biases are as in a fresh model: ones and zeros."""
+    hidden = int(how.get("ratio", 4) * width)
+    shapes = {
+        "norm1.weight": (width,), "norm1.bias": (width,),
+        "attn.qkv.weight": (3 * width, width), "attn.qkv.bias": (3 * width,),
+        "attn.proj.weight": (width, width), "attn.proj.bias": (width,),
+        "norm2.weight": (width,), "norm2.bias": (width,),
+        "mlp.fc1.weight": (hidden, width), "mlp.fc1.bias": (hidden,),
+        "mlp.fc2.weight": (width, hidden), "mlp.fc2.bias": (width,),
+    }  # fmt: skip
+    weights = {name: eighths(seed + i, *shape, largest=6) for i, (name, shape) in enumerate(shapes.items())}
+    if how.get("plain"):
+        for name, tensor in weights.items():
+            if tensor.ndim == 1:
+                weights[name] = torch.ones(width) if name in ("norm1.weight", "norm2.weight") else 0 * tensor
+    return how.get("scale", 1) * eighths(seed + 50, batch, tokens, width), weights, heads
+
+
+block = Code(
+    "encoder-block", title="Your own encoder block", points=5, difficulty=3, minutes=15, tolerance=1e-4,
+    prompt="The whole block, with weights from a dictionary. The names are those of timm, the library whose "
+    "checkpoints most people load, so your block can run with weights that others have trained. It may call your "
+    "`multi_head_attention`.",
+    reference=encoder_block,
+    examples=[block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 3, 6, 3)],
+    checks={
+        "a fresh block": [block_case(400, 1, 4, 6, 2, plain=1), block_case(500, 1, 5, 8, 4, plain=1)],
+        "trained norms and biases": [block_case(600, 1, 4, 6, 2), block_case(700, 1, 3, 8, 2)],
+        "a batch of pictures": [block_case(800, 3, 4, 6, 3), block_case(900, 2, 6, 4, 1)],
+        "another hidden width": [block_case(1000, 1, 4, 6, 2, ratio=2)],
+        "tokens of tiny numbers": [block_case(1100, 1, 4, 6, 2, scale=2**-9)],
+    },
+    hints=[
+        "`F.layer_norm(x, x.shape[-1:], weight, bias, eps=1e-6)` normalises each token over its d numbers.",
+        "Two lines, as in the formula: `x = x + …`, and again `x = x + …`. The second one works on the new x.",
+        "The MLP is `F.linear`, `F.gelu`, `F.linear`. `F.gelu(h)` without further arguments is the exact one.",
+        "The examples pass but grading finds a mistake? Three things that only some inputs show: the eps of the norms "
+        "(default 1e-5, here 1e-6), a hidden width that is not 4d, and norm2, which has weights of its own.",
+    ],
+    why="Normalise, attend, add; normalise, think, add. A ViT is this block, stacked.",
+)
+
+
+def norm(x: torch.Tensor, w: dict[str, torch.Tensor], name: str, eps: float = 1e-6) -> torch.Tensor:
+    return F.layer_norm(x, x.shape[-1:], w[f"{name}.weight"], w[f"{name}.bias"], eps)
+
+
+def attn(x: torch.Tensor, w: dict[str, torch.Tensor], heads: int) -> torch.Tensor:
+    names = ("attn.qkv.weight", "attn.qkv.bias", "attn.proj.weight", "attn.proj.bias")
+    return multi_head_attention(x, *(w[name] for name in names), heads)
+
+
+def mlp(x: torch.Tensor, w: dict[str, torch.Tensor], bend=F.gelu) -> torch.Tensor:
+    return F.linear(bend(F.linear(x, w["mlp.fc1.weight"], w["mlp.fc1.bias"])), w["mlp.fc2.weight"], w["mlp.fc2.bias"])
+
+
+@block.alternative
+def _(x, weights, heads):
+    def linear(x, name):
+        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+    def normal(x, name):
+        x = x - x.mean(dim=-1, keepdim=True)
+        x = x / (x.var(dim=-1, keepdim=True, unbiased=False) + 1e-6).sqrt()
+        return x * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+    q, k, v = linear(normal(x, "norm1"), "attn.qkv").unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+    x = x + linear(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2), "attn.proj")
+    h = linear(normal(x, "norm2"), "mlp.fc1")
+    return x + linear(h * (1 + torch.erf(h / 2**0.5)) / 2, "mlp.fc2")
+
+
+@block.alternative
+def _(x, weights, heads):
+    from vitlib.encoder import Block
+
+    block = Block(x.shape[-1], heads, mlp_ratio=len(weights["mlp.fc1.bias"]) / x.shape[-1])
+    block.load_state_dict(weights)
+    return block(x)
+
+
+@block.slip("post-norm", "You add first and normalise the sum: that is post-norm, as in BERT. ViT normalises what each "
+            "branch *reads*, and leaves the sum alone.")
+def _(x, weights, heads):
+    x = norm(x + attn(x, weights, heads), weights, "norm1")
+    return norm(x + mlp(x, weights), weights, "norm2")
+
+
+@block.slip("no residual around attention", "The attention branch replaces x instead of being added to it.")
+def _(x, weights, heads):
+    x = attn(norm(x, weights, "norm1"), weights, heads)
+    return x + mlp(norm(x, weights, "norm2"), weights)
+
+
+@block.slip("no residual around the MLP", "You return what the MLP gives. Add it to what the MLP branch started from.")
+def _(x, weights, heads):
+    x = x + attn(norm(x, weights, "norm1"), weights, heads)
+    return mlp(norm(x, weights, "norm2"), weights)
+
+
+@block.slip("no residuals", "Neither branch is added back: both lines need `x = x + …`.")
+def _(x, weights, heads):
+    return mlp(norm(attn(norm(x, weights, "norm1"), weights, heads), weights, "norm2"), weights)
+
+
+@block.slip("norm1 twice", "Right for a fresh block. A trained one has two norms with weights of their own: the MLP "
+            "branch reads norm2.")
+def _(x, weights, heads):
+    x = x + attn(norm(x, weights, "norm1"), weights, heads)
+    return x + mlp(norm(x, weights, "norm1"), weights)
+
+
+@block.slip("no norm before the MLP", "The MLP reads x as it is. Normalise it with norm2 first.")
+def _(x, weights, heads):
+    x = x + attn(norm(x, weights, "norm1"), weights, heads)
+    return x + mlp(x, weights)
+
+
+@block.slip("no norm before attention", "Attention reads x as it is. Normalise it with norm1 first.")
+def _(x, weights, heads):
+    x = x + attn(x, weights, heads)
+    return x + mlp(norm(x, weights, "norm2"), weights)
+
+
+@block.slip("no norms", "Neither branch normalises what it reads: norm1 and norm2 are not used.")
+def _(x, weights, heads):
+    x = x + attn(x, weights, heads)
+    return x + mlp(x, weights)
+
+
+@block.slip("normalised the residual", "Your sum starts from the normalised x. The residual connection carries x "
+            "itself: `x + branch(norm(x))`.")
+def _(x, weights, heads):
+    x = norm(x, weights, "norm1")
+    x = x + attn(x, weights, heads)
+    x = norm(x, weights, "norm2")
+    return x + mlp(x, weights)
+
+
+@block.slip("both branches read the input", "Your MLP reads the block's input. It should read the sum that the "
+            "attention branch has just made.")
+def _(x, weights, heads):
+    return x + attn(norm(x, weights, "norm1"), weights, heads) + mlp(norm(x, weights, "norm2"), weights)
+
+
+@block.slip("attention's sum is lost", "Your last line adds the MLP to the block's *input*, and what attention found "
+            "is lost. Add it to the sum of the first line.")
+def _(x, weights, heads):
+    middle = x + attn(norm(x, weights, "norm1"), weights, heads)
+    return x + mlp(norm(middle, weights, "norm2"), weights)
+
+
+@block.slip("MLP before attention", "The MLP comes first in your block. Attention comes first, then the MLP.")
+def _(x, weights, heads):
+    x = x + mlp(norm(x, weights, "norm2"), weights)
+    return x + attn(norm(x, weights, "norm1"), weights, heads)
+
+
+@block.slip("ReLU", "You bend with ReLU. ViT uses GELU: `F.gelu`.")
+def _(x, weights, heads):
+    x = x + attn(norm(x, weights, "norm1"), weights, heads)
+    return x + mlp(norm(x, weights, "norm2"), weights, F.relu)
+
+
+@block.slip("no activation", "Nothing bends between the two linear layers, so together they are a single linear map. "
+            "`F.gelu` goes between.")
+def _(x, weights, heads):
+    x = x + attn(norm(x, weights, "norm1"), weights, heads)
+    return x + mlp(norm(x, weights, "norm2"), weights, lambda hidden: hidden)
+
+
+@block.slip("GELU's approximation", "Very nearly: your GELU is the tanh approximation. Asked is the exact one, "
+            "`F.gelu(h)` without further arguments.")
+def _(x, weights, heads):
+    x = x + attn(norm(x, weights, "norm1"), weights, heads)
+    return x + mlp(norm(x, weights, "norm2"), weights, lambda hidden: F.gelu(hidden, approximate="tanh"))
+
+
+@block.slip("torch's eps", "Right except for tokens of tiny numbers: there the eps of the norms matters. torch's "
+            "default is 1e-5, ViT's is 1e-6.")
+def _(x, weights, heads):
+    x = x + attn(norm(x, weights, "norm1", 1e-5), weights, heads)
+    return x + mlp(norm(x, weights, "norm2", 1e-5), weights)
+
+
+@block.slip("norms without weights", "Right for a fresh block. In a trained one the norms have a weight and a bias, "
+            "and you leave them out.")
+def _(x, weights, heads):
+    x = x + attn(F.layer_norm(x, x.shape[-1:], eps=1e-6), weights, heads)
+    return x + mlp(F.layer_norm(x, x.shape[-1:], eps=1e-6), weights)
+
+
+block_parameters = Numeric(
+    "block-parameters", title="The parameters of one block", points=2, difficulty=2, minutes=5,
+    given=dict(d=512), vary=dict(d=range(128, 2049, 32)),
+    prompt="How many learned numbers are in **one** encoder block of width d = {d}? The MLP's hidden width is 4d. "
+    "Every linear layer has a bias, and each of the two norms has a weight and a bias.",
+    answer=lambda d: 12 * d * d + 13 * d,
+    slips=[
+        Slip("matrices only", lambda d: 12 * d * d,
+             "Those are the matrices. Biases and norms are missing: count them line by line."),
+        Slip("forgot the norms", lambda d: 12 * d * d + 9 * d,
+             "Nearly: the two norms are missing. Each has a weight and a bias of d numbers."),
+        Slip("one norm", lambda d: 12 * d * d + 11 * d,
+             "Nearly: you counted one norm, and the block has two."),
+        Slip("forgot the output projection", lambda d: 11 * d * d + 12 * d,
+             "The output projection that mixes the heads is missing: d × d, and its bias."),
+        Slip("attention only", lambda d: 4 * d * d + 4 * d,
+             "That is the attention: q, k, v and the output projection. The MLP and the norms are missing."),
+        Slip("MLP only", lambda d: 8 * d * d + 5 * d,
+             "That is the MLP. Attention and the norms are missing."),
+        Slip("forgot the biases", lambda d: 12 * d * d + 4 * d,
+             "You counted matrices and norms. The linear layers' biases are missing: 3d, d, 4d and d."),
+        Slip("hidden width d", lambda d: 6 * d * d + 10 * d,
+             "You took d for the hidden width of the MLP. It is 4d."),
+    ],
+    hints=["Line by line: qkv is a linear layer from d to 3d, proj from d to d, fc1 from d to 4d, fc2 from 4d to d.",
+           "A linear layer from a to b has a·b numbers in its matrix and b in its bias.",
+           "Matrices: 3d² + d² + 4d² + 4d². Biases: 3d + d + 4d + d. And the norms: 2 · 2d."],
+    why=lambda d: f"12d² + 13d = 12 · {d * d} + 13 · {d} = {12 * d * d + 13 * d:,}. The number of heads does not "
+    "appear in it.",
+)
+
+# ── 4.6 · What a trained model looks at ────────────────────────────────────────────────────────────────────────────
+
+mean_distance = Numeric(
+    "mean-distance", title="How far does it look?", points=1, difficulty=2, minutes=3, decimals=1,
+    given=dict(patch=16, a=40, b=30, c=20),
+    vary=dict(patch=(8, 12, 14, 16, 20, 32), a=range(30, 61, 5), b=range(15, 36, 5), c=(10, 15, 20)),
+    suits=lambda patch, a, b, c: a + b + c < 100,
+    prompt=lambda patch, a, b, c: f"Four patches lie in a row, each of them {patch} pixels wide. Patch 1 takes "
+    f"{a / 100:g} from itself, {b / 100:g} from patch 2, {c / 100:g} from patch 3 and {1 - (a + b + c) / 100:g} from "
+    "patch 4. What is its attention distance, in pixels?",
+    answer=lambda patch, a, b, c: patch * (b + 2 * c + 3 * (100 - a - b - c)) / 100,
+    unit="pixels",
+    slips=[
+        Slip("counted in patches", lambda patch, a, b, c: (b + 2 * c + 3 * (100 - a - b - c)) / 100,
+             "That is the distance in patches. One step is {patch} pixels."),
+        Slip("itself at a distance", lambda patch, a, b, c: patch * (a + 2 * b + 3 * c + 4 * (100 - a - b - c)) / 100,
+             "You counted one step too many everywhere: a patch is at distance 0 from itself."),
+        Slip("not weighted", lambda patch, a, b, c: patch * 1.5,
+             "That is the plain mean of the four distances. Weight each with the attention that it gets."),
+        Slip("without itself", lambda patch, a, b, c: patch * (b + 2 * c + 3 * (100 - a - b - c)) / (100 - a),
+             "You left out what the patch takes from itself. It counts, with distance 0."),
+        Slip("the farthest", lambda patch, a, b, c: patch * 3,
+             "That is the distance to the farthest patch. Weight each distance with its attention."),
+    ],
+    hints=["From centre to centre, patch 1 is 0 from itself, and one patch's width from patch 2.",
+           "Multiply each distance by its weight, and add."],
+    why=lambda patch, a, b, c: f"{a / 100:g} · 0 + {b / 100:g} · {patch} + {c / 100:g} · {2 * patch} + "
+    f"{1 - (a + b + c) / 100:g} · {3 * patch} = {patch * (b + 2 * c + 3 * (100 - a - b - c)) / 100:g} pixels.",
+)
+
+rollout_share = Numeric(
+    "rollout-share", title="Rollout by hand", points=2, difficulty=3, minutes=5, decimals=3,
+    given=dict(a=0.6, b=0.2),
+    vary=dict(a=[n / 20 for n in range(2, 19)], b=[n / 20 for n in range(2, 19)]),
+    suits=lambda a, b: a != b,
+    prompt="Two tokens, two layers, one head. In layer 1, token 1 takes {a} from itself and the rest from token 2. In "
+    "layer 2, it takes {b} from itself and the rest from token 2. Token 2 looks only at itself, in both layers. Each "
+    "layer has a residual connection. How much of **token 1 after layer 2** comes from **token 2 of the input**, "
+    "according to rollout?",
+    answer=lambda a, b: (1 + b) / 2 * (1 - a) / 2 + (1 - b) / 2,
+    slips=[
+        Slip("forgot the residual", lambda a, b: b * (1 - a) + (1 - b),
+             "You multiplied the maps as they are. Half of every token comes from the residual connection: take "
+             "(map + identity) / 2 in each layer first."),
+        Slip("last layer only", lambda a, b: (1 - b) / 2,
+             "That is what layer 2 takes from token 2. But what it keeps of token 1 has already got some of token 2 in "
+             "layer 1."),
+        Slip("first layer only", lambda a, b: (1 - a) / 2,
+             "That is how it stands after layer 1. One more layer follows."),
+        Slip("multiplied the crossings", lambda a, b: (1 - a) / 2 * (1 - b) / 2,
+             "There are two ways from token 2 to token 1: cross in layer 1 and stay in layer 2, or stay first and "
+             "cross in layer 2. Add both."),
+        Slip("the other token", lambda a, b: 1 - (1 + b) / 2 * (1 - a) / 2 - (1 - b) / 2,
+             "That is what comes from token 1 itself. The two shares sum to 1."),
+        Slip("added the identity, did not halve", lambda a, b: (1 + b) * (1 - a) + (1 - b) * 2,
+             "You added the identity and did not halve: your rows sum to 2. Shares must sum to 1."),
+    ],
+    hints=["With the residual connection, layer 1 is the table ((1 + {a}) / 2, (1 − {a}) / 2) over (0, 1).",
+           "Layer 2 likewise, with {b}. Multiply: (layer 2) · (layer 1), and read the first row, second column.",
+           "Two ways lead from token 2 to token 1: cross in layer 1 and stay, or stay and cross in layer 2."],
+    why=lambda a, b: f"Cross, then stay: (1 − {a}) / 2 · (1 + {b}) / 2 = {(1 - a) / 2 * (1 + b) / 2:.4g}. Stay, then "
+    f"cross: 1 · (1 − {b}) / 2 = {(1 - b) / 2:.4g}. Together {(1 + b) / 2 * (1 - a) / 2 + (1 - b) / 2:.4g}.",
+)
+
+# ── 4.7 · ViT against CNN ──────────────────────────────────────────────────────────────────────────────────────────
+
+off_the_grid = Choice(
+    "off-the-grid", title="Why it breaks", points=1, difficulty=2, minutes=2,
+    prompt="The ViT that tells same from different on the grid falls to chance when the symbols may lie anywhere. Why?",
+    options={
+        "It has too few parameters for the harder task.":
+            "It has about as many as the CNN. Ask what *one token* holds, on the grid and off it.",
+        "Off the grid it has no position embeddings.":
+            "It has the same position embeddings in both tasks. Ask what one token holds.",
+        "A symbol is no longer one token: equal symbols are cut in different ways, and their tokens differ.": None,
+        "Attention can only look at neighbouring patches.":
+            "Attention reaches every patch in every layer; that is why it wins on the grid.",
+    },
+    hints=["Draw two equal symbols. Put the grid's lines through one of them. Which tokens does each give?"],
+    why="On the grid, equal symbols are equal tokens, and “are these two the same?” is a single query. Off the grid, "
+    "each symbol is cut into four pieces, in one of nine ways. Two equal symbols are then mostly cut "
+    "differently, and have no token in common.",
+)
