@@ -1,6 +1,7 @@
 """Models by name: `create("vit_base_patch16_224", num_classes=10)`.
 
-The large ones have timm's names and the sizes of the papers; the small ones are for pictures of 8 to 64 pixels.
+The large ones have timm's names and the sizes of the papers; the small ones are for pictures of 8 to 64 pixels. Those
+that are no plain ViT (Swin, ConvNeXt, hybrids) stand in vitlib.backbones.
 """
 
 import difflib
@@ -10,10 +11,10 @@ from typing import Any
 
 import torch
 
+from vitlib.backbones import BACKBONES, MODELS
 from vitlib.config import ViTConfig
 from vitlib.device import best_device
 from vitlib.trained import weights_of
-from vitlib.vit import ViT
 
 # Dosovitskiy et al., 2021, table 1; tiny and small: Touvron et al., 2021 (DeiT), table 1
 SIZES: dict[str, dict[str, Any]] = {
@@ -52,7 +53,7 @@ def list_models(pattern: str = "*") -> list[str]:
     >>> list_models("*patch8_*")
     ['vit_small_patch8_224', 'vit_base_patch8_224', 'vit_tinyimagenet_patch8_64']
     """
-    return [name for name in PRESETS if fnmatch(name, pattern)]
+    return [name for name in (*PRESETS, *BACKBONES) if fnmatch(name, pattern)]
 
 
 def create(
@@ -63,8 +64,10 @@ def create(
     seed: int | None = None,
     pretrained: bool = False,
     **changes: Any,
-) -> ViT:
-    """A model with fresh weights, or trained ones. What is not given is the preset's; `changes` are ViTConfig's fields.
+) -> Any:
+    """A ViT, Swin, ConvNeXt or Hybrid, as the name says, with fresh weights or trained ones.
+
+    What is not given is the preset's; `changes` are fields of its configuration, such as ViTConfig.
 
     `image_size` is in pixels, (height, width) or the side of a square. `device` as in best_device (None: the
     CPU). The same `seed` gives the same weights; None draws from torch's global generator. With `pretrained` the
@@ -82,23 +85,26 @@ def create(
     together, and for a model without trained weights, or one that they do not fit; those of best_device for a device
     that is not there.
     """
-    if name not in PRESETS:
-        raise ValueError(f"no model is called {name!r}{_nearest(name, PRESETS)}; list_models() names them all")
+    if name not in list_models():
+        raise ValueError(f"no model is called {name!r}{_nearest(name, list_models())}; list_models() names them all")
+    preset = (PRESETS | BACKBONES)[name]
+    kind = MODELS[type(preset)]
     given = {"num_classes": num_classes, "image_size": image_size}
     changes |= {field: value for field, value in given.items() if value is not None}
-    known = [field.name for field in fields(ViTConfig)]
+    known = [field.name for field in fields(preset)]
     if unknown := [field for field in changes if field not in known]:
-        raise ValueError(f"a ViT has no {unknown[0]!r}{_nearest(unknown[0], known)}; it has {', '.join(known)}")
+        wrong = f"a {kind.__name__} has no {unknown[0]!r}{_nearest(unknown[0], known)}"
+        raise ValueError(f"{wrong}; it has {', '.join(known)}")
     if isinstance(image_size, int):
         changes["image_size"] = (image_size, image_size)
     target = best_device(device) if device else torch.device("cpu")
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[], enabled=seed is not None):  # torch's layers draw weights of their own first
-        model = ViT(replace(PRESETS[name], **changes), generator)
+        model = kind(replace(preset, **changes), generator)
     if pretrained:
         from vitlib.weights import load_into  # it reads PRESETS in its turn
 
-        new_head = model.config.num_classes != PRESETS[name].num_classes
+        new_head = model.config.num_classes != preset.num_classes
         load_into(model.eval(), weights_of(name), new_head=new_head, dtype=torch.float32)
     return model.to(target)
 

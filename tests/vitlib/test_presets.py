@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import vitlib
+from vitlib.backbones import BACKBONES
 from vitlib.config import ViTConfig
 from vitlib.presets import PRESETS, create, list_models
 from vitlib.vit import ViT
@@ -41,7 +42,7 @@ def test_parameters_are_as_many_as_published(name: str) -> None:
     assert count(PRESETS[name]) == PUBLISHED[name]
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", PRESETS)
 def test_parameters_are_as_many_as_the_formula_says(name: str) -> None:
     assert count(PRESETS[name]) == formula(PRESETS[name])
 
@@ -51,14 +52,14 @@ def test_a_head_has_64_numbers_and_80_in_the_huge_model(name: str) -> None:
     assert PRESETS[name].width / PRESETS[name].heads == (80 if "huge" in name else 64)
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", PRESETS)
 def test_a_name_says_patch_and_side(name: str) -> None:
     config = PRESETS[name]
     assert name.endswith(f"_patch{config.patch}_{config.image_size[0]}")
     assert config.image_size[0] == config.image_size[1]
 
 
-@pytest.mark.parametrize("name", [name for name in list_models() if PRESETS[name].image_size[0] <= 64])
+@pytest.mark.parametrize("name", [name for name in PRESETS if PRESETS[name].image_size[0] <= 64])
 def test_the_small_family_runs(name: str) -> None:
     config = PRESETS[name]
     images = torch.zeros(2, config.channels, *config.image_size)
@@ -85,7 +86,8 @@ def test_the_seed_decides_the_weights_and_leaves_the_global_generator_alone() ->
 
 def test_names_are_listed_by_pattern() -> None:
     assert list_models("vit_large_*_384") == ["vit_large_patch16_384", "vit_large_patch32_384"]
-    assert vitlib.list_models() == list(PRESETS)
+    assert vitlib.list_models("vit_*") == list(PRESETS)
+    assert vitlib.list_models() == [*PRESETS, *BACKBONES]
     assert list_models("resnet*") == []
 
 

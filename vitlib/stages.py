@@ -1,0 +1,99 @@
+"""Chapter 8: what Swin and ConvNeXt share, a picture that gets smaller and deeper from stage to stage.
+
+A ViT keeps one grid from the first block to the last. Swin and ConvNeXt, as convolutional networks before them, work
+in stages: between two of them the grid's sides are halved and the numbers in a token doubled.
+"""
+
+import copy
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """The choices that every model with stages has.
+
+    Errors: ValueError where the picture's sides are no multiples of `unit`, and for a model without blocks.
+    """
+
+    image_size: tuple[int, int] = (224, 224)  # pixels: height, width
+    patch: int = 4  # pixels: the side of a square patch, one token of the first stage
+    channels: int = 3  # of a picture: 3 for RGB, 1 for grey
+    num_classes: int = 1000  # logits; 0 leaves the classifier out, and the model returns features
+    depths: tuple[int, ...]  # blocks in each stage
+    drop_path: float = 0.0  # probability that the last block skips a branch; grows from 0 with the block's number
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of the pixels (0…1) it was trained on: one for all, or one each
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)  # likewise
+
+    def __post_init__(self) -> None:
+        if not self.depths or min(self.depths) < 1:
+            raise ValueError(f"depths is {self.depths}: expected at least one stage, and a block in each")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, self.channels):
+                raise ValueError(f"{name} has {len(values)} numbers: expected 1, or {self.channels}, one a channel")
+        for side, size in zip(("high", "wide"), self.image_size, strict=True):
+            if size < 1 or size % self.unit:
+                below, above = size // self.unit * self.unit, (size // self.unit + 1) * self.unit
+                nearest = f"{below} or {above}" if below > 0 else f"{above}"
+                raise ValueError(f"picture is {size} pixels {side}: {self._why()}; choose {nearest}")
+
+    @property
+    def unit(self) -> int:
+        """Pixels: a side of the picture is a multiple of it, so that the last stage has whole tokens."""
+        return self.patch * 2 ** (len(self.depths) - 1)
+
+    @property
+    def grids(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of each stage, in tokens."""
+        height, width = self.image_size
+        sides = [self.patch * 2**stage for stage in range(len(self.depths))]  # pixels of a token
+        return tuple((height // side, width // side) for side in sides)
+
+    @property
+    def drop_paths(self) -> tuple[tuple[float, ...], ...]:
+        """Of each block, stage by stage: from 0 to `drop_path` in equal steps."""
+        last = max(sum(self.depths) - 1, 1)
+        before = [sum(self.depths[:stage]) for stage in range(len(self.depths))]
+        return tuple(
+            tuple(self.drop_path * (first + i) / last for i in range(depth))
+            for first, depth in zip(before, self.depths, strict=True)
+        )
+
+    def _why(self) -> str:
+        return f"patch {self.patch}, halved {len(self.depths) - 1} times, takes multiples of {self.unit}"
+
+
+class Staged(nn.Module):
+    """A model with a StageConfig. Nothing in its weights depends on the size of the pictures."""
+
+    def __init__(self, config: StageConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def resized(self, image_size: tuple[int, int]) -> "Staged":
+        """A copy for pictures of (height, width) pixels, with the same weights.
+
+        Errors: those of the configuration, where its stages do not divide the size.
+        """
+        other = type(self)(replace(self.config, image_size=image_size))
+        other.load_state_dict(copy.deepcopy(self.state_dict()))
+        first = next(self.parameters())
+        return other.to(first.device, first.dtype).train(self.training)
+
+
+@torch.no_grad()
+def init_stages(model: nn.Module, generator: torch.Generator | None = None) -> None:
+    """Draw the weights of Swin or ConvNeXt: normal with standard deviation 0.02, cut off at ±2; biases 0, scales 1.
+
+    Sources: the papers' code; Liu et al., 2022, appendix A.
+    """
+    for module in model.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            nn.init.trunc_normal_(module.weight, std=0.02, generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for name, parameter in model.named_parameters():
+        if name.endswith("relative_position_bias_table"):
+            nn.init.trunc_normal_(parameter, std=0.02, generator=generator)

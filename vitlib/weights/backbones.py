@@ -1,0 +1,138 @@
+"""Chapter 8: the weights of Swin and ConvNeXt, from timm, torchvision and Hugging Face.
+
+Our names are timm's. The other libraries' names differ in words and in how they count stages, so a table of patterns
+says what each part of a name is called here; numbers are counted anew where a pattern asks for it.
+"""
+
+import re
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vitlib.stages import Staged
+from vitlib.weights import files
+from vitlib.weights.files import CheckpointError, State
+from vitlib.weights.misfits import misfits, shape_of
+
+# pattern → ours, each in turn; ⟨n-1⟩ and the like stand for the number that `n` caught, counted anew
+Names = tuple[tuple[str, str], ...]
+TORCHVISION_SWIN: Names = (
+    (r"^features\.0\.0\.", "patch_embed.proj."),
+    (r"^features\.0\.2\.", "patch_embed.norm."),
+    (r"^features\.(?P<n>\d*[13579])\.(\d+)\.", r"layers.⟨(n-1)/2⟩.blocks.\2."),
+    (r"^features\.(?P<n>\d*[02468])\.", "layers.⟨n/2⟩.downsample."),
+    (r"\.mlp\.0\.", ".mlp.fc1."),
+    (r"\.mlp\.3\.", ".mlp.fc2."),
+    (r"^head\.", "head.fc."),
+)
+TORCHVISION_CONVNEXT: Names = (
+    (r"^features\.0\.", "stem."),
+    (r"^features\.(?P<n>\d*[13579])\.(\d+)\.", r"stages.⟨(n-1)/2⟩.blocks.\2."),
+    (r"^features\.(?P<n>\d*[02468])\.", "stages.⟨n/2⟩.downsample."),
+    (r"\.layer_scale$", ".gamma"),
+    (r"\.block\.0\.", ".conv_dw."),
+    (r"\.block\.2\.", ".norm."),
+    (r"\.block\.3\.", ".mlp.fc1."),
+    (r"\.block\.5\.", ".mlp.fc2."),
+    (r"^classifier\.0\.", "head.norm."),
+    (r"^classifier\.2\.", "head.fc."),
+)
+HF_SWIN: Names = (
+    (r"^swin\.embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+    (r"^swin\.embeddings\.norm\.", "patch_embed.norm."),
+    (r"^swin\.encoder\.", ""),
+    (r"^layers\.(?P<n>\d+)\.downsample\.", "layers.⟨n+1⟩.downsample."),
+    (r"\.attention\.(self|relative_position_bias)\.(?=relative_position_bias_table$)", ".attn."),
+    (r"\.attention\.(self\.query|q_proj)\.", ".attn.q."),
+    (r"\.attention\.(self\.key|k_proj)\.", ".attn.k."),
+    (r"\.attention\.(self\.value|v_proj)\.", ".attn.v."),
+    (r"\.attention\.(output\.dense|o_proj)\.", ".attn.proj."),
+    (r"\.layernorm_before\.", ".norm1."),
+    (r"\.layernorm_after\.", ".norm2."),
+    (r"\.intermediate\.dense\.", ".mlp.fc1."),
+    (r"\.output\.dense\.", ".mlp.fc2."),
+    (r"^swin\.layernorm\.", "norm."),
+    (r"^classifier\.", "head.fc."),
+)
+HF_CONVNEXT: Names = (
+    (r"^convnext\.embeddings\.patch_embeddings\.", "stem.0."),
+    (r"^convnext\.embeddings\.layernorm\.", "stem.1."),
+    (r"^convnext\.encoder\.", ""),
+    (r"\.downsampling_layer\.", ".downsample."),
+    (r"\.layers\.(\d+)\.", r".blocks.\1."),
+    (r"\.layer_scale_parameter$", ".gamma"),
+    (r"\.dwconv\.", ".conv_dw."),
+    (r"(\.blocks\.\d+)\.layernorm\.", r"\1.norm."),
+    (r"\.pwconv(\d)\.", r".mlp.fc\1."),
+    (r"^convnext\.layernorm\.", "head.norm."),
+    (r"^classifier\.", "head.fc."),
+)
+# a name that no other layout has
+TELLTALES: tuple[tuple[str, Names], ...] = (
+    (r"^features\.1\.0\.attn\.", TORCHVISION_SWIN),
+    (r"^features\.1\.0\.block\.", TORCHVISION_CONVNEXT),
+    (r"^swin\.", HF_SWIN),
+    (r"^convnext\.", HF_CONVNEXT),
+    (r"^(layers|stages)\.0\.blocks\.", ()),  # timm, or ours
+)
+
+
+def to_timm(state: Mapping[str, Tensor]) -> State:
+    """A state dict of Swin or ConvNeXt by timm's names, which are ours.
+
+    >>> list(to_timm({"features.2.norm.bias": torch.zeros(8), "features.1.0.attn.proj.bias": torch.zeros(2)}))
+    ['layers.1.downsample.norm.bias', 'layers.0.blocks.0.attn.proj.bias']
+
+    Errors: CheckpointError where no name is known.
+    """
+    layouts = [names for telltale, names in TELLTALES if any(re.search(telltale, name) for name in state)]
+    if not layouts:
+        raise CheckpointError(
+            f"{len(state)} tensors, beginning with {', '.join(list(state)[:3])}: neither Swin nor ConvNeXt as timm, "
+            "torchvision or transformers call their parts; a Vision Transformer loads with vitlib.weights.load"
+        )
+    ours = {_renamed(name, layouts[0]): each for name, each in state.items() if not _computed(name)}
+    for name in [name for name in ours if ".attn.q." in name]:  # transformers keeps the three apart
+        parts = [name.replace(".attn.q.", f".attn.{part}.") for part in "qkv"]
+        if missing := [part for part in parts if part not in ours]:
+            raise CheckpointError(f"{name} is there, and {', '.join(missing)} is missing; fetch the whole checkpoint")
+        ours[name.replace(".attn.q.", ".attn.qkv.")] = torch.cat([ours.pop(part) for part in parts])
+    return {name: each.flatten() if name.endswith(".gamma") else each for name, each in ours.items()}
+
+
+def fill(model: Staged, source: str | PathLike[str] | Mapping[str, Tensor]) -> None:
+    """Fill a Swin or ConvNeXt with the weights in a file or a state dict.
+
+    Errors: CheckpointError for names and shapes that are not the model's, and those of files.read.
+    """
+    state = source if isinstance(source, Mapping) else files.read(Path(source))[0]
+    found, expected = to_timm(state), model.state_dict()
+    misshapen = {
+        name: f"is {shape_of(each)}, expected {shape_of(expected[name])}"
+        for name, each in found.items()
+        if name in expected and each.shape != expected[name].shape
+    }
+    missing, extra = ([name for name in a if name not in b] for a, b in ((expected, found), (found, expected)))
+    if missing or extra or misshapen:
+        what = f"a {type(model).__name__} of depths {model.config.depths}"
+        raise CheckpointError(f"the checkpoint does not fit {what}:{misfits(missing, extra, misshapen)}")
+    model.load_state_dict(found)
+
+
+def _computed(name: str) -> bool:
+    """What follows from the configuration: older checkpoints store it, newer ones and we do not."""
+    return name.endswith(("relative_position_index", "attn_mask"))
+
+
+def _renamed(name: str, names: Names) -> str:
+    for pattern, instead in names:
+        if found := re.search(pattern, name):
+            n = int(found["n"]) if "n" in found.re.groupindex else 0
+            counted = {"⟨n+1⟩": n + 1, "⟨n/2⟩": n // 2, "⟨(n-1)/2⟩": (n - 1) // 2}
+            for how, number in counted.items():
+                instead = instead.replace(how, str(number))
+            name = name[: found.start()] + found.expand(instead) + name[found.end() :]
+    return name
