@@ -21,6 +21,7 @@ from vitlib.vit import ViT
 
 BLUE, ORANGE = "#0072B2", "#E69F00"  # of Okabe and Ito's palette
 SIDE = 150  # screen pixels of the picture
+TYPE = "color: var(--jp-ui-font-color1, inherit); font-size: var(--jp-ui-font-size1, 13px); line-height: 1.45"
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +113,8 @@ def bars_html(view: ReadoutView, blocks: int) -> str:
             f'<div style="font-variant-numeric: tabular-nums; font-weight: {bold}">{percent(share)}</div>'
         )
     return (
-        '<div class="vit-words" aria-hidden="true" style="display: grid; gap: 3px 8px; '
-        f'grid-template-columns: max-content 1fr 3.6em">{"".join(rows)}</div>'
+        '<div aria-hidden="true" style="display: grid; gap: 3px 8px; '
+        f'grid-template-columns: max-content 1fr 3.6em; {TYPE}">{"".join(rows)}</div>'
     )
 
 
@@ -133,7 +134,7 @@ def history_html(view: ReadoutView, blocks: int) -> str:
             f'<tr><th scope="row" style="text-align: right; font-weight: 400">{escape(name)}{tick}</th>{cells}</tr>'
         )
     return (
-        '<table class="vit-words" style="border-collapse: separate; border-spacing: 2px; width: auto">'
+        f'<table style="border-collapse: separate; border-spacing: 2px; width: auto; {TYPE}">'
         '<caption style="caption-side: top; text-align: left; white-space: nowrap">blocks so far, and each class in '
         f"per cent</caption><tr><th></th>{heads}</tr>{''.join(lines)}</table>"
     )
