@@ -21,10 +21,11 @@ def attention_explorer(name: str = "chelsea", model: ViT | None = None, patch: i
     """A widget that shows where a model looks: click a patch, and see what its token takes from every other.
 
     name: a bundled picture, one of vitlib.data.PICTURES, or the path of your own; model: a ViT with CLS for colour
-    pictures (None: the trained one that comes with vitlib); patch: the one that asks first, 1…N, or 0 for CLS.
+    pictures (None: the trained one that comes with vitlib); patch: the one that asks first, 1…N, or 0 for CLS. It
+    begins with the last layer.
 
     >>> attention_explorer("coffee", create("vit_cifar_patch4_32")).sentence
-    'Layer 1, head 1: patch 27 (row 4, column 3) takes most, ...'
+    'Layer 6, head 1: patch 27 (row 4, column 3) takes most, ...'
 
     Errors: those of vitlib.data.picture; ValueError for a patch that the model's grid lacks, and for a model that has
     no CLS.
@@ -58,12 +59,13 @@ class AttentionExplorer(VBox):
         own = () if name in PICTURES else (name,)
         wide = {"layout": {"width": "100%"}, "style": {"description_width": "96px"}}
         self.choice = Dropdown(options=[*own, *PICTURES], value=name, description="Picture", **wide)
-        self.layer = IntSlider(value=1, min=1, max=config.depth, description="Layer", **wide)
+        self.layer = IntSlider(value=config.depth, min=1, max=config.depth, description="Layer", **wide)
         heads = [*((str(head + 1), head) for head in range(config.heads)), ("mean of all", None)]
         self.head = ToggleButtons(options=heads, value=0, description="Head", **wide)
         self.head.style.button_width = "84px"
+        self.head.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")
         self.follow = Checkbox(
-            value=False, description="rollout: follow it down to the picture, through all layers", indent=False,
+            value=False, description="rollout: followed from this layer down to the picture", indent=False,
             layout={"margin": "2px 2px 2px 100px", "width": "auto"},
         )  # fmt: skip
         self.canvas, self.words = PatchPicker(query=patch), HTML()
