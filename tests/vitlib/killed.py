@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from vitlib.datasets import digits
+from vitlib.pictures import Pictures
 from vitlib.presets import create
 from vitlib.train import Recipe, fit
 from vitlib.weights import save
@@ -21,12 +22,11 @@ RECIPE = Recipe(epochs=8, batch=32, warmup=0.25, shift=1, mixup=0.2, cutmix=1.0,
 KILLS = 20
 
 
-def forked(folder: Path, name: str) -> int:
+def forked(train: Pictures, folder: Path, name: str) -> int:
     child = os.fork()
     if not child:
         model = create("vit_digits_patch2_8", seed=0, width=16, depth=2, heads=2, dropout=0.1)
-        train, kept = digits()[0].take(slice(0, 128)), folder / f"{name}-run.safetensors"
-        fit(model, train, recipe=RECIPE, save=kept, progress=False)
+        fit(model, train, recipe=RECIPE, save=folder / f"{name}-run.safetensors", progress=False)
         save(model, folder / f"{name}.safetensors")
         os._exit(0)
     return child
@@ -34,13 +34,14 @@ def forked(folder: Path, name: str) -> int:
 
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
+    train = digits()[0].take(slice(0, 128))
     started = time.perf_counter()
-    os.waitpid(forked(folder, "whole"), 0)
+    os.waitpid(forked(train, folder, "whole"), 0)
     seconds = time.perf_counter() - started  # of a run in peace: the kills fall somewhere in it
     moments = random.Random(0)
     killed = finished = 0
     while killed < KILLS:
-        child = forked(folder, "killed")
+        child = forked(train, folder, "killed")
         time.sleep(moments.uniform(0, seconds / 3))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
@@ -49,7 +50,7 @@ def main(folder: Path) -> None:
         else:  # it was done before its time: start again, for the kills that are left
             finished += 1
             (folder / "killed-run.safetensors").unlink()
-    os.waitpid(forked(folder, "killed"), 0)
+    os.waitpid(forked(train, folder, "killed"), 0)
     print(killed, finished)
 
 

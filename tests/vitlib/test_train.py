@@ -38,7 +38,7 @@ def test_a_few_pictures_are_learned_by_heart(few):
     recipe = Recipe(epochs=16, batch=32, lr=1e-2, smoothing=0.0, optimizer="muon")
     history = fit(model, few, few, recipe, progress=False)
     assert history.test_accuracy[-1] == 1.0
-    assert history.loss[0] > 1.5 > 0.1 > history.loss[-1]
+    assert history.loss[0] > 1.5 > 0.3 > history.loss[-1]
     assert not model.training
 
 
