@@ -76,7 +76,7 @@ class EmbeddingExplorer(VBox):
         self.add_class("vit-explorer")
 
         self._embed()
-        self.token.value = self.token.max // 2 + self.view.grid.columns // 2  # about the middle of the picture
+        self._follow_pixel(self.view.grid.height // 2, self.view.grid.width // 2)
         self.choice.observe(self._open, "value")
         self.patch.observe(self._cut, "value")
         for control in (self.filters, self.d):
@@ -94,13 +94,16 @@ class EmbeddingExplorer(VBox):
         self._embed()
 
     def _cut(self, _: Any = None) -> None:
-        """Another patch side: d stays where it is, or becomes the largest that there is."""
+        """Another patch side: d stays as it is, or becomes the largest that there is, and the place is kept."""
+        row, column = divmod(self.token.value - 1, self.view.grid.columns)
+        top, left = row * self.view.patch, column * self.view.patch
         options = widths(self.patch.value)
         d = min(self.d.value, options[-1])
         self.d.unobserve(self._embed, "value")  # new options select their first for a moment
         self.d.options, self.d.value = options, d
         self.d.observe(self._embed, "value")
         self._embed()
+        self._follow_pixel(top, left)
 
     def _embed(self, _: Any = None) -> None:
         """Embed and rebuild as the controls say."""
@@ -108,6 +111,10 @@ class EmbeddingExplorer(VBox):
         self.token.max = self.view.grid.tokens  # a followed patch beyond the last one becomes the last
         self.words.value = words_html(self.view)
         self._follow()
+
+    def _follow_pixel(self, y: int, x: int) -> None:
+        grid, patch = self.view.grid, self.view.patch
+        self.token.value = min(y // patch, grid.rows - 1) * grid.columns + min(x // patch, grid.columns - 1) + 1
 
     def _follow(self, _: Any = None) -> None:
         token = self.token.value
