@@ -7,6 +7,7 @@ LAB ?=# more flags for JupyterLab: make lab LAB="--no-browser --port=9999"
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED := .venv/installed
 BENCH := .venv/installed-bench
+PARALLEL := -n logical --dist=# on all cores; what shares a file, or a notebook, stays together
 
 help:  ## this list
 	@awk -F ':.*##  *' '/^[a-z-]+:.*##/ { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -36,10 +37,11 @@ types: setup  ## mypy
 	mypy
 
 unit: setup  ## unit tests and doctests
-	pytest -q --ignore=tests/notebooks --ignore=tests/browser
+	pytest -q -m forks tests/autograde
+	pytest -q $(PARALLEL)loadfile -m 'not forks' --ignore=tests/notebooks --ignore=tests/browser
 
 notebooks: setup  ## every chapter's stored outputs against a fresh run
-	pytest -q tests/notebooks --nbval --nbval-current-env solutions/*/*.ipynb
+	pytest -q $(PARALLEL)loadscope tests/notebooks --nbval --nbval-current-env solutions/*/*.ipynb
 
 in-sync: setup  ## chapters/ against a fresh release of solutions/
 	autograde release --check
