@@ -124,8 +124,7 @@ def row_html(view: EmbeddingView, token: int) -> str:
     cells = [_cell(view, here, "x", f"patch {token}"), _cell(view, there, "x̂", f"patch {token}, rebuilt")]
     numbers = view.tokens[token - 1, :SHOWN].tolist()
     for k, (number, one_filter) in enumerate(zip(numbers, view.basis, strict=False), start=1):
-        weights = 0.5 + one_filter / (2 * one_filter.abs().max())  # 0 is mid grey
-        cells.append(_cell(view, weights, f"{number:+.2f}".replace("-", "−"), f"filter {k}"))
+        cells.append(_cell(view, _weights(one_filter), f"{number:+.2f}".replace("-", "−"), f"filter {k}"))
     cells += ["<span>…</span>"] * (view.d > SHOWN)
     first = f"the first {SHOWN} of {view.d}" if view.d > SHOWN else f"all {view.d}"
     caption = (
@@ -137,17 +136,17 @@ def row_html(view: EmbeddingView, token: int) -> str:
 
 def still(view: EmbeddingView) -> Plate:
     """The picture, the rebuilt one and the first filters as one figure, for where no kernel runs."""
-    figure = Plate(figsize=(9, 4.4), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[4, 1])
-    for axes, image, title in zip(
-        above.subplots(1, 2), (view.pixels, view.rebuilt), ("the picture", f"rebuilt from d = {view.d}"), strict=True
-    ):
+    figure = Plate(figsize=(7.5, 3.7), layout="constrained")
+    spec, half = figure.add_gridspec(2, SHOWN, height_ratios=[4, 1]), SHOWN // 2
+    pair = {"the picture": (view.pixels, spec[0, :half]), f"rebuilt from d = {view.d}": (view.rebuilt, spec[0, half:])}
+    for title, (image, place) in pair.items():
+        axes = figure.add_subplot(place)
         draw_picture(axes, image)
         axes.set_title(title)
-    for axes, one_filter in zip(below.subplots(1, SHOWN), view.basis, strict=False):
-        weights = 0.5 + one_filter / (2 * one_filter.abs().max())
-        axes.imshow(weights.reshape(3, view.patch, view.patch).permute(1, 2, 0).numpy(), interpolation="nearest")
-    for axes in below.axes:
+    for column, one_filter in enumerate(view.basis[:SHOWN]):
+        axes = figure.add_subplot(spec[1, column])
+        weights = _weights(one_filter).reshape(3, view.patch, view.patch)
+        axes.imshow(weights.permute(1, 2, 0).numpy(), interpolation="nearest")
         axes.set_axis_off()
     figure.description = sentence(view)
     return figure
@@ -172,6 +171,11 @@ def _framed(view: EmbeddingView, token: int, title: str, image: UInt8[Tensor, "3
 def _cell(view: EmbeddingView, numbers: Float[Tensor, "L"], label: str, name: str) -> str:
     image = _data_uri(_to_bytes(numbers.reshape(3, view.patch, view.patch)))
     return f'<figure>{label}<img class="vit-pixels" src="{image}" alt="{name}"></figure>'
+
+
+def _weights(one_filter: Float[Tensor, "L"]) -> Float[Tensor, "L"]:
+    """A filter to be looked at: weight 0 is mid grey, the strongest weight is full."""
+    return 0.5 + one_filter / (2 * one_filter.abs().max())
 
 
 def _to_bytes(image: Float[Tensor, "3 H W"]) -> UInt8[Tensor, "3 H W"]:
