@@ -9,6 +9,7 @@ import numpy as np
 
 from autograde import forms
 from autograde.outcomes import bare, outcome_difference, outcomes, returning
+from autograde.progress import note
 from autograde.sheet import digest
 from autograde.student import CheckFailed, entry_for
 from autograde.wire import BadAnswer, Opaque, pack, unpack, unpack_plain
@@ -41,6 +42,7 @@ def check(exercise_id: str, answer: Any) -> None:
     except BadAnswer as error:
         raise CheckFailed(f"✗ `{entry['variable']}` {error}.") from None
     _show(Tick(f"{entry['title']}: {message}"))
+    note(exercise_id)
 
 
 def ask(exercise_id: str) -> None:

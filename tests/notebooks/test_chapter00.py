@@ -1,0 +1,119 @@
+"""What chapter 0 says of itself, and of the library, is so."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+
+from autograde.check import CheckFailed, check
+from autograde.exercises import Numeric, Slip
+from autograde.key import Key
+from autograde.prompt import question
+from autograde.sheet import FILE_NAME
+from autograde.sheet_from_key import make_sheet
+from vitlib import create
+from vitlib.patches import patchify
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "solutions" / "00-flow-at-a-glance"
+CELLS = {cell.id: cell for cell in nbformat.read(FOLDER / "00-flow-at-a-glance.ipynb", as_version=4).cells}
+
+# The chapter is not graded, so it has no key: its one exercise is declared here, and held to what stands there.
+PRACTICE = Numeric(
+    "patches-a-side",
+    title="Your first tick",
+    prompt="The small picture is 32 pixels wide, and each of its patches is 4 pixels wide. How many patches lie "
+    "side by side along its top edge?",
+    answer=8,
+    unit="patches",
+    slips=[
+        Slip("the whole grid", 64, "That is how many patches the whole grid has. Asked is one row of it."),
+        Slip("counted CLS", 9, "One too many: CLS is no patch, and it lies in no row of the grid."),
+        Slip("gave the side of a patch", 4, "That is how many pixels wide a patch is, not how many patches there are."),
+        Slip("multiplied", 128, "You multiplied. How often do 4 pixels fit into 32?"),
+        Slip("subtracted", 28, "You took one patch away. Go on: how often can you, until nothing is left?"),
+    ],
+    hints=["How often do 4 pixels fit into 32 pixels?"],
+)
+
+
+def test_nothing_in_it_is_graded() -> None:
+    assert not (FOLDER / "key.py").exists()
+    assert not any(cell.metadata.get("nbgrader", {}).get("grade") for cell in CELLS.values())
+
+
+def test_the_practice_exercise_is_the_one_declared_here() -> None:
+    assert (FOLDER / FILE_NAME).read_text(encoding="utf-8") == make_sheet(Key(FOLDER.name, {PRACTICE.id: PRACTICE}, ""))
+    assert CELLS["patches-a-side-prompt"].source.endswith(question(PRACTICE))
+    assert CELLS["patches-a-side-answer"].source.splitlines()[1] == f"{PRACTICE.variable} = {PRACTICE.answer}"
+    assert CELLS["patches-a-side"].source == f'check("{PRACTICE.id}", {PRACTICE.variable})'
+
+
+def test_practising_gives_a_message_for_each_slip_and_then_a_tick(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(FOLDER)
+    for slip in PRACTICE.slips:
+        with pytest.raises(CheckFailed, match=re.escape(str(slip.message))):
+            check(PRACTICE.id, slip.answer)
+    check(PRACTICE.id, 8)
+    assert "✓ Your first tick: 8 patches is right." in capsys.readouterr().out
+
+
+def test_the_answer_is_left_out_of_what_learners_open() -> None:
+    cells = nbformat.read(ROOT / "chapters" / FOLDER.name / f"{FOLDER.name}.ipynb", as_version=4).cells
+    (answer,) = [cell for cell in cells if cell.id == "patches-a-side-answer"]
+    assert answer.source.startswith("patches_a_side = ...")
+
+
+def test_the_five_lines_are_the_model() -> None:
+    """The notebook's own lines, on other pictures and with other weights."""
+    lines = [CELLS[name].source for name in ("patchify", "embed", "token-row", "encoder", "classify")]
+    for line in (
+        "patches = patchify(images, 4)",
+        "tokens = patches @ E.T + b",
+        "row = torch.cat([model.cls_token, tokens], dim=1) + model.pos_embed",
+        "    h = block(h)",
+        "logits = model.head(model.norm(h)[:, 0])",
+    ):
+        assert any(line in cell for cell in lines), line
+    model = create("vit_cifar_patch4_32", seed=1).requires_grad_(False)
+    images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    E, b = model.patch_embed.proj.weight.flatten(1), model.patch_embed.proj.bias
+    tokens = patchify(images, 4) @ E.T + b
+    h = torch.cat([model.cls_token.expand(3, -1, -1), tokens], dim=1) + model.pos_embed
+    for block in model.blocks:
+        h = block(h)
+    torch.testing.assert_close(model.head(model.norm(h)[:, 0]), model(images), atol=1e-4, rtol=1e-4)
+
+
+def test_the_shapes_of_the_summary_are_the_models() -> None:
+    config = create("vit_cifar_patch4_32", seed=0).config
+    n, length, d = config.grid.tokens, 3 * config.grid.patch_height**2, config.width
+    shapes = f"$[{n}, {length}] \\to [{n}, {d}] \\to [{n + 1}, {d}] \\to [{n + 1}, {d}] \\to [{config.num_classes}]$"
+    assert shapes in CELLS["summary"].source
+
+
+def test_no_stored_text_depends_on_what_the_model_has_learned() -> None:
+    """Better weights may come at any time: what is printed counts things, and only figures show what it says."""
+    texts = {
+        name: "".join(output.get("text", "") for output in cell.get("outputs", [])) for name, cell in CELLS.items()
+    }
+    count = sum(parameter.numel() for parameter in create("vit_cifar_patch4_32").parameters())
+    assert texts["the-model"] == f"The model consists of {count:,} learned numbers.\n"
+    assert all(not re.search(r"\d\.\d|%", text) for text in texts.values())
+
+
+def test_every_picture_can_be_read_aloud() -> None:
+    pictures = [
+        (cell.id, output.metadata.get(kind, {}))
+        for cell in CELLS.values()
+        for output in cell.get("outputs", [])
+        for kind in output.get("data", {})
+        if kind.startswith("image/")
+    ]
+    assert len(pictures) >= 4
+    for name, metadata in pictures:
+        assert len(metadata.get("alt", "")) > 40, name

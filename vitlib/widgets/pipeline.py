@@ -1,0 +1,91 @@
+"""The pipeline: one picture on its way through a ViT, stage by stage, and one of its patches followed all along."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from ipywidgets import HTML, Dropdown, HBox, IntSlider, Layout, SelectionSlider, VBox
+
+from vitlib.data import PICTURES, picture
+from vitlib.presets import create
+from vitlib.trained import card
+from vitlib.vit import ViT
+from vitlib.widgets.grid_view import STYLE
+from vitlib.widgets.pipeline_view import canvas, panel_html, still, words_html
+from vitlib.widgets.walk import STAGES, sentence, walk
+
+MODEL = "vit_cifar_patch4_32"
+
+
+def pipeline(
+    name: str = "chelsea", model: ViT | None = None, classes: Sequence[str] | None = None, patch: int = 27
+) -> "Pipeline":
+    """A widget that shows what each stage of a ViT makes of a picture: patchify, embed, token row, encoder, classify.
+
+    name: a bundled picture, one of vitlib.data.PICTURES, or the path of your own; model: a ViT for colour pictures
+    whose head reads CLS (None: the trained one that comes with vitlib, and its classes); classes: their names;
+    patch: the one that is followed first, 1…N.
+
+    >>> print(pipeline("coffee", create("vit_cifar_patch4_32")).sentence)
+    Patchify cuts the picture of 32 × 32 pixels into 64 patches of 4 × 4 and lays each out as 48 numbers: [64, 48].
+
+    Errors: those of vitlib.data.picture; ValueError for a patch that the model's grid lacks, for a model whose head
+    does not read CLS, and for another number of names than of classes.
+    """
+    if model is None:
+        model, classes = create(MODEL, pretrained=True), card(MODEL)["classes"]
+    return Pipeline(name, model, classes, patch)
+
+
+class Pipeline(VBox):
+    """The controls, and what is drawn each time one of them changes.
+
+    It may be looked at with no kernel behind it: then a figure of all five stages takes its place.
+    """
+
+    def __init__(self, name: str, model: ViT, classes: Sequence[str] | None, patch: int) -> None:
+        count = model.config.grid.tokens
+        if not 1 <= patch <= count:
+            raise ValueError(f"patch is {patch}: expected 1 to {count}, the patches of the model")
+        self._model, self._classes = model, classes
+        own = () if name in PICTURES else (name,)
+        wide = {"layout": {"width": "100%"}, "style": {"description_width": "96px"}}
+        stages = [(f"{number} · {stage}", number) for number, stage in enumerate(STAGES, start=1)]
+        self.stage = SelectionSlider(options=stages, value=1, description="Stage", **wide)
+        self.choice = Dropdown(options=[*own, *PICTURES], value=name, description="Picture", **wide)
+        self.patch = IntSlider(value=patch, min=1, max=count, description="Follow patch", **wide)
+        self.image, self.words, self.panel = HTML(), HTML(), HTML()
+
+        side = VBox([self.stage, self.choice, self.patch, self.words, self.image])
+        side.layout = Layout(flex="1 1 300px", max_width="380px", min_width="0")
+        self.panel.layout = Layout(flex="1 1 380px", min_width="0", margin="0")
+        both = HBox([side, self.panel], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
+        super().__init__([HTML(STYLE), both], layout=Layout(width="100%", max_width="1040px"))
+        self.add_class("vit-explorer")
+
+        self.choice.observe(self._open, "value")
+        for control in (self.stage, self.patch):
+            control.observe(self._draw, "value")
+        self._open()
+
+    @property
+    def sentence(self) -> str:
+        """What the chosen stage does, in words."""
+        return sentence(self.view, self.stage.value)
+
+    def _open(self, _: Any = None) -> None:
+        """Send the picture through the model once; the sliders then only choose what is shown of its way."""
+        self.view = walk(self._model, picture(self.choice.value), self._classes)
+        self._draw()
+
+    def _draw(self, _: Any = None) -> None:
+        stage, patch = self.stage.value, self.patch.value
+        self.patch.disabled = stage == len(STAGES)  # the head reads CLS, no patch
+        self.image.value = canvas(self.view, patch)
+        self.words.value = words_html(self.view, stage, patch)
+        self.panel.value = panel_html(self.view, stage, patch)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        figure = still(self.view)
+        shown = {"image/png": base64.b64encode(figure.png()).decode(), "text/plain": self.sentence}
+        return super()._repr_mimebundle_(**kwargs) | shown, {"image/png": {"alt": figure.description}}

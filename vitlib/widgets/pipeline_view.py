@@ -1,0 +1,173 @@
+"""What the pipeline shows: one picture after each of a ViT's five stages, as HTML, in words and as a still figure.
+
+Pure functions of a `Walk`, of the stage, 1…5, and of the patch that is followed, 1…N; the controls are in pipeline.py.
+A table of tokens is drawn as it is: a row for each token, a column for each number, purple below 0, orange above.
+"""
+
+import base64
+import io
+from html import escape
+
+import matplotlib
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from vitlib.patches import patchify
+from vitlib.plotting import Plate, draw_picture
+from vitlib.widgets.grid_view import GridView, canvas_html
+from vitlib.widgets.readout_view import BLUE, ORANGE, percent
+from vitlib.widgets.walk import STAGES, Walk, followed, sentence, shape
+
+COLOURS = matplotlib.colormaps["PuOr_r"]  # purple, white, orange: apart for every kind of colour vision
+
+
+def canvas(view: Walk, patch: int) -> str:
+    """The picture under its grid, the followed patch marked."""
+    grid = view.config.grid
+    return canvas_html(GridView(view.pixels, (grid.patch_height, grid.patch_width), "crop"), patch)
+
+
+def words_html(view: Walk, stage: int, patch: int) -> str:
+    """The sentence and where the followed patch is now, read aloud by a screen reader whenever they change."""
+    where = escape(followed(view, stage, patch))
+    return f'<div class="vit-words" role="status"><p>{sentence(view, stage)}</p><p>{where}</p></div>'
+
+
+def panel_html(view: Walk, stage: int, patch: int) -> str:
+    """The table after a stage, with the row of the followed patch; the encoder block by block; the head as bars."""
+    if stage == 5:
+        return f"{_strip(view.rows(5), 'what CLS holds after the encoder and the final LayerNorm')}{_bars(view)}"
+    numbers = view.rows(stage)[view.prefix(stage) + patch - 1][None]
+    below = _strip(numbers, f"patch {patch}: {numbers.shape[1]} numbers", _tile(view, patch))
+    if stage != 4:
+        return _table(view, stage, patch, None, "260px") + below
+    depth = view.config.depth
+    columns = "".join(
+        f'<div style="flex: 1 1 0; min-width: 0"><div>{blocks or "before"}</div>'
+        f"{_table(view, 4, patch, blocks, '240px')}</div>"
+        for blocks in range(depth + 1)
+    )
+    return (
+        f'<div class="vit-caption">the token row before the encoder, and after each of its {depth} blocks</div>'
+        f'<div class="vit-caption" style="display: flex; gap: 4px; text-align: center">{columns}</div>{below}'
+    )
+
+
+def still(view: Walk) -> Plate:
+    """All five stages on one picture."""
+    c, grid = view.config, view.config.grid
+    figure = Plate(figsize=(8.4, 5.6), layout="constrained")
+    first, second = figure.subplots(2, 3)
+    draw_picture(first[0], view.pixels)
+    first[0].set_title(f"the picture: [3, {grid.height}, {grid.width}]", fontsize=10)
+    _draw_tiles(view, first[1])
+    first[1].set_title(f"① patchify: {shape(view, 1)}", fontsize=10)
+    for axes, stage, mark in zip((first[2], *second[:2]), (2, 3, 4), "②③④", strict=True):
+        rows = view.rows(stage)
+        axes.imshow(_colours(rows).numpy(), aspect="auto", interpolation="nearest")
+        axes.set_title(f"{mark} {STAGES[stage - 1]}: {shape(view, stage)}", fontsize=10)
+        axes.set(xlabel=f"the {c.width} numbers of a token", ylabel="patch")
+        quarters = [grid.tokens * quarter // 4 for quarter in range(1, 5)]
+        front = ["CLS"] if view.prefix(stage) else []
+        places = [0] * len(front) + [view.prefix(stage) + patch - 1 for patch in quarters]
+        axes.set_yticks(places, [*front, *map(str, quarters)])
+    best = view.shares.argmax()
+    colours = [ORANGE if number == best else BLUE for number in range(len(view.classes))]
+    second[2].barh(range(len(view.classes)), view.shares.tolist(), color=colours)
+    second[2].set_yticks(range(len(view.classes)), view.classes, fontsize=8)
+    second[2].invert_yaxis()
+    second[2].set(xlabel="share (softmax of the logits)", xlim=(0, 1))
+    second[2].set_title(f"⑤ classify: {shape(view, 5)}", fontsize=10)
+    said = " ".join(sentence(view, stage) for stage in range(1, 6))
+    figure.description = (
+        f"Six panels. The first is the picture, {grid.height} by {grid.width} pixels. {said} Tables of tokens are "
+        "drawn as coloured cells, a row for each token. The last panel has one bar for each class."
+    )
+    return figure
+
+
+def _draw_tiles(view: Walk, axes: matplotlib.axes.Axes) -> None:
+    """The patches, with a gap between them."""
+    grid = view.config.grid
+    gap = max(1, grid.patch_height // 4)
+    down, across = grid.patch_height + gap, grid.patch_width + gap
+    sheet = torch.full((3, grid.rows * down - gap, grid.columns * across - gap), 255, dtype=torch.uint8)
+    for token, tile in enumerate(patchify(view.pixels[None], grid.patch)[0]):
+        row, column = divmod(token, grid.columns)
+        top, left = row * down, column * across
+        cell = tile.reshape(3, grid.patch_height, grid.patch_width)
+        sheet[:, top : top + grid.patch_height, left : left + grid.patch_width] = cell
+    axes.imshow(sheet.permute(1, 2, 0).numpy(), interpolation="nearest")
+    axes.set_axis_off()
+
+
+def _table(view: Walk, stage: int, patch: int, blocks: int | None, height: str) -> str:
+    """A table as coloured cells: rows before the patches on top and apart, the followed row framed."""
+    rows, prefix = view.rows(stage, blocks), view.prefix(stage)
+    scale = _scale(rows)
+    n, d = rows[prefix:].shape
+    box = f'<rect x="0" y="{patch - 1}" width="{d}" height="1" fill="none" vector-effect="non-scaling-stroke"'
+    front = ""
+    if prefix:
+        source = _png(_colours(rows[:prefix], scale))
+        style = f"width: 100%; height: {12 * prefix}px; display: block; margin-bottom: 4px"
+        front = f'<img class="vit-pixels" src="{source}" alt="" title="CLS" style="{style}">'
+    return (
+        f'{front}<div class="vit-figure" style="height: {height}"><img class="vit-pixels" alt="" '
+        f'src="{_png(_colours(rows[prefix:], scale))}"><svg viewBox="0 0 {d} {n}" preserveAspectRatio="none" '
+        f'aria-hidden="true">{box} stroke="black" stroke-width="5"/>{box} stroke="#F0E442" stroke-width="2.5"/>'
+        "</svg></div>"
+    )
+
+
+def _strip(numbers: Float[Tensor, "1 _"], caption: str, before: str = "") -> str:
+    """One token's numbers as a strip of colours."""
+    image = f'<img class="vit-pixels" src="{_png(_colours(numbers))}" alt="" style="width: 100%; height: 22px">'
+    return (
+        f'<p class="vit-caption">{caption}</p>'
+        f'<div style="display: flex; gap: 8px; align-items: center; margin-bottom: 8px">{before}{image}</div>'
+    )
+
+
+def _tile(view: Walk, patch: int) -> str:
+    """The followed patch, enlarged."""
+    grid = view.config.grid
+    pixels = patchify(view.pixels[None], grid.patch)[0, patch - 1].reshape(3, grid.patch_height, grid.patch_width)
+    source = _png(pixels.permute(1, 2, 0))
+    return f'<img class="vit-pixels" src="{source}" alt="the patch, enlarged" style="height: 44px">'
+
+
+def _bars(view: Walk) -> str:
+    """One bar for each class, the longest in orange and bold type."""
+    best = int(view.shares.argmax())
+    rows = []
+    for number, name in enumerate(view.classes):
+        share, bold = float(view.shares[number]), 700 if number == best else 400
+        colour = ORANGE if number == best else BLUE
+        rows.append(
+            f'<div style="text-align: right; font-weight: {bold}">{escape(name)}</div>'
+            f'<div style="align-self: center; height: 13px; width: max(2px, {100 * share:.2f}%); background: {colour}">'
+            f'</div><div style="font-variant-numeric: tabular-nums; font-weight: {bold}">{percent(share)}</div>'
+        )
+    return (
+        '<div class="vit-words" style="display: grid; gap: 3px 8px; '
+        f'grid-template-columns: max-content 1fr 3.6em">{"".join(rows)}</div>'
+    )
+
+
+def _scale(rows: Float[Tensor, "R D"]) -> float:
+    """The size that gets the full colour: few numbers are larger, and those few do not pale all the others."""
+    return max(float(rows.abs().flatten().quantile(0.98)), 1e-6)
+
+
+def _colours(rows: Float[Tensor, "R D"], scale: float | None = None) -> UInt8[Tensor, "R D 3"]:
+    level = (rows / (scale or _scale(rows))).clamp(-1, 1)
+    return torch.from_numpy(COLOURS((level.numpy() + 1) / 2, bytes=True)[..., :3].copy())
+
+
+def _png(pixels: UInt8[Tensor, "H W 3"]) -> str:
+    file = io.BytesIO()
+    Image.fromarray(pixels.contiguous().numpy()).save(file, format="png", compress_level=1)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
