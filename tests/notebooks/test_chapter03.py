@@ -1,0 +1,79 @@
+"""What chapter 3 says of itself, and of the library, is so."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nbformat
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autograde.exercises import Plain
+from autograde.key import load_key
+from vitlib.config import ViTConfig
+from vitlib.positions import token_row
+from vitlib.resize import resize_positions
+from vitlib.sincos import sincos_1d
+
+FOLDER = Path(__file__).parents[2] / "solutions" / "03-cls-and-positions"
+KEY = load_key(FOLDER)
+CELLS = {cell.id: cell for cell in nbformat.read(FOLDER / "03-cls-and-positions.ipynb", as_version=4).cells}
+SMALL = st.integers(1, 5)
+
+
+def test_the_title_counts_exercises_minutes_and_points() -> None:
+    exercises = KEY.exercises.values()
+    minutes, points = sum(e.minutes for e in exercises), sum(e.points for e in exercises)
+    claim = f"{len(exercises)} exercises take {minutes} of these minutes and give {points:g} points"
+    assert claim in CELLS["title"].source
+
+
+@given(batch=SMALL, count=SMALL, width=SMALL)
+def test_what_learners_write_is_what_the_library_does(batch: int, count: int, width: int) -> None:
+    patches, cls = torch.randn(batch, count, width), torch.randn(width)
+    positions = torch.randn(count + 1, width)
+    prepend, add = KEY["prepend-cls"].reference, KEY["add-positions"].reference
+    row = add(prepend(patches, cls), positions)
+    assert torch.equal(row, token_row(patches, positions[None], cls[None, None]))
+
+
+@given(count=st.integers(1, 60), half=st.integers(1, 40))
+def test_the_waves_that_learners_write_are_the_librarys(count: int, half: int) -> None:
+    torch.testing.assert_close(
+        KEY["sincos-positions"].reference(count, 2 * half), sincos_1d(count, 2 * half)[0], rtol=0, atol=1e-4
+    )
+
+
+def everyones_numbers(name: str) -> list[Any]:
+    exercise = KEY[name]
+    assert isinstance(exercise, Plain) and len(exercise.variants) > 20
+    return [SimpleNamespace(**variant.given, right=variant.right) for variant in exercise.variants]
+
+
+def test_everyones_answers_are_what_the_library_builds() -> None:
+    for n in everyones_numbers("row-length"):
+        assert n.right == ViTConfig((n.side, n.side), n.patch).tokens
+    for n in everyones_numbers("position-numbers"):
+        config = ViTConfig((n.side, n.side), n.patch, width=n.width)
+        assert n.right == config.tokens * config.width
+    for n in everyones_numbers("resized-rows"):
+        old, grid = torch.zeros(1, 197, 1), (n.height // 16, n.width // 16)
+        assert n.right == resize_positions(old, (14, 14), grid).shape[1]
+    for n in everyones_numbers("sincos-length"):
+        table = sincos_1d(n.place + 1, n.width)[0]
+        assert n.right == pytest.approx((table[n.place] @ table[n.place]).item(), rel=1e-5)
+
+
+def test_every_picture_can_be_read_aloud() -> None:
+    pictures = [
+        (cell.id, output.metadata.get(kind, {}))
+        for cell in CELLS.values()
+        for output in cell.get("outputs", [])
+        for kind in output.get("data", {})
+        if kind.startswith("image/")
+    ]
+    assert len(pictures) >= 7
+    for name, metadata in pictures:
+        assert len(metadata.get("alt", "")) > 40, name
