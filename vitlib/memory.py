@@ -54,8 +54,11 @@ def explained(step: Callable[[int], None], batch: int) -> Iterator[None]:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether this is torch's way to say so: an error of its own on a CUDA device, words alone on a CPU."""
-    words = ("out of memory", "not enough memory", "can't allocate memory", "could not create a memory")
+    """Whether this is torch's way to say so: an error of its own on a CUDA device, words alone on a CPU.
+
+    The last of them are oneDNN's, whose kernels find no room for themselves.
+    """
+    words = ("out of memory", "not enough memory", "can't allocate memory", "could not create a")
     return isinstance(error, torch.OutOfMemoryError) or any(each in str(error) for each in words)
 
 

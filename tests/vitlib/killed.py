@@ -42,7 +42,7 @@ def main(folder: Path) -> None:
     killed = finished = 0
     while killed < KILLS:
         child = forked(train, folder, "killed")
-        time.sleep(moments.uniform(0, seconds / 3))
+        time.sleep(moments.uniform(0, seconds / 4))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):

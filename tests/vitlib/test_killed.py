@@ -28,14 +28,14 @@ def test_a_run_killed_at_twenty_random_moments_ends_with_the_same_bits(tmp_path)
 
 
 def test_too_little_memory_is_said_with_what_would_fit():
-    """The address space of a process is limited to a little more than it has; a batch of 2048 then does not fit."""
+    """The address space of a process is limited to a little more than it has; a batch of 4096 then does not fit."""
     told = subprocess.run(
         [sys.executable, "-c", STARVED], env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
     batch = int(told.stdout)
-    assert 0 < batch < 2048
+    assert 0 < batch < 4096
 
 
 STARVED = """
@@ -45,13 +45,13 @@ from vitlib.presets import create
 from vitlib.train import Recipe, TrainingError, fit
 
 torch.set_num_threads(1)
-pictures = Pictures(torch.zeros(2048, 1, 8, 8, dtype=torch.uint8), torch.zeros(2048).long(), tuple("0123456789"))
+pictures = Pictures(torch.zeros(4096, 1, 8, 8, dtype=torch.uint8), torch.zeros(4096).long(), tuple("0123456789"))
 has = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (has + 250_000_000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (has + 500_000_000, resource.RLIM_INFINITY))
 try:
-    fit(create("vit_digits_patch2_8"), pictures, recipe=Recipe(epochs=1, batch=2048), progress=False)
+    fit(create("vit_digits_patch2_8"), pictures, recipe=Recipe(epochs=1, batch=4096), progress=False)
 except TrainingError as error:
-    print(re.search(r"2048 pictures a step do not fit in memory; (\\d+) would: take batch=\\1,", str(error))[1])
+    print(re.search(r"4096 pictures a step do not fit in memory; (\\d+) would: take batch=\\1,", str(error))[1])
 """
 
 
