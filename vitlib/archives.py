@@ -79,7 +79,7 @@ def check(archive: Archive, path: Path) -> None:
     if md5 != archive.md5:
         raise DatasetError(
             f"{path.name} ({path.stat().st_size:,} bytes) has MD5 {md5}: expected {archive.md5}; it is damaged or "
-            f"another file. Delete it and fetch {archive.url} again"
+            f"another file, not worth keeping; fetch {archive.url} again"
         )
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "fashion_mnist",
     "image_folder",
     "normalise",
+    "read_jpegs",
     "same_different",
 ]
 
@@ -88,8 +89,9 @@ def cifar10(source: str | PathLike[str], download: bool = False) -> tuple[Pictur
 def _cifar10(files: dict[str, bytes]) -> tuple[Pictures, Pictures]:
     def join(names: tuple[str, ...]) -> Pictures:
         parts = [read_records(name, files[name], shape=(3, 32, 32)) for name in names]
-        if short := [name for name, (images, _) in zip(names, parts, strict=True) if len(images) != 10_000]:
-            raise DatasetError(f"{short[0]} has another number of pictures than 10,000; fetch {CIFAR10.url} again")
+        for name, (images, _) in zip(names, parts, strict=True):
+            if len(images) != 10_000:
+                raise DatasetError(f"{name} has {len(images):,} pictures: expected 10,000; fetch {CIFAR10.url} again")
         return Pictures(torch.cat([i for i, _ in parts]), torch.cat([k for _, k in parts]), CIFAR10_CLASSES)
 
     return join(CIFAR10_TRAIN), join(CIFAR10_TEST)

@@ -20,9 +20,9 @@ def image_folder(folder: str | PathLike[str], size: int | tuple[int, int], skip_
     """Every picture below `folder`, at one size; the class is the sub-folder, in alphabetical order.
 
     `size` is in pixels, (height, width) or the side of a square. A picture is scaled until it covers that size, and the
-    middle is kept; it is read as vitlib.data.picture reads it: upright, in RGB. Files whose name begins with a dot are
-    no pictures. Every other file must be one; with `skip_damaged`, those that are not are left out, and a warning
-    names them.
+    middle is kept; it is read as vitlib.data.picture reads it: upright, in RGB. Files and folders whose name begins
+    with a dot are passed over. Every other file must be a picture; with `skip_damaged`, those that are not are left
+    out, and a warning names them.
 
     Errors: FileNotFoundError; DatasetError for a folder without sub-folders, a class without pictures, and files that
     cannot be read, which it names.
@@ -57,7 +57,10 @@ def image_folder(folder: str | PathLike[str], size: int | tuple[int, int], skip_
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    def hidden(path: Path) -> bool:
+        return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not hidden(path))
 
 
 def _cover(picture: UInt8[Tensor, "3 H W"], height: int, width: int) -> UInt8[Tensor, "3 H2 W2"]:
