@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from vitlib.config import ViTConfig
+from vitlib.backbones import BACKBONES, Config
 from vitlib.device import best_device
 from vitlib.presets import PRESETS
 
@@ -35,6 +35,9 @@ SIZES = {
     "tiny": ("vit_tiny_patch16_224", 4, 256),
     "small": ("vit_small_patch16_224", 4, 256),
     "cifar": ("vit_cifar_patch4_32", 32, 1024),
+    "swin": ("swin_tiny_patch4_window7_224", 2, 128),
+    "convnext": ("convnext_tiny", 2, 128),
+    "hybrid": ("vitc_1gf_patch16_224", 4, 256),
 }
 Step = Callable[[], object]
 
@@ -94,12 +97,15 @@ def rounds(steps: dict[str, Step], args: argparse.Namespace) -> dict[str, list[f
     return times
 
 
-def row(config: ViTConfig, batch: int, names: list[str], task: str, precision: str, how: str, args) -> dict:
+def row(config: Config, batch: int, names: list[str], task: str, precision: str, how: str, args) -> dict:
+    """Seconds of each peer that has this model."""
     torch.manual_seed(0)
     images = torch.randn(batch, config.channels, *config.image_size, device=args.device)
     steps = {}
     for name in names:
-        model = peers.BUILDERS[name](config).to(args.device)
+        if (model := peers.build(name, config)) is None:
+            continue
+        model = model.to(args.device)
         if how == "compiled":
             torch.compiler.reset()
             model = torch.compile(model)
@@ -116,10 +122,11 @@ def table(args: argparse.Namespace) -> Iterator[str]:
     for size, task, precision, how in tqdm(choices, desc="rows", disable=None):
         preset, on_cpu, on_gpu = SIZES[size]
         batch = args.batch or (on_cpu if args.device.type == "cpu" else on_gpu)
-        times = row(PRESETS[preset], batch, ["vitlib", *others], task, precision, how, args)
+        times = row((PRESETS | BACKBONES)[preset], batch, ["vitlib", *others], task, precision, how, args)
         ours = times["vitlib"]
-        ratios = [statistics.median(t / o for t, o in zip(times[name], ours, strict=True)) for name in others]
-        cells = [f"{statistics.median(ours) * 1e3:.1f}", *(f"{ratio:.3f}×" for ratio in ratios)]
+        ratios = [[t / o for t, o in zip(times.get(name, []), ours, strict=False)] for name in others]
+        cells = [f"{statistics.median(ours) * 1e3:.1f}"]
+        cells += [f"{statistics.median(each):.3f}×" if each else "–" for each in ratios]
         yield f"| {size} | {batch} | {task} | {precision} | {how} | " + " | ".join(cells) + " |"
 
 

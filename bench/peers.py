@@ -1,4 +1,4 @@
-"""The same Vision Transformer from six libraries, with random weights, each as images → logits."""
+"""The same model from up to six libraries, with random weights, each as images → logits."""
 
 import importlib.util
 import sys
@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from backbone_peers import BACKBONES
 from torch import Tensor, nn
 
+from vitlib.backbones import MODELS, Config
 from vitlib.config import ViTConfig
 
 
@@ -113,6 +115,19 @@ BUILDERS: dict[str, Callable[[ViTConfig], nn.Module]] = {
     "lucidrains": from_lucidrains,
     "simple_vit": from_simple_vit,
 }
+
+
+def build(name: str, config: Config) -> nn.Module | None:
+    """A peer's model for a configuration, or None where it has no such model."""
+    if type(config) is ViTConfig:
+        return BUILDERS[name](config)
+    if name == "vitlib":
+        return MODELS[type(config)](config)
+    if make := BACKBONES[type(config)].get(name):
+        return Logits(make(config)) if name == "transformers" else make(config)
+    return None
+
+
 # where a peer's package has another name
 PACKAGES = {"plain": "vitlib", "lucidrains": "vit_pytorch", "simple_vit": "vit_pytorch"}
 

@@ -16,7 +16,7 @@ MODELS: dict[type[Config], Any] = {  # each configuration's model: (config, gene
     SwinConfig: Swin,
     ConvNeXtConfig: ConvNeXt,
 }
-HALF = {"mean": (0.5,), "std": (0.5,)}  # pixels 0…1 become −1…1, as for the ViT
+HALF: dict[str, Any] = {"mean": (0.5,), "std": (0.5,)}  # pixels 0…1 become −1…1, as for the ViT
 BACKBONES: dict[str, Config] = {
     # Liu et al., 2021, section 3.3
     "swin_tiny_patch4_window7_224": SwinConfig(),

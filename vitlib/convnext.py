@@ -140,9 +140,9 @@ class ConvNeXt(Staged):
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, also what each stage gives, by name."""
-        conv, norm = self.stem
+        conv, norm = cast(nn.Conv2d, self.stem[0]), self.stem[1]
         check_images(images, self.config.channels, self.config.image_size, conv.weight.dtype)
-        out = {"stem": (x := norm(patch_convolution(images.permute(0, 2, 3, 1), cast(nn.Conv2d, conv))))}  # B H W C
+        out = {"stem": (x := norm(patch_convolution(images.permute(0, 2, 3, 1), conv)))}  # B H W C
         for i, stage in enumerate(self.stages):
             out[f"stages.{i}"] = x = stage(x)
         out["pooled"] = x = self.head["norm"](x.mean(dim=(1, 2)))  # B C

@@ -5,6 +5,7 @@ each halving its sides, until one place is left for each patch; everything behin
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -89,4 +90,4 @@ class Hybrid(ViT):
         for module in self.patch_embed.modules():
             if isinstance(module, nn.Conv2d):  # each keeps the scale: He et al., 2015
                 nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu", generator=generator)
-        nn.init.zeros_(self.patch_embed.proj.bias)
+        nn.init.zeros_(cast(Tensor, self.patch_embed.proj.bias))

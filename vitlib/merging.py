@@ -24,20 +24,6 @@ class Merge(NamedTuple):
     goes: Int[Tensor, "B n"]
     left: int
 
-    def total(self, x: Float[Tensor, "B n D"]) -> Float[Tensor, "B left D"]:
-        """The sum of what comes together in each place: `matrix() @ x`, without the matrix."""
-        batch, width = len(x), x.shape[2]
-        start = self.left * torch.arange(batch, device=x.device)[:, None]  # the pictures' rows, one below the other
-        total = x.new_zeros(batch * self.left, width).index_add(0, (self.goes + start).flatten(), x.flatten(0, 1))
-        return total.unflatten(0, (batch, self.left))
-
-    def mean(
-        self, x: Float[Tensor, "B n D"], size: Float[Tensor, "B n"]
-    ) -> tuple[Float[Tensor, "B left D"], Float[Tensor, "B left"]]:
-        """What comes together in each place: the mean of the tokens, each as heavy as it is large, and their sizes."""
-        sizes = self.total(size[..., None])
-        return self.total(x * size[..., None]) / sizes, sizes[..., 0]
-
     def matrix(self) -> Float[Tensor, "B left n"]:
         """1 where a token goes to a place, else 0."""
         return F.one_hot(self.goes, self.left).mT.float()
@@ -67,6 +53,22 @@ def match(metric: Float[Tensor, "B n d"], r: int) -> Merge:
     instead = torch.arange(n, device=metric.device).repeat(batch, 1)
     instead = instead.scatter(1, 2 * first, 2 * pick.gather(1, first) + 1)
     return Merge(place.gather(1, instead), n - r)
+
+
+def total(merge: Merge, x: Float[Tensor, "B n D"]) -> Float[Tensor, "B left D"]:
+    """The sum of what comes together in each place: `merge.matrix() @ x`, without the matrix."""
+    batch, width = len(x), x.shape[2]
+    start = merge.left * torch.arange(batch, device=x.device)[:, None]  # the pictures' rows, one below the other
+    sums = x.new_zeros(batch * merge.left, width).index_add(0, (merge.goes + start).flatten(), x.flatten(0, 1))
+    return sums.unflatten(0, (batch, merge.left))
+
+
+def mean(
+    merge: Merge, x: Float[Tensor, "B n D"], size: Float[Tensor, "B n"]
+) -> tuple[Float[Tensor, "B left D"], Float[Tensor, "B left"]]:
+    """What comes together in each place: the mean of the tokens, each as heavy as it is large, and their sizes."""
+    sizes = total(merge, size[..., None])
+    return total(merge, x * size[..., None]) / sizes, sizes[..., 0]
 
 
 def look(
@@ -131,7 +133,7 @@ class MergedViT(nn.Module):
         for block in body:
             x, keys = look(block, x, size)
             merge = match(keys[:, prefix:], self.r)
-            patches, sizes = merge.mean(x[:, prefix:], size[:, prefix:])
+            patches, sizes = mean(merge, x[:, prefix:], size[:, prefix:])
             x, size = (torch.cat([a[:, :prefix], b], dim=1) for a, b in ((x, patches), (size, sizes)))
             x = think(block, x)
             groups = merge.goes.gather(1, groups)

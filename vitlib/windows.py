@@ -116,9 +116,10 @@ def attend_with_bias(
     if fused:
         mask = bias if len(bias) == 1 else bias.repeat(len(q) // len(bias), 1, 1, 1)
         return F.scaled_dot_product_attention(q, k, v, mask)
-    scores = (q / q.shape[-1] ** 0.5) @ k.mT  # V h Q T
-    scores = (scores.unflatten(0, (-1, len(bias))) + bias).flatten(0, 1)
-    return scores.softmax(dim=-1) @ v
+    q, k, v = q.contiguous(), k.contiguous(), v.contiguous()  # the products would copy them themselves, more slowly
+    scores = (q @ k.mT).unflatten(0, (-1, len(bias)))  # B W h Q T
+    scores = torch.add(bias, scores, alpha=q.shape[-1] ** -0.5)  # Q Kᵀ / √d + bias, in one pass
+    return scores.flatten(0, 1).softmax(dim=-1) @ v
 
 
 class WindowAttention(Attention):
@@ -146,9 +147,9 @@ class WindowAttention(Attention):
         self.register_buffer("order", order, persistent=False)
         self.register_buffer("places", order.argsort(), persistent=False)
         self.register_buffer("index", relative_index(windows.window).flatten(), persistent=False)
-        apart = torch.zeros(windows.count, 1, windows.area, windows.area)  # W 1 M M: 0, or −∞ where apart
-        apart = apart.masked_fill(windows.apart()[:, None], -torch.inf) if windows.shift else None
-        self.register_buffer("apart", apart, persistent=False)
+        apart = windows.apart()[:, None]  # W 1 M M
+        bias = torch.zeros(apart.shape).masked_fill(apart, -torch.inf)
+        self.register_buffer("apart", bias if windows.shift else None, persistent=False)
 
     def forward(self, x: Float[Tensor, "B N D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
         windows = x.index_select(1, self.order).reshape(-1, self.windows.area, x.shape[2])  # V M D

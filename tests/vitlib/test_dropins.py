@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tests.vitlib.test_vit import make
 from vitlib.attention import split_heads
-from vitlib.merging import MergedViT, match
+from vitlib.merging import MergedViT, match, mean, total
 from vitlib.pooling import PooledAttention, with_pooled_keys
 from vitlib.vit import ViT
 from vitlib.windowed import WindowedAttention, with_windows
@@ -180,10 +180,10 @@ def test_merging_is_a_matrix_of_groups(n: int, data: st.DataObject) -> None:
     assert matrix.shape == (2, n - r, n)
     assert (matrix.sum(dim=1) == 1).all() and (matrix.sum(dim=2) >= 1).all()  # each goes somewhere, no place is empty
     x, size = random(2, n, 4), random(2, n).abs() + 1
-    mean, sizes = merge.mean(x, size)
-    torch.testing.assert_close(merge.total(x), matrix @ x)
+    means, sizes = mean(merge, x, size)
+    torch.testing.assert_close(total(merge, x), matrix @ x)
     torch.testing.assert_close(sizes, (matrix @ size[..., None])[..., 0])
-    torch.testing.assert_close((mean * sizes[..., None]).sum(dim=1), (x * size[..., None]).sum(dim=1))
+    torch.testing.assert_close((means * sizes[..., None]).sum(dim=1), (x * size[..., None]).sum(dim=1))
 
 
 @settings(max_examples=40)
