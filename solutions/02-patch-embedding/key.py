@@ -505,7 +505,7 @@ kept_share = Numeric(
     prompt="PCA finds four directions in some patches of 2 × 2 grey pixels. The variances along them are {first}, "
     "{second}, {third} and {fourth}. How many **per cent** of the variance do tokens of d = 2 numbers keep?",
     answer=lambda first, second, third, fourth: 100 * (first + second) / (first + second + third + fourth),
-    unit="per cent", decimals=1,
+    decimals=1,
     slips=[
         Slip("one direction", lambda first, second, third, fourth: 100 * first / (first + second + third + fourth),
              "That is kept with d = 1. Two numbers a token keep two directions."),
