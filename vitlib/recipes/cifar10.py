@@ -32,7 +32,7 @@ BASE: dict[str, Any] = {"optimizer": "muon", "warmup": 0.05, "flip": True, "amp"
 STAGES = {  # by the pictures' side in pixels
     16: Recipe(epochs=7, batch=256, lr=3e-3, floor=0.6, shift=1, **BASE),  # 16 tokens and CLS
     24: Recipe(epochs=2, batch=256, lr=2e-3, floor=0.6, shift=2, **BASE),  # 36 tokens and CLS
-    32: Recipe(epochs=3, batch=256, lr=1.5e-3, shift=3, **BASE),  # 64 tokens and CLS
+    32: Recipe(epochs=2, batch=256, lr=1.5e-3, shift=3, **BASE),  # 64 tokens and CLS
 }
 
 

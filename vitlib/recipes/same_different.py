@@ -17,7 +17,7 @@ from vitlib.train import History, Recipe, fit
 from vitlib.vit import ViT
 
 VIT = ViTConfig((16, 16), patch=4, channels=1, num_classes=2, width=48, depth=3, heads=4)
-RECIPE = Recipe(epochs=5, batch=128, optimizer="muon", lr=1e-2, smoothing=0.0)
+RECIPE = Recipe(epochs=4, batch=128, optimizer="muon", lr=1e-2, smoothing=0.0)
 TRAIN, TEST = 8000, 2000  # pictures
 
 
