@@ -127,6 +127,6 @@ def _row(name: str, solved: int, count: int) -> str:
 
 
 def _mark(name: str, how: str, has: bool) -> str:
-    sign, said = ("🏅", "earned") if has else ("○", "open")
+    sign, said = ("●", "earned") if has else ("○", "open")
     style = "" if has else ' style="opacity: .75"'
     return f'<li{style}><span role="img" aria-label="{said}">{sign}</span> <b>{name}</b>: {how}</li>'

@@ -6,6 +6,7 @@ A table of tokens is drawn as it is: a row for each token, a column for each num
 
 import base64
 import io
+from functools import lru_cache
 from html import escape
 
 import matplotlib
@@ -38,20 +39,23 @@ def words_html(view: Walk, stage: int, patch: int) -> str:
 def panel_html(view: Walk, stage: int, patch: int) -> str:
     """The table after a stage, with the row of the followed patch; the encoder block by block; the head as bars."""
     if stage == 5:
-        return f"{_strip(view.rows(5), 'what CLS holds after the encoder and the final LayerNorm')}{_bars(view)}"
+        return f"{_strip(view.rows(5), 'What CLS holds after the encoder and the final LayerNorm')}{_bars(view)}"
     numbers = view.rows(stage)[view.prefix(stage) + patch - 1][None]
-    below = _strip(numbers, f"patch {patch}: {numbers.shape[1]} numbers", _tile(view, patch))
-    if stage != 4:
-        return _table(view, stage, patch, None, "260px") + below
     depth = view.config.depth
-    columns = "".join(
-        f'<div style="flex: 1 1 0; min-width: 0"><div>{blocks or "before"}</div>'
-        f"{_table(view, 4, patch, blocks, '240px')}</div>"
-        for blocks in range(depth + 1)
-    )
+    if stage == 4:
+        caption = f"The table before the encoder, and after each of its {depth} blocks. The row on top is CLS."
+        tables = "".join(
+            f'<div style="flex: 1 1 0; min-width: 0; text-align: center">{blocks or "before"}'
+            f"{_table(view, 4, patch, blocks)}</div>"
+            for blocks in range(depth + 1)
+        )
+    else:
+        caption = "A row for each token, a column for each of its numbers: purple below 0, orange above."
+        caption += " The row on top is CLS." if view.prefix(stage) else ""
+        tables = f'<div style="flex: 1 1 0; min-width: 0">{_table(view, stage, patch)}</div>'
     return (
-        f'<div class="vit-caption">the token row before the encoder, and after each of its {depth} blocks</div>'
-        f'<div class="vit-caption" style="display: flex; gap: 4px; text-align: center">{columns}</div>{below}'
+        f'<p class="vit-caption">{caption}</p><div class="vit-caption" style="display: flex; gap: 4px">{tables}</div>'
+        + _strip(numbers, f"Patch {patch}: {numbers.shape[1]} numbers", _tile(view, patch))
     )
 
 
@@ -103,28 +107,34 @@ def _draw_tiles(view: Walk, axes: matplotlib.axes.Axes) -> None:
     axes.set_axis_off()
 
 
-def _table(view: Walk, stage: int, patch: int, blocks: int | None, height: str) -> str:
+def _table(view: Walk, stage: int, patch: int, blocks: int | None = None) -> str:
     """A table as coloured cells: rows before the patches on top and apart, the followed row framed."""
+    front, body = _table_images(view, stage, blocks)
+    n, d = view.config.grid.tokens, view.rows(stage).shape[1]
+    box = f'<rect x="0" y="{patch - 1}" width="{d}" height="1" fill="none" vector-effect="non-scaling-stroke"'
+    return (
+        f'{front}<div class="vit-figure" style="height: 260px">{body}<svg viewBox="0 0 {d} {n}" '
+        f'preserveAspectRatio="none" aria-hidden="true">{box} stroke="black" stroke-width="5"/>'
+        f'{box} stroke="#F0E442" stroke-width="2.5"/></svg></div>'
+    )
+
+
+@lru_cache(maxsize=16)  # they stay as they are while another patch is followed
+def _table_images(view: Walk, stage: int, blocks: int | None) -> tuple[str, str]:
+    """The rows before the patches, and the patches."""
     rows, prefix = view.rows(stage, blocks), view.prefix(stage)
     scale = _scale(rows)
-    n, d = rows[prefix:].shape
-    box = f'<rect x="0" y="{patch - 1}" width="{d}" height="1" fill="none" vector-effect="non-scaling-stroke"'
-    front = ""
-    if prefix:
-        source = _png(_colours(rows[:prefix], scale))
-        style = f"width: 100%; height: {12 * prefix}px; display: block; margin-bottom: 4px"
-        front = f'<img class="vit-pixels" src="{source}" alt="" title="CLS" style="{style}">'
-    return (
-        f'{front}<div class="vit-figure" style="height: {height}"><img class="vit-pixels" alt="" '
-        f'src="{_png(_colours(rows[prefix:], scale))}"><svg viewBox="0 0 {d} {n}" preserveAspectRatio="none" '
-        f'aria-hidden="true">{box} stroke="black" stroke-width="5"/>{box} stroke="#F0E442" stroke-width="2.5"/>'
-        "</svg></div>"
-    )
+    style = f"width: 100%; height: {12 * prefix}px; display: block; margin-bottom: 4px"
+    body = f'<img class="vit-pixels" src="{_png(_colours(rows[prefix:], scale))}" alt="">'
+    if not prefix:
+        return "", body
+    return f'<img class="vit-pixels" src="{_png(_colours(rows[:prefix], scale))}" alt="" style="{style}">', body
 
 
 def _strip(numbers: Float[Tensor, "1 _"], caption: str, before: str = "") -> str:
     """One token's numbers as a strip of colours."""
-    image = f'<img class="vit-pixels" src="{_png(_colours(numbers))}" alt="" style="width: 100%; height: 22px">'
+    style = "flex: 1 1 0; width: 0; min-width: 0; height: 22px"
+    image = f'<img class="vit-pixels" src="{_png(_colours(numbers))}" alt="" style="{style}">'
     return (
         f'<p class="vit-caption">{caption}</p>'
         f'<div style="display: flex; gap: 8px; align-items: center; margin-bottom: 8px">{before}{image}</div>'
