@@ -1,0 +1,62 @@
+"""Every widget in JupyterLab, in one notebook: opened, moved by keyboard and by mouse, and read back."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.lab import Lab
+from tests.browser.test_chapter1 import CELLS, KERNEL_IS_IDLE
+
+READOUT = """\
+from vitlib import create
+from vitlib.datasets import digits
+from vitlib.widgets.readout import layer_readout
+layer_readout(create("vit_digits_patch2_8", seed=0), digits()[1].take(slice(0, 10)))"""
+# the cell that opens it, and a slider to move
+WIDGETS = {
+    "grid": ("from vitlib.widgets.grid import grid_explorer\ngrid_explorer()", "Patch side"),
+    "embedding": ("from vitlib.widgets.embedding import embedding_explorer\nembedding_explorer()", "d"),
+    "positions": ("from vitlib.widgets.positions import position_explorer\nposition_explorer()", "First patch"),
+    "attention": ("from vitlib.widgets.attention import attention_explorer\nattention_explorer()", "Layer"),
+    "readout": (READOUT, "Blocks"),
+}
+
+
+@pytest.fixture(scope="module")
+def notebook(course: Path) -> str:
+    """A notebook with one widget in each cell."""
+    cells = [new_code_cell(source) for source, _ in WIDGETS.values()]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # without one, JupyterLab asks which
+    nbformat.write(new_notebook(cells=cells, metadata=kernel), course / "widgets.ipynb")
+    return "widgets.ipynb"
+
+
+def test_every_widget_answers_to_the_keyboard(page: Page, lab: Lab, notebook: str) -> None:
+    page.goto(lab.url(f"lab/tree/{notebook}"))
+    page.wait_for_function(KERNEL_IS_IDLE)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_function(f"{CELLS}.every(cell => cell.ran) && {KERNEL_IS_IDLE}")
+    assert not any(cell["failed"] for cell in page.evaluate(CELLS))
+    for number, (_, label) in enumerate(WIDGETS.values()):
+        page.locator(".jp-CodeCell").nth(number).scroll_into_view_if_needed()
+        explorer = page.locator(".vit-explorer").nth(number)
+        slider = explorer.locator(".widget-slider").filter(has_text=label).first.get_by_role("slider")
+        _changes(explorer, lambda slider=slider: slider.press("ArrowLeft"))
+    attention = page.locator(".vit-explorer").nth([*WIDGETS].index("attention"))
+    picker = attention.get_by_role("slider", name="Token that asks")
+    _changes(attention, lambda: picker.press("ArrowDown"))
+    _changes(attention, lambda: picker.locator("rect[data-token='1']").first.click())
+    expect(picker).to_have_attribute("aria-valuenow", "1")
+
+
+def _changes(explorer: Locator, move: Callable[[], None]) -> None:
+    """The words that a widget says of itself are others after a move."""
+    words = explorer.locator(".vit-words")
+    before = words.inner_text()
+    move()
+    expect(words).not_to_have_text(before, use_inner_text=True)
