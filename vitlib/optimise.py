@@ -5,7 +5,7 @@ import re
 from typing import Any, Literal
 
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 Groups = dict[tuple[float, float], list[nn.Parameter]]  # by highest learning rate and weight decay
@@ -58,6 +58,8 @@ def optimizers(
             chosen.setdefault((peak, weight_decay if matrix else 0.0), []).append(each)
     made: list[Optimizer] = []
     if by_muon:
+        from torch.optim import Muon  # of torch 2.9 and later; AdamW does with any
+
         made.append(Muon(_listed(by_muon), adjust_lr_fn="match_rms_adamw"))
     if by_adamw:
         made.append(AdamW(_listed(by_adamw), fused=True))
