@@ -110,16 +110,15 @@ def attend_with_bias(
     `fused=None` takes the faster one. On a CPU that is the fused kernel in inference; it has no gradient for the bias
     there, and bfloat16 slows it down.
     """
-    bias = bias.to(q.dtype)
     if fused is None:
         fused = q.device.type != "cpu" or not (torch.is_grad_enabled() or q.dtype == torch.bfloat16)
     if fused:
         mask = bias if len(bias) == 1 else bias.repeat(len(q) // len(bias), 1, 1, 1)
-        return F.scaled_dot_product_attention(q, k, v, mask)
+        return F.scaled_dot_product_attention(q, k, v, mask.to(q.dtype))
     q, k, v = q.contiguous(), k.contiguous(), v.contiguous()  # the products would copy them themselves, more slowly
     scores = (q @ k.mT).unflatten(0, (-1, len(bias)))  # B W h Q T
     scores = torch.add(bias, scores, alpha=q.shape[-1] ** -0.5)  # Q Kᵀ / √d + bias, in one pass
-    return scores.flatten(0, 1).softmax(dim=-1) @ v
+    return scores.flatten(0, 1).softmax(dim=-1).to(v.dtype) @ v
 
 
 class WindowAttention(Attention):
