@@ -102,8 +102,9 @@ class EmbeddingExplorer(VBox):
         self.d.unobserve(self._embed, "value")  # new options select their first for a moment
         self.d.options, self.d.value = options, d
         self.d.observe(self._embed, "value")
-        self._embed()
-        self._follow_pixel(top, left)
+        with self.token.hold_sync():  # the page hears of the new last patch and of the new place at once
+            self._embed()
+            self._follow_pixel(top, left)
 
     def _embed(self, _: Any = None) -> None:
         """Embed and rebuild as the controls say."""
