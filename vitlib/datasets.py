@@ -129,7 +129,7 @@ def read_jpegs(path: Path) -> tuple[Pictures, Pictures]:
     """
     wanted = [f"{split}_{part}" for split in ("train", "test") for part in ("jpeg", "offsets", "labels")] + ["classes"]
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if missing := [name for name in wanted if name not in arrays.files]:
                 raise DatasetError(f"{path} lacks {', '.join(missing)}: expected {', '.join(wanted)}")
             found = {name: arrays[name] for name in wanted}
