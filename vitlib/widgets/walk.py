@@ -104,5 +104,5 @@ def followed(view: Walk, stage: int, patch: int) -> str:
         return f"The largest share has “{view.classes[best]}”, with {percent(view.shares[best])}."
     row, column = divmod(patch - 1, view.config.grid.columns)
     index = view.prefix(stage) + patch - 1
-    behind = ", since CLS has row 0" if stage == 3 else ""
+    behind = ", since CLS has row 0" if view.prefix(stage) else ", counted from 0"
     return f"Patch {patch}, in row {row + 1} and column {column + 1} of the grid, has row {index} of the table{behind}."
