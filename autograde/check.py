@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograde import forms
-from autograde.outcomes import bare, outcome_difference, outcomes, returning
+from autograde.outcomes import bare, outcome_difference, outcomes, returning, rounded
 from autograde.progress import note
 from autograde.sheet import digest
 from autograde.student import CheckFailed, entry_for
@@ -103,7 +103,7 @@ def _advice(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
     slips = dict(entry.get("slips", []))
     seen = bare(results)
     for known in (seen, returning(entry["expected"], seen)):
-        if message := slips.get(digest(entry["salt"], known)):
+        if message := slips.get(digest(entry["salt"], rounded(known))):
             return str(message)
     return _where_help_is(entry).strip()
 
@@ -115,7 +115,7 @@ def _first_difference(expected: dict[str, Any], got: dict[str, Any]) -> list[str
         return []
     if want.shape != have.shape or want.size < 20:
         return []
-    place = tuple(int(axis[0]) for axis in np.nonzero(want != have))
+    place = tuple(int(axis[0]) for axis in np.nonzero(~np.isclose(want, have, rtol=1e-4, atol=1e-6, equal_nan=True)))
     return [f"  first at {list(place)}: expected {want[place]}, got {have[place]}"] if place else []
 
 

@@ -7,8 +7,11 @@ The same code calls the reference on the grader's side and the learner's functio
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from autograde.compare import difference
 from autograde.wire import BadAnswer, pack, unpack, unpack_plain
@@ -35,6 +38,24 @@ def bare(results: Sequence[Any]) -> list[Any]:
 def returning(expected: Sequence[Any], results: Sequence[Any]) -> list[Any]:
     """The outcomes where the reference returns a value: what a learner writes first, before any refusal."""
     return [got for want, got in zip(expected, results, strict=True) if "value" in want]
+
+
+def rounded(results: Sequence[Any]) -> list[Any]:
+    """Outcomes with their floats to 3 decimals, for a digest: the last bits differ from one CPU to another."""
+    return [{"value": _rounded(unpack_plain(result["value"]))} if "value" in result else result for result in results]
+
+
+def _rounded(value: Any) -> Any:
+    match value:
+        case float() if math.isfinite(value):
+            return round(value, 3) + 0.0  # no minus zero
+        case list():
+            return [_rounded(item) for item in value]
+        case dict():
+            return pack({key: _rounded(item) for key, item in value.items()})
+        case np.ndarray() if value.dtype.kind == "f":
+            return pack(value.round(3) + 0.0)
+    return pack(value)
 
 
 def outcome_difference(expected: Any, got: Any, tolerance: float) -> str | None:

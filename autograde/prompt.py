@@ -31,7 +31,7 @@ def _how_to_answer(exercise: Exercise) -> str:
             return "*Answer with the number of one option.*"
         case Numeric(decimals=None):
             return f"*Answer with a whole number{f' of {exercise.unit}' if exercise.unit else ''}.*"
-        case Numeric():
+        case Numeric(decimals=int(decimals)):
             unit = f" of {exercise.unit}" if exercise.unit else ""
-            return f"*Answer with a number{unit}, to {exercise.decimals} decimal places.*"
+            return f"*Answer with a number{unit}, to {decimals} decimal place{'s' * (decimals > 1)}.*"
     return "*Write the function; the cell below tries it on examples, grading on others too.*"

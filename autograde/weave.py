@@ -43,7 +43,7 @@ def weave(folder: Path, feedback: str = "full", course: str = "") -> bool:
     changed = _write_if_new(path, nbformat.writes(notebook) + "\n", before)
     sheet = folder / FILE_NAME
     old = sheet.read_text(encoding="utf-8") if sheet.exists() else ""
-    return _write_if_new(sheet, make_sheet(key, feedback, course), old) or changed
+    return _write_if_new(sheet, make_sheet(key, feedback, course, old), old) or changed
 
 
 def source_of(function: Callable[..., Any], name: str) -> str:

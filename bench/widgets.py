@@ -24,10 +24,12 @@ from vitlib.presets import create
 from vitlib.widgets.attention import PatchPicker, attention_explorer
 from vitlib.widgets.embedding import embedding_explorer
 from vitlib.widgets.grid import grid_explorer
+from vitlib.widgets.pipeline import pipeline
 from vitlib.widgets.positions import position_explorer
 from vitlib.widgets.readout import layer_readout
 
 WIDGETS: dict[str, Callable[[], VBox]] = {
+    "pipeline": pipeline,
     "grid explorer": grid_explorer,
     "embedding explorer": embedding_explorer,
     "position explorer": position_explorer,

@@ -18,6 +18,7 @@ from vitlib.widgets.readout import layer_readout
 layer_readout(create("vit_digits_patch2_8", seed=0), digits()[1].take(slice(0, 10)))"""
 # the cell that opens it, and a slider to move
 WIDGETS = {
+    "pipeline": ("from vitlib.widgets.pipeline import pipeline\npipeline()", "Follow patch"),
     "grid": ("from vitlib.widgets.grid import grid_explorer\ngrid_explorer()", "Patch side"),
     "embedding": ("from vitlib.widgets.embedding import embedding_explorer\nembedding_explorer()", "d"),
     "positions": ("from vitlib.widgets.positions import position_explorer\nposition_explorer()", "First patch"),
