@@ -1,6 +1,6 @@
 # `make lab` opens the book, `make test` holds it to its word; `make help` lists the rest.
 PYTHON ?= python3
-CHAPTER ?= 01-patch-grid
+CHAPTER ?= 00-flow-at-a-glance
 STUDENTS ?= 12
 LAB ?=# more flags for JupyterLab: make lab LAB="--no-browser --port=9999"
 
@@ -22,7 +22,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements  # versions are pinned
 	@touch $@
 
-lab: setup  ## JupyterLab on chapter 1; formgrader and the assignment list are in its menu Nbgrader
+lab: setup  ## JupyterLab on chapter 0; formgrader and the assignment list are in its menu Nbgrader
 	jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) \
 	    --LabApp.default_url=/lab/tree/chapters/$(CHAPTER)/$(CHAPTER).ipynb $(LAB)
 
@@ -46,7 +46,7 @@ notebooks: setup  ## every chapter's stored outputs against a fresh run
 in-sync: setup  ## chapters/ against a fresh release of solutions/
 	autograde release --check
 
-browser: setup  ## chapter 1, formgrader and the assignment list in headless Chromium
+browser: setup  ## chapter 1, all widgets, formgrader and the assignment list in headless Chromium
 	pytest -q tests/browser
 
 release: setup  ## chapters/ from solutions/

@@ -13,6 +13,7 @@ import nbformat
 
 from autograde.course import CONFIG_FILE, Course, CourseError, succeed
 from autograde.nbgrader_plugins import STUB
+from autograde.progress import FILE_NAME as PROGRESS_FILE
 from autograde.weave import BEGIN, END, weave
 
 
@@ -100,7 +101,7 @@ def _refuse_to_overwrite_work(course: Course, chapter: str) -> None:
 
 def _tree_differences(fresh: Path, present: Path) -> Iterator[str]:
     def files(folder: Path) -> set[Path]:
-        parts = {"__pycache__", ".ipynb_checkpoints"}
+        parts = {"__pycache__", ".ipynb_checkpoints", PROGRESS_FILE}
         paths = (path for path in folder.rglob("*") if path.is_file() and not parts & set(path.parts))
         return {path.relative_to(folder) for path in paths}
 
