@@ -80,7 +80,7 @@ head_reads = Choice(
             "where does it stand?",
     },
     hints=["W has 1000 rows and 768 columns. How many tokens can it read at once?",
-           "Look at the equation once more: which letter stands between W and the token?"],
+           "Look at the equation once more: what stands between W and the token?"],
     why="ŷ = W LN(h₀) + b: the final LayerNorm of the token at place 0, which is CLS.",
 )
 
@@ -616,7 +616,7 @@ def blocks_of(weights: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]
 def vit(images: torch.Tensor, weights: dict[str, torch.Tensor], patch: int, heads: int) -> torch.Tensor:
     """The whole Vision Transformer: pictures [B, C, H, W] in, logits [B, K] out.
 
-    weights: every tensor by its name, as in the table above; patch: pixels a side; heads: in each block.
+    weights: every tensor by its name, timm's, such as "norm.weight"; patch: pixels a side; heads: in each block.
 
     >>> from vitlib import create
     >>> model = create("vit_digits_patch2_8")
@@ -669,7 +669,7 @@ whole = Code(
     "vit", title="Your own Vision Transformer", points=6, difficulty=3, minutes=15, tolerance=1e-3,
     prompt="Everything is there. Put it in a row: patches, embedding, CLS, positions, blocks, classifier. Call the "
     "functions as `pieces.patchify`, `pieces.embed` and so on, so that you can exchange them for your own in the next "
-    "section. `weights` is a dict with the names of the table.",
+    "section. `weights` is a dict with the names that you printed above.",
     reference=vit,
     examples=[sample(1), sample(2, batch=2, rows=1, columns=3, channels=2, depth=2)],
     checks={
