@@ -470,8 +470,8 @@ def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
 
 zero_branches = Choice(
     "zero-branches", title="A block that adds nothing", points=1, difficulty=2, minutes=2,
-    prompt="In a pre-norm block you set `attn.proj` and `mlp.fc2` to zero, weights and biases. What does the block "
-    "give back?",
+    prompt="In a pre-norm block you set two linear layers to zero, weights and biases: the attention's output "
+    "projection, and the second one of the MLP. What does the block give back?",
     options={
         "Zeros: the last layer of each branch gives zeros.":
             "Each branch gives zeros, yes. And what is added to a branch's result?",
@@ -525,7 +525,8 @@ def block_case(seed: int, batch: int, tokens: int, width: int, heads: int, **how
 block = Code(
     "encoder-block", title="Your own encoder block", points=5, difficulty=3, minutes=15, tolerance=1e-4,
     prompt="The whole block, with weights from a dictionary. The names are those of timm, the library whose "
-    "checkpoints most people load, so your block can run with weights that others have trained. It may call your "
+    "checkpoints most people load, so your block can run with weights that others have trained: `attn.proj` is the "
+    "output projection, `mlp.fc1` and `mlp.fc2` are the two layers of the MLP. Your block may call your "
     "`multi_head_attention`. (If that is not finished yet, `from vitlib.functional import multi_head_attention`.)",
     reference=encoder_block,
     examples=[block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 3, 4, 2)],
@@ -795,7 +796,8 @@ rollout_share = Numeric(
 
 off_the_grid = Choice(
     "off-the-grid", title="Why it breaks", points=1, difficulty=2, minutes=2,
-    prompt="The ViT that tells same from different on the grid falls to chance when the symbols may lie anywhere. Why?",
+    prompt="On the grid, the ViT learns to tell same from different. Off the grid, with as many pictures and as much "
+    "training, it stays at chance. Why?",
     options={
         "It has too few parameters for the harder task.":
             "It has about as many as the CNN. Ask what *one token* holds, on the grid and off it.",
