@@ -208,7 +208,7 @@ orders_alike = Numeric(
              "You only exchanged whole rows and whole columns. Every patch may go anywhere."),
     ],
     hints=["How many patches can go to the first place? How many are left for the second?",
-           "6 · 5 · 4 · 3 · 2 · 1. In Python: `math.factorial`."],
+           "Multiply the choices, from the first place to the last. In Python: `math.factorial`."],
     why="Six patches for the first place, five for the second, and so on: 6! = 720 pictures, and for such a model they "
     "are one.",
 )
@@ -481,7 +481,8 @@ waves = Code(
         "Without loops: a column of places, `torch.arange(count)[:, None]`, divided by a row of "
         "`10_000 ** (torch.arange(0, width, 2) / width)`, gives all angles at once.",
         "`table[:, 0::2]` are the even columns, `table[:, 1::2]` the odd ones. You can assign to them.",
-        "The examples pass but grading finds a mistake? Compare a longer table with `vitlib.sincos.sincos_1d`.",
+        "The examples pass but grading finds a mistake? Compare a longer table with "
+        "`vitlib.sincos.sincos_1d(count, width)[0]`.",
     ],
     why="One angle for each pair of columns, its sine and its cosine side by side.",
 )
@@ -639,7 +640,7 @@ sincos_length = Numeric(
     given=dict(place=7, width=64),
     vary=dict(place=range(3, 8), width=range(20, 1025, 4)),
     prompt="Sin-cos positions of width {width}: multiply row {place} with itself, number by number, and add up. What "
-    "is the dot product $PE_{{place}} \\cdot PE_{{place}}$?",
+    "is the dot product $PE_{{place}} \\cdot PE_{{place}}$, the square of the position's length?",
     answer=lambda place, width: width // 2,
     slips=[
         Slip("one for every column", lambda place, width: width,
@@ -672,7 +673,8 @@ which_map = Choice(
             "and after in the row.",
     },
     hints=["1D positions see the row of tokens only. Which patches stand next to patch 28 there?",
-           "In a row with 8 columns, 27 and 29 are next to patch 28. Patch 36, the one below, is eight places away."],
+           "In the row, 27 and 29 are next to patch 28. Patch 36, the one below, is eight places away: as many as the "
+           "grid has columns."],
     why="1D waves compare places in the row: neighbours in the row are alike, and the row below is eight places away.",
 )
 
