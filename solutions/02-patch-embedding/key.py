@@ -452,7 +452,7 @@ conv_output = Numeric(
     suits=lambda height, width, patch, filters: 1.3 < width / height < 1.9,
     prompt="A convolution with {filters} filters, kernel {patch} and stride {patch} runs over one colour picture of "
     "{height} × {width} pixels (height × width). How many numbers does it give in all?",
-    answer=lambda height, width, patch, filters: filters * (height // patch) * (width // patch), unit="numbers",
+    answer=lambda height, width, patch, filters: filters * (height // patch) * (width // patch),
     slips=[
         Slip("one number a patch", lambda height, width, patch, filters: (height // patch) * (width // patch),
              "That is how many places the filters visit. At each of them every filter gives a number."),
