@@ -8,6 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED := .venv/installed
 BENCH := .venv/installed-bench
 PARALLEL := -n logical --dist=# on all cores; what shares a file, or a notebook, stays together
+OFFLINE := bwrap --dev-bind / / --unshare-net# the book needs no download: its notebooks run where there is no network
 
 help:  ## this list
 	@awk -F ':.*##  *' '/^[a-z-]+:.*##/ { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,8 +41,8 @@ unit: setup  ## unit tests and doctests
 	pytest -q -m forks tests/autograde
 	pytest -q $(PARALLEL)loadfile -m 'not forks' --ignore=tests/notebooks --ignore=tests/browser
 
-notebooks: setup  ## every chapter's stored outputs against a fresh run
-	pytest -q $(PARALLEL)loadscope tests/notebooks --nbval --nbval-current-env solutions/*/*.ipynb
+notebooks: setup  ## every chapter's stored outputs against a fresh run, with the network cut off
+	$(OFFLINE) pytest -q $(PARALLEL)loadscope tests/notebooks --nbval --nbval-current-env solutions/*/*.ipynb
 
 in-sync: setup  ## chapters/ against a fresh release of solutions/
 	autograde release --check
