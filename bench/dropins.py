@@ -56,10 +56,13 @@ def ratios(side: int, batch: int, rounds: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path)
+    parser.add_argument("pictures", type=Path, nargs="?", help="CIFAR-10; without it nothing is measured")
     parser.add_argument("--count", type=int, default=2000, help="test pictures")
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
+    if args.pictures is None:
+        print("not run: it needs CIFAR-10. Name its archive, its folder, or an .npz of JPEG files")
+        return
     test = cifar10(args.pictures)[1]
     images, labels = test.images[: args.count], test.labels[: args.count]
     vit = create(NAME, pretrained=True)
