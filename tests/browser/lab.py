@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "build" / "artefacts"  # git-ignored; CI keeps them
@@ -19,3 +22,26 @@ class Lab:
 
     def url(self, path: str) -> str:
         return f"{self.address}/{path}{'&' if '?' in path else '?'}token={self.token}"
+
+
+NOTEBOOK = "window.jupyterapp?.shell.currentWidget"
+KERNEL_IS_IDLE = f"{NOTEBOOK}?.sessionContext?.session?.kernel?.status === 'idle'"
+CELLS = """[...jupyterapp.shell.currentWidget.content.model.cells]
+    .filter(cell => cell.type === 'code')
+    .map(cell => ({
+        source: cell.sharedModel.source,
+        ran: cell.executionCount !== null,
+        failed: cell.outputs.toJSON().some(output => output.output_type === 'error'),
+        graded: cell.metadata.nbgrader?.grade === true,
+    }))"""
+
+
+def run_all(page: Page, path: str) -> list[dict[str, Any]]:
+    """Run All Cells of the notebook that the page is opening, to the very end; what became of each."""
+    # JupyterLab may show the tabs of an earlier visit first
+    page.wait_for_function(f"{NOTEBOOK}?.context?.path === '{path}' && {KERNEL_IS_IDLE}")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_function(f"{CELLS}.every(cell => cell.ran) && {KERNEL_IS_IDLE}")
+    cells: list[dict[str, Any]] = page.evaluate(CELLS)
+    return cells

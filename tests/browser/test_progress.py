@@ -5,8 +5,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Page, expect
 
 from autograde.progress import FILE_NAME
-from tests.browser.lab import CHAPTER, Lab
-from tests.browser.test_chapter1 import CELLS, KERNEL_IS_IDLE
+from tests.browser.lab import CHAPTER, Lab, run_all
 
 
 def test_ticks_are_shown_kept_and_forgotten(page: Page, lab: Lab) -> None:
@@ -17,11 +16,8 @@ def test_ticks_are_shown_kept_and_forgotten(page: Page, lab: Lab) -> None:
     (lab.course / "chapters" / "desk").mkdir()
     nbformat.write(new_notebook(cells=[cell], metadata=kernel), lab.course / "chapters" / "desk" / "progress.ipynb")
 
-    page.goto(lab.url("lab/tree/chapters/desk/progress.ipynb"))
-    page.wait_for_function(KERNEL_IS_IDLE)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.wait_for_function(f"{CELLS}.every(cell => cell.ran) && {KERNEL_IS_IDLE}")
+    page.goto(lab.url("lab/workspaces/progress/tree/chapters/desk/progress.ipynb"))
+    run_all(page, "chapters/desk/progress.ipynb")
     board = page.get_by_role("status").filter(has_text="My achievements")
     expect(board).to_contain_text("1 of 24 exercises")
 

@@ -8,8 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.lab import Lab
-from tests.browser.test_chapter1 import CELLS, KERNEL_IS_IDLE
+from tests.browser.lab import Lab, run_all
 
 READOUT = """\
 from vitlib import create
@@ -37,12 +36,8 @@ def notebook(course: Path) -> str:
 
 
 def test_every_widget_answers_to_the_keyboard(page: Page, lab: Lab, notebook: str) -> None:
-    page.goto(lab.url(f"lab/tree/{notebook}"))
-    page.wait_for_function(KERNEL_IS_IDLE)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.wait_for_function(f"{CELLS}.every(cell => cell.ran) && {KERNEL_IS_IDLE}")
-    assert not any(cell["failed"] for cell in page.evaluate(CELLS))
+    page.goto(lab.url(f"lab/workspaces/widgets/tree/{notebook}"))
+    assert not any(cell["failed"] for cell in run_all(page, notebook))
     for number, (_, label) in enumerate(WIDGETS.values()):
         page.locator(".jp-CodeCell").nth(number).scroll_into_view_if_needed()
         explorer = page.locator(".vit-explorer").nth(number)
