@@ -22,6 +22,7 @@ from nbformat import NotebookNode
 
 from autograde.confine import Caps
 from autograde.provisioner import SandboxProvisioner
+from autograde.repair import sendable
 
 MAX_REPLY = 128 * 2**20  # bytes of one message that carries answers
 MAX_MESSAGE = 16 * 2**20  # bytes of any other message
@@ -127,10 +128,10 @@ def rebuild(kind: str, content: dict[str, Any]) -> NotebookNode | None:
     """An output made anew from what a message holds, or None where the message is no output."""
     match kind, content:
         case "stream", {"name": "stdout" | "stderr" as name, "text": str(text)}:
-            return _output(kind, name=name, text=_sendable(text))
+            return _output(kind, name=name, text=sendable(text))
         case "error", {"ename": str(name), "evalue": str(value), "traceback": list(lines)}:
-            shown = [_sendable(line) for line in lines if isinstance(line, str)]
-            return _output(kind, ename=_sendable(name), evalue=_sendable(value), traceback=shown)
+            shown = [sendable(line) for line in lines if isinstance(line, str)]
+            return _output(kind, ename=sendable(name), evalue=sendable(value), traceback=shown)
         case "display_data" | "execute_result", {"data": dict(data)} if kept := _plain(data):
             number = {"execution_count": None} if kind == "execute_result" else {}
             return _output(kind, data=NotebookNode(kept), metadata=NotebookNode(), **number)
@@ -146,7 +147,7 @@ def _plain(data: dict[str, Any]) -> dict[str, str]:
     """Text and pictures of a display: HTML, SVG, LaTeX and JavaScript could act on whoever looks at the feedback."""
     kept = {}
     if isinstance(text := data.get("text/plain"), str):
-        kept["text/plain"] = _sendable(text)
+        kept["text/plain"] = sendable(text)
     for kind in _PICTURES:
         if isinstance(picture := data.get(kind), str):
             try:
@@ -174,11 +175,6 @@ def _limit(context: Any, size: int) -> None:
     """Cap what the sockets that this context makes from now on accept, and keep waiting."""
     context.setsockopt(zmq.MAXMSGSIZE, size)
     context.setsockopt(zmq.RCVHWM, MAX_QUEUE)
-
-
-def _sendable(text: str) -> str:
-    """`text` without lone surrogates, which no file takes."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _resident() -> int:

@@ -98,14 +98,14 @@ def _plain_cell(cell: Any) -> dict[str, Any] | None:
     tags = metadata.get("tags") if isinstance(metadata, dict) else None
     return {
         "type": cell["cell_type"],
-        "source": _sendable(source),
+        "source": sendable(source),
         "grade_id": grade_id if isinstance(grade_id, str) else None,
         "id": cell.get("id") if isinstance(cell.get("id"), str) else None,
         "tags": [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else [],
     }
 
 
-def _sendable(text: str) -> str:
+def sendable(text: str) -> str:
     """`text` without lone surrogates, which neither a kernel nor a file takes."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
