@@ -34,6 +34,7 @@ c.CourseDirectory.autograded_directory = "gradebook/autograded"
 c.CourseDirectory.feedback_directory = "gradebook/feedback"
 c.CourseDirectory.solution_directory = "gradebook/solution"
 c.CourseDirectory.source_with_tests_directory = "gradebook/source_with_tests"
+# For a gradebook on a PostgreSQL server: "postgresql://user:password@host/database", and pip install "psycopg[binary]"
 c.CourseDirectory.db_url = f"sqlite:///{run / 'gradebook.db'}"
 # key.py: the answers never travel next to a learner's notebook
 c.CourseDirectory.ignore = ["key.py", "__pycache__", "*.pyc", ".ipynb_checkpoints", "feedback"]

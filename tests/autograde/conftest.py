@@ -11,10 +11,16 @@ ROOT = HERE.parents[1]
 TOY = "01-toy"
 
 
-def make_course(root: Path) -> Course:
-    """A released course of one small chapter in `root`, under the book's own configuration."""
+def make_course(root: Path, gradebook: str | None = None) -> Course:
+    """A released course of one small chapter in `root`, under the book's own configuration.
+
+    Its gradebook is at the URL given, else where that configuration has it.
+    """
     root.mkdir(exist_ok=True)
     shutil.copy(ROOT / CONFIG_FILE, root)
+    if gradebook is not None:
+        with (root / CONFIG_FILE).open("a") as config:
+            config.write(f"c.CourseDirectory.db_url = {gradebook!r}\n")
     shutil.copytree(HERE / "course", root / "solutions", ignore=shutil.ignore_patterns("__pycache__"))
     course = Course(root)
     release(course, [])
