@@ -5,17 +5,14 @@ machine stands still, or ends the program. There the need of two smaller steps i
 line: each picture more costs the same, once activations outweigh the weights.
 """
 
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from vitlib.counter import Counter
 from vitlib.infer import in_mode, predict
 from vitlib.inputs import require_size
 from vitlib.memory import out_of_memory
@@ -103,7 +100,7 @@ def step_memory(
         before = torch.cuda.memory_allocated(device)
         _step(model, picture, batch, train, amp)
         return torch.cuda.max_memory_allocated(device) - before
-    with _Count() as count:
+    with Counter() as count:
         _step(model, picture, batch, train, amp)
     return count.peak
 
@@ -143,32 +140,3 @@ def _goes_through(model: nn.Module, picture: Tensor, batch: int, train: bool, am
             raise
         return False
     return True
-
-
-class _Count(TorchDispatchMode):
-    """Bytes of all tensors that operations returned and that still live, and the most there were at once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self.known: set[int] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {_key(each) for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}  # a view adds nothing
-        out = func(*args, **(kwargs or {}))
-        for each in tree_leaves(out):
-            if isinstance(each, Tensor) and _key(each) not in given | self.known:
-                storage = each.untyped_storage()
-                self.known.add(_key(each))
-                self.now += storage.nbytes()
-                self.peak = max(self.peak, self.now)
-                weakref.finalize(storage, self._freed, _key(each), storage.nbytes())
-        return out
-
-    def _freed(self, key: int, size: int) -> None:
-        self.known.discard(key)
-        self.now -= size
-
-
-def _key(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata

@@ -1,0 +1,222 @@
+"""Chapter 6: what a model costs, measured rather than calculated. The formulas of vitlib.cost are tested against this.
+
+FLOPs come from torch's own counter, memory from counting every tensor of a step. Both run on fake tensors, which have
+shapes but no numbers: a model for the largest card is measured on a laptop, in seconds, and in no memory at all.
+Where there is a CUDA device, `cuda_memory` asks its allocator.
+
+What a step is, here and in the formulas. The model, the optimizer's states (there from the second step on, so the
+second is measured), the average of the weights, the pictures and their labels lie in memory throughout. Gradients do
+not: each step begins without (`zero_grad` sets them to None) and ends with them. Three phases: "forward" up to the
+loss, which is the cross entropy of float32 logits; "backward"; "step", the optimizer's and the average's. Inference is
+one phase, without gradients and without an optimizer.
+
+Fake tensors are on a CPU. Where CUDA computes otherwise, `_AsOnCuda` does as CUDA does. What remains different, and is
+not counted: memory inside a kernel (cuBLAS's and cuDNN's workspaces, partial sums of a backward pass), the CUDA
+context, and the allocator's rounding. One thing is counted that CUDA saves: where two gradients of one tensor meet,
+CUDA adds in place, fake tensors do not.
+
+This file alone knows torch's fake tensors and the names of CUDA's attention kernels, which torch does not promise to
+keep.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import _engine_run_backward
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from vitlib.backbones import MODELS, Config
+from vitlib.config import ViTConfig
+from vitlib.cost.run import Run
+from vitlib.counter import Counter
+from vitlib.memory import checkpointed
+from vitlib.merging import MergedViT
+from vitlib.pooling import with_pooled_keys
+from vitlib.swin import SwinConfig
+from vitlib.windowed import with_windows
+
+Phase = Callable[[str], Any]  # what to do where a phase ends, given its name
+ALIGNED = 8  # numbers: a bias whose rows do not begin at multiples of this is copied for CUDA's kernel
+
+
+def measured_flops(config: Config, run: Run = Run()) -> dict[str, int]:
+    """FLOPs of a step by phase ("forward" and "backward", or "inference"); a multiply-add is 2, as torch counts.
+
+    >>> measured_flops(ViTConfig(trim=False), Run(training=False))  # ViT-B/16, one picture
+    {'inference': 35127656448}
+    """
+    model = _shapes(config, run)
+    with _fake(), FlopCounterMode(display=False) as counter:
+        job, found, before = _Job(config, run, model.to_empty(device="cpu")), {}, 0
+
+        def note(phase: str) -> None:
+            nonlocal before
+            found[phase], before = counter.get_total_flops() - before, counter.get_total_flops()
+
+        job.step(note)
+    return {phase: count for phase, count in found.items() if phase != "step"}
+
+
+def measured_memory(config: Config, run: Run = Run()) -> dict[str, int]:
+    """Bytes at the peak of each phase ("forward", "backward" and "step", or "inference"), from fake tensors.
+
+    >>> peaks = measured_memory(ViTConfig(), Run(batch=64))
+    >>> max(peaks, key=peaks.get)
+    'backward'
+    """
+    model = _shapes(config, run)
+    with _fake(), Counter() as counter:
+        job, found = _Job(config, run, model.to_empty(device="cpu")), {}
+
+        def note(phase: str) -> None:
+            found[phase], counter.peak = counter.peak, counter.now
+
+        job.step(note)
+        job.step(note)
+    return found
+
+
+def cuda_memory(config: Config, run: Run = Run(), device: str = "cuda") -> dict[str, dict[str, int]]:
+    """Bytes at the peak of each phase on a CUDA device: {"forward": {"allocated": …, "reserved": …}, …}.
+
+    "allocated" is what tensors take, "reserved" what torch holds of the device to put them in. Both count from what the
+    process has allocated already, so run it in a fresh one.
+
+    Errors: RuntimeError where there is no CUDA device, OutOfMemoryError where the step does not fit.
+    """
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            "torch finds no CUDA device here, so there is nothing to measure; measured_memory counts the same step "
+            "on fake tensors, on any machine"
+        )
+    found = {}
+
+    def note(phase: str) -> None:
+        torch.cuda.synchronize(device)
+        found[phase] = {
+            "allocated": torch.cuda.max_memory_allocated(device),
+            "reserved": torch.cuda.max_memory_reserved(device),
+        }
+        torch.cuda.reset_peak_memory_stats(device)
+
+    job = _Job(config, run, build(config, run).to(device))
+    job.step(note)
+    job.step(note)
+    return found
+
+
+def build(config: Config, run: Run) -> nn.Module:
+    """The model of a configuration, run as `run` says: with its drop-ins, and in its precision."""
+    if isinstance(config, (ViTConfig, SwinConfig)) and config.fused is None:
+        config = replace(config, fused=True)  # as it is on a CUDA device
+    model = MODELS[type(config)](config)
+    if run.window:
+        model = with_windows(model, run.window)
+    if run.pool_stride:
+        model = with_pooled_keys(model, run.pool_stride)
+    if run.merge:
+        model = MergedViT(model, run.merge)
+    model = model.to(torch.bfloat16) if run.precision == "bf16" else model
+    return model.train(run.training)
+
+
+class _Job:
+    """A model, pictures, and all else that lies in memory between two steps."""
+
+    def __init__(self, config: Config, run: Run, model: nn.Module) -> None:
+        self.run, self.model = run, model
+        first = next(model.parameters())
+        device = first.device
+        self.images = torch.zeros(run.batch, config.channels, *config.image_size, dtype=first.dtype, device=device)
+        self.labels = torch.zeros(run.batch, dtype=torch.int64, device=device)
+        self.optimizer = optimizer(self.model, run) if run.training else None
+        self.average = None
+        if run.ema:
+            with warnings.catch_warnings(action="ignore"):  # copying a fake tensor asks where its numbers lie
+                self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.999), use_buffers=True)
+
+    def step(self, ended: Phase) -> None:
+        """One step, or one forward pass; `ended` is called with each phase's name where it ends."""
+        autocast = torch.autocast(self.images.device.type, torch.bfloat16, enabled=self.run.precision == "amp")
+        if self.optimizer is None:
+            with torch.no_grad(), autocast:
+                self.model(self.images)
+            ended("inference")
+            return
+        with checkpointed(self.model, self.run.checkpointing):
+            with autocast:
+                logits = self.model(self.images)
+            loss = F.cross_entropy(logits.float(), self.labels)
+            del logits
+            ended("forward")
+            loss.backward()
+            ended("backward")
+            self.optimizer.step()
+            if self.average:
+                self.average.update_parameters(self.model)
+            ended("step")
+            self.optimizer.zero_grad()
+
+
+def optimizer(model: nn.Module, run: Run) -> Optimizer:
+    """The optimizer of a run."""
+    if run.optimizer == "sgd":
+        return SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    return AdamW(model.parameters(), fused=run.optimizer == "adamw", foreach=run.optimizer == "adamw-foreach")
+
+
+def _shapes(config: Config, run: Run) -> nn.Module:
+    """The model without numbers; `to_empty` gives it fake ones."""
+    with torch.device("meta"):
+        return build(config, run)
+
+
+@contextmanager
+def _fake() -> Iterator[None]:
+    """Inside the block, tensors have no numbers and take no memory, and CUDA's ways are kept."""
+    with FakeTensorMode(allow_non_fake_inputs=True), _AsOnCuda():
+        yield
+
+
+class _AsOnCuda(TorchFunctionMode):
+    """Inside the block, a CPU computes as CUDA does, as far as it shows in memory.
+
+    Attention goes to the kernels that CUDA has. Autocast computes in float32 what it does on CUDA: the softmax (whose
+    weights are then kept twice: in float32 for its own gradient, in bfloat16 for the product), LayerNorm and addcmul.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is F.scaled_dot_product_attention:
+            return _fused_attention(*args, **kwargs)
+        if func is Tensor.backward:  # checkpoints compute forward again in it, and as on CUDA
+            with self:
+                (loss,) = args
+                everything = {"allow_unreachable": True, "accumulate_grad": True}
+                return _engine_run_backward((loss,), (torch.ones_like(loss),), False, False, (), **everything)
+        if func in (Tensor.softmax, F.layer_norm, torch.addcmul) and torch.is_autocast_enabled("cpu"):
+            args = tuple(each.float() if isinstance(each, Tensor) else each for each in args)
+        return func(*args, **kwargs)
+
+
+def _fused_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """F.scaled_dot_product_attention by the kernel that CUDA takes: flash, or for float32 and biases "efficient"."""
+    if bias is None and q.dtype != torch.float32:
+        return torch.ops.aten._scaled_dot_product_flash_attention(q, k, v)[0]
+    if bias is not None:
+        *strides, last = bias.stride()
+        if last != 1 or any(stride % ALIGNED for stride in strides):
+            bias = F.pad(bias, (0, ALIGNED - bias.shape[-1] % ALIGNED))[..., : bias.shape[-1]]
+        bias = bias.expand(len(q), q.shape[1], q.shape[2], k.shape[2])
+    training = torch.is_grad_enabled() and q.requires_grad
+    return torch.ops.aten._scaled_dot_product_efficient_attention(q, k, v, bias, training)[0]
