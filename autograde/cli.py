@@ -7,10 +7,14 @@ import os
 import sys
 from collections.abc import Sequence
 
+from autograde.warm import warm_up
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status: 0 done, 1 something is wrong and was named, 2 unusable arguments."""
     options = _parser().parse_args(arguments)
+    if options.command == "grade" and options.jobs and not options.scheduler:
+        warm_up()
     from autograde.commands import run  # --help answers at once, and a local worker that imports this waits for nothing
 
     return run(options)

@@ -12,6 +12,7 @@ from typing import Any
 
 import zmq
 from ipykernel.heartbeat import Heartbeat
+from ipykernel.iostream import OutStream
 from ipykernel.kernelapp import IPKernelApp
 from traitlets import Dict
 
@@ -49,6 +50,21 @@ class _HandedHeartbeat(Heartbeat):
         return super()._try_bind_socket()
 
 
+class Stream(OutStream):
+    """stdout or stderr. The kernel flushes both four times a cell; where nothing was written, that wakes no thread."""
+
+    written = False
+
+    def write(self, string: str) -> int | None:  # type: ignore[override]  # as OutStream has it
+        self.written = True
+        return super().write(string)
+
+    def flush(self) -> None:
+        if self.written:
+            self.written = False
+            super().flush()
+
+
 def make_kernel(connection: dict[str, Any], listeners: Mapping[int, int]) -> HandedSockets:
     """A kernel that `start` runs until it is told to shut down.
 
@@ -58,5 +74,6 @@ def make_kernel(connection: dict[str, Any], listeners: Mapping[int, int]) -> Han
     with open(path, "w") as file:
         json.dump(connection, file)
     app = HandedSockets.instance(listeners=listeners, connection_file=path)
-    app.initialize(["--HistoryManager.enabled=False", f"--log-level={logging.CRITICAL}"])
+    stream = f"--IPKernelApp.outstream_class={__name__}.{Stream.__name__}"
+    app.initialize(["--HistoryManager.enabled=False", f"--log-level={logging.CRITICAL}", stream])
     return app

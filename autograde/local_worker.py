@@ -1,16 +1,18 @@
 """What this machine's workers are forked from: a process that has imported what grading needs, once for all of them.
 
-dask has multiprocessing's fork server import this module, and forks each worker from it. They share one sandbox, too.
+`warm_up` has multiprocessing's fork server import this module; dask forks each worker from it. They share one sandbox,
+too.
 """
 
 from contextlib import suppress
 
-from autograde import lean  # noqa: F401  # isort: skip  # first: what follows imports jsonschema
 from autograde.forkserver import fork_server
 from autograde.sandbox import SandboxError
 
 with suppress(SandboxError):  # a worker says so, if its job needs the sandbox
     fork_server().start()  # imports what notebooks import, while this process imports what grading does
+    import autograde.lean  # isort: skip  # first: what follows imports jsonschema
+    import distributed  # noqa: F401
     import torch  # noqa: F401  # keys do
 
     import autograde.workers  # noqa: F401

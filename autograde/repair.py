@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,8 @@ from nbformat import NotebookNode
 
 MAX_BYTES = 20 * 2**20  # of a submitted notebook
 MAX_CELLS = 2_000
+
+Fits = Callable[[dict[str, Any]], bool]  # whether a submitted cell is the one that is looked for
 
 
 @dataclass
@@ -118,7 +121,8 @@ def _match(cells: list[dict[str, Any]], template: NotebookNode, notes: list[str]
         for original in template.cells:
             if original.id in found:
                 continue
-            candidates = [cell for cell in left if cell["type"] == original.cell_type and how(cell, original)]
+            kind, fits = original.cell_type, how(original)
+            candidates = [cell for cell in left if cell["type"] == kind and fits(cell)]
             if not candidates:
                 continue
             changed = [cell for cell in candidates if cell["source"] != original.source]
@@ -142,23 +146,26 @@ def _remark(original: NotebookNode, candidates: list[dict[str, Any]], guessed: b
         notes.append(f"The cell {original.id} was there {len(candidates)} times; {kept}.")
 
 
-def _by_grade_id(cell: dict[str, Any], original: NotebookNode) -> bool:
+def _by_grade_id(original: NotebookNode) -> Fits:
     grade_id = original.metadata.get("nbgrader", {}).get("grade_id")
-    return grade_id is not None and cell["grade_id"] == grade_id
+    return lambda cell: grade_id is not None and cell["grade_id"] == grade_id
 
 
-def _by_cell_id(cell: dict[str, Any], original: NotebookNode) -> bool:
-    return bool(cell["id"] == original.id)
+def _by_cell_id(original: NotebookNode) -> Fits:
+    cell_id = original.id
+    return lambda cell: bool(cell["id"] == cell_id)
 
 
-def _by_definition(cell: dict[str, Any], original: NotebookNode) -> bool:
+def _by_definition(original: NotebookNode) -> Fits:
+    source = original.source
     if not _is_answer(original):
-        return bool(cell["source"].strip() == original.source.strip())
-    defined = re.search(r"^(?:def (\w+)\(|(\w+) *=)", original.source, re.MULTILINE)
+        return lambda cell: bool(cell["source"].strip() == source.strip())
+    defined = re.search(r"^(?:def (\w+)\(|(\w+) *=)", source, re.MULTILINE)
     if defined is None:
-        return False
+        return lambda cell: False
     name = re.escape(defined[1] or defined[2])
-    return re.search(rf"^(?:def {name} *\(|{name} *=[^=])", cell["source"], re.MULTILINE) is not None
+    definition = re.compile(rf"^(?:def {name} *\(|{name} *=[^=])", re.MULTILINE)
+    return lambda cell: definition.search(cell["source"]) is not None
 
 
 def _is_answer(cell: NotebookNode) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from autograde.jobs import Job, WrongEnvironment, sit
 from autograde.sandbox import SandboxError
 from autograde.verdict import Status, Verdict
+from autograde.warm import warm_up
 
 Result = bytes | Exception
 _PATIENCE = 10  # seconds for a scheduler, and for its first worker
@@ -74,7 +75,6 @@ def _run_in_cluster(jobs: Sequence[Job], workers: int, scheduler: str) -> Iterat
 def _client(workers: int, scheduler: str) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
-    from distributed.utils import get_mp_context
 
     if scheduler:
         try:
@@ -88,7 +88,7 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
     # A worker may start processes of its own. The first death already counts; the second try is ours.
     dask.config.set({"distributed.worker.daemon": False, "distributed.scheduler.allowed-failures": 0})
     dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
-    get_mp_context().set_forkserver_preload(["distributed", "autograde.local_worker"])
+    warm_up()
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})  # a submission may have 20 MiB
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     with LocalCluster(n_workers=workers, threads_per_worker=1, **quiet) as cluster, Client(cluster) as client:

@@ -67,20 +67,19 @@ class Meter:
 
 
 class Memory(threading.Thread):
-    """Looks at the memory of a process and its descendants, until it ends."""
+    """Looks at the memory of a process and its descendants, until it is told that the process has ended."""
 
     def __init__(self, process: int):
         super().__init__()
-        self.root, self.peak = psutil.Process(process), 0.0
+        self.root, self.peak, self.ended = psutil.Process(process), 0.0, threading.Event()
 
     def run(self) -> None:
-        while self.root.is_running() and self.root.status() != psutil.STATUS_ZOMBIE:
+        while not self.ended.wait(2):  # to look is work too: the system counts pages
             try:
                 family = [self.root, *self.root.children(recursive=True)]
             except psutil.NoSuchProcess:
                 return
             self.peak = max(self.peak, sum(map(_held, family)) / 2**20)
-            time.sleep(0.3)
 
 
 def _held(process: psutil.Process) -> int:
@@ -98,7 +97,9 @@ def run(commands: list[list[str]], folder: Path) -> Turn:
             process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, preexec_fn=meter.join)
             memory = Memory(process.pid)
             memory.start()
-            if process.wait():
+            status = process.wait()
+            memory.ended.set()
+            if status:
                 log.seek(0)
                 sys.exit(f"{' '.join(command)} failed:\n{log.read().decode(errors='replace')[-2000:]}")
         memory.join()
