@@ -4,22 +4,23 @@ patches → tokens → each operation's FLOPs and kept bytes → the peak. A mod
 (vitlib.cost.ops), as long as the model is deep; walking it there and back as the allocator would (vitlib.cost.walk)
 gives the peak of each phase. Nothing runs, and nothing is allocated: a few hundred sums of whole numbers.
 
->>> from vitlib.config import ViTConfig
->>> vit_b16 = ViTConfig(trim=False)  # as published: all tokens go through the last block
+>>> >>> vit_b16 = ViTConfig(trim=False)  # as published: all tokens go through the last block
 >>> flops(vit_b16, Run(training=False))["inference"] / 1e9
 35.128...
 """
 
+from dataclasses import replace
+
 from vitlib.backbones import Config
-from vitlib.config import ViTConfig
-from vitlib.cost.ops import Ops, flat
+from vitlib.cost.ops import Call, Ops, again, cross_entropy, flat
 from vitlib.cost.run import Breakdown, Cost, Run
 from vitlib.cost.vit import vit
+from vitlib.cost.walk import peaks
 
 __all__ = ["Breakdown", "Cost", "Run", "cost", "flops", "operations"]
 
 
-def cost(config: Config, run: Run = Run()) -> Cost:
+def cost(config: Config, run: Run = Run()) -> Cost:  # noqa: B008, a Run is frozen
     """What a step with this model costs, or a forward pass: parameters, FLOPs, and bytes by phase.
 
     >>> round(cost(ViTConfig()).parameters / 1e6, 1)  # ViT-B/16
@@ -27,23 +28,37 @@ def cost(config: Config, run: Run = Run()) -> Cost:
 
     Errors: ValueError for choices that do not go together, such as heads that do not share the width.
     """
-    ops = operations(config, run)
-    parameters = sum(op.weights for op in flat(ops))
-    rest = Breakdown(weights=run.numbers[0] * parameters)
-    phases = ("forward", "backward", "step") if run.training else ("inference",)
-    return Cost(parameters, _flops(ops, run), dict.fromkeys(phases, rest))
+    ops, number = operations(config, run), run.numbers[0]
+    parameters, buffers = (sum(getattr(op, each) for op in flat(ops)) for each in ("weights", "buffers"))
+    weights, channels, (height, width) = number * parameters + buffers, config.channels, config.image_size
+    pictures = run.batch * (number * channels * height * width)
+    states = {"sgd": 1}.get(run.optimizer, 2)  # SGD's momentum; AdamW's two averages, of the gradient and its square
+    lasting = Breakdown(weights=weights, inputs=pictures)
+    if run.training:
+        lasting = replace(
+            lasting,
+            optimizer=states * number * parameters,
+            ema=weights if run.ema else 0,
+            inputs=pictures + 8 * run.batch,  # the labels
+        )
+        ops = (*ops, *cross_entropy(run.batch, config.num_classes or config.width))
+    return Cost(parameters, _flops(ops, run), peaks(ops, run, lasting))
 
 
-def flops(config: Config, run: Run = Run()) -> dict[str, int]:
+def flops(config: Config, run: Run = Run()) -> dict[str, int]:  # noqa: B008, a Run is frozen
     """FLOPs by phase: "forward" and "backward" of a training step, or "inference". A multiply-add is 2."""
     return _flops(operations(config, run), run)
 
 
-def operations(config: Config, run: Run = Run()) -> Ops:
+def operations(config: Config, run: Run = Run()) -> Ops:  # noqa: B008, a Run is frozen
     """The list of operations that is a model's forward pass."""
     return vit(config, run)
 
 
 def _flops(ops: Ops, run: Run) -> dict[str, int]:
     forward, backward = (sum(getattr(op, each) for op in flat(ops)) for each in ("flops", "back"))
-    return {"forward": forward, "backward": backward} if run.training else {"inference": forward}
+    if not run.training:
+        return {"inference": forward}
+    if run.checkpointing:
+        backward += sum(op.flops for each in ops if isinstance(each, Call) and each.block for op in again(each))
+    return {"forward": forward, "backward": backward}

@@ -1,6 +1,6 @@
 """Attention as operations: fused, where the N × N weights are never stored, or as the formula is written."""
 
-from vitlib.cost.ops import Call, Op, Ops, call, cast, linear, listed
+from vitlib.cost.ops import Call, Op, Ops, call, cast, linear
 from vitlib.cost.run import Run
 
 
@@ -24,16 +24,17 @@ def attend(batch: int, heads: int, queries: int, keys: int, each: int, fused: bo
         sums = 4 * batch * heads * queries  # float32, of each row of weights
         return (Op("attend", answers, 2 * product, 5 * product, keeps="both", extra=sums),)
     scores = batch * heads * queries * keys
-    qk, v = number * batch * heads * (queries + keys) * each, number * batch * heads * keys * each
-    softmax: Ops = (Op("softmax", number * scores, keeps="out", kind="scores"),)
-    if run.precision == "amp":  # float32 for its own gradient, and again in bfloat16 for the product
-        softmax = (
-            Op("softmax", 4 * scores, keeps="out", kind="scores", scratch=4 * scores),
-            Op("cast", 2 * scores, kind="scores"),
-        )
-    return listed(
-        Op("q kᵀ", number * scores, product, 2 * product, extra=qk),
-        softmax,
-        Op("weights v", answers, product, 2 * product, keeps="in", extra=v),
+    q, k = answers, number * batch * heads * keys * each
+    return (
+        Op("q kᵀ", number * scores, product, 2 * product, extra=q + k, scratch=q),
+        softmax(scores, run),
+        *((Op("cast", number * scores, kind="scores"),) if run.precision == "amp" else ()),
+        Op("weights v", answers, product, 2 * product, keeps="in", extra=k),
         Op("join heads", answers),
     )
+
+
+def softmax(scores: int, run: Run) -> Call:
+    """Keeps the weights. Autocast computes it in float32; the product that follows then keeps them in bfloat16 too."""
+    cast = (Op("cast", 4 * scores),) if run.precision == "amp" else ()
+    return call(cast, Op("softmax", run.numbers[0] * scores, keeps="out", kind="scores"))

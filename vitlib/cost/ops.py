@@ -24,14 +24,13 @@ class Op:
     keeps: Literal["", "in", "out", "both"] = ""  # which of what it reads and writes backward needs
     kind: Kind = "activations"  # how a Breakdown calls its output, where that is kept
     extra: int = 0  # bytes that backward needs besides
+    extra_kind: Kind = "activations"  # how a Breakdown calls those
     copies: int = 0  # bytes of its weights' bfloat16 copies, which autocast makes once a step
+    buffers: int = 0  # bytes that lie beside the weights and are not learned
     scratch: int = 0  # bytes that it needs besides while it runs, forward
     scratch_back: int = 0  # likewise, backward
-    adds: bool = False  # to what it reads, it adds what its call was given (a residual branch ends)
+    adds: bool = False  # adds to what it reads what its call was given: a residual branch ends
     passes: bool = False  # the gradient of its input is that of its output: no new tensor
-
-    def __post_init__(self) -> None:
-        assert min(self.out, self.flops, self.weights, self.extra) >= 0
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,16 @@ class Call:
 Ops = tuple[Op | Call, ...]
 
 
+def listed(*ops: Op | Call | Ops) -> Ops:
+    """One list of operations and of lists of them."""
+    return tuple(one for each in ops for one in (each if isinstance(each, tuple) else (each,)))
+
+
+def call(*ops: Op | Call | Ops, block: bool = False) -> Call:
+    """A function that runs these, one after another."""
+    return Call(listed(*ops), block)
+
+
 def flat(ops: Ops) -> Iterator[Op]:
     """The operations one after another, whoever calls them."""
     for each in ops:
@@ -54,14 +63,12 @@ def flat(ops: Ops) -> Iterator[Op]:
             yield from flat(each.ops)
 
 
-def call(*ops: Op | Call | Ops, block: bool = False) -> Call:
-    """A function that runs these, one after another."""
-    return Call(listed(*ops), block)
-
-
-def listed(*ops: Op | Call | Ops) -> Ops:
-    """One list of operations and of lists of them."""
-    return tuple(one for each in ops for one in (each if isinstance(each, tuple) else (each,)))
+def again(block: Call) -> Ops:
+    """What checkpointing computes twice: all before the last operation that keeps anything, whose input that is."""
+    ops = list(flat(block.ops))
+    while not (ops[-1].keeps or ops[-1].extra):
+        ops.pop()
+    return tuple(ops[:-1])
 
 
 # The operations that every model shares. `rows` are the tokens of the whole batch, B·T.
@@ -69,10 +76,8 @@ def listed(*ops: Op | Call | Ops) -> Ops:
 
 def linear(name: str, rows: int, inputs: int, outputs: int, run: Run, bias: bool = True) -> Op:
     """x W + b: a multiply-add for each row and weight. Backward has two products of that size, for x and for W."""
-    weights, (_, number) = inputs * outputs, run.numbers
-    flops = 2 * rows * weights
-    learned = weights + outputs * bias
-    copies = number * learned if run.precision == "amp" else 0
+    number, learned = run.numbers[1], (inputs + bias) * outputs
+    flops, copies = 2 * rows * inputs * outputs, number * learned if run.precision == "amp" else 0
     return Op(name, number * rows * outputs, flops, 2 * flops, learned, "in", copies=copies, scratch_back=copies)
 
 
@@ -82,27 +87,37 @@ def cast(rows: int, width: int, run: Run) -> Ops:
 
 
 def norm(name: str, rows: int, width: int, run: Run) -> Op:
-    """(x − mean) / deviation · γ + β: keeps x, and each row's mean and deviation (float32)."""
-    number, _ = run.numbers
-    return Op(name, number * rows * width, weights=2 * width, keeps="in", extra=8 * rows)
-
-
-def gelu(rows: int, width: int, run: Run) -> Op:
-    """Bend each number; the slope depends on where it was."""
-    return Op("gelu", run.numbers[1] * rows * width, keeps="in")
+    """(x − mean) / deviation · γ + β: keeps x, and each row's mean and deviation in float32."""
+    return Op(name, run.numbers[0] * rows * width, weights=2 * width, keeps="in", extra=8 * rows)
 
 
 def mlp(rows: int, width: int, hidden: int, run: Run) -> Call:
-    """fc2(GELU(fc1(x))), token by token."""
+    """fc2(GELU(fc1(x))), token by token. GELU keeps its input: the slope depends on where on the curve it was."""
     return call(
         cast(rows, width, run),
         linear("fc1", rows, width, hidden, run),
-        gelu(rows, hidden, run),
+        Op("gelu", run.numbers[1] * rows * hidden, keeps="in"),
         linear("fc2", rows, hidden, width, run),
     )
 
 
-def add(rows: int, width: int, run: Run) -> Op:
-    """x + branch: nothing to keep, and both have the sum's gradient (in the branch's own precision)."""
-    number, branch = run.numbers
-    return Op("add", number * rows * width, adds=True, passes=number == branch)
+def drop(size: int, numbers: int, dropout: float, path: float, run: Run) -> Ops:
+    """vitlib.branch.Drop, in training: a mask of one byte a number (dropout), and a factor for each picture."""
+    if not run.training or not (dropout or path):
+        return ()
+    masked = (Op("dropout", size, extra=numbers),) if dropout else ()
+    return (*masked, Op("drop path", size))
+
+
+def residual(ops: Ops, rows: int, width: int, run: Run, scaled: bool, dropout: float, path: float) -> Call:
+    """x + drop(γ · …x…): the sum keeps nothing, and its gradient is that of both its terms."""
+    number = run.numbers[0] if scaled else run.numbers[1]  # γ is no bfloat16 under autocast, nor is then the product
+    size = number * rows * width
+    scale = (Op("scale", size, weights=width, keeps="in", scratch_back=size),) if scaled else ()
+    total = Op("add", run.numbers[0] * rows * width, adds=True, passes=number == run.numbers[0])
+    return call(ops, scale, drop(size, rows * width, dropout, path, run), total)
+
+
+def cross_entropy(batch: int, logits: int) -> Ops:
+    """The loss, in float32: keeps the logarithms of the probabilities."""
+    return (Op("loss", 4 * batch * logits, keeps="out"),)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from vitlib.attention import check_heads
 from vitlib.config import ViTConfig
 from vitlib.cost.attention import attend, attention
-from vitlib.cost.ops import Call, Op, Ops, add, call, cast, linear, listed, mlp, norm
+from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm, residual
 from vitlib.cost.run import Run
 
 
@@ -31,45 +31,34 @@ def patch_embed(c: ViTConfig, run: Run) -> Ops:
     """One product for all patches. Pictures need no gradient, so backward has one product and not two."""
     rows, pixels = run.batch * c.grid.tokens, c.channels * c.grid.patch_height * c.grid.patch_width
     embed = linear("patch_embed", rows, pixels, c.width, run)
-    return (replace(embed, back=embed.flops),)
+    return (*cast(rows, pixels, run), replace(embed, back=embed.flops))
 
 
-def token_row(c: ViTConfig, run: Run) -> Ops:
+def token_row(c: ViTConfig, run: Run) -> Call:
     """CLS and registers before the patches, and a position for each."""
-    number = run.numbers[0]
-    row = number * run.batch * c.tokens * c.width
-    ops = [Op("tokens", row, weights=c.prefix * c.width)]
-    if c.positions != "none":
-        learned = (c.prefix_rows + c.grid.tokens) * c.width * (c.positions == "learned")
-        ops.append(Op("positions", row, weights=learned, passes=True))
-    return tuple(ops)
+    numbers = run.batch * c.tokens * c.width
+    row, patch_row = run.numbers[0] * numbers, run.numbers[0] * c.grid.tokens * c.width
+    widened = run.batch * patch_row if run.precision == "amp" else 0  # the patches in float32, as CLS is
+    ops = [Op("tokens", row, weights=c.prefix * c.width, scratch=widened)]
+    if c.positions == "learned":
+        ops.append(Op("positions", row, weights=(c.prefix_rows + c.grid.tokens) * c.width, passes=True))
+    elif c.positions != "none":
+        ops.append(Op("positions", row, buffers=patch_row, passes=True))
+    return call(*ops, drop(row, numbers, c.dropout, 0.0, run))
 
 
 def block(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
     """x + attention(norm1(x)), then x + mlp(norm2(x)), for `rows` of the tokens."""
-    every, some = run.batch * c.tokens, run.batch * rows
+    every, some, hidden = run.batch * c.tokens, run.batch * rows, int(c.width * c.mlp_ratio)
+    attend = attention(run.batch, c.tokens, c.width, c.heads, c.fused, rows, run)
+    path = c.drop_path * number / max(c.depth - 1, 1)
+    looks = norm("norm1", every, c.width, run), attend
+    thinks = norm("norm2", some, c.width, run), mlp(some, c.width, hidden, run)
+    scaled = c.layer_scale is not None
     return call(
-        call(
-            norm("norm1", every, c.width, run),
-            attention(run.batch, c.tokens, c.width, c.heads, c.fused, rows, run),
-            branch(c, number, some, run),
-            add(some, c.width, run),
-        ),
-        call(
-            norm("norm2", some, c.width, run),
-            mlp(some, c.width, int(c.width * c.mlp_ratio), run),
-            branch(c, number, some, run),
-            add(some, c.width, run),
-        ),
+        *(residual(each, some, c.width, run, scaled, c.dropout, path) for each in (looks, thinks)),
         block=True,
     )
-
-
-def branch(c: ViTConfig, number: int, rows: int, run: Run) -> Ops:
-    """What a branch may end with: a learned scale, and dropout."""
-    bytes_ = run.numbers[1] * rows * c.width
-    scale = () if c.layer_scale is None else (Op("scale", bytes_, weights=c.width, keeps="in"),)
-    return listed(scale)
 
 
 def pool(c: ViTConfig, read: int, run: Run) -> Ops:
@@ -93,13 +82,17 @@ def head(c: ViTConfig, run: Run) -> Ops:
 
 def attention_pool(c: ViTConfig, read: int, run: Run) -> Call:
     """One learned query looks at all patches, and an MLP works on what it found."""
-    rows, width = run.batch * read, c.width
-    query = Op("latent", run.numbers[1] * run.batch * width, weights=width)
+    batch, rows, width = run.batch, run.batch * read, c.width
+    q, kv = linear("q", batch, width, width, run), linear("q, k, v", rows, width, 2 * width, run)
+    qkv = replace(
+        kv, out=kv.out + q.out, flops=kv.flops + q.flops, back=kv.back + q.back, extra=q.out,
+        weights=kv.weights + q.weights + width, copies=kv.copies + q.copies,
+    )  # fmt: skip
+    then = (norm("norm", batch, width, run), mlp(batch, width, int(width * c.mlp_ratio), run))
     return call(
-        query,
-        linear("q", run.batch, width, width, run),
-        linear("kv", rows, width, 2 * width, run),
-        attend(run.batch, c.heads, 1, read, width // c.heads, True, run),
-        linear("proj", run.batch, width, width, run),
-        call(norm("norm", run.batch, width, run), mlp(run.batch, width, int(width * c.mlp_ratio), run), add(run.batch, width, run)),
+        cast(rows, width, run),
+        qkv,
+        attend(batch, c.heads, 1, read, width // c.heads, True, run),
+        linear("proj", batch, width, width, run),
+        residual(then, batch, width, run, scaled=False, dropout=0.0, path=0.0),
     )

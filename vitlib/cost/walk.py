@@ -1,0 +1,168 @@
+"""The walk: through the list of operations and back, as the allocator would, for the peak of each phase.
+
+Forward, each operation adds what it keeps to what is kept already. While it runs, what it reads and writes is there
+too, and what the functions around it hold. Backward, each operation frees what it kept and leaves its weights'
+gradients; while it runs, the gradients of what it wrote and of what it read are there.
+"""
+
+from dataclasses import asdict, dataclass
+
+from vitlib.cost.ops import Op, Ops, flat
+from vitlib.cost.run import Breakdown, Kind, Run
+
+
+def peaks(ops: Ops, run: Run, lasting: Breakdown) -> dict[str, Breakdown]:
+    """What memory holds at the peak of each phase; `lasting` is what it holds all the time."""
+    walk = Walk(ops, run, lasting)
+    if not run.training:
+        return {"inference": walk.forward()}
+    return {"forward": walk.forward(), "backward": walk.backward(), "step": walk.step()}
+
+
+@dataclass(frozen=True)
+class Step:
+    """An operation in its place. Tensors have numbers: 0 are the pictures, n is what the n-th operation writes."""
+
+    op: Op
+    number: int  # of the tensor that it writes; it reads the one before
+    held: tuple[int, ...]  # tensors that the calls around it were given
+    sums: tuple[int, ...]  # what the residual branches around it end in; backward, the gradients of these wait
+    given: int | None  # the tensor that the encoder block around it was given
+
+
+def steps(ops: Ops) -> list[Step]:
+    """The operations in order, each in its place."""
+    found: list[Step] = []
+
+    def place(ops: Ops, held: tuple[int, ...], sums: tuple[int, ...], block: int | None) -> None:
+        if isinstance(ops[-1], Op) and ops[-1].adds:
+            sums = (*sums, len(found) + sum(1 for _ in flat(ops)))
+        for each in ops:
+            given = len(found)
+            if isinstance(each, Op):
+                found.append(Step(each, given + 1, held, sums, block))
+            else:
+                place(each.ops, (*held, given), sums, given if each.block else block)
+
+    place(ops, (), (), None)
+    return found
+
+
+class Memory:
+    """What is kept, and the most that there was at once. Bytes."""
+
+    def __init__(self, lasting: Breakdown) -> None:
+        self.now: dict[Kind, int] = asdict(lasting)
+        self.kept: dict[tuple[str, int], tuple[Kind, int]] = {}  # what it is, and which: its kind and size
+        self.total = lasting.total
+        self.top, self.peak = 0, Breakdown()
+
+    def keep(self, what: str, which: int, kind: Kind, size: int) -> None:
+        """From now on this is kept; what is kept already is not kept twice."""
+        if size and (what, which) not in self.kept:
+            self.kept[what, which] = kind, size
+            self.now[kind] += size
+            self.total += size
+
+    def free(self, what: str, which: int) -> None:
+        """No longer kept, if it was."""
+        kind, size = self.kept.pop((what, which), ("temporary", 0))
+        self.now[kind] -= size
+        self.total -= size
+
+    def moment(self, temporary: int) -> None:
+        """A moment at which there are so many bytes besides: is it the peak?"""
+        if self.total + temporary > self.top:
+            self.top = self.total + temporary
+            self.peak = Breakdown(**self.now | {"temporary": temporary})
+
+    def phase(self) -> Breakdown:
+        """The peak since the last phase ended."""
+        self.moment(0)
+        peak, self.top = self.peak, 0
+        return peak
+
+
+class Walk:
+    """One step of training, or one forward pass, through a list of operations."""
+
+    def __init__(self, ops: Ops, run: Run, lasting: Breakdown) -> None:
+        self.run, self.memory, self.steps = run, Memory(lasting), steps(ops)
+        self.ops = [Op("pictures", 0), *(step.op for step in self.steps)]  # ops[n] writes tensor n; pictures last
+        first = next(n for n, op in enumerate(self.ops) if op.weights)
+        self.gradients = [0] * first + [op.out for op in self.ops[first:]]  # bytes of each tensor's; pictures need none
+        self.whose = list(range(len(self.ops)))  # the tensor whose gradient is also this one's
+        for n in reversed(range(1, len(self.ops))):
+            if self.ops[n].passes:
+                self.whose[n - 1] = self.whose[n]
+
+    def forward(self) -> Breakdown:
+        """From the pictures to the loss, or to the logits."""
+        for step in self.steps:
+            again = self.computes_again(step)
+            if again:
+                self.keep(step.given)
+            self.run_forward(step, keeping=self.run.training and not again)
+        for step in self.steps:
+            if self.computes_again(step):
+                self.memory.free("copies", step.number)  # where autocast ends
+        return self.memory.phase()
+
+    def run_forward(self, step: Step, keeping: bool, besides: int = 0) -> None:
+        """One operation: what it keeps from now on, and the moment at which it runs."""
+        n = step.number
+        self.memory.keep("copies", n, "copies", step.op.copies)
+        if keeping:
+            self.keep_for(step)
+        there = {n for n in (n - 1, n, *step.held) if ("tensor", n) not in self.memory.kept}
+        self.memory.moment(sum(self.ops[n].out for n in there) + step.op.scratch + besides)
+
+    def backward(self) -> Breakdown:
+        """From the loss to the gradients of the weights."""
+        given = None
+        for step in reversed(self.steps):
+            if self.computes_again(step) and step.given != given:
+                given = step.given
+                self.run_again([each for each in self.steps if each.given == given])
+            self.run_backward(step)
+        return self.memory.phase()
+
+    def run_backward(self, step: Step) -> None:
+        """One operation: the moment at which its gradients are made, and what is freed then."""
+        op, n = step.op, step.number
+        self.memory.keep("gradients", n, "gradients", self.run.numbers[0] * op.weights)
+        there = {self.whose[n] for n in (n, n - 1, *step.sums)}
+        self.memory.moment(sum(self.gradients[n] for n in there) + op.scratch_back)
+        for what in ("extra", "copies", "tensor"):
+            self.memory.free(what, n)
+        if self.ops[n - 1].keeps not in ("out", "both"):
+            self.memory.free("tensor", n - 1)
+
+    def run_again(self, block: list[Step]) -> None:
+        """Checkpointing: forward through a block once more, as far as backward needs it."""
+        last = [step for step in block if step.op.keeps or step.op.extra][-1]
+        for step in block[: block.index(last)]:
+            self.run_forward(step, keeping=True, besides=self.gradients[block[-1].number])
+        self.keep_for(last)  # which does not run: backward needs what it reads, not what it writes
+
+    def step(self) -> Breakdown:
+        """The optimizer's: AdamW of the foreach kind takes the roots of all its averages at once."""
+        parameters = sum(op.weights for op in self.ops)
+        self.memory.moment(self.run.numbers[0] * parameters * (self.run.optimizer == "adamw-foreach"))
+        return self.memory.phase()
+
+    def keep_for(self, step: Step) -> None:
+        """What backward needs of an operation."""
+        self.memory.keep("extra", step.number, step.op.extra_kind, step.op.extra)
+        if step.op.keeps in ("in", "both"):
+            self.keep(step.number - 1)
+        if step.op.keeps in ("out", "both"):
+            self.keep(step.number)
+
+    def keep(self, n: int) -> None:
+        """Tensor n."""
+        self.memory.keep("tensor", n, self.ops[n].kind, self.ops[n].out)
+
+    def computes_again(self, step: Step) -> bool:
+        """Whether it is in a block that keeps its input alone."""
+        return self.run.training and self.run.checkpointing and step.given is not None
