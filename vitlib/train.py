@@ -4,6 +4,7 @@ Each step: take some pictures, change them a little, ask the model, measure how 
 little downhill.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -135,9 +136,11 @@ def fit(
             for step, chosen in enumerate(shuffled(len(train), recipe, epoch)[:steps], start=epoch * steps):
                 torch.manual_seed(1_000_003 * recipe.seed + step)  # so that a resumed run needs to remember no dice
                 loss, right = loss_of(chosen.to(device))
-                if not loss.isfinite():
-                    raise _diverged(loss.item(), step, epoch, float(schedules[-1].get_last_lr()[-1]), save)
                 loss.backward()
+                wrong, share = torch.stack([loss.detach(), right]).tolist()  # the one wait for the device in a step
+                if not math.isfinite(wrong):
+                    model.zero_grad()
+                    raise _diverged(wrong, step, epoch, float(schedules[-1].get_last_lr()[-1]), save)
                 nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
                 for mover, plan in zip(movers, schedules, strict=True):
                     mover.step()
@@ -145,9 +148,9 @@ def fit(
                 model.zero_grad()
                 if average:
                     average.update_parameters(model)
-                losses, rights = losses + loss.item() / steps, rights + right.item() / steps
+                losses, rights = losses + wrong / steps, rights + share / steps
                 bar.update()
-                bar.set_postfix_str(f"epoch {epoch + 1}, loss {loss.item():.2f}", refresh=False)
+                bar.set_postfix_str(f"epoch {epoch + 1}, loss {wrong:.2f}, {share:.0%} right", refresh=False)
             history.loss.append(losses)
             history.lr.append(float(schedules[-1].get_last_lr()[-1]))
             history.train_accuracy.append(rights)

@@ -80,6 +80,11 @@ TELLTALES: tuple[tuple[str, Names], ...] = (
 )
 
 
+def is_staged(state: Mapping[str, Tensor]) -> bool:
+    """Whether these are the weights of a Swin or a ConvNeXt, by any library's names."""
+    return any(re.search(telltale, name) for telltale, _ in TELLTALES for name in state)
+
+
 def to_timm(state: Mapping[str, Tensor]) -> State:
     """A state dict of Swin or ConvNeXt by timm's names, which are ours.
 

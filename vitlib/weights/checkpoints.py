@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from vitlib.config import ViTConfig
+from vitlib.stages import Staged
 from vitlib.vit import ViT
-from vitlib.weights import files
+from vitlib.weights import files, stems
+from vitlib.weights.backbones import is_staged
 from vitlib.weights.files import CheckpointError, State
 from vitlib.weights.hubconfig import hf_config, plain, read_beside
 from vitlib.weights.layouts import LAYOUTS
-from vitlib.weights.misfits import grouped, misfits, shape_of, telltale
+from vitlib.weights.misfits import check_numbers, misfits, shape_of, telltale
 from vitlib.weights.recognise import recognise
 from vitlib.weights.renaming import (
     UNREAD,
@@ -30,13 +32,14 @@ from vitlib.weights.renaming import (
     to_theirs,
     without,
 )
+from vitlib.weights.staged import load_staged, told_beside
 
 Source = str | PathLike[str] | Mapping[str, Tensor]
 Size = int | tuple[int, int]
-HEAD = {"head.weight", "head.bias"}
+HEAD = {"head.weight", "head.bias", "head.fc.weight", "head.fc.bias"}
 SIZES = {name: torch.empty(0) for name in ("patch_embed.proj.weight", "blocks.0.mlp.fc1.weight")}
-# fields of ViTConfig in which two models may differ, and one set of weights still means the same to both
-FREE = {"fused", "dropout", "drop_path", "mean", "std", "resize"}
+# fields of a configuration in which two models may differ, and one set of weights still means the same to both
+FREE = {"fused", "dropout", "drop_path", "mean", "std", "resize", "layer_scale"}
 
 
 def load(
@@ -51,15 +54,16 @@ def load(
     generator: torch.Generator | None = None,
     like: ViTConfig | None = None,
     **choices: Any,
-) -> ViT:
+) -> Any:
     """The model whose weights lie in a file, in a folder of Hugging Face's, or in a state dict; in evaluation mode.
 
-    The layout is detected and the sizes are read from the shapes; `choices` are fields of ViTConfig that say what
-    neither shows, such as heads=4 (known for the widths of published models; a model of your own keeps them in the
-    note that `save` writes).
+    A ViT, Hybrid, Swin or ConvNeXt: the layout is detected and the sizes are read from the shapes. `choices` are fields
+    of its configuration that neither shows, such as heads=4 (known for the widths of published models; a model of your
+    own keeps them in the note that `save` writes).
 
     - `num_classes` other than the checkpoint's puts a new head in place of the old, drawn with `generator`.
     - `image_size` (pixels: a side, or height and width) resizes the positions, in the way of the checkpoint's library.
+      Swin and ConvNeXt have none; without it and without a note they are made for 224 × 224.
     - `made_for` is the size that the positions were made for, where that is no square.
     - `dtype` must be given where the checkpoint is not float32.
     - `like` is a configuration to turn to where neither heads nor picture size can be told otherwise.
@@ -74,11 +78,17 @@ def load(
     Errors: CheckpointError for whatever does not fit (those of files.read among them), FileNotFoundError.
     """
     state, note, path = _open(source, part)
-    state = without(state, drop)
+    state, stem = stems.apart(without(state, drop))
+    if is_staged(state):
+        told = {**told_beside(path), **plain(note), **choices}
+        if size := image_size or made_for:
+            told["image_size"] = _pair(size)
+        return load_staged(state, told, num_classes, dtype, generator)
     layout = detect(state)
     told = {**read_beside(path, layout), **plain(note), **choices} if path else choices
     if made_for is not None:
         told["image_size"] = _pair(made_for)
+    pixels, told = told, stems.behind(told, stems.halvings(stem))
     ours, left = to_ours(state, LAYOUTS[layout])
     if not ours.keys() >= SIZES.keys():  # without them there is no telling which model it is
         _check_names(ours, left, SIZES | ours, layout, "any ViT")
@@ -89,11 +99,13 @@ def load(
         ours = {name: each for name, each in ours.items() if name not in HEAD} | _head(model)
     _check(ours, left, model, layout, dtype)
     model.load_state_dict(ours)
+    if stem:
+        model = stems.joined(stem, model, {**LAYOUTS[layout].implies, **pixels})
     model.to(dtype or torch.float32).eval()
     return model if image_size is None else _resized(model, _pair(image_size), sure="image_size" in told)
 
 
-def load_into(model: ViT, source: Source, *, new_head: bool = False, **options: Any) -> None:
+def load_into(model: ViT | Staged, source: Source, *, new_head: bool = False, **options: Any) -> None:
     """Fill a model with a checkpoint's weights; positions are resized to the model's pictures, as `load` does it.
 
     With `new_head` the model keeps its own classifier, for classes of its own. `options` are those of `load`. The
@@ -102,10 +114,14 @@ def load_into(model: ViT, source: Source, *, new_head: bool = False, **options: 
     Errors: those of `load`, and CheckpointError where the two models differ, with every field and both values.
     """
     mine = model.config
-    told: dict[str, Any] = {"image_size": mine.image_size, "prefix_positions": mine.prefix_positions}
-    if mine.positions != "learned":
-        told["positions"] = mine.positions
-    loaded = load(source, num_classes=mine.num_classes if new_head else None, like=mine, **told | options)
+    classes = mine.num_classes if new_head else None
+    if isinstance(mine, ViTConfig):
+        told = {"prefix_positions": mine.prefix_positions, "image_size": mine.image_size}
+        if mine.positions != "learned":
+            told["positions"] = mine.positions
+        loaded = load(source, num_classes=classes, like=mine, **told | options)
+    else:
+        loaded = load(source, num_classes=classes, **{"image_size": mine.image_size} | options)
     here, there = _deciding(mine), _deciding(loaded.config)
     apart = [
         f"{field} is {value!r} in the model and {there[field]!r} in the checkpoint"
@@ -119,25 +135,32 @@ def load_into(model: ViT, source: Source, *, new_head: bool = False, **options: 
             f"that fits, or create one with these choices{remedy}"
         )
     model.load_state_dict(loaded.state_dict() | (_head(model) if new_head else {}))
-    model.config = replace(mine, **{field: getattr(loaded.config, field) for field in ("mean", "std", "resize")})
+    taken = asdict(mine).keys() & {"mean", "std", "resize"}
+    model.config = replace(mine, **{field: getattr(loaded.config, field) for field in taken})
 
 
-def save(model: ViT, path: str | PathLike[str], layout: str = "timm") -> None:
+def save(model: ViT | Staged, path: str | PathLike[str], layout: str = "timm") -> None:
     """Write a model's weights in a layout, as .safetensors, .pth, .pt or .npz: the whole file or none.
 
     The model's configuration travels in the file as a note that other libraries don't see. A path without a suffix
-    is a folder, for the layouts of Hugging Face: `from_pretrained` reads it.
+    is a folder, for the layouts of Hugging Face: `from_pretrained` reads it. Only a plain ViT has more than timm's.
 
     Errors: CheckpointError where the layout has no place for a tensor, or its own library would compute something
     else with them, naming the choice.
     """
-    config, path = model.config, Path(path)
-    column = layout_named(layout)
+    path, column, note = Path(path), layout_named(layout), asdict(model.config)
+    state, stem = stems.apart(model.state_dict())
+    if layout != "timm" and (stem or isinstance(model, Staged)):
+        raise CheckpointError(f"a {type(model).__name__} is saved by timm's names alone, not by {layout}'s")
+    if isinstance(model, Staged):
+        files.write(path, state, note)
+        return
+    config = stems.vit_behind(model.config)
     if config.positions != "learned" and "positions" not in column.settable:
         raise CheckpointError(
             f"{layout} keeps learned positions, and this model's are {config.positions!r}; save it as 'timm'"
         )
-    state = model.state_dict() | {name: torch.zeros(1, config.width) for name in column.zeros}
+    state |= {name: torch.zeros(1, config.width) for name in column.zeros}
     theirs = to_theirs(state, layout, config.prefix_positions, config.heads)
     # what the layout's library would make of these tensors, told what its users can tell it
     told = {field: getattr(config, field) for field in ("heads", "image_size", "mean", "std", *column.settable)}
@@ -152,22 +175,25 @@ def save(model: ViT, path: str | PathLike[str], layout: str = "timm") -> None:
     if layout.startswith("hf") and not path.suffix:
         beside = json.dumps(hf_config(config, layout), indent=2)
         path.mkdir(parents=True, exist_ok=True)
-        files.write(path / "model.safetensors", theirs, asdict(config))
-        (path / "config.json").write_text(beside)
+        files.write(path / "model.safetensors", theirs, note)
+        with files.whole(path / "config.json") as draft:
+            draft.write_text(beside)
     else:
-        files.write(path, theirs, asdict(config))
+        files.write(path, theirs | stem, note)
 
 
-def _deciding(config: ViTConfig) -> dict[str, Any]:
+def _deciding(config: Any) -> dict[str, Any]:
     """The choices that decide which tensors a model has and what it computes with them."""
     kept = {field: value for field, value in asdict(config).items() if field not in FREE}
+    if not isinstance(config, ViTConfig):
+        return kept
     return kept | {
         "layer_scale": config.layer_scale is not None,  # the value is the first one alone, before training
         "mlp_ratio": int(config.width * config.mlp_ratio) / config.width,
     }
 
 
-def _head(model: ViT) -> State:
+def _head(model: ViT | Staged) -> State:
     return {name: each for name, each in model.state_dict().items() if name in HEAD}
 
 
@@ -185,17 +211,7 @@ def _check(ours: State, left: State, model: ViT, layout: str, dtype: torch.dtype
     c = model.config
     what = f"a ViT of width {c.width}, depth {c.depth}, patch {c.patch}"
     called = _check_names(ours, left, model.state_dict(), layout, what)
-    dtypes = {each.dtype for each in ours.values()}
-    found = ", ".join(sorted(str(each) for each in dtypes))
-    if not all(each.is_floating_point for each in dtypes):
-        raise CheckpointError(f"the checkpoint holds {found}: expected real numbers; take one that is not quantised")
-    if dtype is None and dtypes != {torch.float32}:
-        raise CheckpointError(
-            f"the checkpoint holds {found}, a model torch.float32: say dtype=torch.float32 to convert"
-        )
-    if bad := [name for name, each in ours.items() if not each.isfinite().all()]:
-        names = "; ".join(grouped([name for each in bad for name in called[each]]))
-        raise CheckpointError(f"not every number is finite (NaN or infinity) in {names}; take an earlier checkpoint")
+    check_numbers(ours, dtype, called)
 
 
 def _check_names(

@@ -55,7 +55,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) ->
         raise CheckpointError(f"{path.name!r} ends in {path.suffix!r}: expected one of {', '.join(SUFFIXES)}")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     words = json.dumps(note)
-    with _whole(path) as draft:
+    with whole(path) as draft:
         if path.suffix == ".safetensors":
             from safetensors.torch import save_file
 
@@ -70,7 +70,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) ->
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """A draft beside `path` that takes its place when the block has ended well, and otherwise leaves no trace."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

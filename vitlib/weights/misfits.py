@@ -4,7 +4,10 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor
+
+from vitlib.weights.files import CheckpointError
 
 # what a part of a name betrays about the model that the tensors come from
 TELLTALES = {
@@ -61,6 +64,26 @@ def misfits(missing: list[str], extra: list[str], misshapen: Mapping[str, str]) 
         for title, names in (("missing", missing), ("not expected", extra), ("wrong shape", misshapen))
         if names
     )
+
+
+def check_numbers(
+    tensors: Mapping[str, Tensor], dtype: torch.dtype | None, called: Mapping[str, Iterable[str]] | None = None
+) -> None:
+    """CheckpointError for tensors that are no finite real numbers, or no float32 and no `dtype` is given.
+
+    `called` says what the checkpoint calls each, where that is something else.
+    """
+    dtypes = {each.dtype for each in tensors.values()}
+    found = ", ".join(sorted(str(each) for each in dtypes))
+    if not all(each.is_floating_point for each in dtypes):
+        raise CheckpointError(f"the checkpoint holds {found}: expected real numbers; take one that is not quantised")
+    if dtype is None and dtypes != {torch.float32}:
+        raise CheckpointError(
+            f"the checkpoint holds {found}, a model torch.float32: say dtype=torch.float32 to convert"
+        )
+    if bad := [name for name, each in tensors.items() if not each.isfinite().all()]:
+        names = "; ".join(grouped([name for each in bad for name in (called or {}).get(each, (each,))]))
+        raise CheckpointError(f"not every number is finite (NaN or infinity) in {names}; take an earlier checkpoint")
 
 
 def shape_of(tensor: Tensor) -> str:
