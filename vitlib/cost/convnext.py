@@ -1,0 +1,77 @@
+"""ConvNeXt as a list of operations: a convolution of each channel by itself where the ViT has attention."""
+
+from dataclasses import replace
+
+from vitlib.convnext import ConvNeXtConfig
+from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm
+from vitlib.cost.run import Run
+from vitlib.cost.stages import nested, widened, without_input
+
+
+def convnext(config: ConvNeXtConfig, run: Run) -> Ops:
+    """Patches → stages of blocks, with a halving between two → the mean of the places → logits."""
+    c, width = config, config.widths[-1]
+    rows, pixels = run.batch * places(c, 0), c.channels * c.patch**2
+    stem = patch_convolution(rows, pixels, c.widths[0], run)
+    head = (*cast(run.batch, width, run), linear("head", run.batch, width, c.num_classes, run)) if c.num_classes else ()
+    return listed(
+        *stem[:-1],
+        replace(without_input(stem[-1]), extra=0),
+        widened(rows, c.widths[0], run),
+        norm("norm", rows, c.widths[0], run),
+        nested(
+            *(stage(c, i, run) for i in range(len(c.depths))),
+            (Op("mean", run.numbers[0] * run.batch * width), norm("norm", run.batch, width, run), *head),
+        ),
+    )
+
+
+def places(c: ConvNeXtConfig, number: int) -> int:
+    """Of the grid of a stage."""
+    rows, columns = c.grids[number]
+    return rows * columns
+
+
+def patch_convolution(rows: int, numbers: int, width: int, run: Run) -> tuple[Op, ...]:
+    """Copy the patches side by side, and one product for all, whose weights are copied into the patches' order."""
+    product, (outer, inner) = linear("patches", rows, numbers, width, run), run.numbers
+    copies = [outer * numbers * width, inner * numbers * width * (inner < outer)]
+    kept = copies[1] or copies[0]
+    copied = replace(product, copies=0, extra=kept, extra_kind="copies", scratch=sum(copies) - kept)
+    return (Op("patches", outer * rows * numbers), *cast(rows, numbers, run), copied)
+
+
+def stage(c: ConvNeXtConfig, number: int, run: Run) -> Ops:
+    """Halve the sides (but in the first stage), then the blocks."""
+    return listed(
+        halving(c, number, run) if number else (), *(block(c, number, i, run) for i in range(c.depths[number]))
+    )
+
+
+def halving(c: ConvNeXtConfig, number: int, run: Run) -> Call:
+    """Four places, normalised, become one."""
+    rows, width = run.batch * places(c, number), c.widths[number - 1]
+    normed = norm("norm", 4 * rows, width, run)
+    return call(normed, call(patch_convolution(rows, 4 * width, c.widths[number], run)))
+
+
+def block(c: ConvNeXtConfig, number: int, index: int, run: Run) -> Call:
+    """x + γ mlp(norm(conv(x))). The sum is computed in float32, and so is in float32 under autocast as well."""
+    rows, width, (outer, inner) = run.batch * places(c, number), c.widths[number], run.numbers
+    narrow = index == 0 and number > 0  # x is what a product wrote
+    hidden, size = int(width * c.mlp_ratio), rows * width
+    flops = 2 * size * c.kernel**2  # each place of a channel sees kernel² of its neighbours
+    weights = width * (c.kernel**2 + 1)
+    copies = inner * weights if run.precision == "amp" else 0
+    return call(
+        () if narrow else cast(rows, width, run),
+        Op("conv", inner * size, flops, 2 * flops, weights, "in", copies=copies, scratch_back=copies),
+        call(
+            widened(rows, width, run),
+            norm("norm", rows, width, run),
+            mlp(rows, width, hidden, run),
+            drop(inner * size, size, 0.0, c.drop_paths[number][index], run),
+            widened(rows, width, run),
+        ),
+        Op("sum", outer * size, weights=width, keeps="in", scratch_back=outer * size, adds=True),
+    )

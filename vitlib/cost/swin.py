@@ -1,0 +1,145 @@
+"""Swin as a list of operations: the ViT's blocks with windows, and half as many tokens a side from stage to stage."""
+
+from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm
+from vitlib.cost.run import Run
+from vitlib.cost.stages import nested, widened, without_input
+from vitlib.swin import SwinConfig
+from vitlib.windows import Windows
+
+
+def swin(config: SwinConfig, run: Run) -> Ops:
+    """Patches → stages of blocks, with a merging between two → the mean of the tokens → logits."""
+    c, tokens = config, [rows * columns for rows, columns in config.grids]
+    rows, width = run.batch * tokens[-1], c.widths[-1]
+    pixels = c.channels * c.patch**2
+    embed = linear("patch_embed", run.batch * tokens[0], pixels, c.width, run)
+    head = (*cast(run.batch, width, run), linear("head", run.batch, width, c.num_classes, run)) if c.num_classes else ()
+    return listed(
+        cast(run.batch * tokens[0], pixels, run),
+        without_input(embed),
+        widened(run.batch * tokens[0], c.width, run),
+        norm("norm", run.batch * tokens[0], c.width, run),
+        nested(
+            *(stage(c, i, run) for i in range(len(tokens))),
+            (*widened(rows, width, run, stream(len(tokens) - 1, run)), norm("norm", rows, width, run)),
+            (Op("mean", run.numbers[0] * run.batch * width), *head),
+        ),
+    )
+
+
+def stage(c: SwinConfig, number: int, run: Run) -> Ops:
+    """Merge (but in the first stage), then the blocks."""
+    return listed(
+        merging(c, number, run) if number else (), *(block(c, number, i, run) for i in range(c.depths[number]))
+    )
+
+
+def merging(c: SwinConfig, number: int, run: Run) -> Call:
+    """Four neighbours side by side, normalised, and one product that leaves twice the width."""
+    rows, columns = c.grids[number]
+    tokens, width = run.batch * rows * columns, 4 * c.widths[number - 1]
+    before = stream(number - 1, run)
+    return call(
+        Op("side by side", before * tokens * width),
+        widened(tokens, width, run, before),
+        norm("norm", tokens, width, run),
+        cast(tokens, width, run),
+        linear("reduction", tokens, width, width // 2, run, bias=False),
+    )
+
+
+def stream(number: int, run: Run) -> int:
+    """Bytes of a number between a stage's blocks: what a merging's product writes, autocast's bfloat16, stays so."""
+    return run.numbers[1] if number else run.numbers[0]
+
+
+def block(c: SwinConfig, number: int, index: int, run: Run) -> Call:
+    """x + attention(norm1(x)), then x + mlp(norm2(x))."""
+    windows, width, heads = c.windows(number, index), c.widths[number], c.heads[number]
+    rows, each = run.batch * windows.rows * windows.columns, stream(number, run)
+    size = run.numbers[1] * rows * width
+    branches = attention(windows, width, heads, c.fused, run), mlp(rows, width, int(width * c.mlp_ratio), run)
+    return call(
+        *(
+            call(
+                widened(rows, width, run, each),
+                norm("norm", rows, width, run),
+                branch,
+                drop(size, rows * width, 0.0, c.drop_paths[number][index], run),
+                Op("add", each * rows * width, adds=True, passes=each == run.numbers[1]),
+            )
+            for branch in branches
+        ),
+        block=True,
+    )
+
+
+def attention(windows: Windows, width: int, heads: int, fused: bool | None, run: Run) -> Call:
+    """Cut into windows, attend in each, and put the tokens back."""
+    rows, (outer, inner) = run.batch * windows.rows * windows.columns, run.numbers
+    buffers = 8 * (2 * windows.rows * windows.columns + windows.area**2)  # order, places and index
+    masked = outer * windows.count * windows.area**2 if windows.shift else 0
+    attend = fused_attention if fused is None or fused else written_attention
+    return call(
+        Op("cut", outer * rows * width, buffers=buffers + masked),
+        call(
+            cast(rows, width, run),
+            linear("qkv", rows, width, 3 * width, run),
+            call(
+                attend(windows, width, heads, run),
+                linear("proj", rows, width, width, run),
+                Op("join", inner * rows * width),
+            ),
+        ),
+    )
+
+
+def fused_attention(windows: Windows, width: int, heads: int, run: Run) -> Ops:
+    """The kernel wants a bias for every window; without a shift, all windows share one.
+
+    It reads biases in rows of a multiple of 8 numbers, and writes their gradients, for each window, in rows of 16.
+    """
+    (outer, inner), m = run.numbers, windows.area
+    count = run.batch * windows.count  # V
+    lines = heads * m * (count if windows.shift else 1)  # rows of biases
+    copies = [outer * lines * m, inner * lines * m * (inner < outer), inner * lines * up(m, 8) * (m % 8 > 0)]
+    kept = next(size for size in reversed(copies) if size)
+    product = 2 * count * m * m * width
+    return (
+        Op(
+            "attend",
+            inner * count * m * width,
+            2 * product,
+            5 * product,
+            weights=(2 * windows.window - 1) ** 2 * heads,
+            keeps="both",
+            extra=4 * count * heads * up(m, 32) + kept,
+            extra_kind="copies" if windows.shift else "activations",
+            scratch=sum(copies) - kept,
+            scratch_back=inner * count * heads * m * up(m, 16),
+        ),
+    )
+
+
+def written_attention(windows: Windows, width: int, heads: int, run: Run) -> Ops:
+    """softmax(Q Kᵀ / √d + bias) V as it is written: q, k and v are copied, and every score is stored."""
+    (outer, inner), m = run.numbers, windows.area
+    count = run.batch * windows.count  # V
+    scores, answers = count * heads * m * m, inner * count * m * width
+    product = 2 * count * m * m * width
+    table = (2 * windows.window - 1) ** 2 * heads
+    return (
+        Op("q kᵀ", inner * scores, product, 2 * product, extra=2 * answers, scratch=answers),
+        Op("bias", outer * scores, weights=table),
+        call(
+            Op("softmax", outer * scores, keeps="out", kind="scores"),
+            *((Op("cast", inner * scores, kind="scores"),) if run.precision == "amp" else ()),
+            Op("weights v", answers, product, 2 * product, keeps="in", extra=answers),
+        ),
+        Op("join heads", answers),
+    )
+
+
+def up(number: int, step: int) -> int:
+    """The next multiple of `step`."""
+    return -(-number // step) * step
