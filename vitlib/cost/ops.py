@@ -78,7 +78,7 @@ def linear(name: str, rows: int, inputs: int, outputs: int, run: Run, bias: bool
     """x W + b: a multiply-add for each row and weight. Backward has two products of that size, for x and for W."""
     number, learned = run.numbers[1], (inputs + bias) * outputs
     flops, copies = 2 * rows * inputs * outputs, number * learned if run.precision == "amp" else 0
-    return Op(name, number * rows * outputs, flops, 2 * flops, learned, "in", copies=copies, scratch_back=copies)
+    return Op(name, number * rows * outputs, flops, 2 * flops, learned, "in", copies=copies)
 
 
 def cast(rows: int, width: int, run: Run) -> Ops:

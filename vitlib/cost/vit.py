@@ -5,6 +5,8 @@ from dataclasses import replace
 from vitlib.attention import check_heads
 from vitlib.config import ViTConfig
 from vitlib.cost.attention import attend, attention
+from vitlib.cost.dropins import pooled_attention, windowed_attention
+from vitlib.cost.merging import merged_blocks
 from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm, residual
 from vitlib.cost.run import Run
 
@@ -16,12 +18,17 @@ def vit(config: ViTConfig, run: Run) -> Ops:
     """
     c = config
     check_heads(c.width, c.heads)
-    read = 1 if c.pooling == "cls" else c.grid.tokens  # rows that the classifier reads
+    patches = c.grid.tokens - run.merge * (c.depth - 1)  # in the end
+    read = 1 if c.pooling == "cls" else patches  # rows that the classifier reads
+    if run.merge:
+        blocks = merged_blocks(c, run)
+    else:
+        rows = [*[c.tokens] * (c.depth - 1), read if c.trim else c.tokens]  # that a block answers for
+        blocks = tuple(block(c, number, each, run) for number, each in enumerate(rows))
     return listed(
         patch_embed(c, run),
         token_row(c, run),
-        *(block(c, i, c.tokens, run) for i in range(c.depth - 1)),
-        block(c, c.depth - 1, read if c.trim else c.tokens, run),
+        blocks,
         pool(c, read, run),
         head(c, run),
     )
@@ -50,7 +57,12 @@ def token_row(c: ViTConfig, run: Run) -> Call:
 def block(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
     """x + attention(norm1(x)), then x + mlp(norm2(x)), for `rows` of the tokens."""
     every, some, hidden = run.batch * c.tokens, run.batch * rows, int(c.width * c.mlp_ratio)
-    attend = attention(run.batch, c.tokens, c.width, c.heads, c.fused, rows, run)
+    if run.window:
+        attend = windowed_attention(c, number, rows, run)
+    elif run.pool_stride:
+        attend = pooled_attention(c, number, rows, run)
+    else:
+        attend = attention(run.batch, c.tokens, c.width, c.heads, c.fused, rows, run)
     path = c.drop_path * number / max(c.depth - 1, 1)
     looks = norm("norm1", every, c.width, run), attend
     thinks = norm("norm2", some, c.width, run), mlp(some, c.width, hidden, run)

@@ -55,7 +55,7 @@ class Memory:
         self.now: dict[Kind, int] = asdict(lasting)
         self.kept: dict[tuple[str, int], tuple[Kind, int]] = {}  # what it is, and which: its kind and size
         self.total = lasting.total
-        self.top, self.peak = 0, Breakdown()
+        self.top, self.peak = 0, self.now
 
     def keep(self, what: str, which: int, kind: Kind, size: int) -> None:
         """From now on this is kept; what is kept already is not kept twice."""
@@ -74,13 +74,13 @@ class Memory:
         """A moment at which there are so many bytes besides: is it the peak?"""
         if self.total + temporary > self.top:
             self.top = self.total + temporary
-            self.peak = Breakdown(**self.now | {"temporary": temporary})
+            self.peak = self.now | {"temporary": temporary}
 
     def phase(self) -> Breakdown:
         """The peak since the last phase ended."""
         self.moment(0)
-        peak, self.top = self.peak, 0
-        return peak
+        self.top = 0
+        return Breakdown(**self.peak)
 
 
 class Walk:
@@ -115,7 +115,8 @@ class Walk:
         if keeping:
             self.keep_for(step)
         there = {n for n in (n - 1, n, *step.held) if ("tensor", n) not in self.memory.kept}
-        self.memory.moment(sum(self.ops[n].out for n in there) + step.op.scratch + besides)
+        extra = 0 if keeping else step.op.extra  # made all the same, and let go
+        self.memory.moment(sum(self.ops[n].out for n in there) + step.op.scratch + extra + besides)
 
     def backward(self) -> Breakdown:
         """From the loss to the gradients of the weights."""
@@ -128,15 +129,21 @@ class Walk:
         return self.memory.phase()
 
     def run_backward(self, step: Step) -> None:
-        """One operation: the moment at which its gradients are made, and what is freed then."""
-        op, n = step.op, step.number
-        self.memory.keep("gradients", n, "gradients", self.run.numbers[0] * op.weights)
+        """One operation: the moment at which its gradients are made, and what is freed then.
+
+        Autocast makes the weights' gradients in bfloat16, and from these, a moment later, the ones that stay.
+        """
+        op, n, narrow = step.op, step.number, step.op.copies
+        if not narrow:
+            self.memory.keep("gradients", n, "gradients", self.run.numbers[0] * op.weights)
         there = {self.whose[n] for n in (n, n - 1, *step.sums)}
-        self.memory.moment(sum(self.gradients[n] for n in there) + op.scratch_back)
+        self.memory.moment(sum(self.gradients[n] for n in there) + narrow + op.scratch_back)
         for what in ("extra", "copies", "tensor"):
             self.memory.free(what, n)
         if self.ops[n - 1].keeps not in ("out", "both"):
             self.memory.free("tensor", n - 1)
+        self.memory.keep("gradients", n, "gradients", self.run.numbers[0] * op.weights)
+        self.memory.moment(self.gradients[n - 1] + narrow)
 
     def run_again(self, block: list[Step]) -> None:
         """Checkpointing: forward through a block once more, as far as backward needs it."""

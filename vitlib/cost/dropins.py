@@ -1,0 +1,67 @@
+"""Cheaper attention as operations, in place of a ViT's own: inside windows, or to pooled keys."""
+
+from vitlib.config import ViTConfig
+from vitlib.cost.attention import attend, attend_biased, qkv
+from vitlib.cost.ops import Call, Op, call, cast, linear
+from vitlib.cost.run import Run
+from vitlib.windows import Windows
+
+
+def windowed_attention(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
+    """vitlib.windowed: the prefix looks at every token, each patch at the prefix and at its own window.
+
+    q, k and v are copied, window by window, with the prefix's in each. The tokens that nobody reads attend as well.
+
+    Errors: ValueError for a window that does not fit the grid.
+    """
+    windows = Windows(c.grid.rows, c.grid.columns, run.window, run.window // 2 * (number % 2))
+    (learned, size), every, keys = run.numbers, run.batch * c.tokens, c.prefix + windows.area
+    count, each = run.batch * windows.count, c.width // c.heads
+    lines = windows.area * (count if windows.shift and windows.count > 1 else 1)
+    buffers = 16 * c.grid.tokens + learned * windows.count * windows.area * keys  # order, places and bias
+    patches = size * run.batch * c.grid.tokens * c.width
+    return call(
+        cast(every, c.width, run),
+        qkv(every, c.width, run),
+        call(
+            attend(run.batch, c.heads, c.prefix, c.tokens, each, c.fused, run),
+            Op("cut", 3 * size * count * keys * c.width, kind="copies", scratch=patches, buffers=buffers),
+            call(
+                attend_biased(count, c.heads, windows.area, keys, each, lines, c.fused, run, apart=True),
+                Op("order", patches),
+            ),
+            Op("tokens", size * every * c.width),
+            Op("join heads", size * every * c.width),
+            linear("proj", run.batch * rows, c.width, c.width, run),
+        ),
+    )
+
+
+def pooled_attention(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
+    """vitlib.pooling: the tokens ask, but of the prefix and of the means of s × s patches.
+
+    Errors: ValueError for a stride that does not divide the grid.
+    """
+    grid, stride = c.grid, run.pool_stride
+    if grid.rows % stride or grid.columns % stride:
+        fits = [s for s in range(1, min(grid.rows, grid.columns) + 1) if grid.rows % s == 0 and grid.columns % s == 0]
+        raise ValueError(
+            f"pool_stride is {stride}, and the grid has {grid.rows} × {grid.columns} tokens: choose "
+            f"{', '.join(map(str, fits))}"
+        )
+    keys, queries, width = c.prefix + grid.tokens // stride**2, run.batch * rows, c.width
+    means = run.numbers[0] * run.batch * keys * width
+    fused = c.fused is None or c.fused
+    return call(
+        cast(queries, width, run),
+        linear("q", queries, width, width, run),
+        call(
+            Op("pool", means, scratch=means, keeps="in" if fused else ""),  # q, which attention needs
+            cast(run.batch * keys, width, run),
+            linear("k, v", run.batch * keys, width, 2 * width, run),
+            call(
+                attend(run.batch, c.heads, rows, keys, width // c.heads, fused, run),
+                linear("proj", queries, width, width, run),
+            ),
+        ),
+    )
