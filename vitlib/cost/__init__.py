@@ -4,19 +4,35 @@ patches → tokens → each operation's FLOPs and kept bytes → the peak. A mod
 (vitlib.cost.ops), as long as the model is deep; walking it there and back as the allocator would (vitlib.cost.walk)
 gives the peak of each phase. Nothing runs, and nothing is allocated: a few hundred sums of whole numbers.
 
->>> >>> vit_b16 = ViTConfig(trim=False)  # as published: all tokens go through the last block
+>>> from vitlib.config import ViTConfig
+>>> vit_b16 = ViTConfig(trim=False)  # as published: all tokens go through the last block
 >>> flops(vit_b16, Run(training=False))["inference"] / 1e9
 35.128...
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from vitlib.backbones import Config
+from vitlib.config import ViTConfig
+from vitlib.convnext import ConvNeXtConfig
+from vitlib.cost.convnext import convnext
+from vitlib.cost.hybrid import hybrid
 from vitlib.cost.ops import Call, Ops, again, cross_entropy, flat
 from vitlib.cost.run import Breakdown, Cost, Run
+from vitlib.cost.swin import swin
 from vitlib.cost.vit import vit
 from vitlib.cost.walk import peaks
+from vitlib.hybrid import HybridConfig
+from vitlib.swin import SwinConfig
 
+MODELS: dict[type[Config], Callable[[Any, Run], Ops]] = {
+    ViTConfig: vit,
+    HybridConfig: hybrid,
+    SwinConfig: swin,
+    ConvNeXtConfig: convnext,
+}
 __all__ = ["Breakdown", "Cost", "Run", "cost", "flops", "operations"]
 
 
@@ -46,13 +62,30 @@ def cost(config: Config, run: Run = Run()) -> Cost:  # noqa: B008, a Run is froz
 
 
 def flops(config: Config, run: Run = Run()) -> dict[str, int]:  # noqa: B008, a Run is frozen
-    """FLOPs by phase: "forward" and "backward" of a training step, or "inference". A multiply-add is 2."""
+    """FLOPs by phase: "forward" and "backward" of a training step, or "inference". A multiply-add is 2.
+
+    >>> flops(ViTConfig(), Run(batch=2, training=False))["inference"] == 2 * flops(ViTConfig())["forward"]
+    True
+
+    Errors: those of `cost`.
+    """
     return _flops(operations(config, run), run)
 
 
 def operations(config: Config, run: Run = Run()) -> Ops:  # noqa: B008, a Run is frozen
-    """The list of operations that is a model's forward pass."""
-    return vit(config, run)
+    """The list of operations that is a model's forward pass.
+
+    >>> [op.name for op in flat(operations(ViTConfig(depth=1)))]
+    ['patch_embed', 'tokens', 'positions', 'norm1', 'qkv', 'attend', 'proj', 'add', 'norm2', 'fc1', 'gelu', 'fc2',
+    'add', 'norm', 'head']
+    """
+    if type(config) not in MODELS:
+        known = ", ".join(kind.__name__ for kind in MODELS)
+        raise TypeError(f"config is {config!r}: expected a {known}")
+    if run.dropins and not isinstance(config, ViTConfig):
+        name = type(config).__name__.removesuffix("Config")
+        raise ValueError(f"{run.dropins[0]} is set, which a ViT alone has: leave it 0 for a {name}")
+    return MODELS[type(config)](config, run)
 
 
 def _flops(ops: Ops, run: Run) -> dict[str, int]:
