@@ -19,7 +19,7 @@ from vitlib.config import ViTConfig
 from vitlib.convnext import ConvNeXtConfig
 from vitlib.cost.convnext import convnext
 from vitlib.cost.hybrid import hybrid
-from vitlib.cost.ops import Call, Ops, again, cross_entropy, flat
+from vitlib.cost.ops import Ops, again, blocks, cross_entropy, flat
 from vitlib.cost.run import Breakdown, Cost, Run
 from vitlib.cost.swin import swin
 from vitlib.cost.vit import vit
@@ -57,7 +57,8 @@ def cost(config: Config, run: Run = Run()) -> Cost:  # noqa: B008, a Run is froz
             ema=weights if run.ema else 0,
             inputs=pictures + 8 * run.batch,  # the labels
         )
-        ops = (*ops, *cross_entropy(run.batch, config.num_classes or config.width))
+        width = config.widths[-1] if isinstance(config, SwinConfig | ConvNeXtConfig) else config.width
+        ops = (*ops, *cross_entropy(run.batch, config.num_classes or width))
     return Cost(parameters, _flops(ops, run), peaks(ops, run, lasting))
 
 
@@ -93,5 +94,5 @@ def _flops(ops: Ops, run: Run) -> dict[str, int]:
     if not run.training:
         return {"inference": forward}
     if run.checkpointing:
-        backward += sum(op.flops for each in ops if isinstance(each, Call) and each.block for op in again(each))
+        backward += sum(op.flops for block in blocks(ops) for op in again(block))
     return {"forward": forward, "backward": backward}

@@ -63,6 +63,13 @@ def flat(ops: Ops) -> Iterator[Op]:
             yield from flat(each.ops)
 
 
+def blocks(ops: Ops) -> Iterator[Call]:
+    """The encoder blocks, whoever calls them."""
+    for each in ops:
+        if isinstance(each, Call):
+            yield from (each,) if each.block else blocks(each.ops)
+
+
 def again(block: Call) -> Ops:
     """What checkpointing computes twice: all before the last operation that keeps anything, whose input that is."""
     ops = list(flat(block.ops))
