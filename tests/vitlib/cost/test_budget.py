@@ -1,0 +1,165 @@
+"""Will it fit? The answer, its numbers, its words, the command, and what cannot be."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vitlib.cost import Run, cost
+from vitlib.cost.__main__ import main
+from vitlib.cost.budget import CONTEXT, SEGMENT, WORKSPACE, reserved, will_it_fit
+from vitlib.cost.gpus import GIB
+from vitlib.presets import PRESETS, list_models
+
+VIT = "vit_base_patch16_224"
+RUNS = st.builds(
+    Run,
+    batch=st.integers(1, 2048),
+    training=st.booleans(),
+    precision=st.sampled_from(["fp32", "amp", "bf16"]),
+    checkpointing=st.booleans(),
+    optimizer=st.sampled_from(["adamw", "adamw-foreach", "sgd"]),
+    ema=st.booleans(),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(["vit_tiny_patch16_224", VIT, "vit_digits_patch2_8"]), st.floats(0.1, 200), RUNS)
+def test_the_largest_batch_fits_and_one_picture_more_does_not(model, gpu, run):
+    fit = will_it_fit(model, gpu, run)
+    most = fit.largest_batch
+    assert fit.fits == (run.batch <= most)
+    assert not most or will_it_fit(model, gpu, replace(run, batch=most)).fits
+    assert not will_it_fit(model, gpu, replace(run, batch=most + 1)).fits
+
+
+@pytest.mark.parametrize("model", list_models())
+def test_every_model_gets_an_answer(model):
+    fit = will_it_fit(model, "T4", Run(batch=256))
+    assert fit.model == model and fit.gpu == "T4"
+    assert fit.allocated == cost(fit.config, fit.run).peak == fit.breakdown.total
+    assert fit.phase in ("forward", "backward", "step")
+    assert fit.allocated < fit.reserved < fit.needed
+    assert f"The largest batch that fits is {fit.largest_batch:,}." in str(fit)
+
+
+@given(st.integers(0, 10**15))
+def test_reserved_is_whole_segments_and_grows_with_allocated(allocated):
+    assert reserved(allocated) % SEGMENT == 0
+    assert reserved(allocated) >= 1.07 * allocated + WORKSPACE
+    assert reserved(allocated + 1) >= reserved(allocated)
+
+
+def test_it_fits_to_the_byte():
+    needed = will_it_fit(VIT, 1000, Run(batch=8)).needed
+    assert will_it_fit(VIT, needed / GIB, Run(batch=8)).fits
+    assert not will_it_fit(VIT, (needed - 1) / GIB, Run(batch=8)).fits
+
+
+def test_remedies_are_enough_when_asked_again():
+    fit = will_it_fit(replace(PRESETS[VIT], fused=False), "RTX 3060", Run(batch=256))
+    assert not fit.fits and fit.remedy in fit.remedies and fit.combined == ()
+    for remedy in fit.remedies:
+        if remedy.job.steps == 1:
+            assert will_it_fit(remedy.change[0], "RTX 3060", remedy.change[1]).fits == remedy.fits
+    assert all(not each.fits for each in fit.remedies[: fit.remedies.index(fit.remedy)])
+
+
+def test_where_no_remedy_is_enough_several_are():
+    fit = will_it_fit(replace(PRESETS[VIT], image_size=(1024, 1024), fused=False), 6, Run(batch=64))
+    assert fit.remedy is None and len(fit.combined) > 1
+    assert "No remedy is enough by itself; together these are: fused attention + " in str(fit)
+
+
+def test_where_nothing_helps_it_says_so():
+    fit = will_it_fit("vit_huge_patch14_224", 1, Run(batch=64))
+    assert (fit.largest_batch, fit.remedy, fit.combined) == (0, None, ())
+    assert "No remedy is enough, not even all together: take a smaller model, or a larger GPU." in str(fit)
+    assert "Not even one picture would fit." in str(fit)
+
+
+def test_pictures_of_a_million_pixels_a_side_get_an_exact_answer():
+    config = replace(PRESETS[VIT], image_size=(10**6, 10**6), fused=False)
+    fit = will_it_fit(config, "B200", Run(batch=4096))
+    tokens = (10**6 // 16) ** 2 + 1
+    assert fit.breakdown.scores >= 4096 * 12 * 11 * tokens**2  # 11 blocks keep at least a byte for each
+    assert fit.largest_batch == 0 and not fit.fits
+    assert will_it_fit(config, 10**15, Run(batch=4096)).fits
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("vit_bas_patch16_224", 8), "no model is called 'vit_bas_patch16_224': did you mean 'vit_base_patch16_224'?"),
+        (("resnet50", 8), "no model is called 'resnet50'; vitlib.list_models() names them all"),
+        ((VIT, "RTX 4091"), "did you mean 'RTX 4090'?"),
+        ((VIT, -8), "gpu is -8: expected its memory in GiB"),
+        ((VIT, 8, Run(window=5)), "5"),
+        (("convnext_tiny", 8, Run(window=7)), "window"),
+        (("convnext_tiny", 8, Run(checkpointing=True)), "checkpoint"),
+    ],
+)
+def test_what_cannot_be_is_said_clearly(arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        will_it_fit(*arguments)
+
+
+# the command
+
+
+def test_the_command_prints_the_report(capsys):
+    main([VIT, "--batch", "64", "--gpu", "RTX 4090", "--amp"])
+    fit = will_it_fit(VIT, "RTX 4090", Run(batch=64, precision="amp"))
+    assert capsys.readouterr().out == f"{fit}\n"
+    first, second = str(fit).splitlines()[:2]
+    assert first == "vit_base_patch16_224: pictures of 224 × 224 pixels, 197 tokens"
+    assert second == "training with batch 64, amp, fused attention, adamw, on RTX 4090 with 23.52 GiB"
+
+
+def test_every_option_of_the_command_changes_the_run(capsys):
+    options = "--batch 8 --bf16 --checkpointing --optimizer sgd --ema --readable --size 256 512 --patch 32 --window 4"
+    main([VIT, "--gpu", "40", *options.split()])
+    config = replace(PRESETS[VIT], image_size=(256, 512), patch=32, fused=False)
+    run = Run(8, precision="bf16", checkpointing=True, optimizer="sgd", ema=True, window=4)
+    assert capsys.readouterr().out.splitlines()[1:] == str(will_it_fit(config, 40, run)).splitlines()[1:]
+    main([VIT, "--gpu", "40", "--inference", "--pool-stride", "2"])
+    assert "inference with batch 1, fp32, fused attention, keys pooled 2 × 2, on 40 GiB" in capsys.readouterr().out
+    main([VIT, "--gpu", "40", "--merge", "8"])
+    assert "8 pairs of tokens merged a block" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("vit_base --gpu 8", "no model is called 'vit_base'"),
+        (f"{VIT} --gpu RTX4091", "did you mean 'RTX 4090'?"),
+        (f"{VIT} --gpu -3", "gpu is -3.0: expected its memory in GiB"),
+        (f"{VIT} --gpu nan", "gpu is nan: expected its memory in GiB"),
+        (f"{VIT} --gpu 8 --batch 0", "batch"),
+        (f"{VIT} --gpu 8 --size 230", "picture is 230×230 pixels: not a multiple of patch 16"),
+        (f"{VIT} --gpu 8 --size 224 224 3", "--size is [224, 224, 3]: expected a side, or height and width"),
+        ("convnext_tiny --gpu 8 --readable", "convnext_tiny has no 'fused', as it has no attention"),
+        (f"{VIT} --gpu 8 --amp --bf16", "not allowed with argument --amp"),
+        (f"{VIT}", "--gpu"),
+    ],
+)
+def test_a_command_that_cannot_be_ends_with_one_line_and_code_2(options, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(options.split())
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_it_is_a_command():
+    command = [sys.executable, "-m", "vitlib.cost", "vit_tiny_patch16_224", "--gpu", "T4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "It fits: " in done.stdout
+
+
+def test_the_context_is_no_part_of_what_torch_reserves():
+    fit = will_it_fit(VIT, "T4")
+    assert fit.needed - fit.reserved == CONTEXT

@@ -1,0 +1,84 @@
+"""How much memory a GPU has, by its name: as its driver tells a program, which is less than what the box says.
+
+The numbers are the "total capacity" of torch's out-of-memory messages, as people have reported them in the public
+threads named here; where reports differ, the smallest. A driver keeps some for itself, the more the newer it is, and
+error correction (ECC) takes its share: `torch.cuda.mem_get_info()[1] / 2**30` says what yours has.
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable
+
+GIB = 2**30  # bytes
+GPUS: dict[str, float] = {  # GiB
+    "RTX 2060 6GB": 5.79,  # facebookresearch/meshrcnn 92
+    "RTX 3070 8GB": 7.78,  # meta-llama/codellama 82
+    "RTX 4060 8GB": 7.75,  # ESRSchao/EdgeRegNet 2
+    "RTX 3080 10GB": 9.78,  # zai-org/CogVideo 34
+    "RTX 2080 Ti": 10.76,  # JDAI-CV/image-captioning 11
+    "RTX 3060 12GB": 11.75,  # Kunhao-Liu/StyleGaussian 12
+    "T4": 14.56,  # Zheng-Chong/CatVTON 133
+    "RTX A4000": 15.61,  # DengKaiCQ/VGGT-Long 6
+    "V100 16GB": 15.78,  # kchengiva/Shift-GCN 34
+    "P40": 22.38,  # LinkSoul-AI/Chinese-Llama-2-7b 56
+    "RTX 3090": 23.69,  # ucwxb/GraphAvatar 4
+    "RTX 4090": 23.52,  # Soul-AILab/SoulX-FlashTalk 5
+    "A30": 23.53,  # google/RB-Modulation 5
+    "RTX 5090": 31.36,  # TrajectoryCrafter/TrajectoryCrafter 20
+    "V100 32GB": 31.74,  # liucongg/ChatGLM-Finetuning 73
+    "A100 40GB": 39.45,  # LianjiaTech/BELLE 137
+    "L40": 44.40,  # QwenLM/Qwen3-VL 2097
+    "L40S": 44.42,  # stepfun-ai/Step-Video-T2V 8
+    "RTX 6000 Ada": 44.43,  # DINGYANB/MTVCrafter 21, with error correction
+    "RTX 8000": 47.46,  # Victarry/stable-dreambooth 8
+    "H100 80GB": 79.11,  # vllm-project/vllm 27508
+    "A100 80GB": 79.15,  # vllm-project/vllm 4408
+    "B200": 178.35,  # pytorch/ao 4002
+}
+MAKERS = {"nvidia", "geforce", "tesla", "quadro", "sxm", "sxm2", "sxm4", "sxm5", "pcie", "generation", "hbm3"}
+
+
+def budget_of(gpu: str | float) -> tuple[str, int]:
+    """What a GPU is called, and its memory in bytes. `gpu` is a name, or a number of GiB.
+
+    The maker's name may be there or not, and the size where only one is known.
+
+    >>> budget_of("NVIDIA GeForce RTX 4090")
+    ('RTX 4090', 25254407864)
+    >>> budget_of("rtx3060"), budget_of(8)
+    (('RTX 3060 12GB', 12616466432), ('8 GiB', 8589934592))
+
+    Errors: ValueError for a name that is not known (the nearest is suggested) or that stands for several sizes, and
+    for a number that is not positive and finite.
+    """
+    if not isinstance(gpu, str):
+        if not (math.isfinite(gpu) and gpu > 0):
+            raise ValueError(f"gpu is {gpu}: expected its memory in GiB, more than 0, such as 24, or its name")
+        return f"{gpu:g} GiB", int(gpu * GIB)
+    wanted = _plain(gpu)
+    found = [name for name in GPUS if wanted in (_plain(name), _plain(re.sub(r" \d+GB$", "", name)))]
+    if len(found) > 1:
+        raise ValueError(f"gpu {gpu!r} comes in {len(found)} sizes: say which, {' or '.join(map(repr, found))}")
+    if not found:
+        raise ValueError(
+            f"no GPU is called {gpu!r} here{nearest(gpu, GPUS)}; give its memory in GiB instead, such as 24, or one of "
+            f"{', '.join(GPUS)}"
+        )
+    return found[0], int(GPUS[found[0]] * GIB)
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """A suggestion for a word that is not among these, or nothing.
+
+    >>> nearest("RTX 4080", GPUS)
+    ": did you mean 'RTX 4090'?"
+    """
+    names = {_plain(name): name for name in words}
+    near = difflib.get_close_matches(_plain(word), names, n=1, cutoff=0.5)
+    return f": did you mean {names[near[0]]!r}?" if near else ""
+
+
+def _plain(name: str) -> str:
+    """Lower case, without spaces and makers: what is the same in all spellings of a name."""
+    return "".join(word for word in re.split(r"[\s_-]+", name.lower()) if word not in MAKERS)

@@ -1,0 +1,203 @@
+"""What to do where a step does not fit, the cheapest first, each with what it saves and what it costs.
+
+A remedy is a change of the configuration or of the way to run it; what it saves is found by calling `cost` again. The
+order is that of regret: first what changes nothing but time, then what changes the numbers a little, then what makes it
+another model. What is on already, and what does not help here, is left out.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import gcd
+from typing import TypeGuard
+
+from vitlib.backbones import Config
+from vitlib.config import ViTConfig
+from vitlib.cost import Run
+from vitlib.cost.job import Job, largest
+from vitlib.cost.report import gib
+from vitlib.hybrid import HybridConfig
+from vitlib.stages import StageConfig
+from vitlib.swin import SwinConfig
+
+Found = tuple[str, Job, str] | None  # a name, the job with it, its price in words; None: not for this job
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """One change, and what becomes of a step with it."""
+
+    name: str
+    job: Job  # with the change
+    saves: int  # bytes allocated at the peak
+    extra: str  # what it costs, in words
+    fits: bool  # whether it is enough
+
+    @property
+    def change(self) -> tuple[Config, Run]:
+        """The configuration and the run with it."""
+        return self.job.config, self.job.run
+
+    def __str__(self) -> str:
+        return f"{self.name}: saves {gib(self.saves)}; {self.extra}"
+
+
+def remedies(job: Job, room: int) -> tuple[Remedy, ...]:
+    """Every remedy that saves something, each by itself. `room`: bytes that may be allocated.
+
+    >>> from vitlib.presets import PRESETS
+    >>> job = Job(PRESETS["vit_base_patch16_224"], Run(batch=64, precision="amp"))
+    >>> print(remedies(job, room=3 * 2**30)[0])
+    batch 32, gradients of 2 steps added up: saves ... GiB; the same gradient, in more and smaller steps; as many FLOPs
+    """
+    tried = (_tried(remedy, job, room) for remedy in CHEAPEST_FIRST)
+    return tuple(remedy for remedy in tried if remedy)
+
+
+def combined(job: Job, room: int) -> tuple[Remedy, ...]:
+    """Remedies one upon the other, the cheapest first, until they are enough together; empty where they never are."""
+    taken: list[Remedy] = []
+    for remedy in CHEAPEST_FIRST:
+        if found := _tried(remedy, job, room):
+            taken.append(found)
+            job = found.job
+            if found.fits:
+                return tuple(taken)
+    return ()
+
+
+def _tried(remedy: Callable[[Job, int], Found], job: Job, room: int) -> Remedy | None:
+    found = remedy(job, room)
+    if found is None or found[1].peak >= job.peak:
+        return None
+    name, changed, price = found
+    more = round(100 * (changed.work / job.work - 1))  # per cent
+    flops = f"{abs(more)} % {'more' if more > 0 else 'fewer'} FLOPs" if more else "as many FLOPs"
+    return Remedy(name, changed, job.peak - changed.peak, f"{price}; {flops}", changed.peak <= room)
+
+
+def _fused_attention(job: Job, room: int) -> Found:
+    if not isinstance(job.config, ViTConfig | SwinConfig) or job.config.fused is not False:
+        return None
+    return "fused attention", job.reshaped(fused=None), "the same answers, and faster"
+
+
+def _fused_optimizer(job: Job, room: int) -> Found:
+    if not job.run.training or job.run.optimizer != "adamw-foreach":
+        return None
+    return "AdamW with fused=True", job.rerun(optimizer="adamw"), "the same steps, and faster"
+
+
+def _half_precision(job: Job, room: int) -> Found:
+    if job.run.training and job.run.precision == "fp32":
+        return "AMP in bfloat16", job.rerun(precision="amp"), "products to about 3 digits, and faster"
+    if not job.run.training and job.run.precision != "bf16":
+        return "the model in bfloat16", job.rerun(precision="bf16"), "numbers to about 3 digits, and faster"
+    return None
+
+
+def _smaller_batch(job: Job, room: int) -> Found:
+    """As few steps as possible, and as equal as possible."""
+    whole = job.run.batch
+    if whole == 1 or job.peak <= room:
+        return None
+    most = largest(lambda batch: job.rerun(steps=2, batch=batch).peak, room, whole - 1)
+    steps = -(-whole // max(most, 1))
+    batch = -(-whole // steps)
+    if not job.run.training:
+        return f"batch {batch}, {steps} times", job.rerun(batch=batch), "the same answers"
+    price = "the same gradient, in more and smaller steps"
+    if isinstance(job.config, HybridConfig):
+        price = "nearly the same gradient, as the stem normalises over fewer pictures"
+    return f"batch {batch}, gradients of {steps} steps added up", job.rerun(steps, batch=batch), price
+
+
+def _checkpointing(job: Job, room: int) -> Found:
+    """Not for inference, which keeps no activations; nor where no block runs as a whole: ConvNeXt, token merging."""
+    run = job.run
+    if not run.training or run.checkpointing or run.merge or not isinstance(job.config, ViTConfig | SwinConfig):
+        return None
+    return "checkpointing", job.rerun(checkpointing=True), "the same gradient; blocks are computed twice"
+
+
+def _token_merging(job: Job, room: int) -> Found:
+    """Half of what there is to merge: the paper loses little up to there (Bolya et al., 2023)."""
+    if not _plain_vit(job.config, job.run) or job.config.pooling == "attention" or job.config.depth == 1:
+        return None
+    r = job.config.grid.tokens // job.config.depth // 2
+    price = "like patches share a token: a little accuracy"
+    return (f"token merging, r = {r}", job.rerun(merge=r, checkpointing=False), price) if r else None
+
+
+def _smaller_picture(job: Job, room: int) -> Found:
+    """The largest that fits, down to half the sides."""
+    config, units = job.config, _units(job.config, job.run)
+    counts = [side // unit for side, unit in zip(config.image_size, units, strict=True)]
+    most = min(counts)
+
+    def shrunk(number: int) -> Job:
+        """The shorter side `number` units long, the other in proportion."""
+        height, width = (number * count // most * unit for count, unit in zip(counts, units, strict=True))
+        smaller = job.reshaped(image_size=(height, width))
+        if isinstance(smaller.config, ViTConfig) and job.run.merge:
+            return smaller.rerun(merge=min(job.run.merge, smaller.config.grid.tokens // smaller.config.depth))
+        return smaller
+
+    if most == 1:
+        return None
+    tried = range(-(-most // 2), most)
+    fitting = bisect_right(tried, room, key=lambda number: shrunk(number).peak) if job.peak > room else 0
+    smaller = shrunk(tried[max(fitting - 1, 0)])
+    height, width = smaller.config.image_size
+    return f"pictures of {height} × {width}", smaller, "small things are harder to see"
+
+
+def _windows(job: Job, room: int) -> Found:
+    """Fewer scores; fused attention keeps none, and windows save it no memory."""
+    if not _plain_vit(job.config, job.run) or job.config.fused is not False:
+        return None
+    rows, columns = job.config.grid.rows, job.config.grid.columns
+    windows = [side for side in range(4, min(rows, columns)) if gcd(rows, columns) % side == 0]
+    if not windows:
+        return None
+    name = f"windows of {windows[-1]} × {windows[-1]} tokens"
+    return name, job.rerun(window=windows[-1]), "another attention: fine-tune the model with it"
+
+
+def _larger_patch(job: Job, room: int) -> Found:
+    """The smallest that fits, up to twice the side; the largest of these where none does."""
+    config = job.config
+    if not _plain_vit(config, job.run) or not isinstance(config.patch, int):
+        return None
+    patches = range(config.patch + 1, 2 * config.patch + 1)
+    jobs = [job.reshaped(patch=side) for side in patches if gcd(*config.image_size) % side == 0]
+    if not jobs:
+        return None
+    larger = next((each for each in jobs if each.peak <= room), jobs[-1])
+    return f"patches of {larger.config.patch}", larger, "another model, to be trained anew; small things are lost"
+
+
+CHEAPEST_FIRST: tuple[Callable[[Job, int], Found], ...] = (
+    _fused_attention,
+    _fused_optimizer,
+    _half_precision,
+    _smaller_batch,
+    _checkpointing,
+    _token_merging,
+    _smaller_picture,
+    _windows,
+    _larger_patch,
+)
+
+
+def _units(config: Config, run: Run) -> tuple[int, int]:
+    """Pixels: what the height and the width of a picture are multiples of."""
+    if isinstance(config, StageConfig):
+        return config.unit, config.unit
+    square = run.window or run.pool_stride or 1  # tokens that stay together
+    return config.grid.patch_height * square, config.grid.patch_width * square
+
+
+def _plain_vit(config: Config, run: Run) -> TypeGuard[ViTConfig]:
+    """Whether the drop-ins for a ViT are still to be had."""
+    return isinstance(config, ViTConfig) and not isinstance(config, HybridConfig) and not run.dropins

@@ -1,0 +1,151 @@
+"""A `Fit` in words: what the command prints, and what the widget says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vitlib.config import ViTConfig
+from vitlib.cost.run import Breakdown, Kind, Run
+from vitlib.swin import SwinConfig
+
+if TYPE_CHECKING:
+    from vitlib.cost.budget import Fit
+
+GIB = 2**30  # bytes
+BAR = 40  # characters of the longest bar
+PASSES = {
+    "forward": "the forward pass",
+    "backward": "the backward pass",
+    "step": "the optimizer's step",
+    "inference": "inference",
+}
+KINDS: dict[Kind, str] = {  # what each part of a Breakdown is, in the order in which it is drawn
+    "weights": "weights",
+    "gradients": "gradients",
+    "optimizer": "optimizer's states",
+    "ema": "average of the weights",
+    "inputs": "pictures",
+    "activations": "activations",
+    "scores": "attention scores",
+    "copies": "copies",
+    "temporary": "temporary",
+}
+
+
+def report(fit: Fit) -> str:
+    """All of it, on a screen's width."""
+    lines = [
+        f"{fit.model}: {pictures(fit)}",
+        f"{way(fit)}, on {fit.gpu} with {gib(fit.budget)}",
+        "",
+        verdict(fit),
+        f"  {gib(fit.allocated):>11} allocated: tensors at the peak, in {PASSES[fit.phase]}",
+        f"  {gib(fit.reserved):>11} reserved: what torch's allocator holds for them (estimate)",
+        f"  {gib(fit.needed):>11} needed: with what CUDA takes for itself (estimate)",
+        "",
+        f"At the peak, in {PASSES[fit.phase]}:",
+        *bars(fit.breakdown),
+        "",
+        batches(fit),
+    ]
+    if fit.remedies and not fit.fits:
+        lines += ["", "Remedies, each by itself, the cheapest first (✓: enough):"]
+        lines += [f"  {'✓' if each.fits else '·'} {each}" for each in fit.remedies]
+        lines += ["", advice(fit)]
+    return "\n".join(lines)
+
+
+def sentence(fit: Fit) -> str:
+    """The answer, the phase and the part that set the peak, the largest batch, and the cheapest remedy."""
+    name, share = largest_part(fit.breakdown)
+    passes = PASSES[fit.phase]
+    peak = f"{passes[0].upper()}{passes[1:]} sets the peak, {share} % of it {name}."
+    return f"{verdict(fit)} {peak} {batches(fit)} {advice(fit)}".rstrip()
+
+
+def verdict(fit: Fit) -> str:
+    """Whether it fits, with the numbers."""
+    if fit.fits:
+        return f"It fits: {gib(fit.needed)} of {gib(fit.budget)}, {gib(fit.budget - fit.needed)} to spare."
+    return f"It does not fit: {gib(fit.needed)} needed, {gib(fit.budget)} there."
+
+
+def batches(fit: Fit) -> str:
+    """The largest batch, in a sentence."""
+    if not fit.largest_batch:
+        return "Not even one picture would fit."
+    return f"The largest batch that fits is {fit.largest_batch:,}."
+
+
+def advice(fit: Fit) -> str:
+    """What to do, if anything."""
+    if fit.fits:
+        return ""
+    if fit.remedy:
+        saved = gib(fit.remedy.saves)
+        return f"The cheapest remedy is {fit.remedy.name}, which saves {saved}: {fit.remedy.extra}."
+    if fit.combined:
+        return f"No remedy is enough by itself; together these are: {' + '.join(each.name for each in fit.combined)}."
+    return "No remedy is enough, not even all together: take a smaller model, or a larger GPU."
+
+
+def pictures(fit: Fit) -> str:
+    """The size of the pictures, and into how many tokens a ViT cuts them."""
+    height, width = fit.config.image_size
+    size = f"pictures of {height} × {width} pixels"
+    return f"{size}, {fit.config.tokens} tokens" if isinstance(fit.config, ViTConfig) else size
+
+
+def way(fit: Fit) -> str:
+    """How the model is run."""
+    run, config = fit.run, fit.config
+    words = [f"{'training' if run.training else 'inference'} with batch {run.batch}", run.precision]
+    if isinstance(config, ViTConfig | SwinConfig):
+        words.append("readable attention" if config.fused is False else "fused attention")
+    if run.training:
+        words += [run.optimizer] + ["checkpointing"] * run.checkpointing + ["moving average"] * run.ema
+    return ", ".join(words + dropin(run))
+
+
+def dropin(run: Run) -> list[str]:
+    """The cheaper attention that is on, if any."""
+    return (
+        [f"windows of {run.window} × {run.window}"] * bool(run.window)
+        + [f"keys pooled {run.pool_stride} × {run.pool_stride}"] * bool(run.pool_stride)
+        + [f"{run.merge} pairs of tokens merged a block"] * bool(run.merge)
+    )
+
+
+def parts(breakdown: Breakdown) -> dict[Kind, int]:
+    """Bytes of each part that is there at all, in the order in which they are drawn."""
+    return {kind: getattr(breakdown, kind) for kind in KINDS if getattr(breakdown, kind)}
+
+
+def largest_part(breakdown: Breakdown) -> tuple[str, int]:
+    """What most of the memory is for, and its share in per cent.
+
+    >>> largest_part(Breakdown(weights=1, activations=3))
+    ('activations', 75)
+    """
+    kind, size = max(parts(breakdown).items(), key=lambda part: part[1])
+    return KINDS[kind], round(100 * size / breakdown.total)
+
+
+def bars(breakdown: Breakdown) -> list[str]:
+    """One line for each part."""
+    most = max(parts(breakdown).values())
+    return [
+        f"  {gib(size):>11} {KINDS[kind]:<22} {'█' * round(BAR * size / most)}".rstrip()
+        for kind, size in parts(breakdown).items()
+    ]
+
+
+def gib(size: int) -> str:
+    """Bytes as a person reads them.
+
+    >>> gib(24 * 2**30), gib(3 * 2**20), gib(2**60)
+    ('24.00 GiB', '3.0 MiB', '1,073,741,824.00 GiB')
+    """
+    if size >= GIB // 10:
+        return f"{size / GIB:,.2f} GiB"
+    return f"{size / 2**20:.1f} MiB" if size >= 2**20 // 10 else f"{size / 2**10:.1f} KiB"
