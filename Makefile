@@ -63,8 +63,13 @@ class: setup  ## a simulated class, from release to report
 bench: setup $(BENCH)  ## benchmarks against peers, as ratios
 	@for script in $$(grep -l __main__ bench/*.py); do echo "== $$script"; python "$$script" || exit 1; done
 
+bench-gpu: setup $(BENCH)  ## the same on a CUDA device: memory, predicted and measured, and speed against peers
+	@python bench/gpu_memory.py
+	@if python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+	    python bench/models.py --device cuda --how eager compiled; fi
+
 $(BENCH): pyproject.toml constraints.txt
 	.venv/bin/python -m pip install -c constraints.txt -e '.[lab,test,bench]'
 	@touch $@
 
-.PHONY: help setup lab test lint types unit notebooks in-sync browser release class bench
+.PHONY: help setup lab test lint types unit notebooks in-sync browser release class bench bench-gpu

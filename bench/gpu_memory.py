@@ -22,8 +22,8 @@ import torch
 from tqdm import tqdm
 
 from vitlib.backbones import BACKBONES, Config
-from vitlib.cost import Run
-from vitlib.cost.budget import Fit, will_it_fit
+from vitlib.cost import Run, cost
+from vitlib.cost.budget import CONTEXT, Fit, reserved, will_it_fit
 from vitlib.cost.gpus import GIB
 from vitlib.cost.measured import cuda_memory
 from vitlib.presets import PRESETS
@@ -57,8 +57,8 @@ class Case:
 
     @property
     def fit(self) -> Fit:
-        """The smallest GPU that is said to be large enough."""
-        needed = will_it_fit(self.config, 1.0, self.run).needed
+        """The answer for the smallest GPU that is said to be large enough."""
+        needed = reserved(cost(self.config, self.run).peak) + CONTEXT
         return will_it_fit(self.config, needed / GIB, self.run)
 
 
