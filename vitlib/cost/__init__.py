@@ -57,8 +57,8 @@ def cost(config: Config, run: Run = Run()) -> Cost:  # noqa: B008, a Run is froz
             ema=weights if run.ema else 0,
             inputs=pictures + 8 * run.batch,  # the labels
         )
-        width = config.widths[-1] if isinstance(config, SwinConfig | ConvNeXtConfig) else config.width
-        ops = (*ops, *cross_entropy(run.batch, config.num_classes or width))
+        *_, last = flat(ops)
+        ops = (*ops, cross_entropy(last.out // run.numbers[1 if config.num_classes else 0]))
     return Cost(parameters, _flops(ops, run), peaks(ops, run, lasting))
 
 

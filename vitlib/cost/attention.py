@@ -3,8 +3,6 @@
 `number` is bytes of a number in a product, `learned` of one in a weight (vitlib.cost.run.Run.numbers).
 """
 
-from dataclasses import replace
-
 from vitlib.cost.ops import Call, Op, Ops, call, cast, linear
 from vitlib.cost.run import Run
 
@@ -13,31 +11,29 @@ def attention(batch: int, tokens: int, width: int, heads: int, fused: bool | Non
     """q, k and v for all tokens, answers for `rows` of them, and the matrix that mixes the heads."""
     return call(
         cast(batch * tokens, width, run),
-        qkv(batch * tokens, width, run),
+        linear("qkv", batch * tokens, width, 3 * width, run),
         call(
-            attend(batch, heads, rows, tokens, width // heads, fused, run),
+            attend(batch, heads, rows, tokens, width // heads, fused, run, parts=3),
             linear("proj", batch * rows, width, width, run),
         ),
     )
 
 
-def qkv(rows: int, width: int, run: Run) -> Op:
-    """q, k and v by one matrix. Backward, their three gradients are joined to one before it."""
-    op = linear("qkv", rows, width, 3 * width, run)
-    return replace(op, scratch_back=op.out * 2 // 3)
+def attend(batch: int, heads: int, queries: int, keys: int, each: int, fused: bool | None, run: Run, parts: int) -> Ops:
+    """softmax(Q Kᵀ / √d) V, for `heads` heads of `each` numbers: two products of queries × keys × d.
 
-
-def attend(batch: int, heads: int, queries: int, keys: int, each: int, fused: bool | None, run: Run) -> Ops:
-    """softmax(Q Kᵀ / √d) V, for `heads` heads of `each` numbers: two products of queries × keys × d."""
+    `parts` is how many of q, k and v are made by one matrix: backward, their gradients are joined.
+    """
     number = run.numbers[1]
+    joins = parts * number * batch * keys * heads * each
     answers, product = number * batch * queries * heads * each, 2 * batch * heads * queries * keys * each
     if fused is None or fused:  # backward computes the weights again: five products for the two of forward
         sums = 4 * batch * heads * (queries if number == 2 else up(queries, 32))  # float32, of each row of weights
-        return (Op("attend", answers, 2 * product, 5 * product, keeps="both", extra=sums),)
+        return (Op("attend", answers, 2 * product, 5 * product, keeps="both", extra=sums, joins=joins),)
     scores, q, k = batch * heads * queries * keys, answers, number * batch * heads * keys * each
     widened = (Op("cast", 4 * scores),) if run.precision == "amp" else ()  # autocast wants float32 in a softmax
     return (
-        Op("q kᵀ", number * scores, product, 2 * product, extra=q + k, scratch=q),
+        Op("q kᵀ", number * scores, product, 2 * product, extra=q + k, scratch=q, joins=joins),
         call(widened, softmax(scores, run)),
         *narrowed(scores, run),
         Op("weights v", answers, product, 2 * product, keeps="in", extra=k),
@@ -50,27 +46,37 @@ def attend_biased(
 ) -> Ops:
     """softmax(Q Kᵀ / √d + bias) V, as vitlib.windows.attend_with_bias has it; `lines` are the biases' rows.
 
-    The fused kernel wants rows of a multiple of 8 numbers. The formula wants q, k and v `apart` from one another: where
-    they are, what it reads is kept, and otherwise a copy of it.
+    The fused kernel wants rows of a multiple of 8 numbers. The formula wants q, k and v `apart`, in three tensors:
+    where they are, it copies the queries that ask alone.
     """
     learned, number = run.numbers
-    answers, product = number * batch * queries * heads * each, 2 * batch * heads * queries * keys * each
+    q, k, product = (each * heads * batch * n for n in (queries, keys, 2 * queries * keys))
+    scores, parts = batch * heads * queries * keys, number * (q + 2 * k)
     if fused is None or fused:
         kept = number * lines * up(keys, 8) + 4 * batch * heads * up(queries, 32)  # biases; sums, as above
-        made = learned * lines * keys  # biases before they are widened
-        return (Op("attend", answers, 2 * product, 5 * product, keeps="both", extra=kept, scratch=made),)
-    scores, qkv = batch * heads * queries * keys, number * batch * heads * (queries + 2 * keys) * each
-    copies = 0 if apart else qkv
+        made = learned * lines * keys  # biases before their rows are lengthened
+        joins = 0 if apart else parts
+        return (
+            Op("attend", number * q, 2 * product, 5 * product, keeps="both", extra=kept, scratch=made, joins=joins),
+        )
+    first = Op("apart", number * q, keeps="in") if apart else Op("apart", parts, joins=parts, passes=True)
     return (
-        Op("q kᵀ", number * scores, product, 2 * product, keeps="in" if apart else "", extra=copies),
-        Op("bias", learned * scores),
+        first,
         call(
-            softmax(scores, run),
-            narrowed(scores, run),
-            Op("weights v", answers, product, 2 * product, keeps="in"),
+            Op("q kᵀ", number * scores, product, 2 * product, keeps="" if apart else "in", scratch_back=2 * number * k),
+            Op("bias", learned * scores),
+            call(
+                softmax(scores, run),
+                narrowed(scores, run),
+                Op("weights v", number * q, product, 2 * product, keeps="in"),
+            ),
         ),
-        Op("join heads", answers),
     )
+
+
+def joined(rows: int, width: int, fused: bool | None, run: Run) -> Ops:
+    """What the heads found, side by side: another view of what the fused kernel wrote, else a copy."""
+    return () if fused is None or fused else (Op("join heads", run.numbers[1] * rows * width),)
 
 
 def softmax(scores: int, run: Run) -> Op:

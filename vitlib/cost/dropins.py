@@ -1,7 +1,7 @@
 """Cheaper attention as operations, in place of a ViT's own: inside windows, or to pooled keys."""
 
 from vitlib.config import ViTConfig
-from vitlib.cost.attention import attend, attend_biased, qkv
+from vitlib.cost.attention import attend, attend_biased, joined
 from vitlib.cost.ops import Call, Op, call, cast, linear
 from vitlib.cost.run import Run
 from vitlib.windows import Windows
@@ -22,17 +22,21 @@ def windowed_attention(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
     patches = size * run.batch * c.grid.tokens * c.width
     return call(
         cast(every, c.width, run),
-        qkv(every, c.width, run),
+        linear("qkv", every, c.width, 3 * c.width, run),
         call(
-            attend(run.batch, c.heads, c.prefix, c.tokens, each, c.fused, run),
-            Op("cut", 3 * size * count * keys * c.width, kind="copies", scratch=patches, buffers=buffers),
+            attend(run.batch, c.heads, c.prefix, c.tokens, each, c.fused, run, parts=3),
             call(
-                attend_biased(count, c.heads, windows.area, keys, each, lines, c.fused, run, apart=True),
-                Op("order", patches),
+                Op("cut", 3 * size * count * keys * c.width, kind="copies", scratch=patches, buffers=buffers),
+                call(
+                    attend_biased(count, c.heads, windows.area, keys, each, lines, c.fused, run, apart=True),
+                    call(joined(run.batch * c.grid.tokens, c.width, c.fused, run), Op("order", patches)),
+                ),
+                Op("tokens", size * every * c.width, adds=True, passes=True),
             ),
-            Op("tokens", size * every * c.width),
-            Op("join heads", size * every * c.width),
-            linear("proj", run.batch * rows, c.width, c.width, run),
+            call(
+                Op("join heads", size * every * c.width),
+                linear("proj", run.batch * rows, c.width, c.width, run),
+            ),
         ),
     )
 
@@ -60,7 +64,7 @@ def pooled_attention(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
             cast(run.batch * keys, width, run),
             linear("k, v", run.batch * keys, width, 2 * width, run),
             call(
-                attend(run.batch, c.heads, rows, keys, width // c.heads, fused, run),
+                attend(run.batch, c.heads, rows, keys, width // c.heads, fused, run, parts=2),
                 linear("proj", queries, width, width, run),
             ),
         ),

@@ -1,13 +1,15 @@
 """Token merging as operations: vitlib.merging, whose blocks have fewer tokens from one to the next."""
 
 from vitlib.config import ViTConfig
-from vitlib.cost.attention import attend_biased, qkv
-from vitlib.cost.ops import Call, Op, call, cast, linear, mlp, norm, residual
+from vitlib.cost.attention import attend_biased, joined
+from vitlib.cost.ops import Call, Op, Ops, call, cast, linear, mlp, norm, residual
 from vitlib.cost.run import Run
 
 
-def merged_blocks(c: ViTConfig, run: Run) -> tuple[Call, ...]:
+def merged_blocks(c: ViTConfig, run: Run) -> Ops:
     """The blocks; each but the last merges between its halves. Checkpointing knows nothing of them.
+
+    The means of one merging are held until those of the next are there: so the calls begin and end between the halves.
 
     Errors: ValueError where more pairs are asked for than can merge, and for a model that pools by attention.
     """
@@ -19,47 +21,56 @@ def merged_blocks(c: ViTConfig, run: Run) -> tuple[Call, ...]:
         )
     if c.pooling == "attention":
         raise ValueError('the model pools by attention, which does not weigh tokens: expected "cls" or "mean"')
-    return tuple(merged_block(c, number, c.tokens - run.merge * number, run) for number in range(c.depth))
+    looks, thinks = zip(*(halves(c, number, run) for number in range(c.depth)), strict=True)
+    merges = [merge(c, c.tokens - run.merge * number, run) for number in range(c.depth - 1)]
+    after = [
+        *(means for means, _ in merges[1:]),
+        thinks[-1],
+    ]  # of a block's first half; the last has nobody to merge for
+    return (
+        looks[0],
+        merges[0][0],
+        *(call(row, *each) for (_, row), *each in zip(merges, thinks, looks[1:], after, strict=False)),
+    )
 
 
-def merged_block(c: ViTConfig, number: int, tokens: int, run: Run) -> Call:
-    """x + attention(norm1(x)), with the sizes' logarithms as a bias; merge, but not in the last; x + mlp(norm2(x))."""
+def halves(c: ViTConfig, number: int, run: Run) -> tuple[Call, Call]:
+    """x + attention(norm1(x)), with the sizes' logarithms as a bias; and x + mlp(norm2(x)), when tokens have merged."""
     last, batch, width, each = number == c.depth - 1, run.batch, c.width, c.width // c.heads
+    tokens = c.tokens - run.merge * number
     queries = tokens if not last else 1 if c.pooling == "cls" else tokens - c.prefix
-    left, every, some = queries if last else tokens - run.merge, batch * tokens, batch * queries
+    every, some, left = (batch * n for n in (tokens, queries, queries if last else tokens - run.merge))
     path = c.drop_path * number / max(c.depth - 1, 1)
-    ends = {"scaled": c.layer_scale is not None, "dropout": c.dropout, "path": path}
     look = (
         norm("norm1", every, width, run),
         *cast(every, width, run),
-        qkv(every, width, run),
+        linear("qkv", every, width, 3 * width, run),
         call(
             attend_biased(batch, c.heads, queries, tokens, each, batch, c.fused, run, apart=False),
-            linear("proj", some, width, width, run),
+            call(joined(some, width, c.fused, run), linear("proj", some, width, width, run)),
         ),
     )
-    think = norm("norm2", batch * left, width, run), mlp(batch * left, width, int(width * c.mlp_ratio), run)
-    return call(
-        residual(look, some, width, run, **ends),
-        () if last else merge(c, tokens, run),
-        residual(think, batch * left, width, run, **ends),
+    think = norm("norm2", left, width, run), mlp(left, width, int(width * c.mlp_ratio), run)
+    scaled = c.layer_scale is not None
+    return (
+        residual(look, some, width, run, scaled, c.dropout, path),
+        residual(think, left, width, run, scaled, c.dropout, path),
     )
 
 
-def merge(c: ViTConfig, tokens: int, run: Run) -> Op:
+def merge(c: ViTConfig, tokens: int, run: Run) -> tuple[Op, Op]:
     """Half of the patches compare their keys with the other half; the r best pairs become means.
 
-    Which goes where is a choice, not a slope: backward has no products for it, and keeps the places alone.
+    Which goes where is a choice and has no slope: backward has no products for it. It needs the places, and torch keeps
+    what it adds up.
     """
     (learned, number), batch, patches, each = run.numbers, run.batch, tokens - c.prefix, c.width // c.heads
     first, second = (patches + 1) // 2, patches // 2
+    weighed, means = (learned * batch * n * c.width for n in (patches, patches - run.merge))
     compared = number * batch * (first * second + 3 * patches * each)  # similarities, keys, and their directions
-    summed = learned * batch * (2 * patches - run.merge) * c.width  # weighed patches, and their sums
-    return Op(
-        "merge",
-        learned * batch * (tokens - run.merge) * c.width,
-        2 * batch * first * second * each,
-        extra=8 * batch * patches,
-        scratch=max(compared, summed),
-        scratch_back=learned * batch * 2 * patches * c.width,
+    flops = 2 * batch * first * second * each
+    kept = weighed + 8 * batch * patches
+    return (
+        Op("means", means, flops, extra=kept, scratch=max(means, compared - kept), scratch_back=2 * weighed),
+        Op("row", learned * batch * (tokens - run.merge) * c.width, scratch=learned * batch * tokens * c.width),
     )

@@ -29,7 +29,8 @@ class Op:
     buffers: int = 0  # bytes that lie beside the weights and are not learned
     scratch: int = 0  # bytes that it needs besides while it runs, forward
     scratch_back: int = 0  # likewise, backward
-    adds: bool = False  # adds to what it reads what its call was given: a residual branch ends
+    joins: int = 0  # bytes of the gradients of q, k and v, say, which become one as the operation ends, backward
+    adds: bool = False  # takes to what it reads what its call was given: a residual branch ends
     passes: bool = False  # the gradient of its input is that of its output: no new tensor
 
 
@@ -70,7 +71,7 @@ def blocks(ops: Ops) -> Iterator[Call]:
             yield from (each,) if each.block else blocks(each.ops)
 
 
-def again(block: Call) -> Ops:
+def again(block: Call) -> tuple[Op, ...]:
     """What checkpointing computes twice: all before the last operation that keeps anything, whose input that is."""
     ops = list(flat(block.ops))
     while not (ops[-1].keeps or ops[-1].extra):
@@ -125,6 +126,6 @@ def residual(ops: Ops, rows: int, width: int, run: Run, scaled: bool, dropout: f
     return call(ops, scale, drop(size, rows * width, dropout, path, run), total)
 
 
-def cross_entropy(batch: int, logits: int) -> Ops:
-    """The loss, in float32: keeps the logarithms of the probabilities."""
-    return (Op("loss", 4 * batch * logits, keeps="out"),)
+def cross_entropy(logits: int) -> Op:
+    """The loss, of so many logits in all: keeps the logarithms of the probabilities, in float32."""
+    return Op("loss", 4 * logits, keeps="out")

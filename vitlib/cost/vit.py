@@ -18,17 +18,13 @@ def vit(config: ViTConfig, run: Run) -> Ops:
     """
     c = config
     check_heads(c.width, c.heads)
-    patches = c.grid.tokens - run.merge * (c.depth - 1)  # in the end
+    patches = c.grid.tokens - run.merge * (c.depth - 1)  # that are left in the end
     read = 1 if c.pooling == "cls" else patches  # rows that the classifier reads
-    if run.merge:
-        blocks = merged_blocks(c, run)
-    else:
-        rows = [*[c.tokens] * (c.depth - 1), read if c.trim else c.tokens]  # that a block answers for
-        blocks = tuple(block(c, number, each, run) for number, each in enumerate(rows))
+    rows = [*[c.tokens] * (c.depth - 1), read if c.trim else c.tokens]  # that each block answers for
     return listed(
         patch_embed(c, run),
         token_row(c, run),
-        blocks,
+        merged_blocks(c, run) if run.merge else tuple(block(c, i, each, run) for i, each in enumerate(rows)),
         pool(c, read, run),
         head(c, run),
     )
@@ -75,8 +71,7 @@ def block(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
 
 def pool(c: ViTConfig, read: int, run: Run) -> Ops:
     """One normalised vector for each picture: CLS, the mean of the patches, or what a learned query finds in them."""
-    rows = run.batch * read
-    number = run.numbers[0]
+    rows, number = run.batch * read, run.numbers[0]
     if c.pooling == "attention":
         return (norm("norm", rows, c.width, run), attention_pool(c, read, run))
     mean = (Op("mean", number * run.batch * c.width),) if c.pooling == "mean" else ()
@@ -95,6 +90,7 @@ def head(c: ViTConfig, run: Run) -> Ops:
 def attention_pool(c: ViTConfig, read: int, run: Run) -> Call:
     """One learned query looks at all patches, and an MLP works on what it found."""
     batch, rows, width = run.batch, run.batch * read, c.width
+    # the query comes from the latent, not from the tokens: in a list, it stands beside k and v
     q, kv = linear("q", batch, width, width, run), linear("q, k, v", rows, width, 2 * width, run)
     qkv = replace(
         kv, out=kv.out + q.out, flops=kv.flops + q.flops, back=kv.back + q.back, extra=q.out,
@@ -104,7 +100,7 @@ def attention_pool(c: ViTConfig, read: int, run: Run) -> Call:
     return call(
         cast(rows, width, run),
         qkv,
-        attend(batch, c.heads, 1, read, width // c.heads, True, run),
+        attend(batch, c.heads, 1, read, width // c.heads, True, run, parts=2),
         linear("proj", batch, width, width, run),
         residual(then, batch, width, run, scaled=False, dropout=0.0, path=0.0),
     )

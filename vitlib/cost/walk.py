@@ -27,14 +27,14 @@ class Step:
     number: int  # of the tensor that it writes; it reads the one before
     held: tuple[int, ...]  # tensors that the calls around it were given
     sums: tuple[int, ...]  # what the residual branches around it end in; backward, the gradients of these wait
-    given: int | None  # the tensor that the encoder block around it was given
+    given: int  # the tensor that the encoder block around it was given; −1 where there is none
 
 
 def steps(ops: Ops) -> list[Step]:
     """The operations in order, each in its place."""
     found: list[Step] = []
 
-    def place(ops: Ops, held: tuple[int, ...], sums: tuple[int, ...], block: int | None) -> None:
+    def place(ops: Ops, held: tuple[int, ...], sums: tuple[int, ...], block: int) -> None:
         if isinstance(ops[-1], Op) and ops[-1].adds:
             sums = (*sums, len(found) + sum(1 for _ in flat(ops)))
         for each in ops:
@@ -44,7 +44,7 @@ def steps(ops: Ops) -> list[Step]:
             else:
                 place(each.ops, (*held, given), sums, given if each.block else block)
 
-    place(ops, (), (), None)
+    place(ops, (), (), -1)
     return found
 
 
@@ -52,7 +52,7 @@ class Memory:
     """What is kept, and the most that there was at once. Bytes."""
 
     def __init__(self, lasting: Breakdown) -> None:
-        self.now: dict[Kind, int] = asdict(lasting)
+        self.now: dict[str, int] = asdict(lasting)
         self.kept: dict[tuple[str, int], tuple[Kind, int]] = {}  # what it is, and which: its kind and size
         self.total = lasting.total
         self.top, self.peak = 0, self.now
@@ -120,7 +120,7 @@ class Walk:
 
     def backward(self) -> Breakdown:
         """From the loss to the gradients of the weights."""
-        given = None
+        given = -1
         for step in reversed(self.steps):
             if self.computes_again(step) and step.given != given:
                 given = step.given
@@ -143,7 +143,7 @@ class Walk:
         if self.ops[n - 1].keeps not in ("out", "both"):
             self.memory.free("tensor", n - 1)
         self.memory.keep("gradients", n, "gradients", self.run.numbers[0] * op.weights)
-        self.memory.moment(self.gradients[n - 1] + narrow)
+        self.memory.moment(self.gradients[n - 1] + narrow + op.joins)
 
     def run_again(self, block: list[Step]) -> None:
         """Checkpointing: forward through a block once more, as far as backward needs it."""
@@ -172,4 +172,4 @@ class Walk:
 
     def computes_again(self, step: Step) -> bool:
         """Whether it is in a block that keeps its input alone."""
-        return self.run.training and self.run.checkpointing and step.given is not None
+        return self.run.training and self.run.checkpointing and step.given >= 0
