@@ -74,7 +74,7 @@ def test_relatives_are_recognised(name: str, shape: tuple[int, ...], what: str) 
     ("names", "what"),
     [
         (["conv1.weight", "bn1.weight", "layer1.0.conv1.weight"], "a ResNet"),
-        (["patch_embed.proj.weight", "layers.0.blocks.0.norm1.weight"], "a Swin Transformer"),
+        (["patch_embed.proj.weight", "blocks.0.attn.relative_position_bias_table"], "such as Swin or BEiT"),
         (["a", "b"], "expected one of timm, dinov2, torchvision"),
     ],
 )
