@@ -90,6 +90,7 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
     dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
     warm_up()
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})  # a submission may have 20 MiB
+    dask.config.set({"distributed.admin.low-level-log-length": 100})  # of messages kept, with a submission in each
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     with LocalCluster(n_workers=workers, threads_per_worker=1, **quiet) as cluster, Client(cluster) as client:
         client.wait_for_workers(workers)  # as many jobs are handed out at once as there are workers now
