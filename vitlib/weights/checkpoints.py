@@ -1,6 +1,5 @@
 """`load`, `load_into` and `save`: a model from a file, a file from a model."""
 
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -113,20 +112,18 @@ def load_into(model: ViT | Staged, source: Source, *, new_head: bool = False, **
 
     Errors: those of `load`, and CheckpointError where the two models differ, with every field and both values.
     """
-    mine = model.config
-    classes = mine.num_classes if new_head else None
+    mine: Any = model.config
+    told = {"image_size": mine.image_size}
     if isinstance(mine, ViTConfig):
-        told = {"prefix_positions": mine.prefix_positions, "image_size": mine.image_size}
+        told |= {"like": mine, "prefix_positions": mine.prefix_positions}
         if mine.positions != "learned":
             told["positions"] = mine.positions
-        loaded = load(source, num_classes=classes, like=mine, **told | options)
-    else:
-        loaded = load(source, num_classes=classes, **{"image_size": mine.image_size} | options)
+    loaded = load(source, num_classes=mine.num_classes if new_head else None, **told | options)
     here, there = _deciding(mine), _deciding(loaded.config)
     apart = [
-        f"{field} is {value!r} in the model and {there[field]!r} in the checkpoint"
+        f"{field} is {value!r} in the model and {there.get(field)!r} in the checkpoint"
         for field, value in here.items()
-        if value != there[field]
+        if value != there.get(field)
     ]
     if apart:
         remedy = "; new_head=True keeps the model's own head" if here["num_classes"] != there["num_classes"] else ""
@@ -185,6 +182,7 @@ def save(model: ViT | Staged, path: str | PathLike[str], layout: str = "timm") -
 def _deciding(config: Any) -> dict[str, Any]:
     """The choices that decide which tensors a model has and what it computes with them."""
     kept = {field: value for field, value in asdict(config).items() if field not in FREE}
+    kept = {"kind": type(config).__name__.removesuffix("Config"), **kept}
     if not isinstance(config, ViTConfig):
         return kept
     return kept | {

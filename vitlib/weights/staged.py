@@ -53,7 +53,8 @@ def _config(ours: State, told: Mapping[str, Any]) -> SwinConfig | ConvNeXtConfig
     kind: Any = SwinConfig if "patch_embed.proj.weight" in ours else ConvNeXtConfig
     seen = _swin(ours) if kind is SwinConfig else _convnext(ours)
     if unknown := told.keys() - {field.name for field in fields(kind)}:
-        raise CheckpointError(f"a {kind.__name__} has no {', '.join(sorted(unknown))}")
+        name = kind.__name__.removesuffix("Config")
+        raise CheckpointError(f"the tensors are of a {name}, which has no {', '.join(sorted(unknown))}")
     for field, value in seen.items():
         if told.get(field, value) != value:
             raise CheckpointError(

@@ -28,7 +28,8 @@ PICTURE = ("patch", "channels", "mean", "std", "stem")  # fields of which the Vi
 
 def apart(state: Mapping[str, Tensor]) -> tuple[State, State]:
     """The ViT's tensors, and the stem's by our names: none for a plain ViT."""
-    vit, stem = {}, {}
+    vit: State = {}
+    stem: State = {}
     for name, each in state.items():
         for pattern, instead in TORCHVISION:
             name = re.sub(pattern, instead, name)

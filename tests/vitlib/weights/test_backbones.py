@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     swin, hybrid, convnext = (dict(make(kind).state_dict()) for kind in ("swin", "hybrid", "convnext"))
     assert "in the last" not in refusal(lambda: load(swin, image_size=(16, 20)))
     assert "nothing in the weights shows it: give image_size=" in refusal(lambda: load(create_odd().state_dict()))
-    assert "a SwinConfig has no kernel" in refusal(lambda: load(swin, kernel=3))
+    assert "the tensors are of a Swin, which has no kernel" in refusal(lambda: load(swin, kernel=3))
     assert "tensors show width=8, and an argument" in refusal(lambda: load(swin, width=9))
     table = "layers.0.blocks.0.attn.relative_position_bias_table"
     assert f"{table} is missing" in refusal(lambda: load({key: swin[key] for key in swin if key != table}))
@@ -138,6 +138,9 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     save(make("swin"), tmp_path / "swin.pth")
     other = create("swin_cifar_patch2_window4_32", seed=0)
     assert "depths is (2, 4, 2) in the model and (2, 1)" in refusal(lambda: load_into(other, tmp_path / "swin.pth"))
+    assert "kind is 'ConvNeXt' in the model and 'Swin' in the checkpoint" in refusal(
+        lambda: load_into(make("convnext"), tmp_path / "swin.pth")
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["swin.pth"]
 
 
