@@ -134,8 +134,9 @@ def work() -> Iterator[str]:
     yield "| model | GFLOP | in Q Kᵀ and A V | vitlib.cost | " + " | ".join(COUNTERS) + " |"
     yield "|" + "---|" * (4 + len(COUNTERS))
     for subject in SUBJECTS:
+        model = subject.build("meta")
         with FlopCounterMode(display=False) as counter:
-            subject.build("meta")(subject.images("meta"))
+            model(subject.images("meta"))
         truth = counter.get_total_flops()
         products = counter.get_flop_counts()["Global"].get(torch.ops.aten.bmm, 0)
         found = [cost(subject.config, ONCE).flops["inference"]]
@@ -178,8 +179,9 @@ def memory(batch: int = 8) -> Iterator[str]:
 
 
 def off(found: int, truth: int) -> str:
-    """The error in %: "0" where there is none at all."""
-    return "0" if found == truth else f"{found / truth - 1:+.1%}".replace("+0.0%", "+<0.1%").replace("-0.0%", "-<0.1%")
+    """The error in %, "0" where there is none at all."""
+    error = found / truth - 1
+    return "0" if found == truth else f"{error:+.1%}" if abs(error) >= 0.001 else f"{error:+.2%}"
 
 
 def main() -> None:
