@@ -13,11 +13,10 @@ from nbgrader.preprocessors import (
     LimitOutput,
     LockCells,
     OverwriteCells,
-    SaveAutoGrades,
     SaveCells,
 )
 
-from autograde.nbgrader_plugins import AskVariants, ClearAnswers, GradeAnswers, SubmissionExporter
+from autograde.nbgrader_plugins import AskVariants, ClearAnswers, GradeAnswers, SaveMarks, SubmissionExporter
 
 c = get_config()  # traitlets, which runs this file, provides the name
 
@@ -52,7 +51,7 @@ c.GenerateAssignment.preprocessors = [
 c.Autograde.exporter_class = SubmissionExporter
 c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteCells, CheckCellMetadata]
 c.Autograde.autograde_preprocessors = [
-    GradeAnswers, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata
+    GradeAnswers, LimitOutput, SaveMarks, AssignLatePenalties, CheckCellMetadata
 ]
 
 # formgrader's list of settings would show the server's token.

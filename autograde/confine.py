@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from autograde import seccomp
 
 SCRATCH = "/scratch"  # the only place that a confined process can write to, with /dev/shm
+SOCKET_BUFFER = 2**18  # bytes
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Caps:
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
 _CLONE_NEWUTS, _CLONE_NEWIPC = 0x4000000, 0x8000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 1, 2, 4, 8, 0x4000, 0x40000
+_MS_BIND = 0x1000
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
 _SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
 
@@ -62,6 +64,8 @@ def enter_namespaces() -> None:
     _write("/proc/self/gid_map", f"{group} {group} 1")
     _write("/proc/sys/user/max_user_namespaces", "0")  # no user namespace below this one: there rights could come back
     _raise_loopback()
+    for direction in ("rmem", "wmem"):  # least, default and most that a socket buffers
+        _write(f"/proc/sys/net/ipv4/tcp_{direction}", f"4096 16384 {SOCKET_BUFFER}")
 
 
 def _raise_loopback() -> None:
@@ -103,7 +107,8 @@ def _own_mounts(caps: Caps) -> None:
     files = f"mode=0700,nr_inodes={caps.inodes},size={caps.scratch}m"
     _mount("scratch", SCRATCH, "tmpfs", safe, files)
     _mount("shm", "/dev/shm", "tmpfs", safe, files)
-    _mount("devpts", "/dev/pts", "devpts", _MS_NOSUID | _MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0600")
+    _mount("devpts", "/dev/pts", "devpts", _MS_NOSUID | _MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0600,max=16")
+    _mount("/dev/null", "/dev/zero", "", _MS_BIND, "")  # its shared mappings are memory that no limit counts
     _mount("nothing", "/proc", "tmpfs", safe | _MS_RDONLY, "size=4k")  # it would show the parent's processes
 
 
@@ -120,7 +125,7 @@ def _drop_rights() -> None:
 
 def _mount(source: str, target: str, kind: str, flags: int, options: str) -> None:
     texts = [text.encode() for text in (source, target, kind)]
-    _succeed(_libc.mount(*texts, flags, options.encode()), f"mounting {kind or 'private'} on {target}")
+    _succeed(_libc.mount(*texts, flags, options.encode()), f"mounting {kind or source or 'private'} on {target}")
 
 
 def _address_space() -> int:

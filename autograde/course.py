@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -117,7 +118,7 @@ class Course:
         """
         released = self._released_notebook(chapter).parent
         path = self.submitted / student / chapter / f"{chapter}.ipynb"
-        missing = "" if _is_own_file(path, self.submitted) else _what_is_there(path)
+        missing = "" if path.is_file() and is_own(path, self.submitted) else _what_is_there(path, self.submitted)
         sheet = read_sheet(released)
         return Job(
             chapter,
@@ -159,13 +160,14 @@ def _beginning(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def _is_own_file(path: Path, root: Path) -> bool:
-    """A file below `root`, with no link on the way: a link could lead to the key, or to a neighbour's work."""
-    return path.is_file() and path.resolve() == root.resolve() / path.relative_to(root)
+def is_own(path: Path, root: Path) -> bool:
+    """Whether no link is on the way from `root` to `path`: it could lead to the key, or to a neighbour's work."""
+    straight = os.path.join(os.path.realpath(root), path.relative_to(root))
+    return not path.is_symlink() and os.path.realpath(path) == straight
 
 
-def _what_is_there(path: Path) -> str:
-    names = sorted(other.name + " (a link)" * other.is_symlink() for other in path.parent.glob("*.ipynb"))
+def _what_is_there(path: Path, root: Path) -> str:
+    names = sorted(other.name + " (a link)" * (not is_own(other, root)) for other in path.parent.glob("*.ipynb"))
     found = f"it holds {', '.join(names)}" if names else "it holds no notebook"
     return f"expected {path.name} in the submission, but {found}".encode("utf-8", "replace").decode()
 

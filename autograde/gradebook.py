@@ -19,11 +19,12 @@ from nbgrader import utils
 from nbgrader.api import BaseCell, Comment, Grade, Gradebook, MissingEntry
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
 
-from autograde.course import Course, CourseError, succeed
+from autograde.course import Course, CourseError, is_own, succeed
 from autograde.jobs import write_whole
+from autograde.nbgrader_plugins import remark
 
 # nbgrader's steps in our configuration, which `Entries` does the work of
-_STEPS = ["GradeAnswers", "LimitOutput", "SaveAutoGrades", "AssignLatePenalties", "CheckCellMetadata"]
+_STEPS = ["GradeAnswers", "LimitOutput", "SaveMarks", "AssignLatePenalties", "CheckCellMetadata"]
 
 
 class Entries:
@@ -90,7 +91,7 @@ class Entries:
             if utils.is_solution(cell) or utils.is_task(cell):
                 same = cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
                 comment = comments[cell.metadata.nbgrader.grade_id]
-                comment.auto_comment = "No response." if same and not utils.is_task(cell) else None
+                comment.auto_comment = remark("No response." if same and not utils.is_task(cell) else None, notebook)
         submitted.late_submission_penalty = None
         late = submission.total_seconds_late > 0
         self.gradebook.db.commit()
@@ -108,7 +109,9 @@ class Entries:
         target = self.course.autograded / student / self.chapter
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
-        for source in (self.course.submitted / student / self.chapter, self.course.solutions / self.chapter):
+        handed_in = self.course.submitted / student / self.chapter
+        own = [handed_in] if is_own(handed_in, self.course.submitted) else []  # a link could lead anywhere
+        for source in (*own, self.course.solutions / self.chapter):
             room = self.coursedir.max_dir_size * 1000  # bytes
             for name in utils.find_all_files(str(source), [*self.coursedir.ignore, "*.ipynb"]):
                 room -= _copy(Path(name), target / Path(name).relative_to(source), room)

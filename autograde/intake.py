@@ -31,6 +31,7 @@ MAX_HELD = 2**30  # bytes that the grader's process may grow by while a cell run
 MAX_VALUES = 1_000_000  # values in one message
 MAX_SHOWN = 2**20  # characters of outputs that a cell keeps
 MAX_OUTPUTS = 100  # of a cell
+MAX_SHOWN_IN_ALL = 32 * 2**20  # characters of outputs that a notebook keeps
 _PICTURES = ("image/png", "image/jpeg")
 
 
@@ -41,6 +42,7 @@ class Intake(NotebookClient):
         super().__init__(notebook, store_widget_state=False, record_timing=False, iopub_timeout=1, **kwargs)
         self.caps = caps
         self.room = 0  # characters that the cell may still show
+        self.room_in_all = MAX_SHOWN_IN_ALL  # and the notebook
         self.resident = _resident()  # bytes held when the cell began
 
     def create_kernel_manager(self) -> AsyncKernelManager:
@@ -95,7 +97,7 @@ class Intake(NotebookClient):
     async def async_execute_cell(
         self, cell: NotebookNode, cell_index: int, execution_count: int | None = None, store_history: bool = True
     ) -> NotebookNode:
-        self.room, self.resident = MAX_SHOWN, _resident()
+        self.room, self.resident = max(1, min(MAX_SHOWN, self.room_in_all)), _resident()
         return await super().async_execute_cell(cell, cell_index, execution_count, store_history)
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> None:
@@ -106,8 +108,8 @@ class Intake(NotebookClient):
         kind, content = msg["msg_type"], msg["content"]
         if kind == "status" and content["execution_state"] == "idle":
             raise CellExecutionComplete
-        if kind == "execute_input" and isinstance(content["execution_count"], int):
-            cell.execution_count = content["execution_count"]
+        if kind == "execute_input" and content["execution_count"] in range(MAX_VALUES):
+            cell.execution_count = int(content["execution_count"])
         elif kind == "clear_output":
             cell.outputs.clear()
         elif self.room > 0 and (output := rebuild(kind, content)) is not None:
@@ -115,7 +117,8 @@ class Intake(NotebookClient):
 
     def _keep(self, outputs: list[NotebookNode], output: NotebookNode) -> None:
         size = len(json.dumps(output))
-        self.room -= max(size, MAX_SHOWN // MAX_OUTPUTS if output.output_type != "stream" else 0)
+        cost = max(size, MAX_SHOWN // MAX_OUTPUTS if output.output_type != "stream" else 0)
+        self.room, self.room_in_all = self.room - cost, self.room_in_all - cost
         if self.room <= 0:
             outputs.append(_output("stream", name="stderr", text="… the rest of this cell's output is left out"))
         elif outputs and output.output_type == "stream" and outputs[-1].get("name") == output.name:

@@ -13,12 +13,12 @@ import nbformat
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
-from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor
+from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor, SaveAutoGrades
 
 from autograde.course import Course
 from autograde.jobs import sit
 from autograde.repair import repair
-from autograde.run import ILLUSTRATION
+from autograde.run import ILLUSTRATION, OPEN
 from autograde.sheet import FILE_NAME, read_sheet
 
 Resources = dict[str, Any]
@@ -87,3 +87,25 @@ class GradeAnswers(NbGraderPreprocessor):
             course.results.put(job.fingerprint, done)
             graded = nbformat.reads(done.decode(), as_version=4)
         return graded, resources
+
+
+class SaveMarks(SaveAutoGrades):
+    """SaveAutoGrades whose comments say so where a notebook was graded without a sandbox."""
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+        self.notebook = nb
+        done: tuple[NotebookNode, Resources] = super().preprocess(nb, resources)
+        return done
+
+    def _add_comment(self, cell: NotebookNode, resources: Resources) -> None:
+        super()._add_comment(cell, resources)
+        names = (cell.metadata.nbgrader.grade_id, self.notebook_id, self.assignment_id, self.student_id)
+        comment = self.gradebook.find_comment(*names)
+        comment.auto_comment = remark(comment.auto_comment, self.notebook)
+        self.gradebook.db.commit()
+
+
+def remark(comment: str | None, notebook: NotebookNode) -> str | None:
+    """The gradebook's comment on an answer, and that it was graded without a sandbox, where it was."""
+    is_open = OPEN in notebook.metadata.get("autograde", {}).get("notes", [])
+    return " ".join(filter(None, [comment, OPEN])) if is_open else comment

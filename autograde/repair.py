@@ -104,7 +104,7 @@ def _plain_cell(cell: Any) -> dict[str, Any] | None:
         "source": sendable(source),
         "grade_id": grade_id if isinstance(grade_id, str) else None,
         "id": cell.get("id") if isinstance(cell.get("id"), str) else None,
-        "tags": [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else [],
+        "tags": [sendable(tag) for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else [],
     }
 
 

@@ -104,11 +104,12 @@ def _colour(share: float) -> str:
 def _write_marks(path: Path, results: Sequence[Graded]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["student", "chapter", "exercise", "points", "out_of", "status", "slip", "message"])
+        writer.writerow(["student", "chapter", "exercise", "points", "out_of", "status", "slip", "message", "notes"])
         for graded in results:
             for verdict in graded.verdicts:
                 row = [verdict[name] for name in ("exercise", "points", "out_of", "status", "slip", "message")]
-                writer.writerow([_harmless(cell) for cell in (graded.student, graded.chapter, *row)])
+                cells = (graded.student, graded.chapter, *row, " ".join(graded.notes))
+                writer.writerow([_harmless(cell) for cell in cells])
 
 
 def _harmless(cell: object) -> object:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -115,7 +116,7 @@ def _unpack(data: Any, tensors: bool, depth: int) -> Any:
             return array
         case {"float": "nan" | "inf" | "-inf" as name}:
             return float(name)
-        case {"integer": str(digits)} if len(digits) <= _DIGITS and digits.lstrip("-").isdecimal():
+        case {"integer": str(digits)} if len(digits) <= _DIGITS and re.fullmatch("-?[0-9]+", digits):
             return int(digits)
         case {"items": list(pairs)}:
             _check_length(pairs)
@@ -173,7 +174,10 @@ def _read_npy(text: str) -> np.ndarray:
         raise BadAnswer("is an array that cannot be read")
     if math.prod(shape) * dtype.itemsize != len(body):
         raise BadAnswer("is an array whose size contradicts its shape")
-    return np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C").copy()
+    try:
+        return np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C").copy()
+    except (TypeError, ValueError) as error:  # lengths that are no integers, or beyond all bounds beside a 0
+        raise BadAnswer("is an array that cannot be read") from error
 
 
 def _check_length(items: Any) -> None:

@@ -24,11 +24,12 @@ from traitlets.config import Config
 from autograde.cli import main
 from autograde.course import Course, succeed
 from autograde.grading import Graded, grade
+from autograde.intake import MAX_SHOWN_IN_ALL
 from autograde.key import load_key
 from tests.autograde.attacks.answers import MESSAGES, ON_THE_CHANNELS, VALUES
 from tests.autograde.attacks.base import FILE, FULL, RIGHT, Attacks, answered, write
-from tests.autograde.attacks.code import ON_THE_MACHINE, ON_THE_MARKS
-from tests.autograde.attacks.files import BYTES, FOLDER, STUDENTS, hand_in_folder_link
+from tests.autograde.attacks.code import ON_THE_MACHINE, ON_THE_MARKS, calls
+from tests.autograde.attacks.files import BYTES, FOLDER, LINKS, STUDENTS, hand_in_links
 from tests.autograde.attacks.notebooks import FORM
 from tests.autograde.conftest import HERE, TOY
 from tests.autograde.sandboxed import running
@@ -46,6 +47,7 @@ GROUPS: dict[str, Attacks] = {
 }
 ATTACKS = {f"{group}: {name}": attack for group, attacks in GROUPS.items() for name, attack in attacks.items()}
 KEY = load_key(HERE / "course" / TOY)
+CALLER = "calls-the-listener"
 HONEST = ("a-honest", "honest-1", "zz-honest")  # in front of the others, among them, behind them
 
 
@@ -78,9 +80,10 @@ def graded(released_course, tmp_path_factory) -> Iterator[Class]:
             hand_in(course, name, lambda folder, notebook: write(folder, answered(notebook, right=True)), released)
         for name, attack in ATTACKS.items():
             hand_in(course, student(name), attack.hand_in, released)
+        hand_in(course, CALLER, calls(listener.getsockname()[1]).hand_in, released)
         for name in STUDENTS:
             hand_in(course, name, lambda folder, notebook: write(folder, answered(notebook, right=True)), released)
-        hand_in_folder_link(course.submitted)
+        hand_in_links(course.submitted)
         around = sorted(path.name for path in course.root.iterdir())
         before = fingerprints(course)
         results = {result.student: result for result in grade(course, TOY, [], workers=2)}
@@ -137,18 +140,20 @@ def test_names_of_students_are_only_names(graded, name):
     assert graded.results[name].points == FULL
 
 
-def test_a_linked_folder_is_not_handed_in(graded):
-    result = graded.results.get("folder-link")
-    assert result is None or result.points == 0
+@pytest.mark.parametrize("name", LINKS)
+def test_a_linked_folder_is_not_handed_in(graded, name):
+    """Nor is what lies in it, which feedback would carry to whoever made the link."""
+    result = graded.results[name]
+    assert result.points == 0 and "01-toy.ipynb (a link)" in result.failure
+    kept = [path.name for path in (graded.course.autograded / name / TOY).iterdir()]
+    assert sorted(kept) == [FILE, "exercises.json"]
 
 
 def test_the_gradebook_holds_every_mark_once(graded):
     marks = {
         (r.student, verdict["exercise"]): verdict["points"] for r in graded.results.values() for verdict in r.verdicts
     }
-    assert {place: score for place, score in graded.rows.items() if place[0] != "folder-link"} == {
-        place: score for place, score in marks.items() if place[0] != "folder-link"
-    }
+    assert graded.rows == marks
     assert len(graded.results) >= len(ATTACKS) + len(HONEST) + len(STUDENTS)
 
 
@@ -159,7 +164,6 @@ def test_no_exercise_is_worth_more_than_it_was(graded):
 def test_nothing_outside_was_written_or_reached(graded):
     assert fingerprints(graded.course) == graded.before
     assert sorted(path.name for path in graded.course.root.iterdir()) == graded.around
-    assert graded.connections == []
     for stray in ("canary", "left-behind", "filler-0"):
         assert not list(graded.course.root.rglob(stray))
         assert (
@@ -167,6 +171,13 @@ def test_nothing_outside_was_written_or_reached(graded):
             and not Path("/tmp", stray).exists()
             and not Path.home().joinpath(stray).exists()
         )
+
+
+def test_a_listener_on_this_machine_is_out_of_reach(graded):
+    assert graded.results[CALLER].points == FULL
+    notebook = (graded.course.autograded / CALLER / TOY / FILE).read_text()
+    assert "sendall" in notebook and '"reached\\n"' not in notebook
+    assert graded.connections == []
 
 
 def test_no_process_is_left_behind(graded):
@@ -185,6 +196,11 @@ def test_only_plain_files_of_its_own_are_kept_beside_a_graded_notebook(graded):
         assert not path.is_symlink()
         assert path.is_dir() or path.is_file()
     assert sum(path.stat().st_size for path in graded.course.autograded.rglob("*")) < 2**30
+
+
+def test_what_a_graded_notebook_shows_is_capped(graded):
+    sizes = [path.stat().st_size for path in graded.course.results.folder.iterdir()]
+    assert MAX_SHOWN_IN_ALL / 2 < max(sizes) < MAX_SHOWN_IN_ALL * 1.25  # what is shown, and the notebook itself
 
 
 class Page(HTMLParser):

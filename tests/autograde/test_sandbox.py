@@ -209,6 +209,30 @@ def test_one_file_is_capped(kernel):
     assert kernel.outcome("open('large', 'wb').write(bytes(65 * 2**20))") == "OSError"
 
 
+@pytest.mark.parametrize("file", ["-1", "os.open('/dev/zero', os.O_RDWR)"])
+def test_shared_memory_without_a_file_is_refused(kernel, file):
+    """Its pages are held once they are written, and a call of `madvise` hides them from all counts."""
+    kernel.run("import mmap")
+    assert kernel.outcome(f"mmap.mmap({file}, 4096)") in ("PermissionError", "OSError")
+    assert kernel.outcome("len(mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))") == "4096"
+
+
+def test_buffers_of_sockets_cannot_be_enlarged(kernel):
+    kernel.run("one, other = socket.socketpair()")
+    for name in ("SO_SNDBUF", "SO_RCVBUF"):
+        before = kernel.outcome(f"one.getsockopt(socket.SOL_SOCKET, socket.{name})")
+        assert kernel.outcome(f"one.setsockopt(socket.SOL_SOCKET, socket.{name}, 2**26)") == "None"
+        assert kernel.outcome(f"one.getsockopt(socket.SOL_SOCKET, socket.{name})") == before
+    assert kernel.outcome("one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)") == "None"
+
+
+def test_terminals_are_few(kernel):
+    """The machine has a limited number of them for all."""
+    kernel.run("held = []")
+    assert kernel.outcome("[held.append(os.openpty()) for _ in range(17)]") == "OSError"
+    assert kernel.run("print(len(held))\nfor pair in held: os.closerange(pair[0], pair[1] + 1)") == "16"
+
+
 def test_limits_cannot_be_raised(kernel):
     assert kernel.outcome("__import__('resource').setrlimit(6, (10**6, 10**6))") == "ValueError"
 

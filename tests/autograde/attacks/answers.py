@@ -111,6 +111,12 @@ MESSAGES: Attacks = {
     "an array of too many dimensions": sends_npy(
         "repr({'descr': '|b1', 'fortran_order': False, 'shape': (1,) * 99})", "b'1'"
     ),
+    "an array whose length is a truth": sends_npy(
+        "repr({'descr': '<f8', 'fortran_order': False, 'shape': (True,)})", "bytes(8)"
+    ),
+    "an array of nothing, beyond all bounds": sends_npy(
+        "repr({'descr': '<f8', 'fortran_order': False, 'shape': (2**62, 2**62, 0)})"
+    ),
     "an integer with a sign too many": sends('\'{"answer": {"integer": "--16"}}\''),
     "an integer in foreign digits": sends('\'{"answer": {"integer": "٤"}}\'', says=""),
     "an answer of thirty megabytes": sends("'\"' + 'x' * 3 * 10**7 + '\"'"),
@@ -144,6 +150,44 @@ for part in (b"[]", b"null", b"7", b'"text"', b'{"msg_type": 7}', b"[" * 100_000
     socket.send_multipart([b"stream", b"<IDS|MSG>", session.sign(parts), *parts])
 """,
         says="cannot be read",
+    ),
+    "counts of cells that are none": cell(
+        _RAW
+        + """
+for count in (-1, 10**30, True, 0.5, None, [], "7"):
+    kernel.session.send(socket, "execute_input", {"code": "", "execution_count": count}, parent=kernel.get_parent())
+""",
+        right=True,
+        worth=9,
+    ),
+    "replies that nobody asked for": cell(
+        _RAW
+        + """
+import json, time
+idents = kernel._parent_ident["shell"]
+header = json.loads(kernel.session.pack(kernel.session.msg_header("execute_reply")))
+for number in range(10**9):
+    parts = [json.dumps(header | {"msg_id": str(number)}).encode(), b'{"msg_id": "x"}', b"{}", b"{}"]
+    kernel.shell_stream.socket.send_multipart([*idents, b"<IDS|MSG>", kernel.session.sign(parts), *parts])
+""",
+        right=True,
+        worth=9,
+    ),
+    "outputs without end, of a thread that does nothing else": cell(
+        _RAW
+        + """
+import json, time
+parent = json.dumps(kernel.get_parent()["header"], default=str).encode()
+def flood():
+    for number in range(10**9):
+        header = {"msg_id": str(number), "msg_type": "stream", "session": "", "username": "", "version": "5.3"}
+        parts = [json.dumps(header).encode(), parent, b"{}", b'{"name": "stdout", "text": ""}']
+        socket.send_multipart([b"stream", b"<IDS|MSG>", kernel.session.sign(parts), *parts])
+kernel.iopub_thread.io_loop.add_callback(flood)
+time.sleep(1000)
+""",
+        right=True,
+        worth=9,
     ),
     "messages of a gigabyte": cell(
         _RAW

@@ -1,6 +1,6 @@
 """Attacks by code that runs in the notebook: on the marks, on the machine, on the grader."""
 
-from tests.autograde.attacks.base import Attacks, answer, cell
+from tests.autograde.attacks.base import Attack, Attacks, answer, cell
 
 ON_THE_MARKS: Attacks = {
     "strips assert from every cell": cell("""
@@ -166,6 +166,21 @@ def rows(images, patch):
     "a function that never returns": answer("def rows(images, patch):\n    while True: pass", to="cut-rows"),
     "a function that returns itself": answer("def rows(images, patch):\n    return rows", to="cut-rows"),
 }
+
+def calls(port: int) -> Attack:
+    """Tries to reach a listener on this machine by every name that it may have."""
+    return cell(
+        f"""
+import socket
+for host in ("127.0.0.1", "localhost", "0.0.0.0", "::1", socket.gethostname()):
+    try: socket.create_connection((host, {port}), 0.2).sendall(b"answers")
+    except OSError: continue
+    print("reached")
+""",
+        right=True,
+        worth=9,
+    )
+
 
 BEFORE = "positions-prompt"  # the first two answers, 2 points, stand before it
 ON_THE_MACHINE: Attacks = {

@@ -128,10 +128,19 @@ FOLDER: Attacks = {
 }
 
 
-def hand_in_folder_link(submitted: Path) -> None:
-    """A student whose whole folder is a link to a neighbour's."""
-    (submitted / "folder-link").mkdir()
-    (submitted / "folder-link" / "01-toy").symlink_to("../honest-1/01-toy")
+LINKS = {  # students whose folder, or that of the chapter, is a link: to a neighbour's, or out of the class
+    "link-of-a-chapter": ("01-toy", "../honest-1/01-toy"),
+    "link-of-a-student": ("", "honest-1"),
+    "link-out-of-the-class": ("01-toy", "../../../solutions/01-toy"),
+}
+
+
+def hand_in_links(submitted: Path) -> None:
+    (submitted / "honest-1" / "01-toy" / "diary.txt").write_text("nobody reads this")
+    for student, (name, target) in LINKS.items():
+        link = submitted / student / name
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(target)
 
 
 # Names that a roster may hold, each with right answers

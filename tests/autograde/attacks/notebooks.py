@@ -131,6 +131,18 @@ def scripts_in_text(notebook: NotebookNode) -> None:
     find(notebook, "title").source = SCRIPT
 
 
+def odd_tags(notebook: NotebookNode) -> None:
+    """On cells of the learner's own, whose tags are kept."""
+    for tags in (["\ud800", SCRIPT, '"><img src=x onerror=alert(1)>'], [7, None, []], {"illustration": 1}, "x" * 10**6):
+        notebook.cells.insert(1, nbformat.v4.new_code_cell("tokens = 0"))
+        notebook.cells[1].metadata.tags = tags
+
+
+def talkative(notebook: NotebookNode) -> None:
+    """Each shows about as much as one cell may."""
+    notebook.cells[1:1] = [nbformat.v4.new_code_cell("print('x' * 10**6)") for _ in range(40)]
+
+
 def thousands_of_cells(notebook: NotebookNode) -> None:
     notebook.cells += [nbformat.v4.new_markdown_cell("x") for _ in range(5_000)]
 
@@ -154,6 +166,8 @@ FORM: Attacks = {
     "another kernel": edit(odd_kernel),
     "hostile widget state": edit(widget_state),
     "answers tagged as illustrations": edit(tag_answers, right=True, worth=9),
+    "scripts in tags": edit(odd_tags, right=True, worth=9),
+    "a megabyte of output in each of forty cells": edit(talkative, right=True, worth=9),
     "thousands of cells": edit(thousands_of_cells, right=True, worth=9, says="first 2,000"),
     "scripts in text": edit(scripts_in_text, right=True, worth=9),
     "scripts in outputs": cell(
