@@ -22,6 +22,7 @@ from tqdm import tqdm
 from vitlib.datasets import digits
 from vitlib.presets import create
 from vitlib.widgets.attention import PatchPicker, attention_explorer
+from vitlib.widgets.budget import budget_explorer
 from vitlib.widgets.embedding import embedding_explorer
 from vitlib.widgets.grid import grid_explorer
 from vitlib.widgets.pipeline import pipeline
@@ -34,6 +35,7 @@ WIDGETS: dict[str, Callable[[], VBox]] = {
     "embedding explorer": embedding_explorer,
     "position explorer": position_explorer,
     "attention explorer": attention_explorer,
+    "budget explorer": budget_explorer,
     "layer readout": lambda: layer_readout(create("vit_digits_patch2_8", seed=0), digits()[1].take(slice(0, 10))),
 }
 

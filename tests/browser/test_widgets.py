@@ -23,6 +23,7 @@ WIDGETS = {
     "positions": ("from vitlib.widgets.positions import position_explorer\nposition_explorer()", "First patch"),
     "attention": ("from vitlib.widgets.attention import attention_explorer\nattention_explorer()", "Layer"),
     "readout": (READOUT, "Blocks"),
+    "budget": ("from vitlib.widgets.budget import budget_explorer\nbudget_explorer()", "Batch"),
 }
 
 

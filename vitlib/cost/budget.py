@@ -10,14 +10,16 @@ What comes on top of allocated is an estimate, on the careful side, and not yet 
 - cuBLAS, which multiplies matrices, has room of its own: up to 32 MiB (on Hopper; 8 MiB before) for each of the two
   threads that call it, forward's and backward's. NVIDIA, "cuBLAS library", cublasSetWorkspace.
 - The allocator rounds every tensor up to 512 bytes and takes memory in segments of 2 MiB and their multiples (torch,
-  c10/core/AllocatorConfig.h). What lies unused between tensors was 0.1 to 7 % of them in eleven out-of-memory messages
-  of all kinds of programs; the largest share is taken.
-- CUDA's context, with the kernels that were loaded, was 0.13 to 0.6 GiB in ten of these messages; the largest is taken.
+  c10/core/AllocatorConfig.h). What lies unused between tensors was up to 7 % of them in fourteen out-of-memory messages
+  of all kinds of programs, in the threads that gpus.py names and others, and 11 and 33 % in two more: 7 % are taken.
+- CUDA's context, with the kernels that were loaded, was 0.1 to 0.6 GiB in fourteen of these messages and 2.2 in one
+  more: 0.6 GiB are taken.
 """
 
 from dataclasses import dataclass
 
 from vitlib.backbones import BACKBONES, Config
+from vitlib.convnext import ConvNeXtConfig
 from vitlib.cost import Breakdown, Cost, Run
 from vitlib.cost.gpus import GIB, budget_of, nearest
 from vitlib.cost.job import Job, largest, priced
@@ -97,13 +99,15 @@ def will_it_fit(model: str | Config, gpu: str | float, run: Run = Run()) -> Fit:
     positive, and for choices that do not go together.
     """
     config = config_of(model)
+    if run.checkpointing and isinstance(config, ConvNeXtConfig):
+        raise ValueError("a ConvNeXt has no vitlib.encoder.Block to checkpoint: leave checkpointing off")
     name = model if isinstance(model, str) else type(model).__name__.removesuffix("Config")
     gpu, budget = budget_of(gpu)
 
     room, job = allocatable(budget), Job(config, run)
-    single, several = remedies(job, room), ()
-    if job.peak > room and not any(each.fits for each in single):
-        several = combined(job, room)
+    single = remedies(job, room)
+    enough = job.peak <= room or any(each.fits for each in single)
+    several = () if enough else combined(job, room)
     most = largest(lambda batch: job.rerun(batch=batch).peak, room)
     return Fit(name, config, run, gpu, budget, priced(config, run), most, single, several)
 

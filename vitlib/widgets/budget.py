@@ -1,0 +1,143 @@
+"""Will it fit? Choose a model, how it is run, and a GPU, and see what the memory is taken for, at once."""
+
+import base64
+from dataclasses import replace
+from typing import Any
+
+from ipywidgets import HTML, Checkbox, Dropdown, HBox, IntSlider, Layout, SelectionSlider, ToggleButtons, VBox
+
+from vitlib.backbones import Config
+from vitlib.config import ViTConfig
+from vitlib.cost import Run
+from vitlib.cost.budget import config_of, will_it_fit
+from vitlib.cost.gpus import GPUS, budget_of
+from vitlib.cost.report import sentence
+from vitlib.hybrid import HybridConfig
+from vitlib.presets import list_models
+from vitlib.stages import StageConfig
+from vitlib.swin import SwinConfig
+from vitlib.widgets.budget_view import bars_html, still, words_html, wrong_html
+from vitlib.widgets.grid_view import STYLE
+
+BATCHES = [2**power for power in range(13)]  # pictures in a step
+PATCHES = [2, 4, 8, 14, 16, 32]  # pixels
+LARGEST = 1024  # pixels: side of a picture
+
+
+def budget_explorer(
+    model: str = "vit_base_patch16_224", gpu: str = "RTX 3060 12GB", batch: int = 128
+) -> "BudgetExplorer":
+    """A widget that shows what a step needs of a GPU's memory, for what, and what to do where that is too much.
+
+    model: one of vitlib.list_models(); gpu: one of vitlib.cost.gpus.GPUS; batch: pictures in a step, a power of 2 up
+    to 4096.
+
+    >>> print(budget_explorer("vit_tiny_patch16_224", "T4", batch=1).sentence)
+    It fits: ... of 14.56 GiB, ...
+
+    Errors: those of will_it_fit; ValueError for a batch that the widget does not offer.
+    """
+    return BudgetExplorer(model, gpu, batch)
+
+
+class BudgetExplorer(VBox):
+    """The controls, and what is drawn each time one of them changes.
+
+    It may be looked at with no kernel behind it: then a figure of the bars takes its place.
+    """
+
+    def __init__(self, model: str, gpu: str, batch: int) -> None:
+        if batch not in BATCHES:
+            raise ValueError(f"batch is {batch}: expected one of {', '.join(map(str, BATCHES))}")
+        config_of(model)  # a name that is not known is refused here, with the nearest
+        wide = {"layout": {"width": "100%"}, "style": {"description_width": "96px"}}
+        inset = Layout(margin="2px 2px 2px 100px", width="auto")
+        self.model = Dropdown(options=list_models(), value=model, description="Model", **wide)
+        self.side = IntSlider(value=224, min=2, max=LARGEST, description="Picture side", **wide)
+        self.patch = SelectionSlider(options=PATCHES, description="Patch side", **wide)
+        self.batch = SelectionSlider(options=BATCHES, value=batch, description="Batch", **wide)
+        self.mode = _buttons("To do", ("training", "inference"))
+        self.precision = _buttons("Precision", ("fp32", "amp", "bf16"))
+        self.attention = _buttons("Attention", ("fused", "readable"))
+        self.optimizer = Dropdown(options=("adamw", "adamw-foreach", "sgd"), description="Optimizer", **wide)
+        self.checkpointing = Checkbox(description="checkpointing", indent=False, layout=inset)
+        self.ema = Checkbox(description="moving average of the weights", indent=False, layout=inset)
+        self.gpu = Dropdown(options=[*GPUS], value=budget_of(gpu)[0], description="GPU", **wide)
+        self.bars, self.words = HTML(), HTML()
+
+        controls = [self.model, self.side, self.patch, self.batch, self.mode, self.precision, self.attention]
+        controls += [self.optimizer, self.checkpointing, self.ema, self.gpu]
+        left = VBox(controls, layout=Layout(flex="1 1 300px", max_width="400px", min_width="0"))
+        right = VBox([self.bars, self.words], layout=Layout(flex="1 1 420px", min_width="0"))
+        both = HBox([left, right], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
+        super().__init__([HTML(STYLE), both], layout=Layout(width="100%", max_width="1040px"))
+        self.add_class("vit-explorer")
+
+        self.model.observe(self._open, "value")
+        for control in controls[1:]:
+            control.observe(self._draw, "value")
+        self._open()
+
+    @property
+    def sentence(self) -> str:
+        """The answer, in words."""
+        return sentence(self.fit)
+
+    def _open(self, _: Any = None) -> None:
+        """Take a model as it was published; only what it has can be changed."""
+        config = config_of(self.model.value)
+        vit = isinstance(config, ViTConfig) and not isinstance(config, HybridConfig)
+        unit = config.unit if isinstance(config, StageConfig) else config.grid.patch_height
+        self.side.max, self.side.min, self.side.step = LARGEST // unit * unit, unit, unit
+        self.side.value = config.image_size[0]
+        self.patch.disabled = not vit
+        if vit:
+            self.patch.value = config.patch
+        self.attention.disabled = not isinstance(config, ViTConfig | SwinConfig)
+        self._draw()
+
+    def _draw(self, _: Any = None) -> None:
+        training = self.mode.value == "training"
+        self.optimizer.disabled = self.ema.disabled = not training
+        self.checkpointing.disabled = not training or self.attention.disabled
+        try:
+            fit = will_it_fit(self._config(), self.gpu.value, self._run())
+        except ValueError as error:
+            self.words.value = wrong_html(str(error))
+            return
+        self.fit = replace(fit, model=self.model.value)
+        self.bars.value, self.words.value = bars_html(self.fit), words_html(self.fit)
+
+    def _config(self) -> Config:
+        """The model as the controls have it. Errors: ValueError for choices that do not go together."""
+        config = config_of(self.model.value)
+        changes: dict[str, Any] = {"image_size": (self.side.value, self.side.value)}
+        if not self.patch.disabled:
+            changes["patch"] = self.patch.value
+        if not self.attention.disabled:
+            changes["fused"] = self.attention.value == "fused"
+        return replace(config, **changes)
+
+    def _run(self) -> Run:
+        training = self.mode.value == "training"
+        return Run(
+            batch=self.batch.value,
+            training=training,
+            precision=self.precision.value,
+            checkpointing=self.checkpointing.value and not self.checkpointing.disabled,
+            optimizer=self.optimizer.value,
+            ema=self.ema.value and training,
+        )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        figure = still(self.fit)
+        shown = {"image/png": base64.b64encode(figure.png()).decode(), "text/plain": self.sentence}
+        return super()._repr_mimebundle_(**kwargs) | shown, {"image/png": {"alt": figure.description}}
+
+
+def _buttons(description: str, options: tuple[str, ...]) -> ToggleButtons:
+    """A few choices side by side."""
+    buttons = ToggleButtons(options=options, description=description, style={"description_width": "96px"})
+    buttons.style.button_width = "66px"
+    buttons.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")
+    return buttons
