@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             pool_stride=options.pool_stride,
             merge=options.merge,
         )
-        print(will_it_fit(changed(options), gpu_of(options.gpu), run))
+        print(replace(will_it_fit(changed(options), gpu_of(options.gpu), run), model=options.model))
     except ValueError as error:
         command.error(str(error))
 
