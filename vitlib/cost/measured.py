@@ -150,9 +150,10 @@ class _Job:
         first = next(model.parameters())
         device = first.device
         self.images = torch.zeros(run.batch, config.channels, *config.image_size, dtype=first.dtype, device=device)
-        self.labels = torch.zeros(run.batch, dtype=torch.int64, device=device)
+        self.labels = torch.zeros(run.batch * run.training, dtype=torch.int64, device=device)
         self.optimizer = optimizer(self.model, run) if run.training else None
-        self.average = [each.detach().clone() for each in (*model.parameters(), *model.buffers()) if run.ema]
+        averaged = (*model.parameters(), *model.buffers()) if run.ema and run.training else ()
+        self.average = [each.detach().clone() for each in averaged]
 
     def step(self, ended: Phase) -> None:
         """One step, or one forward pass; `ended` is called with each phase's name where it ends."""
@@ -174,8 +175,8 @@ class _Job:
             if self.average:
                 weights = list(self.model.parameters())
                 get_ema_multi_avg_fn(0.999)(self.average[: len(weights)], weights, 1)
-            ended("step")
             self.optimizer.zero_grad()
+            ended("step")
 
 
 def optimizer(model: nn.Module, run: Run) -> Optimizer:

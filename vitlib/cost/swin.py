@@ -129,12 +129,15 @@ def written_attention(windows: Windows, width: int, heads: int, run: Run) -> Ops
     product = 2 * count * m * m * width
     table = (2 * windows.window - 1) ** 2 * heads
     return (
-        Op("q kᵀ", inner * scores, product, 2 * product, extra=2 * answers, scratch=answers),
-        Op("bias", outer * scores, weights=table),
+        Op("q, k, v", 3 * answers),
         call(
-            Op("softmax", outer * scores, keeps="out", kind="scores"),
-            *((Op("cast", inner * scores, kind="scores"),) if run.precision == "amp" else ()),
-            Op("weights v", answers, product, 2 * product, keeps="in", extra=answers),
+            Op("q kᵀ", inner * scores, product, 2 * product, keeps="in"),
+            Op("bias", outer * scores, weights=table),
+            call(
+                Op("softmax", outer * scores, keeps="out", kind="scores"),
+                *((Op("cast", inner * scores, kind="scores"),) if run.precision == "amp" else ()),
+                Op("weights v", answers, product, 2 * product, keeps="in"),
+            ),
         ),
         Op("join heads", answers),
     )

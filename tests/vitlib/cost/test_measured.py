@@ -71,8 +71,8 @@ def test_checkpointing_computes_the_blocks_twice() -> None:
     tokens, depth, width = config.tokens, config.depth, config.width
     again = 2 * depth * tokens * (8 * width**2 + 2 * tokens * width)  # qkv 3, proj 1 and fc1 4; q kᵀ and weights v
     assert twice == {"forward": plain["forward"], "backward": plain["backward"] + again}
-    few, many = (measured_memory(config, Run(batch=8, checkpointing=wanted)) for wanted in (True, False))
-    assert few["forward"] < many["forward"] / 2
+    few, many = (measured_memory(config, Run(batch=64, checkpointing=wanted)) for wanted in (True, False))
+    assert few["forward"] < 0.6 * many["forward"]
 
 
 def kept(function: str, dtype: torch.dtype, **more: torch.Tensor) -> int:
