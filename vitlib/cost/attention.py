@@ -43,7 +43,7 @@ def attend(batch: int, heads: int, queries: int, keys: int, each: int, fused: bo
 
 def attend_biased(
     batch: int, heads: int, queries: int, keys: int, each: int, lines: int, fused: bool | None, run: Run, apart: bool
-) -> Ops:
+) -> tuple[Op, *tuple[Op | Call, ...]]:
     """softmax(Q Kᵀ / √d + bias) V, as vitlib.windows.attend_with_bias has it; `lines` are the biases' rows.
 
     The fused kernel wants rows of a multiple of 8 numbers. The formula wants q, k and v `apart`, in three tensors:
@@ -59,11 +59,11 @@ def attend_biased(
         return (
             Op("attend", number * q, 2 * product, 5 * product, keeps="both", extra=kept, scratch=made, joins=joins),
         )
-    first = Op("apart", number * q, keeps="in") if apart else Op("apart", parts, joins=parts, passes=True)
+    first = Op("apart", number * q, keeps="in", passes=True) if apart else Op("apart", parts, joins=parts, passes=True)
     return (
         first,
         call(
-            Op("q kᵀ", number * scores, product, 2 * product, keeps="" if apart else "in", scratch_back=2 * number * k),
+            Op("q kᵀ", number * scores, product, 2 * product, keeps="" if apart else "in", scratch_back=number * k),
             Op("bias", learned * scores),
             call(
                 softmax(scores, run),

@@ -1,5 +1,7 @@
 """Token merging as operations: vitlib.merging, whose blocks have fewer tokens from one to the next."""
 
+from dataclasses import replace
+
 from vitlib.config import ViTConfig
 from vitlib.cost.attention import attend_biased, joined
 from vitlib.cost.ops import Call, Op, Ops, call, cast, linear, mlp, norm, residual
@@ -41,12 +43,14 @@ def halves(c: ViTConfig, number: int, run: Run) -> tuple[Call, Call]:
     queries = tokens if not last else 1 if c.pooling == "cls" else tokens - c.prefix
     every, some, left = (batch * n for n in (tokens, queries, queries if last else tokens - run.merge))
     path = c.drop_path * number / max(c.depth - 1, 1)
+    waits = run.numbers[0] * (every - some) * width  # the gradient of all rows, where the block answers for a few
+    first, *rest = attend_biased(batch, c.heads, queries, tokens, each, batch, c.fused, run, apart=False)
+    first = replace(first, scratch_back=first.scratch_back + waits, joins=first.joins + waits)
     look = (
         norm("norm1", every, width, run),
-        *cast(every, width, run),
-        linear("qkv", every, width, 3 * width, run),
+        call(cast(every, width, run), linear("qkv", every, width, 3 * width, run)),
         call(
-            attend_biased(batch, c.heads, queries, tokens, each, batch, c.fused, run, apart=False),
+            (first, *rest),
             call(joined(some, width, c.fused, run), linear("proj", some, width, width, run)),
         ),
     )
@@ -67,10 +71,11 @@ def merge(c: ViTConfig, tokens: int, run: Run) -> tuple[Op, Op]:
     (learned, number), batch, patches, each = run.numbers, run.batch, tokens - c.prefix, c.width // c.heads
     first, second = (patches + 1) // 2, patches // 2
     weighed, means = (learned * batch * n * c.width for n in (patches, patches - run.merge))
-    compared = number * batch * (first * second + 3 * patches * each)  # similarities, keys, and their directions
+    keys = number * batch * patches * each
+    compared = number * batch * first * second + 2 * keys  # similarities, and the keys' directions
     flops = 2 * batch * first * second * each
     kept = weighed + 8 * batch * patches
     return (
-        Op("means", means, flops, extra=kept, scratch=max(means, compared - kept), scratch_back=2 * weighed),
+        Op("means", means, flops, extra=kept, scratch=keys + max(means, compared - kept), scratch_back=2 * weighed),
         Op("row", learned * batch * (tokens - run.merge) * c.width, scratch=learned * batch * tokens * c.width),
     )

@@ -89,7 +89,7 @@ def linear(name: str, rows: int, inputs: int, outputs: int, run: Run, bias: bool
     return Op(name, number * rows * outputs, flops, 2 * flops, learned, "in", copies=copies)
 
 
-def cast(rows: int, width: int, run: Run) -> Ops:
+def cast(rows: int, width: int, run: Run) -> tuple[Op, ...]:
     """Autocast's bfloat16 copy of what a LayerNorm wrote; nothing in the other precisions."""
     return (Op("cast", 2 * rows * width),) if run.precision == "amp" else ()
 

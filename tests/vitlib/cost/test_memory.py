@@ -44,7 +44,7 @@ JOBS |= {f"{name}, amp": (replace(VIT, **KINDS[name]), replace(STEP, precision="
 JOBS |= {
     "foreach": (VIT, replace(STEP, optimizer="adamw-foreach")),
     "SGD": (VIT, replace(STEP, optimizer="sgd")),
-    "ViT-B/16": (ViTConfig(), Run(batch=64)),
+    "ViT-B/16, three blocks": (ViTConfig(depth=3), Run(batch=64)),
 }
 
 
@@ -127,11 +127,11 @@ def test_what_cannot_go_together_is_refused(config: ViTConfig, run: Run, message
         ({"window": 7, "merge": 8}, "window and merge are set: a ViT takes one of them at a time"),
     ],
 )
-def test_a_run_that_makes_no_sense_is_refused(choices: dict[str, Any], message: str) -> None:
+def test_a_run_that_makes_no_sense_is_refused(choices: dict[str, Any], message: str, as_a_learner: None) -> None:
     with pytest.raises(ValueError, match=message):
         Run(**choices)
 
 
-def test_a_model_by_name_is_no_configuration() -> None:
+def test_a_model_by_name_is_no_configuration(as_a_learner: None) -> None:
     with pytest.raises(TypeError, match="'vit_base_patch16_224': expected a ViTConfig"):
         cost("vit_base_patch16_224")  # type: ignore[arg-type]
