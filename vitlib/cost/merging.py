@@ -75,7 +75,8 @@ def merge(c: ViTConfig, tokens: int, run: Run) -> tuple[Op, Op]:
     compared = number * batch * first * second + 2 * keys  # similarities, and the keys' directions
     flops = 2 * batch * first * second * each
     kept = weighed + 8 * batch * patches
+    held = means + keys + 3 * 8 * batch * patches  # until the next: with the keys, and three lists of places
     return (
-        Op("means", means, flops, extra=kept, scratch=keys + max(means, compared - kept), scratch_back=2 * weighed),
+        Op("means", held, flops, extra=kept, scratch=max(means, compared - kept), scratch_back=2 * weighed),
         Op("row", learned * batch * (tokens - run.merge) * c.width, scratch=learned * batch * tokens * c.width),
     )
