@@ -45,7 +45,7 @@ def budget_of(gpu: str | float) -> tuple[str, int]:
     The maker's name may be there or not, and the size where only one is known.
 
     >>> budget_of("NVIDIA GeForce RTX 4090")
-    ('RTX 4090', 25254407864)
+    ('RTX 4090', 25254407700)
     >>> budget_of("rtx3060"), budget_of(8)
     (('RTX 3060 12GB', 12616466432), ('8 GiB', 8589934592))
 

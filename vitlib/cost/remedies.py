@@ -48,7 +48,7 @@ def remedies(job: Job, room: int) -> tuple[Remedy, ...]:
     >>> from vitlib.presets import PRESETS
     >>> job = Job(PRESETS["vit_base_patch16_224"], Run(batch=64, precision="amp"))
     >>> print(remedies(job, room=3 * 2**30)[0])
-    batch 32, gradients of 2 steps added up: saves ... GiB; the same gradient, in more and smaller steps; as many FLOPs
+    batch 22, gradients of 3 steps added up: saves ... GiB; the same gradient, in more and smaller steps; as many FLOPs
     """
     tried = (_tried(remedy, job, room) for remedy in CHEAPEST_FIRST)
     return tuple(remedy for remedy in tried if remedy)

@@ -87,13 +87,13 @@ class BudgetExplorer(VBox):
         """Take a model as it was published; only what it has can be changed."""
         config = config_of(self.model.value)
         vit = isinstance(config, ViTConfig) and not isinstance(config, HybridConfig)
+        self.patch.disabled = not vit
+        self.attention.disabled = not isinstance(config, ViTConfig | SwinConfig)
         unit = config.unit if isinstance(config, StageConfig) else config.grid.patch_height
         self.side.max, self.side.min, self.side.step = LARGEST // unit * unit, unit, unit
         self.side.value = config.image_size[0]
-        self.patch.disabled = not vit
         if vit:
             self.patch.value = config.patch
-        self.attention.disabled = not isinstance(config, ViTConfig | SwinConfig)
         self._draw()
 
     def _draw(self, _: Any = None) -> None:

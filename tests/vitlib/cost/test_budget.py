@@ -13,23 +13,26 @@ from vitlib.cost import Run, cost
 from vitlib.cost.__main__ import main
 from vitlib.cost.budget import CONTEXT, SEGMENT, WORKSPACE, reserved, will_it_fit
 from vitlib.cost.gpus import GIB
-from vitlib.presets import PRESETS, list_models
+from vitlib.presets import PRESETS
 
 VIT = "vit_base_patch16_224"
-RUNS = st.builds(
-    Run,
-    batch=st.integers(1, 2048),
-    training=st.booleans(),
-    precision=st.sampled_from(["fp32", "amp", "bf16"]),
-    checkpointing=st.booleans(),
-    optimizer=st.sampled_from(["adamw", "adamw-foreach", "sgd"]),
-    ema=st.booleans(),
+RUNS = st.fixed_dictionaries(
+    {
+        "batch": st.integers(1, 2048),
+        "training": st.booleans(),
+        "precision": st.sampled_from(["fp32", "amp", "bf16"]),
+        "checkpointing": st.booleans(),
+        "optimizer": st.sampled_from(["adamw", "adamw-foreach", "sgd"]),
+        "ema": st.booleans(),
+    }
 )
+SMALL = ["vit_digits_patch2_8", "vit_cifar_patch4_32", "swin_cifar_patch2_window4_32", "convnext_cifar_32"]
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.sampled_from(["vit_tiny_patch16_224", VIT, "vit_digits_patch2_8"]), st.floats(0.1, 200), RUNS)
-def test_the_largest_batch_fits_and_one_picture_more_does_not(model, gpu, run):
+@settings(max_examples=8, deadline=None)
+@given(st.sampled_from(SMALL[:2]), st.floats(0.1, 200), RUNS)
+def test_the_largest_batch_fits_and_one_picture_more_does_not(model, gpu, choices):
+    run = Run(**choices)
     fit = will_it_fit(model, gpu, run)
     most = fit.largest_batch
     assert fit.fits == (run.batch <= most)
@@ -37,8 +40,8 @@ def test_the_largest_batch_fits_and_one_picture_more_does_not(model, gpu, run):
     assert not will_it_fit(model, gpu, replace(run, batch=most + 1)).fits
 
 
-@pytest.mark.parametrize("model", list_models())
-def test_every_model_gets_an_answer(model):
+@pytest.mark.parametrize("model", [*SMALL, "vitc_cifar_patch4_32", VIT])
+def test_every_kind_of_model_gets_an_answer(model):
     fit = will_it_fit(model, "T4", Run(batch=256))
     assert fit.model == model and fit.gpu == "T4"
     assert fit.allocated == cost(fit.config, fit.run).peak == fit.breakdown.total
@@ -61,7 +64,7 @@ def test_it_fits_to_the_byte():
 
 
 def test_remedies_are_enough_when_asked_again():
-    fit = will_it_fit(replace(PRESETS[VIT], fused=False), "RTX 3060", Run(batch=256))
+    fit = will_it_fit(replace(PRESETS[VIT], depth=2, fused=False), "RTX 3060", Run(batch=1024))
     assert not fit.fits and fit.remedy in fit.remedies and fit.combined == ()
     for remedy in fit.remedies:
         if remedy.job.steps == 1:
@@ -76,17 +79,17 @@ def test_where_no_remedy_is_enough_several_are():
 
 
 def test_where_nothing_helps_it_says_so():
-    fit = will_it_fit("vit_huge_patch14_224", 1, Run(batch=64))
+    fit = will_it_fit(VIT, 0.9, Run(batch=64))
     assert (fit.largest_batch, fit.remedy, fit.combined) == (0, None, ())
     assert "No remedy is enough, not even all together: take a smaller model, or a larger GPU." in str(fit)
     assert "Not even one picture would fit." in str(fit)
 
 
 def test_pictures_of_a_million_pixels_a_side_get_an_exact_answer():
-    config = replace(PRESETS[VIT], image_size=(10**6, 10**6), fused=False)
+    config = replace(PRESETS[VIT], depth=2, image_size=(10**6, 10**6), fused=False)
     fit = will_it_fit(config, "B200", Run(batch=4096))
     tokens = (10**6 // 16) ** 2 + 1
-    assert fit.breakdown.scores >= 4096 * 12 * 11 * tokens**2  # 11 blocks keep at least a byte for each
+    assert fit.breakdown.scores >= 4096 * 12 * tokens**2  # one block keeps at least a byte for each
     assert fit.largest_batch == 0 and not fit.fits
     assert will_it_fit(config, 10**18, Run(batch=4096)).fits
 
