@@ -45,7 +45,8 @@ def cost(config: Config, run: Run = Run()) -> Cost:  # noqa: B008, a Run is froz
     Errors: ValueError for choices that do not go together, such as heads that do not share the width.
     """
     ops, number = operations(config, run), run.numbers[0]
-    parameters, buffers = (sum(getattr(op, each) for op in flat(ops)) for each in ("weights", "buffers"))
+    every = list(flat(ops))
+    parameters, buffers = sum(op.weights for op in every), sum(op.buffers for op in every)
     weights, channels, (height, width) = number * parameters + buffers, config.channels, config.image_size
     pictures = run.batch * (number * channels * height * width)
     states = {"sgd": 1}.get(run.optimizer, 2)  # SGD's momentum; AdamW's two averages, of the gradient and its square
@@ -57,8 +58,7 @@ def cost(config: Config, run: Run = Run()) -> Cost:  # noqa: B008, a Run is froz
             ema=weights if run.ema else 0,
             inputs=pictures + 8 * run.batch,  # the labels
         )
-        *_, last = flat(ops)
-        ops = (*ops, cross_entropy(last.out // run.numbers[1 if config.num_classes else 0]))
+        ops = (*ops, cross_entropy(every[-1].out // run.numbers[1 if config.num_classes else 0]))
     return Cost(parameters, _flops(ops, run), peaks(ops, run, lasting))
 
 
@@ -90,7 +90,8 @@ def operations(config: Config, run: Run = Run()) -> Ops:  # noqa: B008, a Run is
 
 
 def _flops(ops: Ops, run: Run) -> dict[str, int]:
-    forward, backward = (sum(getattr(op, each) for op in flat(ops)) for each in ("flops", "back"))
+    every = list(flat(ops))
+    forward, backward = sum(op.flops for op in every), sum(op.back for op in every)
     if not run.training:
         return {"inference": forward}
     if run.checkpointing:

@@ -1,6 +1,7 @@
 """The ViT as a list of operations, in the order in which vitlib.vit runs them."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 from vitlib.attention import check_heads
 from vitlib.config import ViTConfig
@@ -24,7 +25,7 @@ def vit(config: ViTConfig, run: Run) -> Ops:
     return listed(
         patch_embed(c, run),
         token_row(c, run),
-        merged_blocks(c, run) if run.merge else tuple(block(c, i, each, run) for i, each in enumerate(rows)),
+        merged_blocks(c, run) if run.merge else blocks(c, rows, run),
         pool(c, read, run),
         head(c, run),
     )
@@ -50,6 +51,12 @@ def token_row(c: ViTConfig, run: Run) -> Call:
     return call(*ops, drop(row, numbers, c.dropout, 0.0, run))
 
 
+def blocks(c: ViTConfig, rows: list[int], run: Run) -> Ops:
+    """One after another. Without drop path they differ in shifted windows at most, which every second block has."""
+    return tuple(block(c, i if c.drop_path else i % 2, each, run) for i, each in enumerate(rows))
+
+
+@lru_cache(maxsize=256)
 def block(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
     """x + attention(norm1(x)), then x + mlp(norm2(x)), for `rows` of the tokens."""
     every, some, hidden = run.batch * c.tokens, run.batch * rows, int(c.width * c.mlp_ratio)

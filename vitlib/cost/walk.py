@@ -88,6 +88,7 @@ class Walk:
 
     def __init__(self, ops: Ops, run: Run, lasting: Breakdown) -> None:
         self.run, self.memory, self.steps = run, Memory(lasting), steps(ops)
+        self.number = run.numbers[0]  # bytes of a number in a gradient
         self.ops = [Op("pictures", 0), *(step.op for step in self.steps)]  # ops[n] writes tensor n; pictures last
         first = next(n for n, op in enumerate(self.ops) if op.weights)
         self.gradients = [0] * first + [op.out for op in self.ops[first:]]  # bytes of each tensor's; pictures need none
@@ -135,14 +136,14 @@ class Walk:
         """
         op, n, narrow = step.op, step.number, step.op.copies
         if not narrow:
-            self.memory.keep("gradients", n, "gradients", self.run.numbers[0] * op.weights)
+            self.memory.keep("gradients", n, "gradients", self.number * op.weights)
         there = {self.whose[n] for n in (n, n - 1, *step.sums)}
         self.memory.moment(sum(self.gradients[n] for n in there) + narrow + op.scratch_back)
         for what in ("extra", "copies", "tensor"):
             self.memory.free(what, n)
         if self.ops[n - 1].keeps not in ("out", "both"):
             self.memory.free("tensor", n - 1)
-        self.memory.keep("gradients", n, "gradients", self.run.numbers[0] * op.weights)
+        self.memory.keep("gradients", n, "gradients", self.number * op.weights)
         self.memory.moment(self.gradients[n - 1] + narrow + op.joins)
 
     def run_again(self, block: list[Step]) -> None:
@@ -155,7 +156,7 @@ class Walk:
     def step(self) -> Breakdown:
         """The optimizer's: AdamW of the foreach kind takes the roots of all its averages at once."""
         parameters = sum(op.weights for op in self.ops)
-        self.memory.moment(self.run.numbers[0] * parameters * (self.run.optimizer == "adamw-foreach"))
+        self.memory.moment(self.number * parameters * (self.run.optimizer == "adamw-foreach"))
         return self.memory.phase()
 
     def keep_for(self, step: Step) -> None:
