@@ -78,12 +78,21 @@ def _grade(course: Course, options: argparse.Namespace) -> int:
 
 
 def _feedback(course: Course, options: argparse.Namespace) -> int:
+    failures: list[CourseError] = []  # of one page, which keeps no other from being written
     for name in _graded_chapters(course, options.chapters):
         results = report.gather(course, name)
+        before = len(failures)
         for graded in tqdm(results, desc=f"{name} feedback"):
-            succeed(course.api.generate_feedback(name, graded.student, force=True), f"feedback for {graded.student}")
-        print(f"{name}: {len(results)} feedback pages in {course.feedback.relative_to(course.root)}/")
-    return 0
+            done = course.api.generate_feedback(name, graded.student, force=True)
+            try:
+                succeed(done, f"feedback for {graded.student}")
+            except CourseError as error:
+                failures.append(error)
+        written = len(results) - len(failures) + before
+        print(f"{name}: {written} feedback pages in {course.feedback.relative_to(course.root)}/")
+    for failure in failures:
+        print(f"autograde: {failure}", file=sys.stderr)
+    return int(bool(failures))
 
 
 def _report(course: Course, options: argparse.Namespace) -> int:

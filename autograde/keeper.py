@@ -113,32 +113,39 @@ def _signal(process_descriptor: int, number: int) -> None:
 def _memory_held(process: int, enough: int) -> int:
     """Bytes of memory, not counting files, held by a process and all its descendants; roughly, where below `enough`."""
     parents: dict[int, int] = {}
-    resident: dict[int, int] = {}
+    resident: dict[int, tuple[str, int]] = {}
     for name in os.listdir("/proc"):
         if name.isdecimal():
-            try:
-                facts = _facts(f"/proc/{name}/status")
-            except OSError:  # it has just ended
-                continue
-            parents[int(name)] = facts["PPid"]
-            resident[int(name)] = 1024 * (facts.get("RssAnon", 0) + facts.get("RssShmem", 0))
+            with contextlib.suppress(OSError):  # it has just ended
+                parents[int(name)] = _facts(f"/proc/{name}/status")["PPid"]
+                resident[int(name)] = _resident(f"/proc/{name}")
     family = {process}
     while found := {child for child, parent in parents.items() if parent in family} - family:
         family |= found
-    rough = sum(resident.get(member, 0) for member in family)
-    if rough < enough:
-        return rough
-    return sum(_share(member, resident.get(member, 0)) for member in family)
+    held = [resident[member] for member in family if member in resident]
+    rough = sum(size for _, size in held)
+    return rough if rough < enough else sum(_share(place, size) for place, size in held)
 
 
-def _share(process: int, resident: int) -> int:
+def _resident(place: str) -> tuple[str, int]:
+    """Where in /proc a process shows the bytes of memory that it holds, and how many.
+
+    One whose first thread has ended shows nothing, and still may hold much: its other threads show it.
+    """
+    for thread in (place, *(f"{place}/task/{name}" for name in os.listdir(f"{place}/task"))):
+        with contextlib.suppress(OSError):  # it has just ended
+            facts = _facts(f"{thread}/status")
+            if "RssAnon" in facts:
+                return thread, 1024 * (facts["RssAnon"] + facts["RssShmem"])
+    return place, 0
+
+
+def _share(place: str, resident: int) -> int:
     """Bytes held by a process, each page divided by the number of its holders: forks share what they only read."""
     try:
-        facts = _facts(f"/proc/{process}/smaps_rollup")
-    except PermissionError:  # it hides them
+        facts = _facts(f"{place}/smaps_rollup")
+    except OSError:  # it hides them, or has just ended
         return resident
-    except OSError:
-        return 0
     return 1024 * (facts.get("Pss_Anon", 0) + facts.get("Pss_Shmem", 0))
 
 

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -16,6 +17,7 @@ from autograde.report import gather, spread, summarise, table, write_report
 from autograde.run import Limits, run_notebook
 from autograde.simulate import TEMPERAMENTS, simulate
 from autograde.verdict_cell import read_verdict
+from autograde.wire import unpack
 from tests.autograde.conftest import TOY
 
 
@@ -115,6 +117,17 @@ def test_a_changed_submission_is_graded_again(graded):
     assert list(grade(course, TOY, ["student-005"])) == [results[4]]
 
 
+def test_a_changed_key_or_environment_is_new_work(graded, monkeypatch):
+    course, _, _ = graded
+    job = course.job(TOY, "student-001")
+    assert course.job(TOY, "student-001").fingerprint == job.fingerprint
+    changes = [
+        {"submitted": job.submitted + b" "}, {"key": job.key + b"#"}, {"sheet": job.sheet + b" "},
+        {"template": job.template + b" "}, {"environment": "another"}, {"student": "ada"}, {"limits": Limits(memory=1)},
+    ]  # fmt: skip
+    assert len({replace(job, **change).fingerprint for change in changes} - {job.fingerprint}) == len(changes)
+
+
 def test_feedback_shows_points_and_message_and_no_hidden_case(graded, monkeypatch, capsys):
     course, _, results = graded
     monkeypatch.chdir(course.root)
@@ -122,6 +135,9 @@ def test_feedback_shows_points_and_message_and_no_hidden_case(graded, monkeypatc
     page = (course.feedback / "student-003" / TOY / f"{TOY}.html").read_text(encoding="utf-8")
     for verdict in results[2].verdicts:
         assert f"{verdict['points']:g} of {verdict['out_of']:g} point" in page
+    pages = "".join(path.read_text(encoding="utf-8") for path in course.feedback.rglob("*.html"))
+    images = unpack(course.key(TOY)["cut-rows"].cases[1][1])[0]
+    assert not any(str(number)[:8] in pages for number in images.flatten().tolist())
     broken = (course.feedback / "student-006" / TOY / f"{TOY}.html").read_text(encoding="utf-8")
     assert "Put right before grading" in broken
 

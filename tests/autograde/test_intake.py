@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograde.cli import main
+from autograde.course import CONFIG_FILE, Course
 from autograde.grading import grade
 from autograde.intake import MAX_VALUES, read_json, rebuild
 from autograde.run import OPEN, Limits, run_notebook
@@ -143,6 +144,22 @@ def test_without_a_sandbox_every_notebook_says_so(course, capsys):
     page = nbformat.read(course.autograded / "student-001" / TOY / f"{TOY}.ipynb", as_version=4)
     assert OPEN in page.cells[0].source
     assert OPEN in page.metadata.autograde.notes
+    assert comments(course) == [OPEN] * 5
+    assert course.api.autograde(TOY, "student-001")["success"]
+    assert comments(course) == [None] * 5  # nbgrader's own command follows the configuration, which says nothing of it
+    with (course.root / CONFIG_FILE).open("a") as config:
+        config.write("c.Limits.sandbox = False\n")
+    assert Course(course.root).api.autograde(TOY, "student-001")["success"]
+    assert comments(course) == [OPEN] * 5
+    assert main(["report"]) == 0
+    assert (course.root / "gradebook" / "marks.csv").read_text().count(OPEN) == 5
+
+
+def comments(course):
+    """What nbgrader's gradebook says of each answer."""
+    with course.api.gradebook as gradebook:
+        (notebook,) = gradebook.find_submission(TOY, "student-001").notebooks
+        return [comment.auto_comment for comment in notebook.comments]
 
 
 def test_without_a_sandbox_the_marks_are_the_same(course, capsys):

@@ -13,9 +13,11 @@ DEADLY = """
 
 class Deadly(Choice):
     def read(self, value):
-        if value == 3:
-            import os, signal
+        import os, pathlib, signal
 
+        deaths = pathlib.Path("DEATHS")
+        if value == 3 and len(deaths.read_text()) < TIMES:
+            deaths.open("a").write("x")
             os.kill(os.getpid(), signal.SIGKILL)
         return super().read(value)
 
@@ -25,11 +27,12 @@ remedy = Deadly("remedy", title="", prompt="", points=2, options=remedy.options)
 
 
 @pytest.fixture
-def deadly(course):
+def deadly(course, tmp_path, times):
     """Marking one student's answer kills the process that marks it, as no answer should; the others are all right."""
     simulate(course, TOY, 3)
+    (tmp_path / "deaths").touch()
     key = course.solutions / TOY / "key.py"
-    key.write_text(key.read_text() + DEADLY)
+    key.write_text(key.read_text() + DEADLY.replace("DEATHS", str(tmp_path / "deaths")).replace("TIMES", str(times)))
     solved = nbformat.read(course.solutions / TOY / f"{TOY}.ipynb", as_version=4)
     for student in course.submissions(TOY):
         nbformat.write(solved, course.submitted / student / TOY / f"{TOY}.ipynb")
@@ -38,6 +41,16 @@ def deadly(course):
     return course
 
 
+@pytest.mark.parametrize("times", [1])
+def test_a_submission_whose_worker_died_is_graded_by_another(deadly, tmp_path, capsys):
+    assert main(["grade", "--jobs", "2"]) == 0
+    said = capsys.readouterr()
+    assert "7/9" in said.out and "not graded" not in said.out
+    assert "3/3" in said.err and "submission" in said.err  # the bar, with its rate and the time left
+    assert (tmp_path / "deaths").read_text() == "x"
+
+
+@pytest.mark.parametrize("times", [9])
 def test_a_submission_that_kills_its_worker_twice_keeps_what_it_earned_before(deadly, monkeypatch):
     first, victim, third = in_order(grade(deadly, TOY, [], workers=2))
     assert first.points == first.out_of == third.points
@@ -61,6 +74,17 @@ def test_a_submission_without_its_notebook_has_a_feedback_page_that_says_so(cour
     assert main(["feedback", TOY]) == 0
     page = (course.feedback / "student-001" / TOY / f"{TOY}.html").read_text(encoding="utf-8")
     assert page.count(reason) >= len(first.verdicts)
+
+
+def test_a_feedback_page_that_cannot_be_written_keeps_no_other_from_it(course, capsys):
+    simulate(course, TOY, 3)
+    list(grade(course, TOY, []))
+    course.feedback.mkdir()
+    (course.feedback / "student-002").write_text("in the way")
+    assert main(["feedback"]) == 1
+    said = capsys.readouterr()
+    assert "2 feedback pages" in said.out and "feedback for student-002" in said.err
+    assert [path.parts[-3] for path in sorted(course.feedback.rglob("*.html"))] == ["student-001", "student-003"]
 
 
 def test_a_link_is_no_notebook(course):

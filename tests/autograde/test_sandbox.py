@@ -244,6 +244,25 @@ def test_processes_that_hold_too_much_memory_together_end_the_kernel(tmp_path):
         assert kernel.reason == "its processes held more than 256 MiB of memory together"
 
 
+def test_memory_of_a_process_whose_first_thread_has_ended_counts(tmp_path):
+    """Such a process shows nothing of what it holds, though its other threads go on."""
+    code = f"""
+    import threading
+    def hold():
+        time.sleep(0.5)
+        hoard = b"x" * (150 * 2**20)
+        time.sleep(60)
+    for _ in range(4):
+        if os.fork() == 0:
+            threading.Thread(target=hold).start()
+            libc.syscall({ {"x86_64": 60, "aarch64": 93}[os.uname().machine] }, 0)  # exit, of this thread alone
+    """
+    with sandboxed(tmp_path, Caps(memory=256)) as kernel:
+        kernel.send(textwrap.dedent(code))
+        assert until(lambda: not kernel.manager.is_alive())
+        assert kernel.reason == "its processes held more than 256 MiB of memory together"
+
+
 def test_forks_that_share_their_memory_do_not_hold_it_twice(tmp_path):
     with sandboxed(tmp_path, Caps(memory=600)) as kernel:
         kernel.run("children = [os.fork() or (time.sleep(1.5), os._exit(0)) for _ in range(10)]")
