@@ -214,7 +214,7 @@ patch_halves = TrueFalse(
 
 crossover_side = Numeric(
     "crossover-side", title="Where the curves cross", points=1, difficulty=2, minutes=3,
-    given=dict(d=384, patch=16),
+    given=dict(d=864, patch=14),
     vary=dict(d=(96, 150, 216, 294, 384, 486, 600, 726, 864, 1014, 1176), patch=(8, 12, 14, 16, 20, 32)),
     suits=lambda d, patch: 200 < patch * math.isqrt(6 * d) < 4000,
     prompt="A ViT has d = {d} and patches of {patch} × {patch} pixels. From which side of a square picture on, in "
@@ -355,7 +355,7 @@ def _(side, patch, batch, heads, depth):
     return numbers * 32 // 8 * depth
 
 
-@scores.slip("forgot CLS", "CLS is missing: it attends, and is attended to. N + 1 tokens.")
+@scores.slip("forgot CLS", "CLS is missing: it attends, and is attended to. One token more than there are patches.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * batch * heads * (side // patch) ** 4
 
@@ -688,7 +688,7 @@ def _(budget, fixed, each):
 def largest_side(budget: int, fixed: int, patch: int, width: int, depth: int, batch: int) -> int:
     """The largest side of square pictures, in pixels, that can be trained on within `budget` bytes.
 
-    The side is a multiple of the patch. A block keeps 64 bytes for each of B·(N+1)·d numbers, CLS being in the row.
+    The side is a multiple of the patch. A block keeps 64 bytes for each of B·N·d numbers; CLS is one of the N tokens.
     `fixed` bytes come on top, whatever the side is. 0 where not even a picture of one patch fits.
 
     >>> largest_side(budget=20_000, fixed=1_000, patch=16, width=8, depth=2, batch=1)  # 4 patches a side: 18,408 bytes
@@ -800,7 +800,7 @@ def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (64 * batch * depth), lambda r: r**2 + 1)
 
 
-@widest.slip("4 bytes", "You took 4 bytes for each of B·(N+1)·d numbers: one tensor. A block keeps sixteen such "
+@widest.slip("4 bytes", "You took 4 bytes for each of B·N·d numbers: one tensor. A block keeps sixteen such "
              "tensors, 64 bytes.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (4 * batch * width * depth), lambda r: r**2 + 1)
