@@ -119,10 +119,16 @@ class _Sitting:
         reason = f"cell {index + 1} ran longer than {self.limits.cell_seconds:g} seconds"
         await self._manager.interrupt_kernel()
         try:
-            await self._request("", {}, seconds=5)
+            try:
+                await self._request("", {}, seconds=5)
+            except ValueError:  # a message that the interrupt cut off, between its signature and its end
+                await self._request("", {}, seconds=5)
             cell.outputs.append(_error("TimedOut", f"{reason} and was stopped"))
         except _NoReplyError:
             self._note_death(cell, f"{reason} and did not stop when asked to{self._why()}")
+            await self._stop(self.gone)
+        except Exception as error:  # what this kernel sent is no message, and it is not to be trusted with more
+            self._note_death(cell, f"{reason}, and then sent what cannot be read ({type(error).__name__})")
             await self._stop(self.gone)
 
     def _note_death(self, cell: NotebookNode, reason: str) -> None:

@@ -5,7 +5,8 @@ too, and what the functions around it hold. Backward, each operation frees what 
 gradients; while it runs, the gradients of what it wrote and of what it read are there.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from typing import NamedTuple
 
 from vitlib.cost.ops import Op, Ops, flat
 from vitlib.cost.run import Breakdown, Kind, Run
@@ -19,8 +20,7 @@ def peaks(ops: Ops, run: Run, lasting: Breakdown) -> dict[str, Breakdown]:
     return {"forward": walk.forward(), "backward": walk.backward(), "step": walk.step()}
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """An operation in its place. Tensors have numbers: 0 are the pictures, n is what the n-th operation writes."""
 
     op: Op
