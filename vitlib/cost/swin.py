@@ -1,5 +1,7 @@
 """Swin as a list of operations: the ViT's blocks with windows, and half as many tokens a side from stage to stage."""
 
+from functools import lru_cache
+
 from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm
 from vitlib.cost.run import Run
 from vitlib.cost.stages import nested, widened, without_input
@@ -29,9 +31,8 @@ def swin(config: SwinConfig, run: Run) -> Ops:
 
 def stage(c: SwinConfig, number: int, run: Run) -> Ops:
     """Merge (but in the first stage), then the blocks."""
-    return listed(
-        merging(c, number, run) if number else (), *(block(c, number, i, run) for i in range(c.depths[number]))
-    )
+    alike = [i if c.drop_path else i % 2 for i in range(c.depths[number])]  # every second one has shifted windows
+    return listed(merging(c, number, run) if number else (), *(block(c, number, i, run) for i in alike))
 
 
 def merging(c: SwinConfig, number: int, run: Run) -> Call:
@@ -53,6 +54,7 @@ def stream(number: int, run: Run) -> int:
     return run.numbers[1] if number else run.numbers[0]
 
 
+@lru_cache(maxsize=256)
 def block(c: SwinConfig, number: int, index: int, run: Run) -> Call:
     """x + attention(norm1(x)), then x + mlp(norm2(x))."""
     windows, width, heads = c.windows(number, index), c.widths[number], c.heads[number]
