@@ -144,8 +144,10 @@ def _share(place: str, resident: int) -> int:
     """Bytes held by a process, each page divided by the number of its holders: forks share what they only read."""
     try:
         facts = _facts(f"{place}/smaps_rollup")
-    except OSError:  # it hides them, or has just ended
+    except PermissionError:  # it hides them
         return resident
+    except OSError:  # it has just ended
+        return 0
     return 1024 * (facts.get("Pss_Anon", 0) + facts.get("Pss_Shmem", 0))
 
 

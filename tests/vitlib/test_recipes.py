@@ -42,7 +42,8 @@ def test_the_table_has_the_mean_the_spread_and_the_range() -> None:
         return History([0.5], [0.0], [1.0], [accuracy], [3.0])
 
     assert same_different.table({("ViT", True): [history(0.98), history(1.0)], ("CNN", False): [history(0.5)]}) == (
-        "ViT on the grid: 99.00 ± 1.41 % (98.00…100.00), 3 s a seed\nCNN off the grid: 50.00 % (50.00…50.00), 3 s a seed"
+        "ViT on the grid: 99.00 ± 1.41 % (98.00…100.00), 3 s a seed\n"
+        "CNN off the grid: 50.00 % (50.00…50.00), 3 s a seed"
     )
 
 
