@@ -45,7 +45,7 @@ def cost(config: Config, run: Run = Run()) -> Cost:  # noqa: B008, a Run is froz
     Errors: ValueError for choices that do not go together, such as heads that do not share the width.
     """
     ops, number = operations(config, run), run.numbers[0]
-    every = list(flat(ops))
+    every = flat(ops)
     parameters, buffers = sum(op.weights for op in every), sum(op.buffers for op in every)
     weights, channels, (height, width) = number * parameters + buffers, config.channels, config.image_size
     pictures = run.batch * (number * channels * height * width)
@@ -90,7 +90,7 @@ def operations(config: Config, run: Run = Run()) -> Ops:  # noqa: B008, a Run is
 
 
 def _flops(ops: Ops, run: Run) -> dict[str, int]:
-    every = list(flat(ops))
+    every = flat(ops)
     forward, backward = sum(op.flops for op in every), sum(op.back for op in every)
     if not run.training:
         return {"inference": forward}

@@ -7,6 +7,7 @@ made of it), softmax its output. Such tensors are kept from forward to backward,
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Union
 
 from vitlib.cost.run import Kind, Run
@@ -41,6 +42,11 @@ class Call:
     ops: tuple[Union[Op, "Call"], ...]
     block: bool = False  # an encoder block: what checkpointing computes twice
 
+    @cached_property
+    def flat(self) -> tuple[Op, ...]:
+        """Its operations one after another, whoever calls them."""
+        return flat(self.ops)
+
 
 Ops = tuple[Op | Call, ...]
 
@@ -55,13 +61,9 @@ def call(*ops: Op | Call | Ops, block: bool = False) -> Call:
     return Call(listed(*ops), block)
 
 
-def flat(ops: Ops) -> Iterator[Op]:
+def flat(ops: Ops) -> tuple[Op, ...]:
     """The operations one after another, whoever calls them."""
-    for each in ops:
-        if isinstance(each, Op):
-            yield each
-        else:
-            yield from flat(each.ops)
+    return tuple(op for each in ops for op in ((each,) if isinstance(each, Op) else each.flat))
 
 
 def blocks(ops: Ops) -> Iterator[Call]:
@@ -73,7 +75,7 @@ def blocks(ops: Ops) -> Iterator[Call]:
 
 def again(block: Call) -> tuple[Op, ...]:
     """What checkpointing computes twice: all before the last operation that keeps anything, whose input that is."""
-    ops = list(flat(block.ops))
+    ops = list(block.flat)
     while not (ops[-1].keeps or ops[-1].extra):
         ops.pop()
     return tuple(ops[:-1])

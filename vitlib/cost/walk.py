@@ -6,10 +6,12 @@ gradients; while it runs, the gradients of what it wrote and of what it read are
 """
 
 from dataclasses import asdict
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from vitlib.cost.ops import Op, Ops, flat
 from vitlib.cost.run import Breakdown, Kind, Run
+
+What = Literal["tensor", "extra", "copies", "gradients"]  # what can be kept of an operation
 
 
 def peaks(ops: Ops, run: Run, lasting: Breakdown) -> dict[str, Breakdown]:
@@ -36,7 +38,7 @@ def steps(ops: Ops) -> list[Step]:
 
     def place(ops: Ops, held: tuple[int, ...], sums: tuple[int, ...], block: int) -> None:
         if isinstance(ops[-1], Op) and ops[-1].adds:
-            sums = (*sums, len(found) + sum(1 for _ in flat(ops)))
+            sums = (*sums, len(found) + len(flat(ops)))
         for each in ops:
             given = len(found)
             if isinstance(each, Op):
@@ -53,20 +55,20 @@ class Memory:
 
     def __init__(self, lasting: Breakdown) -> None:
         self.now: dict[str, int] = asdict(lasting)
-        self.kept: dict[tuple[str, int], tuple[Kind, int]] = {}  # what it is, and which: its kind and size
+        self.kept: dict[What, dict[int, int]] = {what: {} for what in get_args(What)}  # bytes, by number
         self.total = lasting.total
         self.top, self.peak = 0, self.now
 
-    def keep(self, what: str, which: int, kind: Kind, size: int) -> None:
+    def keep(self, what: What, which: int, kind: Kind, size: int) -> None:
         """From now on this is kept; what is kept already is not kept twice."""
-        if size and (what, which) not in self.kept:
-            self.kept[what, which] = kind, size
+        if size and which not in self.kept[what]:
+            self.kept[what][which] = size
             self.now[kind] += size
             self.total += size
 
-    def free(self, what: str, which: int) -> None:
+    def free(self, what: What, which: int, kind: Kind) -> None:
         """No longer kept, if it was."""
-        kind, size = self.kept.pop((what, which), ("temporary", 0))
+        size = self.kept[what].pop(which, 0)
         self.now[kind] -= size
         self.total -= size
 
@@ -106,7 +108,7 @@ class Walk:
             self.run_forward(step, keeping=self.run.training and not again)
         for step in self.steps:
             if self.computes_again(step):
-                self.memory.free("copies", step.number)  # where autocast ends
+                self.memory.free("copies", step.number, "copies")  # where autocast ends
         return self.memory.phase()
 
     def run_forward(self, step: Step, keeping: bool, besides: int = 0) -> None:
@@ -115,7 +117,7 @@ class Walk:
         self.memory.keep("copies", n, "copies", step.op.copies)
         if keeping:
             self.keep_for(step)
-        there = {n for n in (n - 1, n, *step.held) if ("tensor", n) not in self.memory.kept}
+        there = {n for n in (n - 1, n, *step.held) if n not in self.memory.kept["tensor"]}
         extra = 0 if keeping else step.op.extra  # made all the same, and let go
         self.memory.moment(sum(self.ops[n].out for n in there) + step.op.scratch + extra + besides)
 
@@ -139,10 +141,11 @@ class Walk:
             self.memory.keep("gradients", n, "gradients", self.number * op.weights)
         there = {self.whose[n] for n in (n, n - 1, *step.sums)}
         self.memory.moment(sum(self.gradients[n] for n in there) + narrow + op.scratch_back)
-        for what in ("extra", "copies", "tensor"):
-            self.memory.free(what, n)
+        self.memory.free("extra", n, op.extra_kind)
+        self.memory.free("copies", n, "copies")
+        self.memory.free("tensor", n, op.kind)
         if self.ops[n - 1].keeps not in ("out", "both"):
-            self.memory.free("tensor", n - 1)
+            self.memory.free("tensor", n - 1, self.ops[n - 1].kind)
         self.memory.keep("gradients", n, "gradients", self.number * op.weights)
         self.memory.moment(self.gradients[n - 1] + narrow + op.joins)
 

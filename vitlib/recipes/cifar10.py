@@ -2,7 +2,7 @@
 
 PICTURES is the official archive, its folder, or an .npz of JPEG files (vitlib.datasets.cifar10). The run is kept in
 FOLDER, and the same command goes on with it; at its end the weights lie there in half precision, beside a card that
-says how they were made. The weights that come with vitlib are those of the short plan.
+says how they were made. The weights that come with vitlib are those of the short plan, twice as long (`--times 2`).
 
 Two plans: the short one is for a CPU and half an hour, the long one for a CUDA device and a few minutes there. A step's
 time grows with the number of tokens, so the short plan begins on small pictures, where the model learns what is coarse,
@@ -38,6 +38,11 @@ class Plan:
     stages: Mapping[int, Recipe]  # by the side of the pictures, in pixels
     changes: Mapping[str, Any] = field(default_factory=dict)  # fields of the model's configuration
 
+    def longer(self, times: int) -> "Plan":
+        """The same with `times` as many epochs."""
+        stages = {side: replace(recipe, epochs=times * recipe.epochs) for side, recipe in self.stages.items()}
+        return replace(self, stages=stages)
+
 
 BASE = Recipe(optimizer="muon", batch=256, warmup=0.05, flip=True, amp=True)
 PLANS = {
@@ -45,8 +50,8 @@ PLANS = {
         "vit_cifar_patch4_32",
         {
             16: replace(BASE, epochs=7, lr=3e-3, floor=0.6, shift=1),  # 16 tokens and CLS
-            24: replace(BASE, epochs=2, lr=2e-3, floor=0.6, shift=2),  # 36 tokens and CLS
-            32: replace(BASE, epochs=2, lr=1.5e-3, shift=3),  # 64 tokens and CLS
+            24: replace(BASE, epochs=3, lr=2e-3, floor=0.6, shift=2),  # 36 tokens and CLS
+            32: replace(BASE, epochs=4, lr=1.5e-3, shift=3),  # 64 tokens and CLS
         },
     ),
     # A stem of convolutions helps a ViT that sees few pictures (Hassani et al., 2021, "Escaping the big data
@@ -123,10 +128,11 @@ def main() -> None:
     parser.add_argument("source", type=Path, metavar="PICTURES", help="archive, folder, or .npz of JPEG files")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the run and the weights are kept")
     parser.add_argument("--plan", choices=PLANS, default=plan_for(best_device()), help="long on a CUDA device")
+    parser.add_argument("--times", type=int, default=1, metavar="N", help="so many times the plan's epochs")
     parser.add_argument("--model", metavar="PRESET", help="another preset in the plan's place, such as a plain ViT")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    plan = PLANS[given.plan]
+    plan = PLANS[given.plan].longer(given.times)
     if given.model:
         plan = replace(plan, model=given.model, changes={})
     card = run(given.source, given.folder, plan, given.seed)
