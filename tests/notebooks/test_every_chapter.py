@@ -1,0 +1,69 @@
+"""What holds for every chapter: its title counts its exercises, and every output is stored in solutions/, with words
+for each picture; none in chapters/.
+
+nbval (`make notebooks`) compares the stored outputs with a fresh run, but passes over cells that never ran.
+"""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from autograde.key import load_key
+
+ROOT = Path(__file__).parents[2]
+SOLUTIONS = sorted(ROOT.glob("solutions/*/*.ipynb"))
+GRADED = [path for path in SOLUTIONS if (path.parent / "key.py").exists()]
+CHAPTERS = sorted(ROOT.glob("chapters/*/*.ipynb"))
+PICTURES = {
+    "00-flow-at-a-glance": 4,
+    "01-patch-grid": 12,
+    "02-patch-embedding": 9,
+    "03-cls-and-positions": 7,
+    "04-encoder": 10,
+    "05-classifier-head": 8,
+    "06-cost-and-memory": 5,
+}  # at least so many stand in each
+
+
+def code_cells(path: Path) -> list[NotebookNode]:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_every_code_cell_of_a_solution_ran_from_top_to_bottom(path: Path) -> None:
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1)), f"run all cells of {path.name} in a fresh kernel and save it"
+
+
+@pytest.mark.parametrize("path", GRADED, ids=lambda path: path.stem)
+def test_the_title_counts_exercises_minutes_and_points(path: Path) -> None:
+    exercises = load_key(path.parent).exercises.values()
+    minutes, points = sum(e.minutes for e in exercises), sum(e.points for e in exercises)
+    claim = f"{len(exercises)} exercises take {minutes} of these minutes and give {points:g} points"
+    assert claim in nbformat.read(path, as_version=4).cells[0].source
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_every_picture_can_be_read_aloud(path: Path) -> None:
+    pictures = [
+        (cell.id, output.metadata.get(kind, {}))
+        for cell in code_cells(path)
+        for output in cell.outputs
+        for kind in output.get("data", {})
+        if kind.startswith("image/")
+    ]
+    assert len(pictures) >= PICTURES[path.stem]
+    for name, metadata in pictures:
+        assert len(metadata.get("alt", "")) > 40, name
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_shows_no_output(path: Path) -> None:
+    for cell in code_cells(path):
+        assert (cell.execution_count, cell.outputs) == (None, []), cell.source
+
+
+def test_every_chapter_has_its_solution() -> None:
+    assert [path.name for path in CHAPTERS] == [path.name for path in SOLUTIONS] != []
