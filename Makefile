@@ -33,6 +33,7 @@ test: setup  ## every part, one after another, whatever fails on the way
 
 lint: setup  ## ruff
 	ruff check .
+	ruff format --check -q .
 
 types: setup  ## mypy
 	mypy

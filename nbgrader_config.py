@@ -46,13 +46,18 @@ c.Exchange.path_includes_course = True
 
 # Our classes in nbgrader's own places: formgrader, its command line and `autograde` all take the same path.
 c.GenerateAssignment.preprocessors = [
-    AskVariants, LockCells, ClearAnswers, ClearOutput, CheckCellMetadata, ComputeChecksums, SaveCells, CheckCellMetadata
+    AskVariants,
+    LockCells,
+    ClearAnswers,
+    ClearOutput,
+    CheckCellMetadata,
+    ComputeChecksums,
+    SaveCells,
+    CheckCellMetadata,
 ]
 c.Autograde.exporter_class = SubmissionExporter
 c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteCells, CheckCellMetadata]
-c.Autograde.autograde_preprocessors = [
-    GradeAnswers, LimitOutput, SaveMarks, AssignLatePenalties, CheckCellMetadata
-]
+c.Autograde.autograde_preprocessors = [GradeAnswers, LimitOutput, SaveMarks, AssignLatePenalties, CheckCellMetadata]
 
 # formgrader's list of settings would show the server's token.
 c.FormgradeExtension.debug = False

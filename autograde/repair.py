@@ -192,9 +192,7 @@ def _as_text(source: str) -> str:
     return f"{fence}text\n{source}\n{fence}"
 
 
-def _extras_by_anchor(
-    cells: list[dict[str, Any]], anchors: dict[str, dict[str, Any]]
-) -> dict[str, list[NotebookNode]]:
+def _extras_by_anchor(cells: list[dict[str, Any]], anchors: dict[str, dict[str, Any]]) -> dict[str, list[NotebookNode]]:
     """The learner's own cells, by the id of the template's cell that they followed ("" at the top)."""
     ids = {id(cell): name for name, cell in anchors.items()}
     extras: dict[str, list[NotebookNode]] = {}

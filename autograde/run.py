@@ -196,9 +196,7 @@ def _mark(exercise: Exercise, reply: dict[str, Any]) -> Verdict:
             except (ValueError, RecursionError):
                 return exercise.lost(f"`{exercise.variable}` did not arrive in a form that can be read.")
         case {"answer": {"status": "error", "ename": "NameError"}}:
-            return exercise.lost(
-                f"`{exercise.variable}` is not defined: the cell that sets it failed or was deleted."
-            )
+            return exercise.lost(f"`{exercise.variable}` is not defined: the cell that sets it failed or was deleted.")
     return exercise.lost(f"No answer arrived for `{exercise.variable}`: something in the notebook prevents reading it.")
 
 

@@ -102,5 +102,3 @@ class Exercise:
         if self.own:
             told += f" Your numbers: {', '.join(f'{name} {number}' for name, number in self.given.items())}."
         return Verdict(self.id, status, round(self.points * share, 2), self.points, told, slip)
-
-

@@ -149,9 +149,11 @@ def test_forged_outputs_and_metadata_do_not_survive(template):
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["code", "markdown", "tokens"]),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from(["cells", "cell_type", "source", "metadata", "nbgrader", "grade_id", "id", "tags"]), inner
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["cells", "cell_type", "source", "metadata", "nbgrader", "grade_id", "id", "tags"]), inner
+        )
     ),
     max_leaves=25,
 )

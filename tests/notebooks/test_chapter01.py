@@ -22,9 +22,16 @@ SMALL = st.integers(1, 4)
 
 def test_the_notes_that_the_book_grew_out_of_are_covered_with_the_answers_that_they_give() -> None:
     answers = {
-        "patch-tokens": 196, "large-patches": 4, "eight-pixel-patches": 16, "eight-a-side": 64,
-        "positions-after-embedding": 1, "only-convolutions": 0, "cls-with-head": 1,
-        "image-to-tokens": 2, "oom-cure": 2, "fewer-tokens": 1,
+        "patch-tokens": 196,
+        "large-patches": 4,
+        "eight-pixel-patches": 16,
+        "eight-a-side": 64,
+        "positions-after-embedding": 1,
+        "only-convolutions": 0,
+        "cls-with-head": 1,
+        "image-to-tokens": 2,
+        "oom-cure": 2,
+        "fewer-tokens": 1,
     }
     for name, answer in answers.items():
         exercise = KEY[name]

@@ -130,8 +130,7 @@ def test_gradients_flow_through():
         (
             (1, 3, 304, 451),
             16,
-            "image is 451 wide: not a multiple of patch 16; crop to 448 or pad to 464 "
-            "(vitlib.fit does either)",
+            "image is 451 wide: not a multiple of patch 16; crop to 448 or pad to 464 (vitlib.fit does either)",
         ),
         (
             (1, 3, 300, 451),
@@ -142,8 +141,7 @@ def test_gradients_flow_through():
         (
             (3, 224, 224),
             16,
-            "images have shape (3, 224, 224): expected four axes, (B, C, H, W); "
-            "add the batch axis with images[None]",
+            "images have shape (3, 224, 224): expected four axes, (B, C, H, W); add the batch axis with images[None]",
         ),
         ((224, 224), 16, "images have shape (224, 224): expected four axes, (B, C, H, W)"),
     ],

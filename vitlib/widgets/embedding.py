@@ -15,9 +15,7 @@ FILTERS = ("PCA", "random")
 PAIR = "<style>.vit-pair {display: grid; grid-template-columns: 1fr 1fr; gap: 10px}</style>"
 
 
-def embedding_explorer(
-    name: str = "chelsea", patch: int = 8, filters: str = "PCA", d: int = 8
-) -> "EmbeddingExplorer":
+def embedding_explorer(name: str = "chelsea", patch: int = 8, filters: str = "PCA", d: int = 8) -> "EmbeddingExplorer":
     """A widget that rebuilds a picture from its patch tokens, for any d.
 
     name: a bundled picture, one of vitlib.data.PICTURES, or the path of your own; patch: the side of a patch, 4, 8 or

@@ -167,6 +167,7 @@ def rows(images, patch):
     "a function that returns itself": answer("def rows(images, patch):\n    return rows", to="cut-rows"),
 }
 
+
 def calls(port: int) -> Attack:
     """Tries to reach a listener on this machine by every name that it may have."""
     return cell(

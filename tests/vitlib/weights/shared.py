@@ -1,6 +1,5 @@
 """Small models, and what the tests of checkpoints do with them."""
 
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,6 +1,5 @@
 """What no tensor shows: heads, eps, normalisation, size and classes come from somewhere, or are asked for."""
 
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,6 +1,5 @@
 """Files that are cut off, damaged, hostile or something else, and saving them whole."""
 
-
 import contextlib
 import os
 import resource

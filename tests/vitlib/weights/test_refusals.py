@@ -1,6 +1,5 @@
 """What does not fit is named and refused; nothing is loaded by half."""
 
-
 import os
 from collections.abc import Callable
 from dataclasses import replace

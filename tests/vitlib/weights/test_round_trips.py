@@ -1,6 +1,5 @@
 """There and back: every layout holds every bit, and older spellings are read."""
 
-
 import os
 from collections.abc import Callable
 from dataclasses import replace
