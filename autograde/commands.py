@@ -10,10 +10,12 @@ from pathlib import Path
 from autograde import lean  # noqa: F401  # isort: skip  # first: what follows imports jsonschema
 from tqdm import tqdm
 
-from autograde import authoring, release, report, sandbox, simulate
+from autograde import authoring, release, report, simulate
 from autograde.course import Course, CourseError, succeed
 from autograde.exercises import BadKey
 from autograde.grading import Graded, grade
+from autograde.sandbox import view
+from autograde.sandbox.view import SandboxError
 
 
 def run(options: argparse.Namespace) -> int:
@@ -21,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     command: Callable[[Course, argparse.Namespace], int] = COMMANDS[options.command]
     try:
         return command(Course.find(Path.cwd()), options)
-    except (CourseError, BadKey, sandbox.SandboxError) as error:
+    except (CourseError, BadKey, SandboxError) as error:
         print(f"autograde: {error}", file=sys.stderr)
         return 1
 
@@ -64,7 +66,7 @@ def _grade(course: Course, options: argparse.Namespace) -> int:
     if options.no_sandbox:
         course.config.Limits.sandbox = False
     elif not options.scheduler:
-        sandbox.check(course.solutions, course.submitted.parent)
+        view.check(course.solutions, course.submitted.parent)
     for name in _graded_chapters(course, options.chapters):
         handed_in = options.student or list(course.submissions(name))
         if not handed_in:

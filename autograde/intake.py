@@ -20,9 +20,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionComplete, DeadKernelError
 from nbformat import NotebookNode
 
-from autograde.confine import Caps
-from autograde.provisioner import SandboxProvisioner
 from autograde.repair import sendable
+from autograde.sandbox.confine import Caps
+from autograde.sandbox.provisioner import SandboxProvisioner
 
 MAX_REPLY = 128 * 2**20  # bytes of one message that carries answers
 MAX_MESSAGE = 16 * 2**20  # bytes of any other message

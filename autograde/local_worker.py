@@ -6,8 +6,8 @@ too.
 
 from contextlib import suppress
 
-from autograde.forkserver import fork_server
-from autograde.sandbox import SandboxError
+from autograde.sandbox.forkserver import fork_server
+from autograde.sandbox.view import SandboxError
 
 with suppress(SandboxError):  # a worker says so, if its job needs the sandbox
     fork_server().start()  # imports what notebooks import, while this process imports what grading does

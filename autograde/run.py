@@ -22,12 +22,12 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
-from autograde.confine import Caps
 from autograde.exercises import Code, Exercise
 from autograde.intake import Intake, read_json
 from autograde.key import Key
 from autograde.outcomes import Parcel
-from autograde.provisioner import SandboxProvisioner
+from autograde.sandbox.confine import Caps
+from autograde.sandbox.provisioner import SandboxProvisioner
 from autograde.verdict import Verdict
 from autograde.verdict_cell import write_verdict
 

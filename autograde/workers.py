@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from autograde.jobs import Job, WrongEnvironment, sit
-from autograde.sandbox import SandboxError
+from autograde.sandbox.view import SandboxError
 from autograde.verdict import Status, Verdict
 from autograde.warm import warm_up
 

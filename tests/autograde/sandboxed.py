@@ -8,8 +8,8 @@ from pathlib import Path
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from autograde.confine import Caps
-from autograde.provisioner import SandboxProvisioner
+from autograde.sandbox.confine import Caps
+from autograde.sandbox.provisioner import SandboxProvisioner
 
 PRELUDE = """
 import ctypes, os, signal, socket, subprocess, sys, time

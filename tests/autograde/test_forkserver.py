@@ -8,7 +8,7 @@ import sys
 import nbformat
 import pytest
 
-from autograde.forkserver import ForkServer, fork_server
+from autograde.sandbox.forkserver import ForkServer, fork_server
 from tests.autograde.sandboxed import sandboxed
 
 
@@ -109,7 +109,7 @@ def test_an_import_that_starts_a_thread_is_refused(tmp_path):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         done = subprocess.run(
-            [sys.executable, "-m", "autograde.forkserver", str(theirs.fileno()), "busy"],
+            [sys.executable, "-m", "autograde.sandbox.forkserver", str(theirs.fileno()), "busy"],
             pass_fds=[theirs.fileno()],
             env=os.environ | {"PYTHONPATH": str(tmp_path)},
             capture_output=True,

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from autograde.course import Course, CourseError
-from autograde.forkserver import fork_server
 from autograde.grading import grade, read_graded
+from autograde.sandbox.forkserver import fork_server
 from autograde.simulate import simulate
 from tests.autograde.conftest import TOY
 from tests.autograde.test_grading import gradebook_rows, in_order
@@ -80,7 +80,7 @@ def handed_in(undisturbed, tmp_path):
 def keepers():
     """What the fork server has forked and what came of it: nothing, when all submissions are done."""
     family = psutil.Process(fork_server()._process.pid).children(recursive=True)
-    serving = [process for process in family if "autograde.forkserver" in process.cmdline()]
+    serving = [process for process in family if "autograde.sandbox.forkserver" in process.cmdline()]
     return serving[2:]  # bubblewrap's second process, and the fork server itself
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from autograde import sandbox, seccomp
-from autograde.confine import SCRATCH, Caps
-from autograde.forkserver import ForkServer
-from autograde.sandbox import SandboxError
+from autograde.sandbox import seccomp, view
+from autograde.sandbox.confine import SCRATCH, Caps
+from autograde.sandbox.forkserver import ForkServer
+from autograde.sandbox.view import SandboxError
 from tests.autograde.sandboxed import command_line, parent, processes, running, sandboxed
 
 ROOT = Path(__file__).parents[2]
@@ -290,7 +290,7 @@ def test_submissions_share_nothing(tmp_path):
 
 def test_the_environment_holds_no_secrets(monkeypatch):
     monkeypatch.setenv("GRADEBOOK_PASSWORD", "open sesame")
-    command = sandbox.command(["-c", "import os; print(*os.environ)"])
+    command = view.command(["-c", "import os; print(*os.environ)"])
     seen = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
     assert {"PATH", "HOME", "OMP_NUM_THREADS"} <= set(seen)
     assert "GRADEBOOK_PASSWORD" not in seen
@@ -324,13 +324,13 @@ def test_a_kernel_dies_with_its_keeper(tmp_path):
 
 
 def test_this_machine_can_sandbox():
-    sandbox.check(ROOT / "solutions", ROOT / "gradebook")
+    view.check(ROOT / "solutions", ROOT / "gradebook")
 
 
 def test_without_bubblewrap_it_refuses_and_says_how_to_proceed(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SandboxError, match=r"(?s)bubblewrap \(bwrap\) is not installed.*apt install.*--no-sandbox"):
-        sandbox.check()
+        view.check()
 
 
 def test_where_bubblewrap_fails_it_refuses_with_bubblewraps_words(monkeypatch, tmp_path):
@@ -338,14 +338,14 @@ def test_where_bubblewrap_fails_it_refuses_with_bubblewraps_words(monkeypatch, t
     (tmp_path / "bwrap").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(SandboxError, match=r"(?s)setting up uid map: Permission denied.*userns"):
-        sandbox.check()
+        view.check()
     with pytest.raises(SandboxError, match="setting up uid map"):
         ForkServer().connect()
 
 
 def test_a_course_inside_the_view_is_refused():
     with pytest.raises(SandboxError, match="which learners' code can read: move the course elsewhere"):
-        sandbox.check(Path(sys.prefix) / "course")
+        view.check(Path(sys.prefix) / "course")
 
 
 def until(happened, seconds=20):

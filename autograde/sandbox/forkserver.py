@@ -1,6 +1,6 @@
 """A process that has imported what notebooks import, and hands every submission a fork of itself.
 
-`ForkServer` is the grader's end: it starts the process inside `autograde.sandbox`'s view and asks it for kernels.
+`ForkServer` is the grader's end: it starts the process in the view (`autograde.sandbox.view`) and asks it for kernels.
 `serve` is the other end. It has run nothing but imports: no thread, no CUDA, nothing of any submission, so that every
 submission gets what every other one gets. A request is read by the fork that serves it.
 """
@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 
-from autograde import sandbox
+from autograde.sandbox import view
 
 # What chapters import, and what a kernel imports on its way; a package that ends in .* comes with all its modules.
 WARM = (
@@ -57,7 +57,7 @@ class ForkServer:
         if self._process is not None and not select.select([self._end], [], [], 0)[0]:
             return
         self.close()
-        command = sandbox.command(["-m", "autograde.forkserver"])
+        command = view.command(["-m", "autograde.sandbox.forkserver"])
         self._door, door = socket.socketpair()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # read where it does not get ready
         with door:
@@ -71,7 +71,7 @@ class ForkServer:
         self._end = os.pidfd_open(self._process.pid)
 
     def connect(self) -> socket.socket:
-        """A connection to a new fork, which reads one request from it (see `autograde.keeper`).
+        """A connection to a new fork, which reads one request from it (see `autograde.sandbox.keeper`).
 
         Raises:
             SandboxError: this machine cannot sandbox.
@@ -99,7 +99,7 @@ class ForkServer:
             self._log.seek(0)
             words = self._log.read().decode(errors="replace").strip().splitlines()
             self.close()
-            raise sandbox.refusal(words[-1] if words else "the fork server did not start")
+            raise view.refusal(words[-1] if words else "the fork server did not start")
         self._ready = True
 
 
@@ -115,7 +115,7 @@ def serve(door: socket.socket, warm: list[str]) -> None:
     """Import, then fork for every connection that comes through `door`, until its other end closes."""
     for name in warm:
         _import(name)
-    from autograde.keeper import keep
+    from autograde.sandbox.keeper import keep
 
     if "torch" in sys.modules:
         sys.modules["torch"].backends.cpu.get_cpu_capability()  # reads /proc/cpuinfo, which the forks cannot

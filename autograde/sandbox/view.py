@@ -1,7 +1,7 @@
 """What a learner's process may see: a read-only system, this Python and its packages. Nothing else of the machine.
 
 bubblewrap builds that view once, for the fork server; every kernel that it forks shuts itself in further
-(`autograde.confine`). The course is not in the view: no solutions, keys, gradebook, submissions or home.
+(`autograde.sandbox.confine`). The course is not in the view: no solutions, keys, gradebook, submissions or home.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from autograde.confine import SCRATCH
+from autograde.sandbox.confine import SCRATCH
 
 NOBODY = 65534  # user and group that a root grader's kernels have: they own no file, and limits count for them
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
@@ -46,7 +46,7 @@ def check(*private: Path) -> None:
         for place in _shown():
             if path.resolve().is_relative_to(place.resolve()):
                 raise refusal(f"{path} lies in {place}, which learners' code can read: move the course elsewhere")
-    test = subprocess.run(command(["-m", "autograde.confine"]), capture_output=True, text=True, timeout=60)
+    test = subprocess.run(command(["-m", "autograde.sandbox.confine"]), capture_output=True, text=True, timeout=60)
     if test.returncode:
         words = test.stderr.strip().splitlines()
         raise refusal(words[-1] if words else f"bubblewrap ended with status {test.returncode}")

@@ -1,7 +1,7 @@
 """How a process shuts itself in for good before it runs a learner's code.
 
-It starts inside the view that `autograde.sandbox` has built (a read-only system, and nothing of the course) and leaves
-even that behind: its own processes, network, scratch and limits, no rights of any kind, fewer system calls.
+It starts inside the view (`autograde.sandbox.view`: a read-only system, and nothing of the course) and leaves even that
+behind: its own processes, network, scratch and limits, no rights of any kind, fewer system calls.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import struct
 import sys
 from dataclasses import dataclass
 
-from autograde import seccomp
+from autograde.sandbox import seccomp
 
 SCRATCH = "/scratch"  # the only place that a confined process can write to, with /dev/shm
 SOCKET_BUFFER = 2**18  # bytes

@@ -1,6 +1,6 @@
 """An IPython kernel on sockets that were made for it outside: it needs no address of its own, and no folder to share.
 
-It runs in a process that `autograde.confine` has shut in; everything it knows comes with the request for it.
+It runs in a process that `autograde.sandbox.confine` has shut in; everything it knows comes with the request for it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ipykernel.iostream import OutStream
 from ipykernel.kernelapp import IPKernelApp
 from traitlets import Dict
 
-from autograde.confine import SCRATCH
+from autograde.sandbox.confine import SCRATCH
 
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "hb_port": 4, "control_port": 5}
 

@@ -25,10 +25,10 @@ from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning import KernelProvisionerBase
 from traitlets import Integer
 
-from autograde.confine import Caps
-from autograde.forkserver import fork_server
-from autograde.kernel import PORTS
-from autograde.sandbox import refusal
+from autograde.sandbox.confine import Caps
+from autograde.sandbox.forkserver import fork_server
+from autograde.sandbox.kernel import PORTS
+from autograde.sandbox.view import refusal
 
 MAX_FOLDER = 64 * 2**20  # bytes of files that a kernel is given
 _DEFAULT = Caps()

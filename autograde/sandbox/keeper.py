@@ -18,8 +18,8 @@ import socket
 import tarfile
 from typing import Any
 
-from autograde.confine import SCRATCH, Caps, confine, enter_namespaces
-from autograde.kernel import PORTS, make_kernel
+from autograde.sandbox.confine import SCRATCH, Caps, confine, enter_namespaces
+from autograde.sandbox.kernel import PORTS, make_kernel
 
 MAX_MESSAGE = 65536  # bytes
 FOLDER = f"{SCRATCH}/notebook"  # the kernel's working folder
