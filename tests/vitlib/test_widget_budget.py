@@ -11,8 +11,8 @@ from PIL import Image
 
 from vitlib.cost import Run
 from vitlib.cost.budget import CONTEXT, config_of, reserved, will_it_fit
-from vitlib.cost.gpus import GPUS
-from vitlib.cost.report import KINDS, gib, parts
+from vitlib.cost.gpus import GPUS, gib
+from vitlib.cost.report import KINDS, parts
 from vitlib.presets import list_models
 from vitlib.widgets.budget import BATCHES, PATCHES, BudgetExplorer, budget_explorer
 from vitlib.widgets.budget_view import COLOURS, MEANINGS, bars_html, beyond

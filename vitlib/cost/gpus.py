@@ -39,6 +39,17 @@ GPUS: dict[str, float] = {  # GiB
 MAKERS = {"nvidia", "geforce", "tesla", "quadro", "sxm", "sxm2", "sxm4", "sxm5", "pcie", "generation", "hbm3"}
 
 
+def gib(size: int) -> str:
+    """Bytes as a person reads them.
+
+    >>> gib(24 * 2**30), gib(3 * 2**20), gib(2**60)
+    ('24.00 GiB', '3.0 MiB', '1,073,741,824.00 GiB')
+    """
+    if size >= GIB // 10:
+        return f"{size / GIB:,.2f} GiB"
+    return f"{size / 2**20:.1f} MiB" if size >= 2**20 // 10 else f"{size / 2**10:.1f} KiB"
+
+
 def budget_of(gpu: str | float) -> tuple[str, int]:
     """What a GPU is called, and its memory in bytes. `gpu` is a name, or a number of GiB.
 

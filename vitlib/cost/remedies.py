@@ -14,8 +14,8 @@ from typing import TypeGuard
 from vitlib.backbones import Config
 from vitlib.config import ViTConfig
 from vitlib.cost import Run
+from vitlib.cost.gpus import gib
 from vitlib.cost.job import Job, largest
-from vitlib.cost.report import gib
 from vitlib.hybrid import HybridConfig
 from vitlib.stages import StageConfig
 from vitlib.swin import SwinConfig

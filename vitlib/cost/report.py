@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vitlib.config import ViTConfig
+from vitlib.cost.gpus import gib
 from vitlib.cost.run import Breakdown, Kind, Run
 from vitlib.swin import SwinConfig
 
 if TYPE_CHECKING:
     from vitlib.cost.budget import Fit
 
-GIB = 2**30  # bytes
 BAR = 40  # characters of the longest bar
 PASSES = {
     "forward": "the forward pass",
@@ -138,14 +138,3 @@ def bars(breakdown: Breakdown) -> list[str]:
         f"  {gib(size):>11} {KINDS[kind]:<22} {'█' * round(BAR * size / most)}".rstrip()
         for kind, size in parts(breakdown).items()
     ]
-
-
-def gib(size: int) -> str:
-    """Bytes as a person reads them.
-
-    >>> gib(24 * 2**30), gib(3 * 2**20), gib(2**60)
-    ('24.00 GiB', '3.0 MiB', '1,073,741,824.00 GiB')
-    """
-    if size >= GIB // 10:
-        return f"{size / GIB:,.2f} GiB"
-    return f"{size / 2**20:.1f} MiB" if size >= 2**20 // 10 else f"{size / 2**10:.1f} KiB"

@@ -6,7 +6,8 @@ Pure functions; the controls are in budget.py.
 from html import escape
 
 from vitlib.cost.budget import CONTEXT, Fit, reserved
-from vitlib.cost.report import KINDS, PASSES, gib, parts, pictures, sentence, way
+from vitlib.cost.gpus import gib
+from vitlib.cost.report import KINDS, PASSES, parts, pictures, sentence, way
 from vitlib.cost.run import Breakdown, Kind
 from vitlib.plotting import Plate
 
