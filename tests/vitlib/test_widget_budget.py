@@ -14,7 +14,7 @@ from vitlib.cost.budget import CONTEXT, config_of, reserved, will_it_fit
 from vitlib.cost.gpus import GPUS, gib
 from vitlib.cost.report import KINDS, parts
 from vitlib.presets import list_models
-from vitlib.widgets.budget import BATCHES, PATCHES, BudgetExplorer, budget_explorer
+from vitlib.widgets.budget import BATCHES, OTHER, PATCHES, BudgetExplorer, budget_explorer
 from vitlib.widgets.budget_view import COLOURS, MEANINGS, bars_html, beyond
 
 SMALL = "vit_cifar_patch4_32"
@@ -35,7 +35,8 @@ def asked(widget: BudgetExplorer) -> tuple[object, Run]:
 
 def agrees(widget: BudgetExplorer) -> bool:
     """What is shown is what will_it_fit answers."""
-    fit = replace(will_it_fit(widget.fit.config, widget.gpu.value, widget.fit.run), model=widget.model.value)
+    gpu = widget.gib.value if widget.gpu.value == OTHER else widget.gpu.value
+    fit = replace(will_it_fit(widget.fit.config, gpu, widget.fit.run), model=widget.model.value)
     assert widget.fit == fit and widget.bars.value == bars_html(fit)
     assert widget.sentence in text(widget.words.value)
     return True
@@ -58,6 +59,19 @@ def test_every_gpu(widget):
         widget.gpu.value = gpu
         assert (widget.fit.gpu, widget.fit.budget) == (gpu, int(GPUS[gpu] * 2**30)) and agrees(widget)
         assert f"{gpu}: {gib(widget.fit.budget)}" in text(widget.bars.value)
+
+
+def test_a_gpu_that_is_not_in_the_list_by_its_memory(widget):
+    assert widget.gib.layout.display == "none"
+    widget.gpu.value = OTHER
+    assert widget.gib.layout.display == ""
+    for size in (2.5, 24, 180):
+        widget.gib.value = size
+        assert widget.fit.budget == size * 2**30 and agrees(widget)
+    widget.gib.value = -3
+    assert widget.gib.value == widget.gib.min and agrees(widget)
+    other = budget_explorer(SMALL, 7, batch=1)
+    assert (other.gpu.value, other.gib.value, other.fit.gpu) == (OTHER, 7, "a GPU")
 
 
 def test_every_batch(widget):
@@ -202,5 +216,5 @@ def test_without_a_kernel_a_picture_and_a_sentence_take_its_place(widget):
 
 def test_every_control_is_named(widget):
     controls = [widget.model, widget.side, widget.patch, widget.batch, widget.mode, widget.precision, widget.attention]
-    controls += [widget.optimizer, widget.checkpointing, widget.ema, widget.gpu]
+    controls += [widget.optimizer, widget.checkpointing, widget.ema, widget.gpu, widget.gib]
     assert all(control.description for control in controls)

@@ -51,14 +51,14 @@ def gib(size: int) -> str:
 
 
 def budget_of(gpu: str | float) -> tuple[str, int]:
-    """What a GPU is called, and its memory in bytes. `gpu` is a name, or a number of GiB.
+    """What a GPU is called, and its memory in bytes. `gpu` is a name, or GiB of a GPU whose name does not matter.
 
     The maker's name may be there or not, and the size where only one is known.
 
     >>> budget_of("NVIDIA GeForce RTX 4090")
     ('RTX 4090', 25254407700)
     >>> budget_of("rtx3060"), budget_of(8)
-    (('RTX 3060 12GB', 12616466432), ('8 GiB', 8589934592))
+    (('RTX 3060 12GB', 12616466432), ('a GPU', 8589934592))
 
     Errors: ValueError for a name that is not known (the nearest is suggested) or that stands for several sizes, and
     for a number that is not positive and finite.
@@ -66,7 +66,7 @@ def budget_of(gpu: str | float) -> tuple[str, int]:
     if not isinstance(gpu, str):
         if not (math.isfinite(gpu) and gpu > 0):
             raise ValueError(f"gpu is {gpu}: expected its memory in GiB, more than 0, such as 24, or its name")
-        return f"{gpu:g} GiB", int(gpu * GIB)
+        return "a GPU", int(gpu * GIB)
     wanted = _plain(gpu)
     found = [name for name in GPUS if wanted in (_plain(name), _plain(re.sub(r" \d+GB$", "", name)))]
     if len(found) > 1:

@@ -4,13 +4,24 @@ import base64
 from dataclasses import replace
 from typing import Any
 
-from ipywidgets import HTML, Checkbox, Dropdown, HBox, IntSlider, Layout, SelectionSlider, ToggleButtons, VBox
+from ipywidgets import (
+    HTML,
+    BoundedFloatText,
+    Checkbox,
+    Dropdown,
+    HBox,
+    IntSlider,
+    Layout,
+    SelectionSlider,
+    ToggleButtons,
+    VBox,
+)
 
 from vitlib.backbones import Config
 from vitlib.config import ViTConfig
 from vitlib.cost import Run
 from vitlib.cost.budget import config_of, will_it_fit
-from vitlib.cost.gpus import GPUS, budget_of
+from vitlib.cost.gpus import GIB, GPUS, budget_of
 from vitlib.cost.report import sentence
 from vitlib.hybrid import HybridConfig
 from vitlib.presets import list_models
@@ -22,15 +33,16 @@ from vitlib.widgets.grid_view import STYLE
 BATCHES = [2**power for power in range(13)]  # pictures in a step
 PATCHES = [2, 4, 8, 14, 16, 32]  # pixels
 LARGEST = 1024  # pixels: side of a picture
+OTHER = "another, by its memory"  # the last of the GPUs to choose from
 
 
 def budget_explorer(
-    model: str = "vit_base_patch16_224", gpu: str = "RTX 3060 12GB", batch: int = 128
+    model: str = "vit_base_patch16_224", gpu: str | float = "RTX 3060 12GB", batch: int = 128
 ) -> "BudgetExplorer":
     """A widget that shows what a step needs of a GPU's memory, for what, and what to do where that is too much.
 
-    model: one of vitlib.list_models(); gpu: one of vitlib.cost.gpus.GPUS; batch: pictures in a step, a power of 2 up
-    to 4096.
+    model: one of vitlib.list_models(); gpu: one of vitlib.cost.gpus.GPUS, or GiB; batch: pictures in a step, a power of
+    2 up to 4096.
 
     >>> print(budget_explorer("vit_tiny_patch16_224", "T4", batch=1).sentence)
     It fits: ... of 14.56 GiB, ...
@@ -46,7 +58,7 @@ class BudgetExplorer(VBox):
     It may be looked at with no kernel behind it: then a figure of the bars takes its place.
     """
 
-    def __init__(self, model: str, gpu: str, batch: int) -> None:
+    def __init__(self, model: str, gpu: str | float, batch: int) -> None:
         if batch not in BATCHES:
             raise ValueError(f"batch is {batch}: expected one of {', '.join(map(str, BATCHES))}")
         config_of(model)  # a name that is not known is refused here, with the nearest
@@ -62,11 +74,14 @@ class BudgetExplorer(VBox):
         self.optimizer = Dropdown(options=("adamw", "adamw-foreach", "sgd"), description="Optimizer", **wide)
         self.checkpointing = Checkbox(description="checkpointing", indent=False, layout=inset)
         self.ema = Checkbox(description="moving average of the weights", indent=False, layout=inset)
-        self.gpu = Dropdown(options=[*GPUS], value=budget_of(gpu)[0], description="GPU", **wide)
+        name, size = budget_of(gpu)
+        chosen = name if name in GPUS else OTHER
+        self.gpu = Dropdown(options=[*GPUS, OTHER], value=chosen, description="GPU", **wide)
+        self.gib = BoundedFloatText(value=size / GIB, min=0.5, max=2**20, step=1, description="Its GiB", **wide)
         self.bars, self.words = HTML(), HTML()
 
         controls = [self.model, self.side, self.patch, self.batch, self.mode, self.precision, self.attention]
-        controls += [self.optimizer, self.checkpointing, self.ema, self.gpu]
+        controls += [self.optimizer, self.checkpointing, self.ema, self.gpu, self.gib]
         left = VBox(controls, layout=Layout(flex="1 1 300px", max_width="400px", min_width="0"))
         right = VBox([self.bars, self.words], layout=Layout(flex="1 1 420px", min_width="0"))
         both = HBox([left, right], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
@@ -100,8 +115,10 @@ class BudgetExplorer(VBox):
         training = self.mode.value == "training"
         self.optimizer.disabled = self.ema.disabled = not training
         self.checkpointing.disabled = not training or self.attention.disabled
+        self.gib.layout.display = "" if self.gpu.value == OTHER else "none"
         try:
-            fit = will_it_fit(self._config(), self.gpu.value, self._run())
+            gpu = self.gib.value if self.gpu.value == OTHER else self.gpu.value
+            fit = will_it_fit(self._config(), gpu, self._run())
         except ValueError as error:
             self.words.value = wrong_html(str(error))
             return
