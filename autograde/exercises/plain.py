@@ -88,6 +88,10 @@ class Numeric(Plain):
         number = read_number(value)
         return number if self.decimals is None else last_places(number, self.decimals)
 
+    def shown(self) -> str:
+        right = self.value(self.answer)
+        return repr(right if self.decimals is None else round(right, self.decimals))
+
     def same(self, key: Any, reply: Any) -> bool:
         return bool(abs(key - reply) <= 1) if self.decimals is not None else bool(key == reply)
 

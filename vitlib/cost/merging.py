@@ -25,10 +25,8 @@ def merged_blocks(c: ViTConfig, run: Run) -> Ops:
         raise ValueError('the model pools by attention, which does not weigh tokens: expected "cls" or "mean"')
     looks, thinks = zip(*(halves(c, number, run) for number in range(c.depth)), strict=True)
     merges = [merge(c, c.tokens - run.merge * number, run) for number in range(c.depth - 1)]
-    after = [
-        *(means for means, _ in merges[1:]),
-        thinks[-1],
-    ]  # of a block's first half; the last has nobody to merge for
+    # what comes after a block's first half: the last has nobody to merge for
+    after = [*(means for means, _ in merges[1:]), thinks[-1]]
     return (
         looks[0],
         merges[0][0],

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from vitlib.cost.attention import up
 from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm
 from vitlib.cost.run import Run
 from vitlib.cost.stages import nested, widened, without_input
@@ -143,8 +144,3 @@ def written_attention(windows: Windows, width: int, heads: int, run: Run) -> Ops
         ),
         Op("join heads", answers),
     )
-
-
-def up(number: int, step: int) -> int:
-    """The next multiple of `step`."""
-    return -(-number // step) * step

@@ -11,9 +11,8 @@ from vitlib.cost.report import KINDS, PASSES, parts, pictures, sentence, way
 from vitlib.cost.run import Breakdown, Kind
 from vitlib.plotting import Plate
 
-COLOURS: dict[
-    Kind, str
-] = {  # of Okabe and Ito's palette, which every kind of colour vision tells apart; and green, dark
+# of Okabe and Ito's palette, which every kind of colour vision tells apart; and green, dark
+COLOURS: dict[Kind, str] = {
     "weights": "#0072B2",
     "gradients": "#56B4E9",
     "optimizer": "#009E73",
