@@ -15,7 +15,6 @@ from autograde.course import Course, CourseError, succeed
 from autograde.exercises import BadKey
 from autograde.grading import Graded, grade
 from autograde.sandbox import view
-from autograde.sandbox.view import SandboxError
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     command: Callable[[Course, argparse.Namespace], int] = COMMANDS[options.command]
     try:
         return command(Course.find(Path.cwd()), options)
-    except (CourseError, BadKey, SandboxError) as error:
+    except (CourseError, BadKey, view.SandboxError) as error:
         print(f"autograde: {error}", file=sys.stderr)
         return 1
 

@@ -2,7 +2,7 @@
 
 PICTURES is the official archive, its folder, or an .npz of JPEG files (vitlib.datasets.cifar10). The run is kept in
 FOLDER, and the same command goes on with it; at its end the weights lie there in half precision, beside a card that
-says how they were made. The weights that come with vitlib are those of the short plan with 7, 2 and 2 epochs.
+says how they were made. The weights that come with vitlib are those of the short plan.
 
 Two plans: the short one is for a CPU and half an hour, the long one for a CUDA device and a few minutes there. A step's
 time grows with the number of tokens, so the short plan begins on small pictures, where the model learns what is coarse,
@@ -45,8 +45,8 @@ PLANS = {
         "vit_cifar_patch4_32",
         {
             16: replace(BASE, epochs=7, lr=3e-3, floor=0.6, shift=1),  # 16 tokens and CLS
-            24: replace(BASE, epochs=3, lr=2e-3, floor=0.6, shift=2),  # 36 tokens and CLS
-            32: replace(BASE, epochs=4, lr=1.5e-3, shift=3),  # 64 tokens and CLS
+            24: replace(BASE, epochs=2, lr=2e-3, floor=0.6, shift=2),  # 36 tokens and CLS
+            32: replace(BASE, epochs=2, lr=1.5e-3, shift=3),  # 64 tokens and CLS
         },
     ),
     # A stem of convolutions helps a ViT that sees few pictures (Hassani et al., 2021, "Escaping the big data
