@@ -55,7 +55,7 @@ def stream(number: int, run: Run) -> int:
     return run.numbers[1] if number else run.numbers[0]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=8)
 def block(c: SwinConfig, number: int, index: int, run: Run) -> Call:
     """x + attention(norm1(x)), then x + mlp(norm2(x))."""
     windows, width, heads = c.windows(number, index), c.widths[number], c.heads[number]

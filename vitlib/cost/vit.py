@@ -56,7 +56,7 @@ def blocks(c: ViTConfig, rows: list[int], run: Run) -> Ops:
     return tuple(block(c, i if c.drop_path else i % 2, each, run) for i, each in enumerate(rows))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=8)
 def block(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
     """x + attention(norm1(x)), then x + mlp(norm2(x)), for `rows` of the tokens."""
     every, some, hidden = run.batch * c.tokens, run.batch * rows, int(c.width * c.mlp_ratio)
