@@ -1,6 +1,7 @@
 """ConvNeXt as a list of operations: a convolution of each channel by itself where the ViT has attention."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 from vitlib.convnext import ConvNeXtConfig
 from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm
@@ -42,10 +43,9 @@ def patch_convolution(rows: int, numbers: int, width: int, run: Run) -> tuple[Op
 
 
 def stage(c: ConvNeXtConfig, number: int, run: Run) -> Ops:
-    """Halve the sides (but in the first stage), then the blocks."""
-    return listed(
-        halving(c, number, run) if number else (), *(block(c, number, i, run) for i in range(c.depths[number]))
-    )
+    """Halve the sides (but in the first stage), then the blocks. Without drop path all are alike but the first."""
+    alike = [i if c.drop_path else min(i, 1) for i in range(c.depths[number])]
+    return listed(halving(c, number, run) if number else (), *(block(c, number, i, run) for i in alike))
 
 
 def halving(c: ConvNeXtConfig, number: int, run: Run) -> Call:
@@ -55,6 +55,7 @@ def halving(c: ConvNeXtConfig, number: int, run: Run) -> Call:
     return call(normed, call(patch_convolution(rows, 4 * width, c.widths[number], run)))
 
 
+@lru_cache(maxsize=8)
 def block(c: ConvNeXtConfig, number: int, index: int, run: Run) -> Call:
     """x + γ mlp(norm(conv(x))). The sum is computed in float32, and so is in float32 under autocast as well."""
     rows, width, (outer, inner) = run.batch * places(c, number), c.widths[number], run.numbers

@@ -146,8 +146,10 @@ def _smaller_picture(job: Job, room: int) -> Found:
     if most == 1:
         return None
     tried = range(-(-most // 2), most)
-    fitting = bisect_right(tried, room, key=lambda number: shrunk(number).peak) if job.peak > room else 0
-    smaller = shrunk(tried[max(fitting - 1, 0)])
+    fitting = 1  # the smallest, where none fits
+    if shrunk(tried[0]).peak <= room < job.peak:
+        fitting = bisect_right(tried, room, lo=1, key=lambda number: shrunk(number).peak)
+    smaller = shrunk(tried[fitting - 1])
     height, width = smaller.config.image_size
     return f"pictures of {height} × {width}", smaller, "small things are harder to see"
 
