@@ -62,7 +62,7 @@ class BudgetExplorer(VBox):
         if batch not in BATCHES:
             raise ValueError(f"batch is {batch}: expected one of {', '.join(map(str, BATCHES))}")
         config_of(model)  # a name that is not known is refused here, with the nearest
-        wide = {"layout": {"width": "100%"}, "style": {"description_width": "96px"}}
+        wide = {"layout": {"width": "auto"}, "style": {"description_width": "96px"}}
         inset = Layout(margin="2px 2px 2px 100px", width="auto")
         self.model = Dropdown(options=list_models(), value=model, description="Model", **wide)
         self.side = IntSlider(value=224, min=2, max=LARGEST, description="Picture side", **wide)
@@ -83,7 +83,7 @@ class BudgetExplorer(VBox):
         controls = [self.model, self.side, self.patch, self.batch, self.mode, self.precision, self.attention]
         controls += [self.optimizer, self.checkpointing, self.ema, self.gpu, self.gib]
         left = VBox(controls, layout=Layout(flex="1 1 300px", max_width="400px", min_width="0"))
-        right = VBox([self.bars, self.words], layout=Layout(flex="1 1 420px", min_width="0"))
+        right = VBox([self.bars, self.words], layout=Layout(flex="1 1 420px", min_width="0", overflow="auto hidden"))
         both = HBox([left, right], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
         super().__init__([HTML(STYLE), both], layout=Layout(width="100%", max_width="1040px"))
         self.add_class("vit-explorer")
@@ -155,6 +155,6 @@ class BudgetExplorer(VBox):
 def _buttons(description: str, options: tuple[str, ...]) -> ToggleButtons:
     """A few choices side by side."""
     buttons = ToggleButtons(options=options, description=description, style={"description_width": "96px"})
-    buttons.style.button_width = "66px"
+    buttons.style.button_width = "80px"
     buttons.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")
     return buttons
