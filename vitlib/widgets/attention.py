@@ -12,7 +12,7 @@ from vitlib.data import PICTURES, picture
 from vitlib.presets import create
 from vitlib.vit import ViT
 from vitlib.widgets.attention_view import look, sentence, still
-from vitlib.widgets.grid_view import STYLE
+from vitlib.widgets.frame import CONTROL, STYLE
 
 MODEL = "vit_cifar_patch4_32"
 
@@ -57,11 +57,10 @@ class AttentionExplorer(VBox):
             raise ValueError(f"patch is {patch}: expected 0 (CLS) to {config.grid.tokens}, the patches of the model")
         self._model = model
         own = () if name in PICTURES else (name,)
-        wide = {"layout": {"width": "100%"}, "style": {"description_width": "96px"}}
-        self.choice = Dropdown(options=[*own, *PICTURES], value=name, description="Picture", **wide)
-        self.layer = IntSlider(value=config.depth, min=1, max=config.depth, description="Layer", **wide)
+        self.choice = Dropdown(options=[*own, *PICTURES], value=name, description="Picture", **CONTROL)
+        self.layer = IntSlider(value=config.depth, min=1, max=config.depth, description="Layer", **CONTROL)
         heads = [*((str(head + 1), head) for head in range(config.heads)), ("mean of all", None)]
-        self.head = ToggleButtons(options=heads, value=0, description="Head", **wide)
+        self.head = ToggleButtons(options=heads, value=0, description="Head", **CONTROL)
         self.head.style.button_width = "84px"
         self.head.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")
         self.follow = Checkbox(

@@ -28,7 +28,7 @@ from vitlib.presets import list_models
 from vitlib.stages import StageConfig
 from vitlib.swin import SwinConfig
 from vitlib.widgets.budget_view import bars_html, still, words_html, wrong_html
-from vitlib.widgets.grid_view import STYLE
+from vitlib.widgets.frame import CONTROL, STYLE
 
 BATCHES = [2**power for power in range(13)]  # pictures in a step
 PATCHES = [2, 4, 8, 14, 16, 32]  # pixels
@@ -62,22 +62,21 @@ class BudgetExplorer(VBox):
         if batch not in BATCHES:
             raise ValueError(f"batch is {batch}: expected one of {', '.join(map(str, BATCHES))}")
         config_of(model)  # a name that is not known is refused here, with the nearest
-        wide = {"layout": {"width": "auto"}, "style": {"description_width": "96px"}}
         inset = Layout(margin="2px 2px 2px 100px", width="auto")
-        self.model = Dropdown(options=list_models(), value=model, description="Model", **wide)
-        self.side = IntSlider(value=224, min=2, max=LARGEST, description="Picture side", **wide)
-        self.patch = SelectionSlider(options=PATCHES, description="Patch side", **wide)
-        self.batch = SelectionSlider(options=BATCHES, value=batch, description="Batch", **wide)
+        self.model = Dropdown(options=list_models(), value=model, description="Model", **CONTROL)
+        self.side = IntSlider(value=224, min=2, max=LARGEST, description="Picture side", **CONTROL)
+        self.patch = SelectionSlider(options=PATCHES, description="Patch side", **CONTROL)
+        self.batch = SelectionSlider(options=BATCHES, value=batch, description="Batch", **CONTROL)
         self.mode = _buttons("To do", ("training", "inference"))
         self.precision = _buttons("Precision", ("fp32", "amp", "bf16"))
         self.attention = _buttons("Attention", ("fused", "readable"))
-        self.optimizer = Dropdown(options=("adamw", "adamw-foreach", "sgd"), description="Optimizer", **wide)
+        self.optimizer = Dropdown(options=("adamw", "adamw-foreach", "sgd"), description="Optimizer", **CONTROL)
         self.checkpointing = Checkbox(description="checkpointing", indent=False, layout=inset)
         self.ema = Checkbox(description="moving average of the weights", indent=False, layout=inset)
         name, size = budget_of(gpu)
         chosen = name if name in GPUS else OTHER
-        self.gpu = Dropdown(options=[*GPUS, OTHER], value=chosen, description="GPU", **wide)
-        self.gib = BoundedFloatText(value=size / GIB, min=0.5, max=2**20, step=1, description="Its GiB", **wide)
+        self.gpu = Dropdown(options=[*GPUS, OTHER], value=chosen, description="GPU", **CONTROL)
+        self.gib = BoundedFloatText(value=size / GIB, min=0.5, max=2**20, step=1, description="Its GiB", **CONTROL)
         self.bars, self.words = HTML(), HTML()
 
         controls = [self.model, self.side, self.patch, self.batch, self.mode, self.precision, self.attention]

@@ -7,7 +7,7 @@ from ipywidgets import HTML, Dropdown, HBox, IntSlider, Layout, SelectionSlider,
 
 from vitlib.data import PICTURES, picture, shrink
 from vitlib.widgets.embedding_view import EmbeddingView, canvas_html, row_html, sentence, still, words_html
-from vitlib.widgets.grid_view import STYLE
+from vitlib.widgets.frame import CONTROL, STYLE
 
 LONGEST_SIDE = 256  # pixels of a picture: enough to recognise it, and every change shows at once
 PATCHES = (4, 8, 16)  # pixels
@@ -54,16 +54,15 @@ class EmbeddingExplorer(VBox):
             raise ValueError(f"d is {d}: expected one of {', '.join(map(str, widths(patch)))}")
         self._pixels = shrink(pixels, LONGEST_SIDE)
 
-        wide = {"layout": {"width": "100%"}, "style": {"description_width": "96px"}}
         names = list(dict.fromkeys([name, *PICTURES]))
-        self.choice = Dropdown(options=names, value=name, description="Picture", **wide)
-        self.patch = ToggleButtons(options=PATCHES, value=patch, description="Patch side", **wide)
-        self.filters = ToggleButtons(options=FILTERS, value=filters, description="Filters", **wide)
+        self.choice = Dropdown(options=names, value=name, description="Picture", **CONTROL)
+        self.patch = ToggleButtons(options=PATCHES, value=patch, description="Patch side", **CONTROL)
+        self.filters = ToggleButtons(options=FILTERS, value=filters, description="Filters", **CONTROL)
         for buttons in (self.patch, self.filters):
             buttons.style.button_width = "64px"
             buttons.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")
-        self.d = SelectionSlider(options=widths(patch), value=d, description="d", **wide)
-        self.token = IntSlider(value=1, min=1, max=1, description="Look at patch", **wide)
+        self.d = SelectionSlider(options=widths(patch), value=d, description="d", **CONTROL)
+        self.token = IntSlider(value=1, min=1, max=1, description="Look at patch", **CONTROL)
         self.canvas, self.words, self.row = HTML(), HTML(), HTML()
 
         controls = [self.choice, self.patch, self.filters, self.d, self.token, self.words]

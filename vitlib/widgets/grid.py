@@ -9,7 +9,8 @@ from torch import Tensor
 
 from vitlib.data import PICTURES, picture, read_picture, shrink
 from vitlib.plotting import show_grid
-from vitlib.widgets.grid_view import STYLE, GridView, canvas_html, notice_html, row_html, sentence, words_html
+from vitlib.widgets.frame import CONTROL, STYLE
+from vitlib.widgets.grid_view import GridView, canvas_html, notice_html, row_html, sentence, words_html
 
 LARGEST_PATCH = 128  # pixels
 HOW = ("crop", "pad", "resize")
@@ -48,19 +49,18 @@ class GridExplorer(VBox):
         self._pixels = pixels
         self._own = {} if name in PICTURES else {name: pixels}  # the learner's own picture, by its file's name
 
-        wide = {"layout": {"width": "100%"}, "style": {"description_width": "96px"}}
         inset = {"margin": "2px 2px 2px 100px", "width": "auto"}
-        self.choice = Dropdown(options=[*self._own, *PICTURES], value=name, description="Picture", **wide)
+        self.choice = Dropdown(options=[*self._own, *PICTURES], value=name, description="Picture", **CONTROL)
         self.upload = FileUpload(accept="image/*", description="Upload", layout=inset)
         self.upload.tooltip = "A picture of up to 10 MB. For a larger one, write grid_explorer('its path')"
         self.notice = HTML()
-        self.patch_height = IntSlider(value=patch, min=1, max=limit, **wide)
-        self.patch_width = IntSlider(value=patch, min=1, max=limit, description="Patch width", **wide)
+        self.patch_height = IntSlider(value=patch, min=1, max=limit, **CONTROL)
+        self.patch_width = IntSlider(value=patch, min=1, max=limit, description="Patch width", **CONTROL)
         self.square = Checkbox(value=True, description="square patches", indent=False, layout=inset)
-        self.how = ToggleButtons(options=HOW, value=how, description="Make it fit", **wide)
+        self.how = ToggleButtons(options=HOW, value=how, description="Make it fit", **CONTROL)
         self.how.style.button_width = "54px"
         self.how.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")
-        self.token = IntSlider(value=1, min=1, max=1, description="Follow token", **wide)
+        self.token = IntSlider(value=1, min=1, max=1, description="Follow token", **CONTROL)
         self.canvas, self.words, self.row = HTML(), HTML(), HTML()
 
         controls = [self.choice, self.upload, self.notice, self.patch_height, self.patch_width, self.square, self.how]

@@ -10,7 +10,6 @@ import io
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from pathlib import Path
 
 from jaxtyping import Shaped, UInt8
 from PIL import Image
@@ -24,8 +23,6 @@ WIDE = 560  # screen pixels of the picture's longer side on a large screen
 SMALLEST_CELL = 3.0  # screen pixels: smaller patches are drawn without lines
 SMALLEST_NUMBER = 8.0  # screen pixels: where there is less room, patches go without numbers
 FIRST = 8  # patches at the start of the token row
-
-STYLE = f"<style>{Path(__file__).with_name('style.css').read_text(encoding='utf-8')}</style>"
 
 
 @dataclass(frozen=True, eq=False)

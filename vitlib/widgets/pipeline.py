@@ -10,7 +10,7 @@ from vitlib.data import PICTURES, picture
 from vitlib.presets import create
 from vitlib.trained import card
 from vitlib.vit import ViT
-from vitlib.widgets.grid_view import STYLE
+from vitlib.widgets.frame import CONTROL, STYLE
 from vitlib.widgets.pipeline_view import canvas, panel_html, still, words_html
 from vitlib.widgets.walk import STAGES, sentence, walk
 
@@ -49,11 +49,10 @@ class Pipeline(VBox):
             raise ValueError(f"patch is {patch}: expected 1 to {count}, the patches of the model")
         self._model, self._classes = model, classes
         own = () if name in PICTURES else (name,)
-        wide = {"layout": {"width": "100%"}, "style": {"description_width": "96px"}}
         stages = [(f"{number} · {stage}", number) for number, stage in enumerate(STAGES, start=1)]
-        self.stage = SelectionSlider(options=stages, value=1, description="Stage", **wide)
-        self.choice = Dropdown(options=[*own, *PICTURES], value=name, description="Picture", **wide)
-        self.patch = IntSlider(value=patch, min=1, max=count, description="Follow patch", **wide)
+        self.stage = SelectionSlider(options=stages, value=1, description="Stage", **CONTROL)
+        self.choice = Dropdown(options=[*own, *PICTURES], value=name, description="Picture", **CONTROL)
+        self.patch = IntSlider(value=patch, min=1, max=count, description="Follow patch", **CONTROL)
         self.image, self.words, self.panel = HTML(), HTML(), HTML()
 
         side = VBox([self.stage, self.choice, self.patch, self.words, self.image])

@@ -8,7 +8,7 @@ from ipywidgets import HTML, Dropdown, HBox, IntSlider, Layout, ToggleButtons, V
 from vitlib.data import PICTURES, picture
 from vitlib.presets import create
 from vitlib.vit import ViT
-from vitlib.widgets.grid_view import STYLE
+from vitlib.widgets.frame import CONTROL, STYLE
 from vitlib.widgets.positions_view import KINDS, Seats, canvas_html, order_of, seat, sentence, still, words_html
 
 MODEL = "vit_cifar_patch4_32"
@@ -49,12 +49,11 @@ class PositionExplorer(VBox):
                 raise ValueError(f"{what} is {patch}: expected 1 to {tokens}, the patches of the model")
         self._model = model
         own = () if name in PICTURES else (name,)
-        wide = {"layout": {"width": "100%"}, "style": {"description_width": "96px"}}
-        self.choice = Dropdown(options=[*own, *PICTURES], value=name, description="Picture", **wide)
-        self.order = ToggleButtons(options=ORDERS, value=order, description="Order", **wide)
-        self.first = IntSlider(value=first, min=1, max=tokens, description="First patch", **wide)
-        self.second = IntSlider(value=second, min=1, max=tokens, description="Second patch", **wide)
-        self.kind = ToggleButtons(options=list(KINDS), description="Map of", **wide)
+        self.choice = Dropdown(options=[*own, *PICTURES], value=name, description="Picture", **CONTROL)
+        self.order = ToggleButtons(options=ORDERS, value=order, description="Order", **CONTROL)
+        self.first = IntSlider(value=first, min=1, max=tokens, description="First patch", **CONTROL)
+        self.second = IntSlider(value=second, min=1, max=tokens, description="Second patch", **CONTROL)
+        self.kind = ToggleButtons(options=list(KINDS), description="Map of", **CONTROL)
         for buttons in (self.order, self.kind):
             buttons.style.button_width = "92px"
             buttons.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")

@@ -8,7 +8,7 @@ from ipywidgets import HTML, Checkbox, Dropdown, HBox, IntSlider, Layout, VBox
 
 from vitlib.pictures import Pictures
 from vitlib.vit import ViT
-from vitlib.widgets.grid_view import STYLE
+from vitlib.widgets.frame import CONTROL, STYLE
 from vitlib.widgets.readout_view import (
     ReadoutView,
     bars_html,
@@ -60,10 +60,11 @@ class LayerReadout(VBox):
             raise ValueError(f"{len(names)} names for {len(pictures)} pictures: expected one name for each")
         self._model, self._pictures = model, pictures
 
-        wide = {"layout": {"width": "100%"}, "style": {"description_width": "96px"}}
         options = [(name, number) for number, name in enumerate(names)]
-        self.choice = Dropdown(options=options, value=0, description="Picture", **wide)
-        self.blocks = IntSlider(value=model.config.depth, min=0, max=model.config.depth, description="Blocks", **wide)
+        self.choice = Dropdown(options=options, value=0, description="Picture", **CONTROL)
+        self.blocks = IntSlider(
+            value=model.config.depth, min=0, max=model.config.depth, description="Blocks", **CONTROL
+        )
         self.norm = Checkbox(value=True, description="final LayerNorm before the head", indent=False)
         self.norm.layout = Layout(margin="2px 2px 2px 100px", width="auto")
         self.image, self.words, self.bars, self.history = HTML(), HTML(), HTML(), HTML()
