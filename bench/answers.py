@@ -10,7 +10,6 @@ import argparse
 import gc
 import statistics
 import time
-from typing import Any
 
 from vitlib.cost import Run
 from vitlib.cost.budget import will_it_fit
@@ -31,15 +30,17 @@ class Collections:
     """The seconds that full collections take."""
 
     def __init__(self) -> None:
-        self.seconds, self.began = 0.0, 0.0
+        self.seconds = self.began = 0.0
         gc.callbacks.append(self.note)
 
-    def note(self, phase: str, about: dict[str, Any]) -> None:
-        if about["generation"] == 2:
-            now = time.perf_counter()
-            self.began, self.seconds = (
-                (now, self.seconds) if phase == "start" else (0.0, self.seconds + now - self.began)
-            )
+    def note(self, phase: str, about: dict[str, int]) -> None:
+        """The collector calls this where a collection begins ("start") and ends ("stop")."""
+        if about["generation"] < 2:
+            return
+        if phase == "start":
+            self.began = time.perf_counter()
+        else:
+            self.seconds += time.perf_counter() - self.began
 
 
 def main() -> None:

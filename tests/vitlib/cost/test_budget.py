@@ -130,7 +130,8 @@ def test_every_option_of_the_command_changes_the_run(capsys):
     run = Run(8, precision="bf16", checkpointing=True, optimizer="sgd", ema=True, window=4)
     assert capsys.readouterr().out.splitlines()[1:] == str(will_it_fit(config, 40, run)).splitlines()[1:]
     main([VIT, "--gpu", "40", "--inference", "--pool-stride", "2"])
-    assert "fused attention, keys pooled 2 × 2, on a GPU with 40.00 GiB" in capsys.readouterr().out
+    said = "inference with batch 1, fp32, fused attention, keys pooled 2 × 2, on a GPU with 40.00 GiB"
+    assert said in capsys.readouterr().out
     main([VIT, "--gpu", "40", "--merge", "8"])
     assert "8 pairs of tokens merged a block" in capsys.readouterr().out
 
