@@ -15,6 +15,7 @@ from queue import Empty
 from typing import Any, cast
 
 import zmq
+from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionComplete, DeadKernelError
@@ -63,6 +64,7 @@ class Intake(NotebookClient):
         """A client whose channels are limited, once the kernel has answered on both that matter."""
         manager = cast(AsyncKernelManager, self.km)
         self.kc = client = manager.client()
+        client.shell_channel_class = _Channel
         client.session.unpack = read_json
         _limit(client.context, MAX_REPLY)
         _ = client.shell_channel  # made at first sight, under the limits of this moment
@@ -125,6 +127,17 @@ class Intake(NotebookClient):
             outputs[-1].text += output.text
         else:
             outputs.append(output)
+
+
+class _Channel(AsyncZMQSocketChannel):
+    """Reads nothing more when the time is up; nbclient would go on as long as there is a message, and so for ever."""
+
+    async def get_msg(  # type: ignore[override]  # as AsyncZMQSocketChannel has it
+        self, timeout: float | None = None
+    ) -> dict[str, Any]:
+        if timeout is not None and timeout <= 0:
+            raise Empty
+        return await super().get_msg(timeout)
 
 
 def rebuild(kind: str, content: dict[str, Any]) -> NotebookNode | None:

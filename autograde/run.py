@@ -39,6 +39,7 @@ ILLUSTRATION = "illustration"  # the tag of cells that no later graded cell need
 class Limits:
     cell_seconds: float = 30.0  # for one cell, or for one exercise's answer
     notebook_seconds: float = 300.0  # for the whole notebook
+    overtime: float = 300.0  # seconds beyond that in which a worker starts, marks and ends; it is given up after them
     memory: int = 2048  # MiB, for each process beyond what it starts with, and for all of them together
     processes: int = 64  # processes and threads
     scratch: int = 256  # MiB of files

@@ -1,12 +1,15 @@
 """Many jobs on many cores or machines: dask hands each to a worker, and takes a worker's death for what it is.
 
 One job at a time is with a worker, so that a death is held against the job that caused it and no other. A job whose
-worker died is tried again, alone, when all others are done; if that worker dies too, it was the job.
+worker died is tried again, alone, when all others are done; if that worker dies too, it was the job. A worker whose job
+does not end, whatever the reason, ends itself: the class does not wait for it.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -91,6 +94,7 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
     warm_up()
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})  # a submission may have 20 MiB
     dask.config.set({"distributed.admin.low-level-log-length": 100})  # of messages kept, with a submission in each
+    dask.config.set({"distributed.worker.memory.pause": False})  # a worker that held much would wait for ever
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     with LocalCluster(n_workers=workers, threads_per_worker=1, **quiet) as cluster, Client(cluster) as client:
         client.wait_for_workers(workers)  # as many jobs are handed out at once as there are workers now
@@ -124,7 +128,19 @@ def _sit_and_tell(job: Job) -> bytes:
     from distributed import get_worker
 
     worker = get_worker()
-    return sit(job, lambda verdict: worker.log_event(_TOPIC, [job.fingerprint, json.dumps(verdict.as_data())]))
+    with _no_longer_than(job.limits.notebook_seconds + job.limits.overtime):
+        return sit(job, lambda verdict: worker.log_event(_TOPIC, [job.fingerprint, json.dumps(verdict.as_data())]))
+
+
+@contextmanager
+def _no_longer_than(seconds: float) -> Iterator[None]:
+    """End this process after so many seconds, even where it no longer runs Python; once at a time in a process."""
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _earned(client: Any, job: Job) -> dict[str, Verdict]:

@@ -1,5 +1,7 @@
 """A None or a 0 has its reason, in the gradebook and in the feedback, whatever became of the submission."""
 
+import re
+
 import nbformat
 import pytest
 
@@ -9,16 +11,18 @@ from autograde.simulate import simulate
 from tests.autograde.conftest import TOY
 from tests.autograde.test_grading import gradebook_rows, in_order
 
+DIES = "os.kill(os.getpid(), signal.SIGKILL)"
+HANGS = "re.match('(a|a)*b', 'a' * 99)"  # for ever, and without a look at what else there is to do
 DEADLY = """
 
 class Deadly(Choice):
     def read(self, value):
-        import os, pathlib, signal
+        import os, pathlib, re, signal
 
         deaths = pathlib.Path("DEATHS")
         if value == 3 and len(deaths.read_text()) < TIMES:
             deaths.open("a").write("x")
-            os.kill(os.getpid(), signal.SIGKILL)
+            HOW
         return super().read(value)
 
 
@@ -27,12 +31,14 @@ remedy = Deadly("remedy", title="", prompt="", points=2, options=remedy.options)
 
 
 @pytest.fixture
-def deadly(course, tmp_path, times):
+def deadly(course, tmp_path, times, how):
     """Marking one student's answer kills the process that marks it, as no answer should; the others are all right."""
+    course.config.Limits.update(notebook_seconds=10, overtime=5)
     simulate(course, TOY, 3)
     (tmp_path / "deaths").touch()
     key = course.solutions / TOY / "key.py"
-    key.write_text(key.read_text() + DEADLY.replace("DEATHS", str(tmp_path / "deaths")).replace("TIMES", str(times)))
+    facts = {"DEATHS": str(tmp_path / "deaths"), "TIMES": str(times), "HOW": how}
+    key.write_text(key.read_text() + re.sub("|".join(facts), lambda found: facts[found[0]], DEADLY))
     solved = nbformat.read(course.solutions / TOY / f"{TOY}.ipynb", as_version=4)
     for student in course.submissions(TOY):
         nbformat.write(solved, course.submitted / student / TOY / f"{TOY}.ipynb")
@@ -41,7 +47,7 @@ def deadly(course, tmp_path, times):
     return course
 
 
-@pytest.mark.parametrize("times", [1])
+@pytest.mark.parametrize(("how", "times"), [(DIES, 1)])
 def test_a_submission_whose_worker_died_is_graded_by_another(deadly, tmp_path, capsys):
     assert main(["grade", "--jobs", "2"]) == 0
     said = capsys.readouterr()
@@ -50,7 +56,7 @@ def test_a_submission_whose_worker_died_is_graded_by_another(deadly, tmp_path, c
     assert (tmp_path / "deaths").read_text() == "x"
 
 
-@pytest.mark.parametrize("times", [9])
+@pytest.mark.parametrize(("how", "times"), [(DIES, 9), (HANGS, 9)], ids=["dies", "hangs"])
 def test_a_submission_that_kills_its_worker_twice_keeps_what_it_earned_before(deadly, monkeypatch):
     first, victim, third = in_order(grade(deadly, TOY, [], workers=2))
     assert first.points == first.out_of == third.points

@@ -174,6 +174,19 @@ for number in range(10**9):
         right=True,
         worth=9,
     ),
+    "replies that take longer to read than to make": cell(
+        _RAW
+        + """
+idents = kernel._parent_ident["shell"]
+header = kernel.session.pack(kernel.session.msg_header("execute_reply"))
+for number in range(10**9):
+    parts = [header, b'{"msg_id": "x"}', b'{"number": %d}' % number, b"[" + b"[]," * 30_000 + b"[]]"]
+    kernel.shell_stream.socket.send_multipart([*idents, b"<IDS|MSG>", kernel.session.sign(parts), *parts])
+""",
+        before="end",
+        right=True,
+        worth=9,
+    ),
     "outputs without end, of a thread that does nothing else": cell(
         _RAW
         + """
