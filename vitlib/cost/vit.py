@@ -52,8 +52,8 @@ def token_row(c: ViTConfig, run: Run) -> Call:
 
 
 def blocks(c: ViTConfig, rows: list[int], run: Run) -> Ops:
-    """One after another. Without drop path they differ in shifted windows at most, which every second block has."""
-    return tuple(block(c, i if c.drop_path else i % 2, each, run) for i, each in enumerate(rows))
+    """One after another. Without drop path all are alike, or every second one where windows shift."""
+    return tuple(block(c, i if c.drop_path else i % 2 if run.window else 0, each, run) for i, each in enumerate(rows))
 
 
 @lru_cache(maxsize=8)

@@ -3,12 +3,17 @@
 Forward, each operation adds what it keeps to what is kept already. While it runs, what it reads and writes is there
 too, and what the functions around it hold. Backward, each operation frees what it kept and leaves its weights'
 gradients; while it runs, the gradients of what it wrote and of what it read are there.
+
+Blocks that are alike, one after another, change memory alike. What is kept then grows or shrinks evenly, so the peak is
+in the first of them or in the last, and one is walked for all between.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from itertools import groupby
 from typing import Literal, NamedTuple, get_args
 
-from vitlib.cost.ops import Op, Ops, flat
+from vitlib.cost.ops import Call, Op, Ops, flat
 from vitlib.cost.run import Breakdown, Kind, Run
 
 What = Literal["tensor", "extra", "copies", "gradients"]  # what can be kept of an operation
@@ -30,24 +35,46 @@ class Step(NamedTuple):
     held: tuple[int, ...]  # tensors that the calls around it were given
     sums: tuple[int, ...]  # what the residual branches around it end in; backward, the gradients of these wait
     given: int  # the tensor that the encoder block around it was given; −1 where there is none
+    times: int  # how many it stands for
 
 
 def steps(ops: Ops) -> list[Step]:
     """The operations in order, each in its place."""
     found: list[Step] = []
 
-    def place(ops: Ops, held: tuple[int, ...], sums: tuple[int, ...], block: int) -> None:
+    def place(ops: Ops, held: tuple[int, ...], sums: tuple[int, ...], block: int, times: int) -> None:
         if isinstance(ops[-1], Op) and ops[-1].adds:
             sums = (*sums, len(found) + len(flat(ops)))
-        for each in ops:
+        for each, alike in [(each, times) for each in ops] if sums or block >= 0 else shortened(ops):
             given = len(found)
             if isinstance(each, Op):
-                found.append(Step(each, given + 1, held, sums, block))
+                found.append(Step(each, given + 1, held, sums, block, alike))
             else:
-                place(each.ops, (*held, given), sums, given if each.block else block)
+                place(each.ops, (*held, given), sums, given if each.block else block, alike)
 
-    place(ops, (), (), -1)
+    place(ops, (), (), -1, 1)
     return found
+
+
+def shortened(ops: Ops) -> Iterator[tuple[Op | Call, int]]:
+    """Each with how many it stands for. Where calls repeat, the third round stands for all up to the last but one.
+
+    The first two and the last are walked for themselves: what stands around them, on the way there or back, differs.
+    """
+    start = 0
+    while start < len(ops):
+        size, times = next(((size, n) for size in (1, 2) if (n := rounds(ops, start, size)) > 4), (1, 1))
+        for alike in (1, 1, times - 3, 1) if times > 1 else (1,):
+            yield from ((each, alike) for each in ops[start : start + size])
+        start += size * times
+
+
+def rounds(ops: Ops, start: int, size: int) -> int:
+    """How often the next so many calls come, one time after another; every second block of a Swin is like the first."""
+    times = 1
+    while ops[start : start + size] == ops[start + times * size : start + (times + 1) * size]:
+        times += 1
+    return times
 
 
 class Memory:
@@ -71,6 +98,12 @@ class Memory:
         size = self.kept[what].pop(which, 0)
         self.now[kind] -= size
         self.total -= size
+
+    def repeat(self, before: dict[str, int], times: int) -> None:
+        """All that has changed since then changes so many times more."""
+        for kind, size in self.now.items():
+            self.now[kind] += times * (size - before[kind])
+        self.total = sum(self.now.values())
 
     def moment(self, temporary: int) -> None:
         """A moment at which there are so many bytes besides: is it the peak?"""
@@ -101,12 +134,12 @@ class Walk:
 
     def forward(self) -> Breakdown:
         """From the pictures to the loss, or to the logits."""
-        for step in self.steps:
+        for step in self.repeated(self.steps):
             again = self.computes_again(step)
             if again:
                 self.keep(step.given)
             self.run_forward(step, keeping=self.run.training and not again)
-        for step in self.steps:
+        for step in self.repeated(self.steps):
             if self.computes_again(step):
                 self.memory.free("copies", step.number, "copies")  # where autocast ends
         return self.memory.phase()
@@ -124,7 +157,7 @@ class Walk:
     def backward(self) -> Breakdown:
         """From the loss to the gradients of the weights."""
         given = -1
-        for step in reversed(self.steps):
+        for step in self.repeated(reversed(self.steps)):
             if self.computes_again(step) and step.given != given:
                 given = step.given
                 self.run_again([each for each in self.steps if each.given == given])
@@ -158,9 +191,16 @@ class Walk:
 
     def step(self) -> Breakdown:
         """The optimizer's: AdamW of the foreach kind takes the roots of all its averages at once."""
-        parameters = sum(op.weights for op in self.ops)
+        parameters = sum(step.times * step.op.weights for step in self.steps)
         self.memory.moment(self.number * parameters * (self.run.optimizer == "adamw-foreach"))
         return self.memory.phase()
+
+    def repeated(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """The steps, while the caller walks them. After those that stand for many, memory is as it were after all."""
+        for times, alike in groupby(steps, key=lambda step: step.times):
+            before = dict(self.memory.now)
+            yield from alike
+            self.memory.repeat(before, times - 1)
 
     def keep_for(self, step: Step) -> None:
         """What backward needs of an operation."""
