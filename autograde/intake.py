@@ -69,8 +69,7 @@ class Intake(NotebookClient):
         _limit(client.context, MAX_REPLY)
         _ = client.shell_channel  # made at first sight, under the limits of this moment
         _limit(client.context, MAX_MESSAGE)
-        client.start_channels()
-        client.allow_stdin = False
+        client.start_channels(stdin=False, hb=False)  # the heartbeat has a thread; a provisioner knows who is alive
         deadline = time.monotonic() + self.startup_timeout
         while not await self._greet(client):
             if time.monotonic() > deadline or not await manager.is_alive():

@@ -122,9 +122,14 @@ MESSAGES: Attacks = {
     "an answer of thirty megabytes": sends("'\"' + 'x' * 3 * 10**7 + '\"'"),
 }
 
+# A socket is one thread's: two that send at once mix their messages, and crash the kernel now and then.
 _RAW = """
+import time
 kernel = get_ipython().kernel
-socket = kernel.iopub_thread.socket
+socket = kernel.iopub_socket  # it hands messages to the thread that sends them
+def flood(sock, thread, messages):
+    thread.io_loop.add_callback(lambda: [sock.send_multipart(parts) for parts in messages])
+    time.sleep(1000)
 """
 ON_THE_CHANNELS: Attacks = {
     "messages with false signatures": cell(
@@ -152,9 +157,8 @@ for part in (b"[]", b"null", b"7", b'"text"', b'{"msg_type": 7}', b"[" * 100_000
         says="cannot be read",
     ),
     "counts of cells that are none": cell(
-        """
-kernel = get_ipython().kernel
-socket = kernel.iopub_socket  # it hands messages to the thread that sends them: two threads at once would mix them
+        _RAW
+        + """
 for count in (-1, 10**30, True, 0.5, None, [], "7"):
     kernel.session.send(socket, "execute_input", {"code": "", "execution_count": count}, parent=kernel.get_parent())
 """,
@@ -164,13 +168,15 @@ for count in (-1, 10**30, True, 0.5, None, [], "7"):
     "replies that nobody asked for": cell(
         _RAW
         + """
-import json, time
 idents = kernel._parent_ident["shell"]
-header = json.loads(kernel.session.pack(kernel.session.msg_header("execute_reply")))
-for number in range(10**9):
-    parts = [json.dumps(header | {"msg_id": str(number)}).encode(), b'{"msg_id": "x"}', b"{}", b"{}"]
-    kernel.shell_stream.socket.send_multipart([*idents, b"<IDS|MSG>", kernel.session.sign(parts), *parts])
+header = kernel.session.msg_header("execute_reply")
+def replies():
+    for number in range(10**9):
+        parts = [*map(kernel.session.pack, (header | {"msg_id": str(number)}, {"msg_id": "x"}, {}, {}))]
+        yield [*idents, b"<IDS|MSG>", kernel.session.sign(parts), *parts]
+flood(kernel.shell_stream.socket, kernel.shell_channel_thread, replies())
 """,
+        before="end",
         right=True,
         worth=9,
     ),
@@ -179,9 +185,11 @@ for number in range(10**9):
         + """
 idents = kernel._parent_ident["shell"]
 header = kernel.session.pack(kernel.session.msg_header("execute_reply"))
-for number in range(10**9):
-    parts = [header, b'{"msg_id": "x"}', b'{"number": %d}' % number, b"[" + b"[]," * 30_000 + b"[]]"]
-    kernel.shell_stream.socket.send_multipart([*idents, b"<IDS|MSG>", kernel.session.sign(parts), *parts])
+def replies():
+    for number in range(10**9):
+        parts = [header, b'{"msg_id": "x"}', b'{"number": %d}' % number, b"[" + b"[]," * 30_000 + b"[]]"]
+        yield [*idents, b"<IDS|MSG>", kernel.session.sign(parts), *parts]
+flood(kernel.shell_stream.socket, kernel.shell_channel_thread, replies())
 """,
         before="end",
         right=True,
@@ -190,15 +198,13 @@ for number in range(10**9):
     "outputs without end, of a thread that does nothing else": cell(
         _RAW
         + """
-import json, time
-parent = json.dumps(kernel.get_parent()["header"], default=str).encode()
-def flood():
+parent = kernel.session.pack(kernel.get_parent()["header"])
+def outputs():
     for number in range(10**9):
         header = {"msg_id": str(number), "msg_type": "stream", "session": "", "username": "", "version": "5.3"}
-        parts = [json.dumps(header).encode(), parent, b"{}", b'{"name": "stdout", "text": ""}']
-        socket.send_multipart([b"stream", b"<IDS|MSG>", kernel.session.sign(parts), *parts])
-kernel.iopub_thread.io_loop.add_callback(flood)
-time.sleep(1000)
+        parts = [kernel.session.pack(header), parent, b"{}", b'{"name": "stdout", "text": ""}']
+        yield [b"stream", b"<IDS|MSG>", kernel.session.sign(parts), *parts]
+flood(kernel.iopub_thread.socket, kernel.iopub_thread, outputs())
 """,
         right=True,
         worth=9,
