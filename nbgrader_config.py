@@ -59,6 +59,10 @@ c.Autograde.exporter_class = SubmissionExporter
 c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteCells, CheckCellMetadata]
 c.Autograde.autograde_preprocessors = [GradeAnswers, LimitOutput, SaveMarks, AssignLatePenalties, CheckCellMetadata]
 
+# What a submission may use; all that can be set, and the defaults, are in autograde/run.py, class Limits.
+# c.Limits.cell_seconds = 60  # for one cell, or for one exercise's answer
+# c.Limits.memory = 4096  # MiB
+
 # formgrader's list of settings would show the server's token.
 c.FormgradeExtension.debug = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,19 @@ class Course:
 
     @property
     def limits(self) -> Limits:
-        """What a submission may use: the defaults, and what nbgrader_config.py says of `c.Limits`."""
-        return Limits(**self.config.get("Limits", {}))
+        """What a submission may use: the defaults, and what nbgrader_config.py says of `c.Limits`.
+
+        Raises:
+            CourseError: what it says there cannot be.
+        """
+        chosen, known = self.config.get("Limits", {}), [field.name for field in fields(Limits)]
+        for name in chosen:
+            if name not in known:
+                raise CourseError(f"{CONFIG_FILE} sets c.Limits.{name}, which is no limit{nearest(name, known)}")
+        try:
+            return Limits(**chosen)
+        except ValueError as error:
+            raise CourseError(f"{CONFIG_FILE}: c.Limits.{error}") from None
 
     def job(self, chapter: str, student: str) -> Job:
         """The grading of one submission.

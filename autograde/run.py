@@ -7,11 +7,12 @@ of one function on inputs sent along, and what comes back is data that `Exercise
 from __future__ import annotations
 
 import json
+import math
 import queue
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,6 +38,11 @@ ILLUSTRATION = "illustration"  # the tag of cells that no later graded cell need
 
 @dataclass(frozen=True)
 class Limits:
+    """What a submission may use: `c.Limits` in nbgrader_config.py.
+
+    Errors: ValueError for what is no number of its kind, and for less than a limit makes sense with.
+    """
+
     cell_seconds: float = 30.0  # for one cell, or for one exercise's answer
     notebook_seconds: float = 300.0  # for the whole notebook
     overtime: float = 300.0  # seconds beyond that in which a worker starts, marks and ends; it is given up after them
@@ -44,6 +50,14 @@ class Limits:
     processes: int = 64  # processes and threads
     scratch: int = 256  # MiB of files
     sandbox: bool = True  # without it learners' code runs with the grader's own rights, and is not capped
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, least = getattr(self, field.name), 0 if field.name in ("notebook_seconds", "sandbox") else 1
+            whole = not isinstance(field.default, float)
+            if not isinstance(value, int if whole else (int, float)) or not least <= value < math.inf:
+                kind = "a whole number" if whole else "a number"
+                raise ValueError(f"{field.name} is {value!r}: expected {kind}, {least} or more")
 
 
 def run_notebook(
@@ -72,7 +86,7 @@ class _Sitting:
         self.client = Intake(
             notebook,
             Caps(limits.memory, limits.processes, limits.scratch) if limits.sandbox else None,
-            timeout=int(limits.cell_seconds),
+            timeout=math.ceil(limits.cell_seconds),
             interrupt_on_timeout=False,
             allow_errors=True,
             shutdown_kernel="immediate",

@@ -280,3 +280,22 @@ def test_the_same_class_is_simulated_twice(course):
     submitted = sorted(course.submitted.rglob("*.ipynb"))
     assert len(submitted) == 12
     assert json.loads(submitted[0].read_text())["cells"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("c.Limits.cell_second = 60", "c.Limits.cell_second, which is no limit; did you mean cell_seconds?"),
+        ("c.Limits.cell_seconds = 0", "c.Limits.cell_seconds is 0: expected a number, 1 or more"),
+        ("c.Limits.cell_seconds = '60'", "c.Limits.cell_seconds is '60': expected a number, 1 or more"),
+        ("c.Limits.notebook_seconds = float('nan')", "c.Limits.notebook_seconds is nan: expected a number, 0 or more"),
+        ("c.Limits.memory = 1.5", "c.Limits.memory is 1.5: expected a whole number, 1 or more"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_said_before_anything_is_graded(course, capsys, line, message):
+    simulate(course, TOY, 1)
+    with (course.root / "nbgrader_config.py").open("a") as config:
+        config.write(f"{line}\n")
+    assert main(["grade"]) == 1
+    assert message in capsys.readouterr().err
+    assert not course.autograded.exists()
