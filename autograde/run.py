@@ -6,19 +6,20 @@ of one function on inputs sent along, and what comes back is data that `Exercise
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import queue
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
@@ -74,8 +75,17 @@ def run_notebook(
     if not limits.sandbox:
         notebook.cells.insert(0, new_markdown_cell(f"⚠ **{OPEN}**", id="no-sandbox"))
         notebook.metadata.setdefault("autograde", {}).setdefault("notes", []).append(OPEN)
-    verdicts: list[Verdict] = run_sync(_Sitting(notebook, key, folder, limits).run)(tell)
-    return verdicts
+    return _in_a_loop_of_its_own(_Sitting(notebook, key, folder, limits).run(tell))
+
+
+def _in_a_loop_of_its_own(sitting: Coroutine[Any, Any, list[Verdict]]) -> list[Verdict]:
+    """What a kernel that was stopped leaves behind, tasks and sockets, ends with it: the next one finds nothing."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(sitting)
+    with ThreadPoolExecutor(1) as thread:  # this one runs a loop already, as formgrader's does
+        return thread.submit(asyncio.run, sitting).result()
 
 
 class _Sitting:
