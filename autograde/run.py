@@ -83,9 +83,11 @@ def _in_a_loop_of_its_own(sitting: Coroutine[Any, Any, list[Verdict]]) -> list[V
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(sitting)
-    with ThreadPoolExecutor(1) as thread:  # this one runs a loop already, as formgrader's does
-        return thread.submit(asyncio.run, sitting).result()
+        pass
+    else:  # formgrader's
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, sitting).result()
+    return asyncio.run(sitting)
 
 
 class _Sitting:
@@ -110,6 +112,7 @@ class _Sitting:
 
     async def run(self, tell: Callable[[Verdict], object]) -> list[Verdict]:
         verdicts = []
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # of tasks whose kernel was stopped
         deadline = time.monotonic() + self.limits.notebook_seconds
         async with self.client.async_setup_kernel(cleanup_kc=True, stderr=subprocess.DEVNULL):
             for index, cell in enumerate(self.notebook.cells):

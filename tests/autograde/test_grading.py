@@ -1,5 +1,6 @@
 """From submissions to marks, through nbgrader's own gradebook, in real kernels."""
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -206,6 +207,13 @@ def test_an_answer_that_lies_about_equality_is_read_as_the_number_it_is(course, 
 def test_a_notebook_may_run_only_so_long_in_all(course, tmp_path):
     verdicts = run_notebook(solved(course), course.key(TOY), tmp_path, Limits(notebook_seconds=0))
     assert all("the notebook ran longer than 0 seconds" in verdict.message for verdict in verdicts)
+
+
+def test_a_notebook_runs_where_a_loop_runs_already_as_in_formgrader(course, tmp_path):
+    async def serve():
+        return run_notebook(solved(course), course.key(TOY), tmp_path, Limits())
+
+    assert [verdict.points for verdict in asyncio.run(serve())] == [1, 1, 1, 2, 4]
 
 
 def test_a_deleted_answer_is_not_defined(course, tmp_path):
