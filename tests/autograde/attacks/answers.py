@@ -174,6 +174,7 @@ def replies():
     while time.monotonic() < start + 3:  # a second longer than a cell may take
         parts = [*map(kernel.session.pack, (header | {"sent": time.monotonic()}, {"msg_id": "x"}, {}, {}))]
         yield [*idents, b"<IDS|MSG>", kernel.session.sign(parts), *parts]
+    kernel.shell_stream.flush()  # what came meanwhile has woken nobody
 flood(kernel.shell_stream.socket, kernel.shell_channel_thread, replies())
 """,
         right=True,
