@@ -26,10 +26,12 @@ from autograde.course import Course, succeed
 from autograde.grading import Graded, grade
 from autograde.intake import MAX_SHOWN_IN_ALL
 from autograde.key import load_key
-from tests.autograde.attacks.answers import MESSAGES, ON_THE_CHANNELS, VALUES
+from tests.autograde.attacks.answers import MESSAGES, VALUES
 from tests.autograde.attacks.base import FILE, FULL, RIGHT, Attacks, answered, write
-from tests.autograde.attacks.code import ON_THE_MACHINE, ON_THE_MARKS, calls
+from tests.autograde.attacks.channels import ON_THE_CHANNELS
 from tests.autograde.attacks.files import BYTES, FOLDER, LINKS, STUDENTS, hand_in_links
+from tests.autograde.attacks.machine import ON_THE_MACHINE, calls
+from tests.autograde.attacks.marks import ON_THE_MARKS
 from tests.autograde.attacks.notebooks import FORM
 from tests.autograde.conftest import HERE, TOY
 from tests.autograde.sandboxed import running

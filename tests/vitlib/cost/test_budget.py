@@ -1,5 +1,6 @@
 """Will it fit? The answer, its numbers, its words, the command, and what cannot be."""
 
+import gc
 import re
 import subprocess
 import sys
@@ -38,6 +39,30 @@ def test_the_largest_batch_fits_and_one_picture_more_does_not(model, gpu, choice
     assert fit.fits == (run.batch <= most)
     assert not most or will_it_fit(model, gpu, replace(run, batch=most)).fits
     assert not will_it_fit(model, gpu, replace(run, batch=most + 1)).fits
+
+
+def test_the_garbage_collector_waits_for_an_answer_and_goes_on_after_it_or_an_error():
+    began, thresholds = [], gc.get_threshold()
+
+    def note(phase, about):
+        began.append(phase)
+
+    gc.callbacks.append(note)
+    gc.set_threshold(50, 1, 1)
+    try:
+        run = Run(batch=3)
+        gc.collect()
+        began.clear()
+        will_it_fit(VIT, "T4", run)
+        assert not began
+        cost(PRESETS[VIT], Run())
+        assert began
+        with pytest.raises(ValueError):
+            will_it_fit(VIT, "no such GPU")
+        assert gc.isenabled()
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(note)
 
 
 @pytest.mark.parametrize("model", [*SMALL, "vitc_cifar_patch4_32", VIT])
