@@ -1,0 +1,193 @@
+"""What the window explorer shows: which tokens one token may attend to, how far it hears, and what that costs.
+
+Pure functions; the controls are in windows.py, the pictures that answer to clicks in windows.js.
+"""
+
+import base64
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int, UInt8
+from PIL import Image
+from torch import Tensor
+
+from vitlib.patches import PatchGrid
+from vitlib.plotting import Plate, draw_picture
+from vitlib.widgets.attention_view import token_name
+from vitlib.windows import Windows
+
+ELSEWHERE, ATTENDS, APART = 0, 1, 2  # another window; the chosen token attends to it; rolled into its window, masked
+COLOURS = {ATTENDS: "#F0E442", APART: "#E69F00"}  # of Okabe and Ito's palette
+
+
+def attends(windows: Windows) -> Bool[Tensor, "N N"]:
+    """Who attends to whom in a block with these windows.
+
+    >>> attends(Windows(rows=2, columns=4, window=2))[1].int()
+    tensor([1, 1, 0, 0, 1, 1, 0, 0], dtype=torch.int32)
+    """
+    return _table(windows, ~windows.apart())
+
+
+def states(windows: Windows, token: int) -> Int[Tensor, "N"]:
+    """Of each token, what it is to `token` (0…N − 1): ATTENDS, APART or ELSEWHERE.
+
+    >>> states(Windows(rows=2, columns=4, window=2, shift=1), token=3)  # rolled: its window's others came round
+    tensor([2, 0, 0, 1, 2, 0, 0, 2])
+    """
+    together = _table(windows, torch.ones_like(windows.apart()))[token]
+    return together * APART - attends(windows)[token] * (APART - ATTENDS)
+
+
+def reach(plain: Windows, shifted: Windows, token: int, blocks: int) -> Bool[Tensor, "N"]:
+    """Which tokens can have influenced `token` after so many blocks, plain and shifted by turns.
+
+    From the last block back to the first: those that the token hears, those that they have heard, and so on.
+
+    >>> corner = Windows(4, 4, window=2), Windows(4, 4, window=2, shift=1)
+    >>> [reach(*corner, token=5, blocks=blocks).sum().item() for blocks in (1, 2)]
+    [4, 16]
+    """
+    tables = attends(plain), attends(shifted)
+    heard = torch.arange(plain.rows * plain.columns) == token
+    for block in reversed(range(blocks)):
+        heard = tables[block % 2][heard].any(dim=0)
+    return heard
+
+
+def _table(windows: Windows, pairs: Bool[Tensor, "W M M"]) -> Bool[Tensor, "N N"]:
+    """Pairs inside windows as a table over the whole grid."""
+    order, tokens = windows.order(), windows.rows * windows.columns
+    table = torch.zeros(tokens, tokens, dtype=torch.bool)
+    table[order[:, :, None], order[:, None, :]] = pairs
+    return table
+
+
+@dataclass(frozen=True, eq=False)
+class WindowView:
+    """One choice of the controls, and what follows from it."""
+
+    pixels: UInt8[Tensor, "3 H W"]
+    plain: Windows
+    shifted: Windows
+    token: int  # 0…N − 1
+    blocks: int
+
+    @property
+    def tokens(self) -> int:
+        """N."""
+        return self.plain.rows * self.plain.columns
+
+    @cached_property
+    def panels(self) -> list[dict[str, Any]]:
+        """The pictures from left to right: caption, each token's state, and the borders of the windows."""
+        shift = self.shifted.shift
+        after = f"after {self.blocks} block{'s' * (self.blocks > 1)}: whom it can have heard"
+        heard = reach(self.plain, self.shifted, self.token, self.blocks).long()
+        moved = states(self.shifted, self.token)
+        title = f"a shifted block: moved by {shift}" + "; orange: masked" * bool((moved == APART).any())
+        return [
+            _panel("a plain block", states(self.plain, self.token), self.plain),
+            _panel(title, moved, self.shifted),
+            _panel(after, heard, None),
+        ]
+
+    @cached_property
+    def counts(self) -> tuple[int, int, int, int]:
+        """Tokens that the chosen one attends to in a plain and in a shifted block; its window's others; its reach."""
+        plain, shifted, heard = (torch.tensor(panel["states"]) for panel in self.panels)
+        among = [int((each == ATTENDS).sum()) for each in (plain, shifted, heard)]
+        return among[0], among[1], int((shifted == APART).sum()), among[2]
+
+    @property
+    def scores(self) -> tuple[int, int]:
+        """Scores that one head computes for one picture: inside windows, and with all tokens."""
+        return self.tokens * self.plain.area, self.tokens**2
+
+
+def _panel(title: str, state: Int[Tensor, "N"], windows: Windows | None) -> dict[str, Any]:
+    return {"title": title, "states": state.tolist(), "borders": borders(windows) if windows else []}
+
+
+def borders(windows: Windows) -> list[list[int]]:
+    """The lines between windows, [x1, y1, x2, y2] in tokens, where they lie in the picture before it rolls.
+
+    >>> borders(Windows(rows=4, columns=4, window=2, shift=1))
+    [[1, 0, 1, 4], [3, 0, 3, 4], [0, 1, 4, 1], [0, 3, 4, 3]]
+    """
+    rows, columns, w = windows.rows, windows.columns, windows.window
+    upright = [[x, 0, x, rows] for x in range(windows.shift or w, columns, w)]
+    return upright + [[0, y, columns, y] for y in range(windows.shift or w, rows, w)]
+
+
+def source(pixels: UInt8[Tensor, "3 H W"]) -> str:
+    """The picture as the address of an image in a page."""
+    file = io.BytesIO()
+    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(file, format="jpeg", quality=88)  # C H W → H W C
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def sentence(view: WindowView) -> str:
+    """What is shown, in words."""
+    plain, shifted, apart, heard = view.counts
+    rows, columns, w, shift = view.plain.rows, view.plain.columns, view.plain.window, view.shifted.shift
+    name = token_name(view.token + 1, PatchGrid(rows, columns, 1)).replace("patch", "token")
+    words = f"{name[0].upper()}{name[1:]} attends to the {plain} tokens of its {w} × {w} window in a plain block. "
+    if not shift:
+        words += "With shift 0 the next block has the same windows, so it hears the same tokens again. "
+    elif apart:
+        words += f"In a shifted block it attends to {shifted}: {apart} more roll into its window from the opposite "
+        words += "edge, and the mask keeps them apart. "
+    else:
+        words += f"In a shifted block it attends to the {shifted} of a window that lies across the old borders. "
+    share = 100 * heard / view.tokens
+    words += f"After {view.blocks} block{'s' * (view.blocks > 1)} it can have heard {heard} of {view.tokens} tokens, "
+    inside, full = view.scores
+    times = full // inside
+    fewer = f"{times} times fewer" if times > 1 else "as many: one window is the whole grid"
+    return words + f"{share:.0f} %. A head computes {inside:,} scores for a picture, not {full:,}: {fewer}."
+
+
+def words_html(view: WindowView) -> str:
+    """The numbers large, and the sentence."""
+    plain, shifted, apart, heard = view.counts
+    inside, full = view.scores
+    tiles = [
+        (f"{plain}", "attended to in a plain block", ""),
+        (f"{shifted}", f"in a shifted one; {apart} masked", " class=vit-left" if apart else ""),
+        (f"{heard} of {view.tokens}", f"heard after {view.blocks} block{'s' * (view.blocks > 1)}", ""),
+        (f"1/{full // inside}", f"of the scores: {inside:,} for {full:,}", ""),
+    ]
+    cells = "".join(f"<div{kind}><b>{number}</b>{meaning}</div>" for number, meaning, kind in tiles)
+    return (
+        f'<div class="vit-words"><div class="vit-tiles">{cells}</div><p aria-live="polite">{sentence(view)}</p></div>'
+    )
+
+
+def still(view: WindowView) -> Plate:
+    """The explorer without a kernel: its three pictures side by side."""
+    figure = Plate(figsize=(9.0, 3.5), layout="constrained")
+    height, width = view.pixels.shape[1:]
+    rows, columns = view.plain.rows, view.plain.columns
+    high, wide = height / rows, width / columns
+    for axes, panel in zip(figure.subplots(1, 3), view.panels, strict=True):
+        draw_picture(axes, view.pixels)
+        state = torch.tensor(panel["states"]).reshape(rows, columns)
+        shade = torch.zeros(rows, columns, 4)
+        shade[state == ELSEWHERE] = torch.tensor([0, 0, 0, 0.72])
+        shade[state == APART] = torch.tensor([0.9, 0.62, 0, 0.8])
+        axes.imshow(shade.numpy(), extent=(0, width, height, 0), interpolation="nearest")
+        for x1, y1, x2, y2 in panel["borders"]:
+            axes.plot([wide * x1, wide * x2], [high * y1, high * y2], color="white", linewidth=0.8)
+        row, column = divmod(view.token, columns)
+        x, y = wide * column, high * row
+        for colour, line in (("black", 4.0), (COLOURS[ATTENDS], 2.0)):
+            axes.plot([x, x + wide, x + wide, x, x], [y, y, y + high, y + high, y], color=colour, linewidth=line)
+        axes.set(xlim=(0, width), ylim=(height, 0))
+        axes.set_title(panel["title"], fontsize=9)
+        axes.label_outer()
+    figure.description = f"The same picture three times, dark where the chosen token hears nothing. {sentence(view)}"
+    return figure
