@@ -31,6 +31,20 @@ def best_device(prefer: str | None = None) -> torch.device:
     return torch.device(wanted)
 
 
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 in hardware, so that automatic mixed precision pays there.
+
+    Where it does not, as on most laptops' CPUs, torch computes the same numbers many times slower than in float32.
+
+    >>> fast_bfloat16(best_device("cpu")) in (True, False)
+    True
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()  # the names of x86, then of ARM
+    return device.type == "cpu" and any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
+
+
 def available_devices() -> list[str]:
     """The names that `best_device` accepts on this machine, fastest first.
 

@@ -8,6 +8,8 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from vitlib.muon import Muon
+
 Groups = dict[tuple[float, float], list[nn.Parameter]]  # by highest learning rate and weight decay
 
 
@@ -58,9 +60,7 @@ def optimizers(
             chosen.setdefault((peak, weight_decay if matrix else 0.0), []).append(each)
     made: list[Optimizer] = []
     if by_muon:
-        from torch.optim import Muon  # of torch 2.9 and later; AdamW does with any
-
-        made.append(Muon(_listed(by_muon), adjust_lr_fn="match_rms_adamw"))
+        made.append(Muon(_listed(by_muon)))
     if by_adamw:
         made.append(AdamW(_listed(by_adamw), fused=True))
     return made

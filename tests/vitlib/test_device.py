@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vitlib.device import VARIABLE, available_devices, best_device
+from vitlib.device import VARIABLE, available_devices, best_device, fast_bfloat16
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +42,12 @@ def test_a_device_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setenv(VARIABLE, "cuda:99")
     with pytest.raises(RuntimeError, match=r"VITLIB_DEVICE is 'cuda:99', but torch finds .*cpu"):
         best_device()
+
+
+def test_bfloat16_is_fast_where_the_cpu_says_so(monkeypatch):
+    cpu = torch.device("cpu")
+    for name in ("avx512_bf16", "amx_bf16", "bf16"):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda name=name: {"avx2": True, name: True})
+        assert fast_bfloat16(cpu)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_f": True, "avx512_bf16": False})
+    assert not fast_bfloat16(cpu)

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 
 from vitlib.datasets import cifar10
-from vitlib.device import best_device
+from vitlib.device import best_device, fast_bfloat16
 from vitlib.pictures import Pictures
 from vitlib.presets import create
 from vitlib.train import Recipe, evaluate, fit
@@ -87,7 +87,8 @@ def run(source: Path, folder: Path, plan: Plan, seed: int = 0, progress: bool = 
     stages: list[dict[str, Any]] = []
     for side, recipe in plan.stages.items():
         model = model.resized((side, side))
-        recipe, kept = replace(recipe, seed=seed), folder / f"{side}.safetensors"
+        recipe = replace(recipe, seed=seed, amp=recipe.amp and fast_bfloat16(device))
+        kept = folder / f"{side}.safetensors"
         history = fit(model, shrunk(train, side), shrunk(test, side), recipe, save=kept, progress=progress)
         stages.append({"side": side, "recipe": asdict(recipe), "history": asdict(history)})
         print(f"{side} × {side} pixels\n{history}", flush=True)

@@ -1,0 +1,100 @@
+"""Chapter 7: Muon, an optimizer for matrices. Every direction in which a matrix can move, moves alike.
+
+A gradient of a matrix is steep in a few directions and flat in all the others; AdamW, which looks at each number by
+itself, follows the few. Muon keeps the directions and makes them equally long.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from vitlib.device import fast_bfloat16
+
+QUINTIC = (3.4445, -4.7750, 2.0315)  # a, b, c of a s + b s³ + c s⁵; repeated, it takes any 0 < s ≤ 1 to about 1
+
+
+def orthogonalised(matrices: Float[Tensor, "*K m n"], rounds: int = 5) -> Float[Tensor, "*K m n"]:
+    """The matrices with their singular vectors, and all singular values near 1 (0.7 to 1.2), by products alone.
+
+    Each round is a polynomial of the singular values, so no decomposition is needed. Directions that are 1000 times
+    flatter than the steepest are still on their way.
+
+    >>> steep = torch.diag(torch.tensor([1.0, 0.1, 0.01]))
+    >>> bool((orthogonalised(steep).diagonal() - 1).abs().max() < 0.35)
+    True
+
+    Source: Jordan et al., 2024, "Muon: an optimizer for hidden layers in neural networks".
+    """
+    a, b, c = QUINTIC
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices  # so that the products below are the smaller ones
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)  # no singular value is above 1
+    for _ in range(rounds):
+        square = x @ x.mT  # *K m m
+        x = a * x + (b * square + c * square @ square) @ x
+    return x.mT if tall else x
+
+
+class Muon(Optimizer):
+    """Step down the orthogonalised average of the gradients; for matrices [m, n] alone.
+
+    A step is as long as one of AdamW, 0.2 √max(m, n) times an orthogonal matrix, so both take the same `lr`.
+    torch.optim has a Muon, too, which always computes in bfloat16: a processor that has no such arithmetic spends most
+    of the training on it (bench/README.md). Here it is bfloat16 where that is fast, and float32 elsewhere.
+
+    lr: learning rate; momentum: share of the average that stays in a step; weight_decay: share of the weights that goes
+    in a step, per unit of learning rate.
+
+    >>> layer = nn.Linear(4, 3, bias=False)
+    >>> layer(torch.ones(1, 4)).sum().backward()
+    >>> Muon(layer.parameters(), lr=0.1).step()
+
+    Errors: ValueError for a parameter that is no matrix.
+    Sources: Jordan et al., 2024; Liu et al., 2025, "Muon is scalable for LLM training", equation 4 (the length).
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
+        lr: float = 1e-3,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        for group in self.param_groups:
+            if odd := [tuple(each.shape) for each in group["params"] if each.ndim != 2]:
+                raise ValueError(f"a parameter has shape {odd[0]}: Muon moves matrices; give the others to AdamW")
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Move every matrix that has a gradient; those of one shape are orthogonalised together."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            alike: dict[torch.Size, list[nn.Parameter]] = {}
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    alike.setdefault(weight.shape, []).append(weight)
+            for shape, weights in alike.items():
+                moves = torch.stack([self._averaged(weight, group["momentum"]) for weight in weights])
+                dtype = torch.bfloat16 if fast_bfloat16(moves.device) else torch.float32
+                length = 0.2 * max(shape) ** 0.5
+                for weight, move in zip(weights, orthogonalised(moves.to(dtype)), strict=True):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.add_(move, alpha=-group["lr"] * length)
+        return loss
+
+    def _averaged(self, weight: nn.Parameter, momentum: float) -> Tensor:
+        """The gradient, most of it that of the steps before, and looking a step ahead (Nesterov)."""
+        assert weight.grad is not None
+        state = self.state[weight]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(weight)
+        average = state["momentum_buffer"].lerp_(weight.grad, 1 - momentum)
+        return weight.grad.lerp(average, momentum)
