@@ -1,0 +1,111 @@
+"""Chapter 9: what is wrong with this model? A practitioner's checklist that runs.
+
+`examine` asks some twenty questions about a model and a few labelled pictures, cheap ones first: at the pictures, at
+the answers, at the parts, at learning. Each answer says what was looked at, what was expected and what to do.
+"""
+
+import copy
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from vitlib.diagnose.answers import logits_fit, mode, neighbours, numbers, positions, reach
+from vitlib.diagnose.case import MOST, Case
+from vitlib.diagnose.learning import first_loss, frozen, gradient_scale, gradients, loss_function, one_batch, weights
+from vitlib.diagnose.looks import picture_size, pixel_values, test_pictures
+from vitlib.diagnose.parts import attention_focus, attention_formula, patch_embedding, readout
+from vitlib.diagnose.report import Finding, Report, alarm, left_out
+from vitlib.pictures import Pictures
+
+__all__ = ["QUESTIONS", "Finding", "Report", "examine"]
+
+Question = Callable[[Case], Finding]
+QUESTIONS: dict[str, Question] = {  # in the order in which they are asked
+    "picture size": picture_size,
+    "pixels": pixel_values,
+    "test pictures": test_pictures,
+    "numbers": numbers,
+    "logits": logits_fit,
+    "mode": mode,
+    "weights": weights,
+    "loss": first_loss,
+    "loss function": loss_function,
+    "neighbours": neighbours,
+    "positions": positions,
+    "reach": reach,
+    "patch embedding": patch_embedding,
+    "attention": attention_formula,
+    "attention's focus": attention_focus,
+    "readout": readout,
+    "frozen": frozen,
+    "gradients": gradients,
+    "gradients' scale": gradient_scale,
+    "one batch": one_batch,
+}
+FIRST = ("picture size", "numbers", "logits")  # without these the others make no sense
+
+
+def examine(
+    model: nn.Module,
+    pictures: Pictures,
+    *,
+    prepare: Callable[[UInt8[Tensor, "B C H W"]], Float[Tensor, "B C H W"]] | None = None,
+    test: Pictures | None = None,
+    criterion: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+    pretrained: bool = False,
+    frozen: tuple[str, ...] = (),
+    lr: float | None = None,
+) -> Report:
+    """What is wrong with `model`, as far as questions can tell.
+
+    pictures: some that it should know how to name, 8 to 64 of several classes; the first 64 count. prepare: your own
+    way from bytes [B, C, H, W] to the pixels that the model gets, if you have one. test: pictures that it will be asked
+    about. criterion: your loss, of logits and labels. pretrained: whether the weights should be trained ones. frozen:
+    shell patterns of parameters that are meant not to learn. lr: a learning rate at which the model, on a copy, is to
+    learn 8 pictures by heart; None leaves that out, since it takes seconds.
+
+    The model may be anything that maps pixels [B, C, H, W] to logits [B, K]; of a model of vitlib's more can be asked.
+    It is left as it was, weights, gradients, mode and torch's dice: the questions are put to copies, in double
+    precision, so that rounding hides nothing. That takes about four times the memory of the model.
+
+    >>> from vitlib import create
+    >>> from vitlib.datasets import digits
+    >>> report = examine(create("vit_digits_patch2_8", seed=0), digits()[0].take(slice(0, 16)))
+    >>> report.healthy
+    True
+    >>> print(report["loss"])
+    ✓ loss: 2.3..., beside ln 10 = 2.30, for 16 pictures
+
+    Errors: ValueError for fewer than two pictures, and for a learning rate that is not above 0; TypeError for a model
+    that is no torch module, and for pictures that are no vitlib.pictures.Pictures.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}: expected a torch.nn.Module")
+    for name, each in (("pictures", pictures), ("test", test)):
+        if not isinstance(each, Pictures) and each is not None:
+            raise TypeError(f"{name} is a {type(each).__name__}: expected vitlib.pictures.Pictures(images, labels, …)")
+    if pictures is None or len(pictures) < 2:
+        raise ValueError(f"{0 if pictures is None else len(pictures)} pictures: expected at least 2, better 16 or more")
+    if lr is not None and not lr > 0:
+        raise ValueError(f"lr is {lr}: expected a learning rate above 0, such as 1e-3, or None")
+    device = next((each.device for each in model.parameters()), torch.device("cpu"))
+    some = pictures.take(slice(0, MOST)).to(device)
+    case = Case(copy.deepcopy(model), some, prepare, test, criterion, pretrained, frozen, lr)
+    findings: list[Finding] = []
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        for check, question in QUESTIONS.items():
+            failed = next((each.check for each in findings if each.verdict == "alarm" and each.check in FIRST), None)
+            findings.append(left_out(check, f"first mend the {failed}") if failed else _answer(check, question, case))
+    return Report(tuple(findings))
+
+
+def _answer(check: str, question: Question, case: Case) -> Finding:
+    try:
+        return question(case)
+    except Exception as error:  # a sick model may stumble over anything: then that is what was found
+        words = f"it stumbles: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return alarm(check, words, "an answer", "run model(pixels) by itself, and read the whole message")

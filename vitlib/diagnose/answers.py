@@ -1,0 +1,169 @@
+"""Questions about what comes out: they poke the model as a whole, and need to know nothing of what is inside."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from vitlib.diagnose.case import Case, as_handed_over, same, shift
+from vitlib.diagnose.report import Finding, alarm, fine, left_out
+from vitlib.patches import patchify, unpatchify
+
+
+def numbers(case: Case) -> Finding:
+    """Are all weights, and all that the model computes, finite numbers?"""
+    check = "numbers"
+    broken = [name for name, each in case.model.state_dict().items() if not each.isfinite().all()]
+    if broken:
+        return alarm(
+            check,
+            f"{len(broken)} tensors of weights hold nan or infinity, {broken[0]} first",
+            "finite numbers",
+            "go back to the last checkpoint; lower the learning rate, clip gradients, or leave float16 off",
+        )
+    first: list[str] = []
+
+    def note(name: str) -> Callable[..., None]:
+        def look(module: nn.Module, args: tuple[Tensor, ...], output: object) -> None:
+            if not first and isinstance(output, Tensor) and not output.isfinite().all():
+                first.append(name)
+
+        return look
+
+    hooks = [each.register_forward_hook(note(name)) for name, each in case.model.named_modules()]
+    as_handed_over(case, case.few, training=False)
+    for hook in hooks:
+        hook.remove()
+    if first:
+        return alarm(
+            check,
+            f"{first[0] or 'the model'} gives nan or infinity",
+            "finite numbers",
+            "look at what this part reads: a logarithm or root of 0, a division by 0, or an exponential without its "
+            "largest score subtracted",
+        )
+    return fine(check, "all weights and all that is computed are finite")
+
+
+def logits_fit(case: Case) -> Finding:
+    """One number for each class, and no probabilities?"""
+    check, logits, classes = "logits", case.logits, len(case.pictures.classes)
+    expected = f"({len(case.pixels)}, {classes}): for each picture one number a class"
+    if tuple(logits.shape) != (len(case.pixels), classes):
+        return alarm(
+            check,
+            f"the model answers {tuple(logits.shape)} to {len(case.pixels)} pictures of {classes} classes",
+            expected,
+            f"give the head {classes} outputs (num_classes={classes}), and the loss whole rows",
+        )
+    if classes > 1 and bool((logits >= 0).all()) and same(logits.sum(dim=1), torch.ones_like(logits[:, 0]), 1e-4):
+        return alarm(
+            check,
+            "every row is positive and sums to 1: these are probabilities",
+            "logits, which may have any size",
+            "take the softmax out of the model: cross-entropy has its own",
+        )
+    return fine(check, f"{classes} for {classes} classes")
+
+
+def mode(case: Case) -> Finding:
+    """Does the model give the same answer twice, and the one that it gives in evaluation mode?"""
+    check = "mode"
+    training = any(module.training for module in case.model.modules())
+    once, again = (as_handed_over(case, case.few) for _ in range(2))
+    if not training:
+        if same(once, again, 1e-5):
+            return fine(check, "evaluation mode; two passes agree")
+        return alarm(
+            check,
+            f"two passes in evaluation mode differ by {shift(again, once)} of the logits' spread",
+            "one answer",
+            "something throws dice whatever the mode: F.dropout without training=self.training, or added noise",
+        )
+    calm = as_handed_over(case, case.few, training=False)
+    if same(once, again, 1e-5) and same(once, calm, 1e-4):
+        return fine(check, "training mode, but nothing in the model depends on it")
+    if case.is_fresh and not case.pretrained:
+        return fine(check, "training mode; the model is fresh, so it is about to be trained")
+    return alarm(
+        check,
+        f"the model is in training mode: its answers differ by {shift(once, calm)} of the logits' spread from those in "
+        "evaluation mode",
+        "evaluation mode for a trained model that is asked",
+        "call model.eval() before you ask, and model.train() before you train on",
+    )
+
+
+def neighbours(case: Case) -> Finding:
+    """Does a picture get the same answer alone, in a batch, and in another order?"""
+    check, pixels = "neighbours", case.few
+    remedy = (
+        "look for a tensor whose first axis is the batch and should not be: positions of shape (B, …), a softmax or a "
+        "mean over axis 0, a reshape that mixes pictures"
+    )
+    together = case.ask(pixels)
+    try:
+        alone = torch.cat([case.ask(pixels[i : i + 1]) for i in range(len(pixels))])
+    except Exception as error:  # whatever a model makes of a batch of one
+        return alarm(check, f"a batch of one is refused: {error}", "the same answers as in a batch", remedy)
+    turned = case.ask(pixels.flip(0)).flip(0)
+    for how, other in (("alone", alone), ("in reverse order", turned)):
+        if not same(together, other, 1e-8):
+            return alarm(
+                check,
+                f"{how}, the pictures get logits that differ by {shift(other, together)} of their spread",
+                "the same answer, whatever else is in the batch",
+                remedy,
+            )
+    return fine(check, "the same answers alone, together, and in reverse order")
+
+
+def positions(case: Case) -> Finding:
+    """Do the logits change when the patches change places?"""
+    check, grid, config = "positions", case.grid, case.config
+    if grid is None or not grid.divides or grid.tokens < 2:
+        return left_out(check, "the model has no patches that could change places")
+    if getattr(config, "positions", "") == "none":
+        return left_out(check, 'the model was made without positions (positions="none")')
+    order = torch.randperm(grid.tokens, generator=torch.Generator().manual_seed(1)).to(case.few.device)
+    if bool((order == torch.arange(grid.tokens, device=order.device)).all()):
+        order = order.flip(0)
+    before = case.ask(case.few)
+    patch = (grid.patch_height, grid.patch_width)
+    after = case.ask(unpatchify(patchify(case.few, patch)[:, order], grid, case.few.shape[1]))
+    moved = f"the logits move by {shift(after, before)} of their spread when all patches change places"
+    if not same(before, after, 1e-10):
+        return fine(check, moved)
+    return alarm(
+        check,
+        moved,
+        "other logits for another picture",
+        "the model sees its patches as a set: add positions to the tokens, one row for each place, before the first "
+        "block",
+    )
+
+
+def reach(case: Case) -> Finding:
+    """Does what the head reads depend on every pixel?"""
+    check = "reach"
+    pixels = case.few.clone().requires_grad_()
+    with torch.enable_grad():
+        logits = case.exact(pixels)
+        weight = torch.linspace(1, 2, logits.shape[-1], dtype=logits.dtype, device=logits.device).sin()
+        (slope,) = torch.autograd.grad((logits * weight).sum(), pixels, allow_unused=True)
+    seen = torch.zeros_like(pixels) if slope is None else slope.abs()
+    by_pixel = seen.amax(dim=(0, 1))  # H W: the largest over pictures and channels
+    blind = by_pixel <= 1e-12 * float(by_pixel.max())
+    if not bool(blind.any()):
+        return fine(check, "every pixel moves the logits")
+    rows, columns = int(blind.all(dim=1).sum()), int(blind.all(dim=0).sum())
+    if bool(blind.all()):
+        where, remedy = "no pixel moves the logits", "what the head reads never meets a patch: look at attention, and "
+        remedy += "at any .detach() on the way"
+    elif rows or columns:
+        where = f"{rows} rows and {columns} columns of pixels do not move the logits at all"
+        remedy = "the patch does not divide the picture, and a convolution drops the rest: crop or pad on purpose"
+    else:
+        where = f"{int(blind.sum())} of {blind.numel()} pixels do not move the logits at all"
+        remedy = "some patches never reach what the head reads: look at masks, windows and at the head's token"
+    return alarm(check, where, "every pixel has a say, however small", remedy)

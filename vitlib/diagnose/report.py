@@ -1,0 +1,82 @@
+"""What an examination found: one finding for each question, in words that say what to do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["fine", "alarm", "left out"]
+MARKS: dict[Verdict, str] = {"fine": "✓", "alarm": "✗", "left out": "·"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer to one question."""
+
+    check: str  # the question's name, such as "positions"
+    verdict: Verdict
+    seen: str  # what was looked at, and what was measured
+    expected: str = ""
+    remedy: str = ""  # what to do, where there is something to be done
+
+    def __str__(self) -> str:
+        line = f"{MARKS[self.verdict]} {self.check}: {self.seen}"
+        if self.verdict != "alarm":
+            return line
+        return f"{line}\n    expected: {self.expected}\n    to do: {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings, in the order in which the questions were asked. `print` it, or walk through it.
+
+    >>> report = Report((Finding("mode", "fine", "two passes agree"),))
+    >>> report.healthy, report["mode"].verdict
+    (True, 'fine')
+    >>> print(report)
+    1 of 1 questions asked, no alarm
+    ✓ mode: two passes agree
+    """
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def alarms(self) -> tuple[Finding, ...]:
+        """What needs to be looked into."""
+        return tuple(each for each in self.findings if each.verdict == "alarm")
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing raised an alarm. It says no more than that: only what was asked can be found."""
+        return not self.alarms
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __getitem__(self, check: str) -> Finding:
+        """Errors: KeyError for a question that does not exist; it names those that do."""
+        found = {each.check: each for each in self.findings}
+        if check not in found:
+            raise KeyError(f"no question is called {check!r}; there are {', '.join(found)}")
+        return found[check]
+
+    def __str__(self) -> str:
+        asked = sum(each.verdict != "left out" for each in self.findings)
+        alarms = f"{len(self.alarms)} alarm{'s' * (len(self.alarms) > 1)}" if self.alarms else "no alarm"
+        return "\n".join([f"{asked} of {len(self.findings)} questions asked, {alarms}", *map(str, self.findings)])
+
+    __repr__ = __str__
+
+
+def fine(check: str, seen: str) -> Finding:
+    """Nothing to be done."""
+    return Finding(check, "fine", seen)
+
+
+def alarm(check: str, seen: str, expected: str, remedy: str) -> Finding:
+    """Something to look into."""
+    return Finding(check, "alarm", seen, expected, remedy)
+
+
+def left_out(check: str, why: str) -> Finding:
+    """A question that makes no sense here, or that nobody asked."""
+    return Finding(check, "left out", why)

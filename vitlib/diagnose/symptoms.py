@@ -1,0 +1,172 @@
+"""From symptoms to causes: what can be seen on a chart, which cause shows what, and what tells two causes apart."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from vitlib.diagnose.patients import PATIENTS
+from vitlib.diagnose.ward import Chart
+
+LN_K = math.log(10)  # ten digits: the loss of a guess
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """Something that is there or not, and where to look for it."""
+
+    words: str
+    look: str
+    there: Callable[[Chart], bool]
+
+
+def last_loss(chart: Chart) -> float:
+    """The mean of the last ten steps."""
+    return sum(chart.losses[-10:]) / len(chart.losses[-10:])
+
+
+def alarmed(*checks: str) -> Callable[[Chart], bool]:
+    """Whether one of these questions of vitlib.diagnose raises an alarm."""
+    return lambda chart: bool({*checks} & {*chart.alarms})
+
+
+def attention(chart: Chart) -> str:
+    """What vitlib.diagnose says of the chart's attention, beside the formula."""
+    return chart.report["attention"].seen
+
+
+SYMPTOMS: dict[str, Symptom] = {
+    # to be seen in the curve, and in the two accuracies
+    "stuck": Symptom(
+        "the loss hardly leaves ln K",
+        "compare the end of the curve with ln K",
+        lambda chart: last_loss(chart) > LN_K - 0.7 and chart.train_accuracy < 0.4,
+    ),
+    "jumps": Symptom(
+        "the loss jumps above where it began",
+        "look for losses far above ln K",
+        lambda chart: max(chart.losses) > LN_K + 0.5,
+    ),
+    "test worse": Symptom(
+        "good in training, much worse in the test",
+        "compare the two accuracies",
+        lambda chart: chart.train_accuracy - chart.test_accuracy > 0.15,
+    ),
+    "starts anew": Symptom(
+        "said to be pretrained, and begins at ln K",
+        "look at the loss of the very first step",
+        lambda chart: chart.patient.pretrained and chart.losses[0] > LN_K - 0.5,
+    ),
+    # to be found by asking again, in another way
+    "dice": Symptom(
+        "a second pass gives other answers",
+        "ask twice",
+        lambda chart: chart.again < 0.97,
+    ),
+    "company": Symptom(
+        "the order of the batch changes answers",
+        "turn the batch round, and compare picture by picture",
+        lambda chart: chart.company < 0.97,
+    ),
+    "a set": Symptom(
+        "patches change places, and nothing changes",
+        "exchange patches, and compare the logits",
+        alarmed("positions"),
+    ),
+    "one batch": Symptom(
+        "eight pictures cannot be learned by heart",
+        "train on one batch alone, at the same learning rate",
+        alarmed("one batch"),
+    ),
+    # to be found by looking at what goes in, and at parts beside their formula
+    "pixels": Symptom(
+        "in use, the pixels have another range",
+        "print mean and deviation of what the model gets, in training and in use",
+        alarmed("pixels"),
+    ),
+    "look": Symptom(
+        "test pictures are less sharp",
+        "put pictures of both kinds side by side, and compare how much neighbouring pixels differ",
+        alarmed("test pictures"),
+    ),
+    "right answers": Symptom(
+        "even right answers get a large loss",
+        "hand the loss the logits of a model that is right",
+        alarmed("loss function"),
+    ),
+    "count": Symptom(
+        "more parameters than the formula says",
+        "count them, part by part",
+        lambda chart: chart.parameters > 27_000,
+    ),
+    "tokens": Symptom(
+        "a token mixes several patches",
+        "compute E x + b for one patch by hand, and compare",
+        alarmed("patch embedding"),
+    ),
+    "large scores": Symptom(
+        "attention's scores are √d_k times too large",
+        "compare attention with the formula, score by score",
+        lambda chart: "not divided" in attention(chart) or "after the softmax" in attention(chart),
+    ),
+    "rows": Symptom(
+        "attention's rows do not sum to 1",
+        "sum the weights of a token",
+        lambda chart: "no row sums to 1" in attention(chart),
+    ),
+    "read": Symptom(
+        "the head reads another row than 0",
+        "compare what the head gets with the rows of the last block",
+        alarmed("readout"),
+    ),
+}
+
+SHOWS: dict[str, frozenset[str]] = {  # cause → symptoms; a test holds it against the charts
+    "healthy": frozenset(),
+    "positions": frozenset({"a set"}),
+    "batch positions": frozenset({"company", "a set", "count"}),
+    "reshape": frozenset({"tokens"}),
+    "scale": frozenset({"large scores"}),
+    "late scale": frozenset({"large scores", "rows"}),
+    "readout": frozenset({"read"}),
+    "pixels": frozenset({"test worse", "pixels"}),
+    "mode": frozenset({"dice", "company"}),
+    "high rate": frozenset({"stuck", "jumps", "one batch"}),
+    "low rate": frozenset({"stuck", "one batch"}),
+    "loss": frozenset({"stuck", "right answers"}),
+    "wide heads": frozenset({"count"}),
+    "blur": frozenset({"test worse", "look"}),
+    "weights": frozenset({"starts anew"}),
+}
+
+
+def seen(chart: Chart) -> frozenset[str]:
+    """The symptoms that a chart shows."""
+    return frozenset(name for name, symptom in SYMPTOMS.items() if symptom.there(chart))
+
+
+def ranked(ticked: Iterable[str]) -> list[tuple[str, float]]:
+    """Every cause with how well it fits the ticked symptoms, 0…1, the best first.
+
+    The fit is the share of symptoms that both have among all that one of them has (Jaccard's index). With nothing
+    ticked, the healthy one fits best.
+
+    >>> [cause for cause, _ in ranked(["stuck"])][:3]
+    ['low rate', 'loss', 'high rate']
+
+    Errors: KeyError for a symptom that is not one of SYMPTOMS.
+    """
+    found = {*ticked}
+    for name in found:
+        if name not in SYMPTOMS:
+            raise KeyError(f"no symptom is called {name!r}; there are {', '.join(SYMPTOMS)}")
+    fits = {cause: len(found & shows) / len(found | shows) if found | shows else 1.0 for cause, shows in SHOWS.items()}
+    return sorted(fits.items(), key=lambda pair: -pair[1])
+
+
+def between(one: str, other: str) -> str | None:
+    """A symptom that one of two causes shows and the other does not: what to look for next; None for the same cause."""
+    apart = SHOWS[one] ^ SHOWS[other]
+    return next((name for name in SYMPTOMS if name in apart), None)
+
+
+assert list(SHOWS) == list(PATIENTS)

@@ -1,0 +1,173 @@
+"""Each patient's chart: train it for a second, ask it, and write down what is seen."""
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from vitlib.datasets import digits
+from vitlib.diagnose import Report, examine
+from vitlib.diagnose.mistakes import BATCH
+from vitlib.diagnose.patients import PATIENTS, Patient, grey
+from vitlib.infer import in_mode
+from vitlib.patches import patchify, unpatchify
+from vitlib.pictures import Pictures
+from vitlib.vit import ViT
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """What is known of a patient before anybody looks inside."""
+
+    name: str
+    patient: Patient
+    model: ViT  # trained
+    first: ViT  # as it was before the first step
+    losses: list[float]  # step by step, from the patient's own loss
+    train_accuracy: float  # 0…1, on training pictures, as in training
+    test_accuracy: float  # 0…1, asked in the patient's own way
+    again: float  # 0…1: the share of test pictures to which a second pass gives the same class
+    company: float  # 0…1: the share that get the same class when the pictures come in reverse order
+    shuffled: float  # 0…1: the share that get the same class when each picture's patches change places
+    parameters: int
+
+    @cached_property
+    def report(self) -> Report:
+        """What vitlib.diagnose finds: the trained model, as it is used."""
+        train, test = _digits()
+        patient, model = self.patient, self.first if self.patient.pretrained else self.model
+        with in_mode(model, training=not patient.testing):
+            return examine(
+                model,
+                train.take(slice(0, 32)),
+                prepare=patient.asked,
+                test=patient.test(test),
+                criterion=patient.criterion,
+                pretrained=True,
+            )
+
+    @cached_property
+    def rate(self) -> Report:
+        """The same for the model before its first step: can it learn one batch at the patient's learning rate?"""
+        return examine(self.first, _digits()[0].take(slice(0, 8)), lr=self.patient.lr)
+
+    @property
+    def alarms(self) -> list[str]:
+        """The names of the questions that raise an alarm."""
+        found = [each.check for each in self.report.alarms]
+        return found + [each.check for each in self.rate.alarms if each.check == "one batch"]
+
+
+@cache
+def chart(name: str) -> Chart:
+    """The chart of one of PATIENTS; made once in about a second, and then remembered.
+
+    >>> chart("healthy").test_accuracy > 0.8
+    True
+
+    Errors: KeyError for a patient that is not in the ward; it names those that are.
+    """
+    if name not in PATIENTS:
+        raise KeyError(f"no patient is called {name!r}; there are {', '.join(PATIENTS)}")
+    patient = PATIENTS[name]
+    train, test = _digits()
+    first, model, losses = _trained(patient.build, patient.lr, patient.epochs, patient.criterion, patient.pretrained)
+    test = patient.test(test)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        answers = _classes(model, patient, train.images[:256], asked=grey)
+        once = _classes(model, patient, test.images)
+        again = _classes(model, patient, test.images)
+        turned = _classes(model, patient, test.images.flip(0)).flip(0)
+        moved = _classes(model, patient, _shuffled(test.images, model))
+    return Chart(
+        name,
+        patient,
+        model,
+        first,
+        losses,
+        _share(answers == train.labels[:256]),
+        _share(once == test.labels),
+        _share(once == again),
+        _share(once == turned),
+        _share(once == moved),
+        sum(each.numel() for each in model.parameters()),
+    )
+
+
+def charts(names: Iterable[str] = tuple(PATIENTS), progress: bool = True) -> dict[str, Chart]:
+    """The charts of several patients, with a bar for the seconds that they take the first time."""
+    names = list(names)
+    missing = chart.cache_info().currsize < len(PATIENTS)
+    bar = tqdm(names, desc="ward round", disable=not (progress and missing), delay=1, leave=False)
+    return {name: chart(name) for name in bar}
+
+
+@cache
+def _digits() -> tuple[Pictures, Pictures]:
+    return digits()
+
+
+@cache  # three patients are only asked in another way than the healthy one
+def _trained(
+    build: Callable[[], ViT], lr: float, epochs: int, criterion: Callable[[Tensor, Tensor], Tensor], pretrained: bool
+) -> tuple[ViT, ViT, list[float]]:
+    """The model before and after plain AdamW with a warm-up and a way down, and the loss of every step."""
+    model = build()
+    if pretrained:  # as it is done wrongly: no name fits, and strict=False does not say so
+        found = {f"module.{key}": each for key, each in chart("healthy").model.state_dict().items()}
+        model.load_state_dict(found, strict=False)
+    first = copy.deepcopy(model)
+    train, _ = _digits()
+    pixels, steps = grey(train.images), len(train) // BATCH
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.05, fused=True)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * steps, pct_start=0.2)
+    dice, losses = torch.Generator().manual_seed(0), []
+    model.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # for dropout
+        for _ in range(epochs):
+            for chosen in torch.randperm(len(train), generator=dice).split(BATCH)[:steps]:
+                loss = criterion(model(pixels[chosen]), train.labels[chosen])
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                plan.step()
+                losses.append(loss.item())
+    return first, model.eval(), losses
+
+
+@torch.no_grad()
+def _classes(model: ViT, patient: Patient, images: Tensor, asked: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+    """What the patient says to each picture, asked as it is asked in use, in batches of the size of training."""
+    with in_mode(model, training=not patient.testing):
+        return torch.cat([model((asked or patient.asked)(part)) for part in images.split(BATCH)]).argmax(dim=1)
+
+
+def _shuffled(images: Tensor, model: ViT) -> Tensor:
+    """Each picture with its patches in another order, the same for all."""
+    grid = model.config.grid
+    order = torch.arange(grid.tokens).roll(1)
+    return unpatchify(patchify(images, grid.patch_height)[:, order], grid, images.shape[1])
+
+
+def _share(right: Tensor) -> float:
+    return right.double().mean().item()
+
+
+def smoothed(losses: list[float], window: int = 5) -> list[float]:
+    """The mean of each loss and of those just before it.
+
+    >>> smoothed([4.0, 2.0, 0.0], window=2)
+    [4.0, 3.0, 1.0]
+    """
+    means = torch.tensor(losses).cumsum(0)
+    before = F.pad(means, (window, 0))[: len(losses)]
+    counts = torch.arange(1, len(losses) + 1).clamp(max=window)
+    return ((means - before) / counts).tolist()
