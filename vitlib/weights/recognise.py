@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from vitlib.attention import check_heads
+from vitlib.catalogue import PRESETS
 from vitlib.config import ViTConfig
 from vitlib.patches import PatchGrid
-from vitlib.presets import PRESETS
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.layouts import Layout
 from vitlib.weights.misfits import shape_of
