@@ -24,6 +24,7 @@ PICTURES = {
     "04-encoder": 10,
     "05-classifier-head": 8,
     "06-cost-and-memory": 5,
+    "08-backbones": 8,
 }  # at least so many stand in each
 
 

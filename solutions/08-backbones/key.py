@@ -1,0 +1,986 @@
+"""Chapter 8's key: every exercise with its answer, the slips that learners make, and the words that help."""
+
+import torch
+import torch.nn.functional as F
+
+from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+
+
+def numbers(*shape: int) -> torch.Tensor:
+    """0, 1, 2 …: every entry has a value of its own, so that none can be exchanged unnoticed."""
+    return torch.arange(torch.Size(shape).numel(), dtype=torch.float32).reshape(shape)
+
+
+# ── 8.2 · Windows ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+window_pairs = Numeric(
+    "window-pairs", title="Scores inside windows", points=1, difficulty=1, minutes=2,
+    given=dict(rows=28, columns=42, window=7),
+    vary=dict(rows=(14, 21, 28, 35, 42, 56, 63, 70), columns=(14, 21, 28, 35, 42, 49, 56, 84)),
+    prompt="A stage has {rows} × {columns} tokens, cut into windows of {window} × {window}. Each token attends to the "
+    "tokens of its own window, itself included. How many scores does **one head** compute for one picture?",
+    answer=lambda rows, columns, window: rows * columns * window**2,
+    slips=[
+        Slip("all with all", lambda rows, columns, window: (rows * columns) ** 2,
+             "That is N²: every token meets every other. Inside a window it meets only the {window}² of its own."),
+        Slip("one window", lambda rows, columns, window: window**4,
+             "Those are the scores of a single window: {window}² tokens, each with {window}² others. How many windows "
+             "are there?"),
+        Slip("the side of a window", lambda rows, columns, window: rows * columns * window,
+             "You let each token meet {window} others. A window is a square: {window} is only its side."),
+        Slip("the tokens", lambda rows, columns, window: rows * columns,
+             "That is how many tokens there are. Each of them computes several scores."),
+        Slip("the windows", lambda rows, columns, window: rows * columns // window**2,
+             "That is how many windows there are. Each of them holds a small table of scores."),
+        Slip("without itself", lambda rows, columns, window: rows * columns * (window**2 - 1),
+             "Nearly. A token attends to itself as well: the whole window."),
+    ],
+    hints=["How many tokens ask, and how many answer each of them?", "N = {rows} · {columns}, and each meets w²."],
+    why=lambda rows, columns, window: f"{rows}·{columns} tokens ask, and {window}² answer each: N·w² = "
+    f"{rows * columns * window**2:,}. All pairs would be N² = {(rows * columns) ** 2:,}.",
+)
+
+
+def window_partition(x: torch.Tensor, window: int) -> torch.Tensor:
+    """The windows of a grid of tokens, [B, R, C, D] → [B·W, w·w, D], w being the side of a window.
+
+    The windows come row by row, the first picture's first; inside a window the tokens come row by row, too.
+
+    >>> window_partition(torch.arange(8).reshape(1, 2, 4, 1), window=2)[..., 0]
+    tensor([[0, 1, 4, 5],
+            [2, 3, 6, 7]])
+
+    Raises ValueError where the window does not divide both sides of the grid.
+    """
+    batch, rows, columns, width = x.shape
+    if rows % window or columns % window:
+        raise ValueError(f"the grid has {rows} × {columns} tokens, no multiple of window {window}")
+    x = x.reshape(batch, rows // window, window, columns // window, window, width)
+    x = x.transpose(2, 3)  # B R/w w C/w w D → B R/w C/w w w D
+    return x.reshape(-1, window * window, width)
+
+
+cut = Code(
+    "window-partition", title="Your own window_partition", points=4, difficulty=2, minutes=10, tolerance=0,
+    prompt="A window is to tokens what a patch is to pixels. So this is the idea of chapter 1's `patchify`, with two "
+    "differences: the D numbers of a token stay together on an axis of their own, behind; and the windows of *all* "
+    "pictures form one long batch, because attention is to treat each as if it were a picture by itself.",
+    reference=window_partition,
+    examples=[
+        (torch.arange(8).reshape(1, 2, 4, 1), 2),
+        (torch.arange(32).reshape(1, 4, 4, 2), 2),
+        (torch.arange(48).reshape(2, 2, 6, 2), 2),
+        (torch.zeros(1, 4, 5, 2), 2),
+    ],
+    checks={
+        "one number in a token": [(numbers(1, 6, 6, 1), 3), (numbers(1, 4, 6, 1), 2)],
+        "several numbers in a token": [(numbers(1, 4, 8, 3), 4), (numbers(1, 9, 6, 2), 3), (numbers(1, 4, 12, 2), 2)],
+        "several pictures": [(numbers(3, 4, 6, 2), 2), (numbers(2, 6, 9, 4), 3)],
+        "the smallest and the largest window": [(numbers(2, 2, 3, 2), 1), (numbers(2, 3, 3, 2), 3)],
+        "refuses what does not divide": [
+            (torch.zeros(1, 5, 4, 1), 2), (torch.zeros(1, 4, 5, 1), 2), (torch.zeros(1, 2, 8, 1), 4),
+            (torch.zeros(1, 3, 3, 1), 2),
+        ],
+    },
+    hints=[
+        "Split the axis of rows in two, [R] → [R/w, w], and the columns likewise. How many axes are there then?",
+        "Of [B, R/w, w, C/w, w, D] the two axes that count windows should be neighbours: exchange the axes 2 and 3.",
+        "Then one `reshape(-1, window * window, width)` puts together what now lies side by side.",
+        "The examples pass but grading finds a mistake? Try a window of 1, one as large as the grid, and a grid whose "
+        "*number* of tokens divides although a side does not. The refusal must be a `ValueError` of your own.",
+    ],
+    why="Split both sides, bring the axes that count windows together, and join: B·W windows of w² tokens.",
+)
+
+
+@cut.alternative
+def _(x, window):
+    if x.shape[1] % window or x.shape[2] % window:
+        raise ValueError("the window does not divide the grid")
+    windows = [
+        picture[top : top + window, left : left + window].flatten(0, 1)
+        for picture in x
+        for top in range(0, x.shape[1], window)
+        for left in range(0, x.shape[2], window)
+    ]
+    return torch.stack(windows)
+
+
+@cut.alternative
+def _(x, window):
+    if x.shape[1] % window or x.shape[2] % window:
+        raise ValueError("the window does not divide the grid")
+    x = x.unfold(1, window, window).unfold(2, window, window)  # B R/w C/w D w w
+    return x.permute(0, 1, 2, 4, 5, 3).flatten(3, 4).flatten(0, 2)
+
+
+@cut.slip("left the rows behind", "Your windows are strips: they hold tokens that lie in one row of the grid. Before "
+          "the last reshape, the axes that count windows must stand side by side: transpose.")
+def _(x, window):
+    if x.shape[1] % window or x.shape[2] % window:
+        raise ValueError("no multiple")
+    return x.reshape(-1, window * window, x.shape[3])
+
+
+@cut.slip("windows column by column", "Your windows are right, and in another order: they go down the columns of "
+          "windows first. They should come row by row.")
+def _(x, window):
+    batch, rows, columns, width = x.shape
+    if rows % window or columns % window:
+        raise ValueError("no multiple")
+    x = x.reshape(batch, rows // window, window, columns // window, window, width)
+    return x.permute(0, 3, 1, 2, 4, 5).reshape(-1, window * window, width)
+
+
+@cut.slip("tokens column by column", "The windows are right, but inside each you read down the columns. Row by row, "
+          "as one reads a page.")
+def _(x, window):
+    batch, rows, columns, width = x.shape
+    if rows % window or columns % window:
+        raise ValueError("no multiple")
+    x = x.reshape(batch, rows // window, window, columns // window, window, width)
+    return x.permute(0, 1, 3, 4, 2, 5).reshape(-1, window * window, width)
+
+
+@cut.slip("all column by column", "You read columns first, both among the windows and inside them. Rows and columns "
+          "are exchanged.")
+def _(x, window):
+    batch, rows, columns, width = x.shape
+    if rows % window or columns % window:
+        raise ValueError("no multiple")
+    x = x.reshape(batch, rows // window, window, columns // window, window, width)
+    return x.permute(0, 3, 1, 4, 2, 5).reshape(-1, window * window, width)
+
+
+@cut.slip("pictures interleaved", "You list the first window of every picture, then the second of every picture. All "
+          "windows of the first picture come first: leave the batch in front.")
+def _(x, window):
+    batch, rows, columns, width = x.shape
+    if rows % window or columns % window:
+        raise ValueError("no multiple")
+    x = x.reshape(batch, rows // window, window, columns // window, window, width)
+    return x.permute(1, 3, 0, 2, 4, 5).reshape(-1, window * window, width)
+
+
+@cut.slip("kept the batch apart", "You kept an axis for the pictures: [B, W, w·w, D]. Attention wants one long batch "
+          "of windows: [B·W, w·w, D].")
+def _(x, window):
+    return window_partition(x, window).unflatten(0, (len(x), -1))
+
+
+@cut.slip("kept the square", "Your windows are squares still, [B·W, w, w, D]. Attention reads a row of tokens: "
+          "[B·W, w·w, D].")
+def _(x, window):
+    return window_partition(x, window).unflatten(1, (window, window))
+
+
+@cut.slip("every so-many-th token", "Your windows take tokens from all over the grid, evenly spaced. A window is a "
+          "square of *neighbours*: [R] is split into [R/w, w], not into [w, R/w].")
+def _(x, window):
+    batch, rows, columns, width = x.shape
+    if rows % window or columns % window:
+        raise ValueError("no multiple")
+    x = x.reshape(batch, window, rows // window, window, columns // window, width)
+    return x.permute(0, 2, 4, 1, 3, 5).reshape(-1, window * window, width)
+
+
+@cut.slip("so many windows", "You cut each side into `window` pieces. `window` is the side of a window in tokens, not "
+          "how many windows lie along a side.")
+def _(x, window):
+    batch, rows, columns, width = x.shape
+    if rows % window or columns % window:
+        raise ValueError("no multiple")
+    x = x.reshape(batch, window, rows // window, window, columns // window, width)
+    return x.transpose(2, 3).reshape(batch * window**2, -1, width)
+
+
+@cut.slip("one long token", "You put the tokens of a window into one, as patchify does with pixels. Here tokens must "
+          "stay apart, for they are to attend to one another: [B·W, w·w, D].")
+def _(x, window):
+    return window_partition(x, window).flatten(1)
+
+
+@cut.slip("numbers before tokens", "Your axes are [B·W, D, w·w]. The numbers of a token come last, as everywhere in an "
+          "encoder.")
+def _(x, window):
+    return window_partition(x, window).transpose(1, 2)
+
+
+@cut.slip("first picture alone", "You cut up the first picture only. There may be several in the batch.")
+def _(x, window):
+    return window_partition(x[:1], window)
+
+
+@cut.slip("cut off the rest", "Where the window does not divide the grid, you drop the last tokens in silence. Whoever "
+          "joins the windows again would miss them: raise a ValueError.")
+def _(x, window):
+    return window_partition(x[:, : x.shape[1] // window * window, : x.shape[2] // window * window], window)
+
+
+@cut.slip("padded the rest", "Where the window does not divide the grid, you fill up with zeros. Detection code does "
+          "that, and must then mask them. Here, refuse: raise a ValueError.")
+def _(x, window):
+    return window_partition(F.pad(x, (0, 0, 0, -x.shape[2] % window, 0, -x.shape[1] % window)), window)
+
+
+@cut.slip("left it to torch", "Where the window does not divide the grid, torch's own error comes out of your reshape. "
+          "Test both sides first, and raise a ValueError that says what is wrong.")
+def _(x, window):
+    batch, rows, columns, width = x.shape
+    x = x.reshape(batch, rows // window, window, columns // window, window, width)
+    return x.transpose(2, 3).reshape(-1, window * window, width)
+
+
+@cut.slip("looked at the number alone", "You refuse where w² does not divide the number of tokens. Each *side* must be "
+          "a multiple of w.")
+def _(x, window):
+    batch, rows, columns, width = x.shape
+    if rows * columns % window**2:
+        raise ValueError("no multiple")
+    x = x.reshape(batch, rows // window, window, columns // window, window, width)
+    return x.transpose(2, 3).reshape(-1, window * window, width)
+
+
+# ── 8.3 · Why windows must shift ───────────────────────────────────────────────────────────────────────────────────
+
+windows_alone = TrueFalse(
+    "windows-alone", title="Only patience?", points=1, difficulty=1, minutes=1,
+    prompt="“With windows that always lie in the same place, it takes more blocks, but in the end every token can "
+    "influence every other.”",
+    answer=False,
+    slip="Follow one token. In the first block it hears its window; those it hears have heard theirs, which is the "
+    "same one. When does news from next door come in?",
+    hints=["Draw two windows side by side, and an arrow for everything that a block carries over. Which arrow crosses "
+           "the border?"],
+    why="False. Nothing ever crosses a border, however many blocks there are: it would be one small ViT for each "
+    "window, and they would share their weights and nothing else.",
+)
+
+reach_after = Numeric(
+    "reach-after", title="How far after so many blocks", points=1, difficulty=2, minutes=4,
+    given=dict(blocks=4, window=7), vary=dict(blocks=(3, 4, 5, 6), window=(4, 5, 6, 7, 8, 9, 10, 12, 14, 16)),
+    prompt="Windows of {window} × {window} tokens lie plain and shifted by turns, block after block, in a grid that is "
+    "much larger. **How many tokens**, itself included, can have influenced a token far from the edges after "
+    "{blocks} blocks?",
+    answer=lambda blocks, window: (blocks * window) ** 2,
+    slips=[
+        Slip("one window", lambda blocks, window: window**2,
+             "That is one window, and so it would stay without shifts."),
+        Slip("so many windows", lambda blocks, window: blocks * window**2,
+             "You added a window for each block. The *side* of the square grows by a window with each block."),
+        Slip("gave the side", lambda blocks, window: blocks * window,
+             "That is the side of the square. How many tokens does the square hold?"),
+        Slip("half a window more", lambda blocks, window: (window + (blocks - 1) * (window // 2)) ** 2,
+             "You let the side grow by half a window with each block. It grows by that on *both* sides."),
+        Slip("doubled each time", lambda blocks, window: (2 ** (blocks - 1) * window) ** 2,
+             "You doubled the side with each block. From one window to two it doubles; then look at the figure: 3."),
+        Slip("one block less", lambda blocks, window: ((blocks - 1) * window) ** 2,
+             "You left a block out. The first block gives one window already."),
+        Slip("one block more", lambda blocks, window: ((blocks + 1) * window) ** 2,
+             "You added one window too many. The first block gives one window, not two."),
+    ],
+    hints=["Read the sides of the squares in the figure above, in windows: after 1, 2 and 3 blocks.",
+           "After k blocks, the square has a side of k · {window} tokens."],
+    why=lambda blocks, window: f"Each block adds half a window on both sides: a square of side {blocks}·{window} = "
+    f"{blocks * window}, {(blocks * window) ** 2} tokens.",
+)
+
+# ── 8.4 · The cyclic shift and its mask ────────────────────────────────────────────────────────────────────────────
+
+
+def may_attend(rows: int, columns: int, window: int, shift: int) -> torch.Tensor:
+    """Which pairs of tokens may attend to each other in the windows of a rolled grid: bool [W, w·w, w·w].
+
+    The grid of rows × columns tokens rolls up and to the left by `shift`, and is then cut into windows, row by row. Two
+    tokens of a window may attend to each other if they came there the same way: neither of them round the border, or
+    both round the same one, or both round the same two. Nothing is apart where `shift` is 0.
+
+    >>> may_attend(rows=2, columns=2, window=2, shift=0).all().item()
+    True
+    >>> may_attend(rows=2, columns=4, window=2, shift=1)[0].int()  # the upper two did not roll round, the lower two did
+    tensor([[1, 1, 0, 0],
+            [1, 1, 0, 0],
+            [0, 0, 1, 1],
+            [0, 0, 1, 1]], dtype=torch.int32)
+    """
+    over_top = torch.arange(rows) < shift  # these rows leave at the top and come back at the bottom
+    over_left = torch.arange(columns) < shift
+    way = 2 * over_top[:, None] + 1 * over_left[None, :]  # R C: 0 to 3, the border or borders that a token rolled round
+    way = way.roll((-shift, -shift), dims=(0, 1))
+    way = way.reshape(rows // window, window, columns // window, window).transpose(1, 2)
+    way = way.reshape(-1, window * window)  # W w·w
+    return way[:, :, None] == way[:, None, :]
+
+
+def in_windows(table: torch.Tensor, window: int) -> torch.Tensor:
+    """[R, C] → [W, w·w]."""
+    rows, columns = table.shape
+    table = table.reshape(rows // window, window, columns // window, window).transpose(1, 2)
+    return table.reshape(-1, window * window)
+
+
+def pairs(way: torch.Tensor, window: int) -> torch.Tensor:
+    """Which pairs have the same number, window by window."""
+    way = in_windows(way, window)
+    return way[:, :, None] == way[:, None, :]
+
+
+def came_round(rows: int, columns: int, shift: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which tokens roll over the top, and which over the left, before they roll."""
+    top = (torch.arange(rows) < shift)[:, None].expand(rows, columns)
+    left = (torch.arange(columns) < shift)[None, :].expand(rows, columns)
+    return top.int(), left.int()
+
+
+GRIDS = [(4, 4, 2, 1), (6, 9, 3, 1), (8, 12, 4, 2), (6, 6, 3, 2), (10, 5, 5, 2)]
+
+apart = Code(
+    "may-attend", title="Your own may_attend", points=5, difficulty=3, minutes=15, tolerance=0,
+    prompt="Now the mask. The figure above painted every token by the way it came: not round a border at all, round "
+    "the top one, round the left one, or round both. Give each token a number for that, roll the numbers as the "
+    "tokens are rolled, cut them into windows as the tokens are cut, and compare all pairs.",
+    reference=may_attend,
+    examples=[(2, 2, 2, 0), (2, 4, 2, 1), (4, 4, 2, 1), (6, 9, 3, 1)],
+    checks={
+        "every window": [(8, 8, 4, 2), (6, 6, 3, 1), (14, 14, 7, 3)],
+        "grids that are not square": [(4, 8, 4, 1), (9, 6, 3, 2), (12, 8, 4, 3)],
+        "no shift": [(4, 6, 2, 0), (3, 3, 3, 0)],
+        "a window as high as the grid": [(3, 9, 3, 1), (8, 4, 4, 1), (5, 5, 5, 2)],
+        "any shift": lambda dice: [(8, 16, 8, dice.choice([1, 2, 5, 6])), (6, 12, 6, dice.choice([1, 2, 4, 5]))],
+    },
+    hints=[
+        "`torch.arange(rows) < shift` says of each row whether it leaves at the top. Columns likewise, at the left.",
+        "One number for both: `2 * over_top[:, None] + 1 * over_left[None, :]`, of shape [R, C]. It is 0, 1, 2 or 3.",
+        "`.roll((-shift, -shift), dims=(0, 1))`, and then the cut that you know from window_partition: [W, w·w].",
+        "With `way` of shape [W, M], `way[:, :, None] == way[:, None, :]` compares all pairs: [W, M, M].",
+        "The examples pass but grading finds a mistake? Try `shift=0`, a shift that is not half of the window, a grid "
+        "that is higher than wide, and a grid of a single window.",
+    ],
+    why="Number the four ways, roll, cut, compare. Only the windows at the lower and at the right edge hold tokens "
+    "that came different ways; all others may attend as they like.",
+)
+
+
+@apart.alternative
+def _(rows, columns, window, shift):
+    def regions(size: int) -> torch.Tensor:
+        """As in the paper's code: 0 before the last window, 1 and 2 for the two parts of the last window."""
+        return torch.tensor([0] * (size - window) + [1] * (window - shift) + [2] * shift)
+
+    return pairs(3 * regions(rows)[:, None] + regions(columns)[None, :], window)
+
+
+@apart.alternative
+def _(rows, columns, window, shift):
+    place = torch.arange(rows * columns).reshape(rows, columns).roll((-shift, -shift), dims=(0, 1))
+    place = in_windows(place, window)
+    up, left = place // columns < shift, place % columns < shift
+    same = [side[:, :, None] == side[:, None, :] for side in (up, left)]
+    return same[0] & same[1]
+
+
+@apart.slip("everybody", "You let all tokens of a window attend to each other. Then the upper edge of a picture meets "
+            "the lower edge as if they were neighbours.")
+def _(rows, columns, window, shift):
+    return torch.ones_like(may_attend(rows, columns, window, shift))
+
+
+@apart.slip("the wrong way round", "Yours is True where tokens must be kept apart. True should mean that they may "
+            "attend: turn it round with ~ or ==.")
+def _(rows, columns, window, shift):
+    return ~may_attend(rows, columns, window, shift)
+
+
+@apart.slip("top alone", "You keep those apart that rolled over the top, and forget the left border.")
+def _(rows, columns, window, shift):
+    top, _ = came_round(rows, columns, shift)
+    return pairs(top.roll((-shift, -shift), dims=(0, 1)), window)
+
+
+@apart.slip("left alone", "You keep those apart that rolled over the left border, and forget the top.")
+def _(rows, columns, window, shift):
+    _, left = came_round(rows, columns, shift)
+    return pairs(left.roll((-shift, -shift), dims=(0, 1)), window)
+
+
+@apart.slip("two ways with one number", "Two different ways have the same number: over the top alone, and over the "
+            "left alone. Count one of them double, so that there are four numbers.")
+def _(rows, columns, window, shift):
+    top, left = came_round(rows, columns, shift)
+    return pairs((top + left).roll((-shift, -shift), dims=(0, 1)), window)
+
+
+@apart.slip("round or not", "You ask whether a token came round at all. Over the top and over the left are different "
+            "ways: such tokens were never neighbours either.")
+def _(rows, columns, window, shift):
+    top, left = came_round(rows, columns, shift)
+    return pairs((top | left).roll((-shift, -shift), dims=(0, 1)), window)
+
+
+@apart.slip("only round both", "You set apart only what rolled over both borders: the one corner. What rolled over the "
+            "top alone, or over the left alone, has come from far away as well.")
+def _(rows, columns, window, shift):
+    top, left = came_round(rows, columns, shift)
+    return pairs((top & left).roll((-shift, -shift), dims=(0, 1)), window)
+
+
+@apart.slip("numbers that did not roll", "You cut the numbers without rolling them first. They must travel with their "
+            "tokens.")
+def _(rows, columns, window, shift):
+    top, left = came_round(rows, columns, shift)
+    return pairs(2 * top + left, window)
+
+
+@apart.slip("rolled down", "Your grid rolls down and to the right. Up and to the left is a *negative* shift in "
+            "torch.roll.")
+def _(rows, columns, window, shift):
+    top, left = came_round(rows, columns, shift)
+    return pairs((2 * top + left).roll((shift, shift), dims=(0, 1)), window)
+
+
+@apart.slip("kept the old windows", "You keep tokens of different *unshifted* windows apart. But those are to meet: it "
+            "is what the shift is for. Apart are only tokens that came round a border and those that did not.")
+def _(rows, columns, window, shift):
+    old = torch.arange(rows)[:, None] // window * columns + torch.arange(columns)[None, :] // window
+    return pairs(old.roll((-shift, -shift), dims=(0, 1)), window)
+
+
+@apart.slip("half a window, always", "You shift by half a window whatever `shift` says.")
+def _(rows, columns, window, shift):
+    return may_attend(rows, columns, window, window // 2)
+
+
+@apart.slip("what is added to scores", "Those are the numbers that are *added* to the scores, 0 and −∞. Asked is the "
+            "mask itself: True and False.")
+def _(rows, columns, window, shift):
+    may = may_attend(rows, columns, window, shift)
+    return torch.zeros(may.shape).masked_fill(~may, -torch.inf)
+
+
+@apart.slip("ones and zeros", "The right pairs, as numbers. Give back True and False: leave the comparison as it is.")
+def _(rows, columns, window, shift):
+    return may_attend(rows, columns, window, shift).int()
+
+
+@apart.slip("not itself", "You forbid a token to attend to itself. It came the same way as itself: True.")
+def _(rows, columns, window, shift):
+    return may_attend(rows, columns, window, shift) & ~torch.eye(window**2, dtype=torch.bool)
+
+
+@apart.slip("windows column by column", "The right tables in another order: your windows go down the columns first.")
+def _(rows, columns, window, shift):
+    may = may_attend(rows, columns, window, shift)
+    return may.unflatten(0, (rows // window, columns // window)).transpose(0, 1).flatten(0, 1)
+
+
+@apart.slip("judged by the distance", "You set apart what lay a window or more apart. That works until the grid is a "
+            "single window high or wide: then nothing is so far away, and what rolled must be kept apart all the same.")
+def _(rows, columns, window, shift):
+    place = torch.arange(rows * columns).reshape(rows, columns).roll((-shift, -shift), dims=(0, 1))
+    place = in_windows(place, window)
+    far = [(each[:, :, None] - each[:, None, :]).abs() >= window for each in (place // columns, place % columns)]
+    return ~(far[0] | far[1])
+
+
+forgot_the_mask = Choice(
+    "forgot-the-mask", title="The mask is forgotten", points=1, difficulty=2, minutes=2,
+    prompt="Somebody writes Swin with the cyclic shift and forgets the mask. What happens?",
+    options={
+        "It stops with an error: the windows at the edge have another shape.":
+            "They would, if the windows were simply moved. The roll is there so that all windows keep their shape.",
+        "Nothing: the relative position bias tells neighbours from tokens that came round.":
+            "It goes by the places *inside* the window. There, what came round looks like a neighbour.",
+        "It runs and trains. At the edges, tokens attend to the opposite edge as if it lay next door.": None,
+        "Each token attends to all the others, at the cost N².":
+            "The mask does not make the windows. Attention never leaves its window, with the mask or without.",
+        "The loss is nan: a row of the softmax is −∞ everywhere.":
+            "That would be a mask that forbids everything. Without a mask nothing is forbidden.",
+    },
+    hints=["Do the shapes depend on the mask?", "Where in the rolled grid do the sky and the ground come together?"],
+    why="No shape changes, so nobody complains. The sky is a neighbour of the ground, and accuracy suffers a little. "
+    "Such mistakes are found by tests: what changes at one edge must not change the answer at the other.",
+)
+
+# ── 8.5 · Where in the window ──────────────────────────────────────────────────────────────────────────────────────
+
+bias_rows = Numeric(
+    "bias-rows", title="The table of distances", points=1, difficulty=2, minutes=3,
+    given=dict(window=7, heads=12), vary=dict(window=range(4, 17), heads=(3, 4, 6, 8, 12, 16, 24)),
+    prompt="A block of Swin has windows of {window} × {window} tokens and {heads} heads. How many numbers has its "
+    "table of relative position biases, all heads together?",
+    answer=lambda window, heads: (2 * window - 1) ** 2 * heads,
+    slips=[
+        Slip("one for each pair", lambda window, heads: window**4 * heads,
+             "That is one number for each *pair* of tokens. Pairs at the same distance share theirs."),
+        Slip("one for each place", lambda window, heads: window**2 * heads,
+             "That is one for each place in the window, as in absolute positions. Here each *distance* has one, and "
+             "distances can be negative."),
+        Slip("one direction", lambda window, heads: (2 * window - 1) * heads,
+             "That is one direction. A distance has two numbers: so far down, so far to the right."),
+        Slip("one head", lambda window, heads: (2 * window - 1) ** 2,
+             "Right for one head. Every head has a table of its own."),
+        Slip("forgot distance 0", lambda window, heads: (2 * window - 2) ** 2 * heads,
+             "From −({window} − 1) to {window} − 1, and 0 is one of them."),
+        Slip("a window too far", lambda window, heads: (2 * window + 1) ** 2 * heads,
+             "You let distances run from −{window} to {window}. From the first place to the last it is one less."),
+        Slip("twice the window", lambda window, heads: (2 * window) ** 2 * heads,
+             "From −({window} − 1) to {window} − 1: how many whole numbers are that?"),
+    ],
+    hints=["Along one direction, two tokens are −({window} − 1) to {window} − 1 apart. How many values are that?",
+           "(2w − 1) values in each of two directions, for each head."],
+    why=lambda window, heads: f"2·{window} − 1 = {2 * window - 1} distances in each direction, so "
+    f"{2 * window - 1}²·{heads} = {(2 * window - 1) ** 2 * heads}.",
+)
+
+# ── 8.6 · Stages ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def merge_patches(x: torch.Tensor) -> torch.Tensor:
+    """Each square of 2 × 2 tokens becomes one, its numbers side by side: [B, R, C, D] → [B, R/2, C/2, 4·D].
+
+    First come the numbers of the upper left token, then lower left, upper right, lower right: Swin's order.
+
+    >>> merge_patches(torch.tensor([[[[1], [3]], [[2], [4]]]]))
+    tensor([[[[1, 2, 3, 4]]]])
+
+    Raises ValueError where a side of the grid is odd.
+    """
+    if x.shape[1] % 2 or x.shape[2] % 2:
+        raise ValueError(f"the grid has {x.shape[1]} × {x.shape[2]} tokens: both sides must be even")
+    corners = [x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]]  # B R/2 C/2 D, each
+    return torch.cat(corners, dim=-1)
+
+
+def corners_of(x: torch.Tensor) -> list[torch.Tensor]:
+    """Upper left, lower left, upper right, lower right; ValueError for an odd side."""
+    if x.shape[1] % 2 or x.shape[2] % 2:
+        raise ValueError("odd")
+    return [x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]]
+
+
+merge = Code(
+    "merge-patches", title="Your own merge_patches", points=4, difficulty=2, minutes=8, tolerance=0,
+    prompt="Between two stages, four neighbours become one token. This is the part that only moves numbers; a "
+    "LayerNorm and a linear layer, from 4·D to 2·D, come behind it. Slices with a step do it: `x[:, 0::2, 0::2]` "
+    "takes the upper left token of every square.",
+    reference=merge_patches,
+    examples=[
+        (torch.tensor([[[[1], [3]], [[2], [4]]]]),),
+        (torch.arange(16).reshape(1, 2, 4, 2),),
+        (torch.arange(32).reshape(2, 4, 4, 1),),
+        (torch.zeros(1, 3, 4, 2),),
+    ],
+    checks={
+        "any grid": [(numbers(1, 4, 6, 1),), (numbers(1, 6, 2, 3),), (numbers(1, 8, 8, 2),)],
+        "several pictures": [(numbers(3, 2, 4, 2),), (numbers(2, 4, 4, 5),)],
+        "one square": [(numbers(2, 2, 2, 3),)],
+        "refuses odd sides": [(torch.zeros(1, 3, 4, 1),), (torch.zeros(1, 4, 3, 1),), (torch.zeros(2, 5, 5, 2),)],
+    },
+    hints=[
+        "Rows 0, 2, 4, … are `x[:, 0::2]`, rows 1, 3, 5, … are `x[:, 1::2]`. The columns likewise, on the next axis.",
+        "That makes four tensors of [B, R/2, C/2, D]. `torch.cat(…, dim=-1)` puts their numbers side by side.",
+        "The examples pass but grading finds a mistake? Is the order upper left, *lower left*, upper right, lower "
+        "right? Are odd rows refused, and odd columns, too, with a `ValueError` of your own?",
+    ],
+    why="Four slices, side by side: R/2 · C/2 tokens of 4·D numbers. Nothing is lost until the linear layer.",
+)
+
+
+@merge.alternative
+def _(x):
+    if x.shape[1] % 2 or x.shape[2] % 2:
+        raise ValueError("odd")
+    x = x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # B R/2 y C/2 x D
+    return x.permute(0, 1, 3, 4, 2, 5).flatten(3)
+
+
+@merge.alternative
+def _(x):
+    batch, rows, columns, width = x.shape
+    if rows % 2 == 1 or columns % 2 == 1:
+        raise ValueError("odd")
+    merged = x.new_zeros(batch, rows // 2, columns // 2, 4 * width)
+    for number, (right, down) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):
+        merged[..., number * width : (number + 1) * width] = x[:, down::2, right::2]
+    return merged
+
+
+@merge.slip("reading order", "Upper left, upper right, lower left, lower right: a natural order, but not Swin's. Its "
+            "weights expect lower left in the second place.")
+def _(x):
+    one, two, three, four = corners_of(x)
+    return torch.cat([one, three, two, four], dim=-1)
+
+
+@merge.slip("quarters of the picture", "You put the four *quarters of the picture* on top of each other. Four "
+            "neighbours are to become one: take every second row and column.")
+def _(x):
+    corners_of(x)
+    upper, lower = x.chunk(2, dim=1)
+    return torch.cat([*upper.chunk(2, dim=2), *lower.chunk(2, dim=2)], dim=-1)
+
+
+@merge.slip("averaged", "You took the mean of the four. Merging keeps all numbers, side by side; what to make of them "
+            "is left to the linear layer behind.")
+def _(x):
+    return torch.stack(corners_of(x)).mean(dim=0)
+
+
+@merge.slip("added up", "You added the four up. Merging keeps all numbers, side by side.")
+def _(x):
+    return sum(corners_of(x))
+
+
+@merge.slip("took the largest", "That is max pooling. Merging keeps all numbers, side by side.")
+def _(x):
+    return torch.stack(corners_of(x)).amax(dim=0)
+
+
+@merge.slip("took one of four", "You kept the upper left token of each square and threw three quarters away.")
+def _(x):
+    return corners_of(x)[0]
+
+
+@merge.slip("an axis of its own", "Your four tokens lie on an axis of their own: [B, R/2, C/2, 4, D]. Their numbers "
+            "should stand side by side on the last axis, 4·D of them: cat, not stack.")
+def _(x):
+    return torch.stack(corners_of(x), dim=-2)
+
+
+@merge.slip("shuffled into one another", "You put the first numbers of the four tokens together, then the second ones. "
+            "The D numbers of a token stay together.")
+def _(x):
+    return torch.stack(corners_of(x), dim=-1).flatten(-2)
+
+
+@merge.slip("reshaped at once", "A reshape alone takes what lies together in memory: four tokens of one row. Two of "
+            "the four come from the row below.")
+def _(x):
+    corners_of(x)
+    batch, rows, columns, width = x.shape
+    return x.reshape(batch, rows // 2, columns // 2, 4 * width)
+
+
+@merge.slip("one below the other", "You put the four on top of each other along the rows, so there are as many tokens "
+            "as before. Put them side by side on the last axis: dim=-1.")
+def _(x):
+    return torch.cat(corners_of(x), dim=1)
+
+
+@merge.slip("lost the grid", "Your tokens lie in one row, [B, R·C/4, 4·D]. Keep the grid: [B, R/2, C/2, 4·D].")
+def _(x):
+    return merge_patches(x).flatten(1, 2)
+
+
+@merge.slip("only along the rows", "You merged pairs along one direction. Four tokens become one, two by two.")
+def _(x):
+    corners_of(x)
+    return torch.cat([x[:, 0::2], x[:, 1::2]], dim=-1)
+
+
+@merge.slip("cut off the odd", "Where a side is odd, you drop its last tokens in silence. Raise a ValueError.")
+def _(x):
+    return merge_patches(x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2])
+
+
+@merge.slip("padded the odd", "Where a side is odd, you add zeros. Detection code does that, for pictures of any size. "
+            "Here, raise a ValueError.")
+def _(x):
+    return merge_patches(F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2)))
+
+
+@merge.slip("left it to torch", "Where a side is odd, torch's own error comes out of cat. Test both sides first, and "
+            "raise a ValueError that says what is wrong.")
+def _(x):
+    return torch.cat([x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]], dim=-1)
+
+
+# ── 8.7 · ConvNeXt ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+conv_share = Numeric(
+    "conv-share", title="Where a ConvNeXt block works", points=1, difficulty=2, minutes=4, decimals=1,
+    given=dict(channels=96, kernel=7),
+    vary=dict(channels=(32, 40, 48, 64, 80, 96, 112, 128, 160, 192), kernel=(5, 7, 9, 11, 13)),
+    prompt="A ConvNeXt block has {channels} channels, a depthwise convolution of {kernel} × {kernel}, and an MLP that "
+    "is 4 times as wide. Of the multiply-adds that it makes at one place, how many **per cent** are the "
+    "convolution's?",
+    answer=lambda channels, kernel: 100 * kernel**2 / (kernel**2 + 8 * channels), unit="%",
+    slips=[
+        Slip("half the MLP", lambda channels, kernel: 100 * kernel**2 / (kernel**2 + 4 * channels),
+             "The MLP multiplies twice: C to 4C, and 4C to C. You counted one of them."),
+        Slip("over the MLP", lambda channels, kernel: 100 * kernel**2 / (8 * channels),
+             "You divided by the MLP's. A share is a part of the *whole*: both together."),
+        Slip("a full convolution", lambda channels, kernel: 100 * kernel**2 / (kernel**2 + 8),
+             "You gave each filter all the channels. A depthwise filter reads one: k² for each of C, not k²·C."),
+        Slip("the side of the kernel", lambda channels, kernel: 100 * kernel / (kernel + 8 * channels),
+             "A kernel is a square: k², not k."),
+        Slip("the ViT's block", lambda channels, kernel: 100 * kernel**2 / (kernel**2 + 12 * channels),
+             "You took 12 C², the linear layers of a ViT's block. Here q, k, v and proj are missing: 8 C²."),
+        Slip("the MLP's share", lambda channels, kernel: 800 * channels / (kernel**2 + 8 * channels),
+             "That is the MLP's share. Asked is the convolution's."),
+        Slip("a fraction", lambda channels, kernel: kernel**2 / (kernel**2 + 8 * channels),
+             "That is a fraction of 1. Asked is a number of per cent."),
+    ],
+    hints=["At one place: k² multiply-adds for each of C channels, then C · 4C and 4C · C for the MLP.",
+           "{kernel}² · C over {kernel}² · C + 8 · C², with C = {channels}. C can be cancelled once."],
+    why=lambda channels, kernel: f"{kernel}²·{channels} of {kernel}²·{channels} + 8·{channels}²: "
+    f"{100 * kernel**2 / (kernel**2 + 8 * channels):.1f} %. Looking around is the cheap part; the MLP is the work.",
+)
+
+# ── 8.8 · The hybrid ───────────────────────────────────────────────────────────────────────────────────────────────
+
+stem_sees = Numeric(
+    "stem-sees", title="How much a stem sees", points=1, difficulty=3, minutes=4,
+    given=dict(layers=4, kernel=3), vary=dict(layers=(2, 3, 4, 5, 6), kernel=(3, 5, 7, 9)),
+    prompt="A stem has {layers} convolutions of {kernel} × {kernel}, each with stride 2, one behind the other. One "
+    "place of its output depends on a square of pixels. How many pixels has that square's **side**?",
+    answer=lambda layers, kernel: 1 + (kernel - 1) * (2**layers - 1), unit="pixels",
+    slips=[
+        Slip("gave the stride", lambda layers, kernel: 2**layers,
+             "That is how far apart two neighbouring places are. Their squares overlap: each is larger than that."),
+        Slip("no strides", lambda layers, kernel: 1 + layers * (kernel - 1),
+             "You let each convolution widen the square by {kernel} − 1 pixels. Behind a stride of 2, one step is 2 "
+             "pixels wide; behind two of them, 4."),
+        Slip("added the kernels", lambda layers, kernel: layers * kernel,
+             "You added the kernels' sides. Kernels overlap, and behind a stride each step is wider."),
+        Slip("multiplied the kernels", lambda layers, kernel: kernel**layers,
+             "You multiplied the kernels. That would be so if they did not overlap, with a stride of {kernel}."),
+        Slip("stride times kernel", lambda layers, kernel: 2**layers * kernel,
+             "You took the last kernel in steps of the whole stride. Its own input is only 2^({layers} − 1) wide a "
+             "step, and the squares of neighbours overlap."),
+        Slip("one layer too many", lambda layers, kernel: 1 + (kernel - 1) * (2 ** (layers + 1) - 1),
+             "One layer too many: the steps are 1, 2, 4, … pixels wide, {layers} of them."),
+        Slip("forgot the 1", lambda layers, kernel: (kernel - 1) * (2**layers - 1),
+             "Nearly: you counted the steps between the outermost pixels. There is one pixel more than steps."),
+    ],
+    hints=["Without any layer, a place is 1 pixel. A layer adds {kernel} − 1 steps. How wide is a step?",
+           "The first layer's steps are 1 pixel wide, the second's 2, the third's 4, …",
+           "1 + ({kernel} − 1) · (1 + 2 + 4 + …), with {layers} terms."],
+    why=lambda layers, kernel: f"1 + ({kernel} − 1)·(2^{layers} − 1) = {1 + (kernel - 1) * (2**layers - 1)} pixels, "
+    f"and the next place lies {2**layers} pixels further: the squares overlap, which patches never do.",
+)
+
+# ── 8.11 · More than one label for a picture ───────────────────────────────────────────────────────────────────────
+
+
+def tokens_to_map(tokens: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """The patch tokens of an encoder as a map, as convolutions and upsampling want it: [B, T, D] → [B, D, R, C].
+
+    The last rows · columns of the T tokens are the patches, row by row. What stands before them, CLS or registers, is
+    left out; there may be none of it, or several.
+
+    >>> tokens_to_map(torch.tensor([[[9], [1], [2], [3], [4]]]), rows=2, columns=2)
+    tensor([[[[1, 2],
+              [3, 4]]]])
+
+    Raises ValueError where there are fewer tokens than the grid has places.
+    """
+    before = tokens.shape[1] - rows * columns
+    if before < 0:
+        raise ValueError(f"there are {tokens.shape[1]} tokens: too few for a grid of {rows} × {columns}")
+    patches = tokens[:, before:]
+    return patches.transpose(1, 2).reshape(len(tokens), -1, rows, columns)  # B N D → B D N → B D R C
+
+
+unroll = Code(
+    "tokens-to-map", title="Your own tokens_to_map", points=4, difficulty=2, minutes=7, tolerance=0,
+    prompt="For detection and segmentation, the row of tokens becomes a picture again, one with D channels. Write the "
+    "way back from tokens to a map.",
+    reference=tokens_to_map,
+    examples=[
+        (torch.tensor([[[9], [1], [2], [3], [4]]]), 2, 2),
+        (torch.arange(14).reshape(1, 7, 2), 2, 3),
+        (torch.arange(36).reshape(2, 6, 3), 3, 2),
+        (torch.zeros(1, 5, 2), 2, 3),
+    ],
+    checks={
+        "CLS in front": [(numbers(1, 13, 2), 3, 4), (numbers(1, 17, 5), 4, 4)],
+        "several pictures": [(numbers(3, 7, 4), 2, 3), (numbers(2, 16, 3), 5, 3)],
+        "no CLS": [(numbers(1, 6, 2), 2, 3), (numbers(2, 8, 3), 4, 2)],
+        "CLS and registers": [(numbers(1, 11, 2), 3, 2), (numbers(2, 13, 3), 2, 4)],
+        "refuses too few": [(torch.zeros(1, 5, 3), 2, 3), (torch.zeros(2, 11, 4), 4, 3)],
+    },
+    hints=[
+        "T − rows · columns tokens stand before the patches. Leave them out.",
+        "[B, N, D] must become [B, D, N] before N is split into rows and columns: `transpose(1, 2)`.",
+        "The examples pass but grading finds a mistake? Try a row without CLS, one with CLS and registers, and one "
+        "that is too short: a ValueError of your own.",
+    ],
+    why="Drop what is no patch, bring D to the front, split N. It is chapter 1's unpatchify, for features.",
+)
+
+
+@unroll.alternative
+def _(tokens, rows, columns):
+    if tokens.shape[1] < rows * columns:
+        raise ValueError("too few")
+    return tokens.flip(1)[:, : rows * columns].flip(1).unflatten(1, (rows, columns)).permute(0, 3, 1, 2)
+
+
+@unroll.alternative
+def _(tokens, rows, columns):
+    batch, count, width = tokens.shape
+    if count < rows * columns:
+        raise ValueError("too few")
+    found = tokens.new_zeros(batch, width, rows, columns)
+    for row in range(rows):
+        for column in range(columns):
+            found[:, :, row, column] = tokens[:, count - rows * columns + row * columns + column]
+    return found
+
+
+@unroll.slip("reshaped at once", "You reshaped [B, N, D] to [B, D, R, C] at once: the sizes fit, the numbers do not. "
+             "First bring D to the front: transpose(1, 2).")
+def _(tokens, rows, columns):
+    if tokens.shape[1] < rows * columns:
+        raise ValueError("too few")
+    return tokens[:, tokens.shape[1] - rows * columns :].reshape(len(tokens), -1, rows, columns)
+
+
+@unroll.slip("one token before, always", "You drop one token, always. A model may have no CLS, or registers besides: "
+             "drop as many as there are too many.")
+def _(tokens, rows, columns):
+    if tokens.shape[1] < rows * columns:
+        raise ValueError("too few")
+    return tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, rows, columns)
+
+
+@unroll.slip("dropped the last", "You dropped tokens at the end. CLS and registers stand in *front*.")
+def _(tokens, rows, columns):
+    if tokens.shape[1] < rows * columns:
+        raise ValueError("too few")
+    return tokens[:, : rows * columns].transpose(1, 2).reshape(len(tokens), -1, rows, columns)
+
+
+@unroll.slip("dropped none", "You keep CLS, and then there is one token too many for the grid.")
+def _(tokens, rows, columns):
+    if tokens.shape[1] < rows * columns:
+        raise ValueError("too few")
+    return tokens.transpose(1, 2).reshape(len(tokens), tokens.shape[2], rows, columns)
+
+
+@unroll.slip("rows for columns", "You exchanged rows and columns in the shape: [B, D, C, R].")
+def _(tokens, rows, columns):
+    return tokens_to_map(tokens, columns, rows)
+
+
+@unroll.slip("down the columns", "The shape is right, but you fill the map down its columns. Patches come row by row.")
+def _(tokens, rows, columns):
+    return tokens_to_map(tokens, columns, rows).transpose(2, 3)
+
+
+@unroll.slip("channels last", "Your map is [B, R, C, D]. Convolutions and upsampling in torch want D in front: "
+             "[B, D, R, C].")
+def _(tokens, rows, columns):
+    return tokens_to_map(tokens, rows, columns).permute(0, 2, 3, 1)
+
+
+@unroll.slip("still a row", "Your numbers are [B, D, N]. Split N into rows and columns.")
+def _(tokens, rows, columns):
+    return tokens_to_map(tokens, rows, columns).flatten(2)
+
+
+@unroll.slip("first picture alone", "You gave back the first picture only. There may be several in the batch.")
+def _(tokens, rows, columns):
+    return tokens_to_map(tokens[:1], rows, columns)
+
+
+@unroll.slip("no batch", "You lost the batch's axis. Even for one picture it stays: [1, D, R, C].")
+def _(tokens, rows, columns):
+    return tokens_to_map(tokens, rows, columns)[0]
+
+
+@unroll.slip("averaged the channels", "You averaged each token's numbers. The map has D channels: keep them all.")
+def _(tokens, rows, columns):
+    return tokens_to_map(tokens, rows, columns).mean(dim=1, keepdim=True)
+
+
+@unroll.slip("upside down", "Your map stands on its head: the first patch is the upper left one.")
+def _(tokens, rows, columns):
+    return tokens_to_map(tokens, rows, columns).flip(2)
+
+
+@unroll.slip("left it to torch", "Where tokens are missing, torch's own error comes out of your reshape. Count first, "
+             "and raise a ValueError that says what is wrong.")
+def _(tokens, rows, columns):
+    before = max(0, tokens.shape[1] - rows * columns)
+    return tokens[:, before:].transpose(1, 2).reshape(len(tokens), tokens.shape[2], rows, columns)
+
+
+@unroll.slip("filled up with zeros", "Where tokens are missing, you fill up with zeros. Whatever reads that map would "
+             "take them for a picture: raise a ValueError.")
+def _(tokens, rows, columns):
+    missing = max(0, rows * columns - tokens.shape[1])
+    return tokens_to_map(F.pad(tokens, (0, 0, 0, missing)), rows, columns)
+
+
+picture_tokens = Numeric(
+    "picture-tokens", title="Pictures among words", points=1, difficulty=1, minutes=3,
+    given=dict(side=336, patch=14, pictures=3, words=50),
+    vary=dict(side=(224, 280, 336, 392, 448), patch=(14, 28), pictures=(2, 3, 4, 5), words=(20, 35, 50, 80)),
+    prompt="A vision tower reads pictures of {side} × {side} pixels in patches of {patch} × {patch}. Its CLS is left "
+    "out; each patch token is projected to the width of a language model. Somebody sends {pictures} pictures and a "
+    "question of {words} text tokens. How long is the row that the language model reads?",
+    answer=lambda side, patch, pictures, words: pictures * (side // patch) ** 2 + words, unit="tokens",
+    slips=[
+        Slip("CLS as well", lambda side, patch, pictures, words: pictures * ((side // patch) ** 2 + 1) + words,
+             "You counted a CLS for each picture. It is left out here: the patches say where things are."),
+        Slip("one picture", lambda side, patch, pictures, words: (side // patch) ** 2 + words,
+             "That is the row with one picture. Each picture brings all its patches."),
+        Slip("the pictures alone", lambda side, patch, pictures, words: pictures * (side // patch) ** 2,
+             "Those are the pictures' tokens. The question's stand in the same row."),
+        Slip("one row of patches", lambda side, patch, pictures, words: pictures * (side // patch) + words,
+             "{side} / {patch} patches lie along *one* side. A picture has a square of them."),
+        Slip("one token a picture", lambda side, patch, pictures, words: pictures + words,
+             "You gave each picture one token. That works for a label; here every patch becomes a token."),
+        Slip("pixels", lambda side, patch, pictures, words: pictures * side**2 + words,
+             "You counted pixels. A token stands for {patch} × {patch} of them."),
+    ],
+    hints=["How many patches has one picture?", "({side} / {patch})² for each picture, and the question's tokens."],
+    why=lambda side, patch, pictures, words: f"({side} / {patch})² = {(side // patch) ** 2} tokens a picture: "
+    f"{pictures}·{(side // patch) ** 2} + {words} = {pictures * (side // patch) ** 2 + words}. The width of the "
+    "language model does not come in: it says how long a token is, not how many there are.",
+)
+
+# ── 8.12 · Which backbone would you choose? ────────────────────────────────────────────────────────────────────────
+
+few_pictures = Choice(
+    "few-pictures", title="Six hundred X-rays", points=1, difficulty=2, minutes=2,
+    prompt="A clinic has 600 labelled X-ray pictures and one GPU. Which of these would you try **first**?",
+    options={
+        "ViT-B/16 from fresh weights: attention sees the whole picture.":
+            "It can, but it must first learn which patches are neighbours. 600 pictures do not teach that: see 8.8.",
+        "Swin-T from fresh weights: windows are all the prior that it needs.":
+            "Windows help, and do not stand in for pictures: 28 million weights, and 600 examples.",
+        "A backbone that was pretrained on many pictures, whichever fits the GPU, fine-tuned; beside it a small CNN as "
+        "a yardstick.": None,
+        "ViT-B/16 with patches of 4 pixels from fresh weights, so that no detail is lost.":
+            "Sixteen times the tokens, and not a picture more. The smaller the patches, the more is to be learned.",
+    },
+    hints=["What differs more: the designs of the backbones, or weights that have seen a million pictures and weights "
+           "that have seen none?"],
+    why="With few pictures, pretraining outweighs the choice of the backbone by far. The small CNN tells whether the "
+    "large model was worth it.",
+)
+
+high_resolution = Choice(
+    "high-resolution", title="Roofs from above", points=1, difficulty=3, minutes=3,
+    prompt="Every roof is to be outlined in satellite pictures of 1024 × 1024 pixels. A roof may be 12 pixels wide. "
+    "Which backbone would you take under the segmentation head?",
+    options={
+        "ViT-B/32: its few, large patches are cheap at this size.":
+            "Cheap, yes: 1024 tokens. But a roof is smaller than half a patch, and each patch has one feature vector.",
+        "ViT-S/4: its patches are smaller than a roof.":
+            "65,536 tokens that all look at each other: more than four billion scores for each head, in each block.",
+        "Swin-T or ConvNeXt-T, reading all four stages: strides of 4, 8, 16 and 32 pixels.": None,
+        "Swin-T, reading its last stage alone: it understands the picture best.":
+            "It knows *what* is there. But its stride is 32 pixels: where a roof of 12 begins and ends, it has "
+            "forgotten.",
+        "Any of them, after shrinking the pictures to 224 × 224.":
+            "Then a roof is less than 3 pixels wide. What is gone before the backbone, no backbone brings back.",
+    },
+    hints=["Two questions for each option: how many tokens are there, and how many pixels lie between two feature "
+           "vectors?"],
+    why="Fine features where things are small, coarse ones where meaning counts, and a cost that grows with the area "
+    "only: that is what stages are for.",
+)
