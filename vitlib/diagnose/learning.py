@@ -156,19 +156,19 @@ def one_batch(case: Case) -> Finding:
     learners = [each for each in model.parameters() if each.requires_grad]
     if not learners:
         return left_out(check, "no parameter requires a gradient")
-    optimizer = torch.optim.AdamW(learners, lr=case.lr, weight_decay=0.0)
-    labels, losses = case.pictures.labels[:FEW], []
+    optimizer = torch.optim.AdamW(learners, lr=case.lr, weight_decay=0.0, fused=True)
+    labels, losses, by_heart = case.pictures.labels[:FEW], [], 0.1 * case.ln_k
     with torch.enable_grad():
         for _ in range(STEPS):
             loss = F.cross_entropy(model(case.few.float()), labels)
             losses.append(loss.item())
-            if not math.isfinite(losses[-1]):
+            if losses[-1] < by_heart or not math.isfinite(losses[-1]):
                 break
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
     seen = f"the loss of {len(labels)} pictures goes from {losses[0]:.2f} to {losses[-1]:.2f} in {len(losses)} steps"
-    if losses[-1] < max(0.1 * case.ln_k, 0.02):
+    if losses[-1] < by_heart:
         return fine(check, f"{seen} at learning rate {case.lr:g}")
     if not losses[-1] < 0.9 * case.ln_k and losses[0] > 0.5 * case.ln_k and min(losses) < losses[0] - 0.3:
         remedy = "it came down and went up again: the learning rate is too high; divide it by ten"
@@ -178,7 +178,7 @@ def one_batch(case: Case) -> Finding:
         remedy = "it falls evenly, and slowly: the learning rate is too low; multiply it by ten"
     else:
         remedy = "try a tenth and ten times this learning rate; if neither helps, something is wrong in the model"
-    return alarm(check, f"{seen} at learning rate {case.lr:g}", f"below {0.1 * case.ln_k:.2f}", remedy)
+    return alarm(check, f"{seen} at learning rate {case.lr:g}", f"below {by_heart:.2f} in {STEPS} steps", remedy)
 
 
 def _blocks(model: nn.Module) -> list[str]:

@@ -59,10 +59,48 @@ PATIENTS: dict[str, Patient] = {
         "nothing is wrong",
         "This is what a sound chart looks like: hold the others against it.",
     ),
+    "pixels": Patient(
+        "other pixel values than in training",
+        "It learned from −1…1 and is asked with 0…255. Training was sound, so every curve looks sound: only a look at "
+        "the pixels that reach the model in *use* tells. Keep one function for both.",
+        asked=lambda images: images.float(),
+    ),
+    "blur": Patient(
+        "test pictures of another resolution",
+        "It learned from sharp pictures and is asked with enlarged thumbnails. The size is the same, so nothing "
+        "complains; how much neighbouring pixels differ gives it away. Train on what you will be asked about.",
+        test=blurred,
+    ),
+    "low rate": Patient(
+        "the learning rate is too low",
+        "The loss falls evenly, and hardly at all. One batch cannot be learned by heart either, until the rate is ten "
+        "or a hundred times as high.",
+        lr=3e-5,
+    ),
+    "loss": Patient(
+        "the loss broadcasts over the batch",
+        "Targets [B, 1, K] against logits [B, K] make a table of B × B, and each picture is taught the labels of all. "
+        "The best that can be learned is how often each class occurs: ln K. Even right answers get a large loss.",
+        criterion=one_for_all,
+    ),
+    "high rate": Patient(
+        "the learning rate is too high",
+        "Each step leaps over the valley that it is looking for: the loss jumps, and stays near ln K or above. Take a "
+        "tenth, or a hundredth, and a warm-up.",
+        lr=3.0,
+    ),
+    "mode": Patient(
+        "model.eval() was forgotten",
+        "Dropout still throws dice, so two passes over one picture differ, and both are worse than they need be. Call "
+        "model.eval() before you ask.",
+        lambda: body(dropout=0.4),
+        epochs=6,
+        testing=False,
+    ),
     "positions": Patient(
         "positions are not added",
         "The model sees its patches as a set. With four large patches it reads digits nearly as well, so no curve "
-        "shows it. What shows it: patches change places, and the logits stay. Add the positions before the first block.",
+        "shows it. What shows it: patches change places, and the logits stay. Add positions before the first block.",
         _with("positions"),
     ),
     "batch positions": Patient(
@@ -97,49 +135,11 @@ PATIENTS: dict[str, Patient] = {
         "head reads with row 0 of the last block.",
         _with("readout"),
     ),
-    "pixels": Patient(
-        "other pixel values than in training",
-        "It learned from −1…1 and is asked with 0…255. Training was sound, so every curve looks sound: only a look at "
-        "the pixels that reach the model in *use* tells. Keep one function for both.",
-        asked=lambda images: images.float(),
-    ),
-    "mode": Patient(
-        "model.eval() was forgotten",
-        "Dropout still throws dice, so two passes over one picture differ, and both are worse than they need be. Call "
-        "model.eval() before you ask.",
-        lambda: body(dropout=0.4),
-        epochs=6,
-        testing=False,
-    ),
-    "high rate": Patient(
-        "the learning rate is too high",
-        "Each step leaps over the valley that it is looking for: the loss jumps, and stays near ln K or above. Take a "
-        "tenth, or a hundredth, and a warm-up.",
-        lr=3.0,
-    ),
-    "low rate": Patient(
-        "the learning rate is too low",
-        "The loss falls evenly, and hardly at all. One batch cannot be learned by heart either, until the rate is ten "
-        "or a hundred times as high.",
-        lr=3e-5,
-    ),
-    "loss": Patient(
-        "the loss broadcasts over the batch",
-        "Targets [B, 1, K] against logits [B, K] make a table of B × B, and each picture is taught the labels of all. "
-        "The best that can be learned is how often each class occurs: ln K. Even right answers get a large loss.",
-        criterion=one_for_all,
-    ),
     "wide heads": Patient(
         "head and token dimension are confused",
         "Each head has as many numbers as a token, so attention is as many times too large as there are heads. It "
         "learns, and its numbers cannot be compared with anybody's. Count the parameters: a head has d / h numbers.",
         _with("wide heads"),
-    ),
-    "blur": Patient(
-        "test pictures of another resolution",
-        "It learned from sharp pictures and is asked with enlarged thumbnails. The size is the same, so nothing "
-        "complains; how much neighbouring pixels differ gives it away. Train on what you will be asked about.",
-        test=blurred,
     ),
     "weights": Patient(
         "pretrained weights were not loaded",

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from vitlib.diagnose.patients import PATIENTS
 from vitlib.diagnose.ward import Chart
 
 LN_K = math.log(10)  # ten digits: the loss of a guess
@@ -122,19 +121,19 @@ SYMPTOMS: dict[str, Symptom] = {
 
 SHOWS: dict[str, frozenset[str]] = {  # cause → symptoms; a test holds it against the charts
     "healthy": frozenset(),
+    "pixels": frozenset({"test worse", "pixels"}),
+    "blur": frozenset({"test worse", "look"}),
+    "low rate": frozenset({"stuck", "one batch"}),
+    "loss": frozenset({"stuck", "right answers"}),
+    "high rate": frozenset({"stuck", "jumps", "one batch"}),
+    "mode": frozenset({"dice", "company"}),
     "positions": frozenset({"a set"}),
     "batch positions": frozenset({"company", "a set", "count"}),
     "reshape": frozenset({"tokens"}),
     "scale": frozenset({"large scores"}),
     "late scale": frozenset({"large scores", "rows"}),
     "readout": frozenset({"read"}),
-    "pixels": frozenset({"test worse", "pixels"}),
-    "mode": frozenset({"dice", "company"}),
-    "high rate": frozenset({"stuck", "jumps", "one batch"}),
-    "low rate": frozenset({"stuck", "one batch"}),
-    "loss": frozenset({"stuck", "right answers"}),
     "wide heads": frozenset({"count"}),
-    "blur": frozenset({"test worse", "look"}),
     "weights": frozenset({"starts anew"}),
 }
 
@@ -167,6 +166,3 @@ def between(one: str, other: str) -> str | None:
     """A symptom that one of two causes shows and the other does not: what to look for next; None for the same cause."""
     apart = SHOWS[one] ^ SHOWS[other]
     return next((name for name in SYMPTOMS if name in apart), None)
-
-
-assert list(SHOWS) == list(PATIENTS)

@@ -33,13 +33,13 @@ class Chart:
     test_accuracy: float  # 0…1, asked in the patient's own way
     again: float  # 0…1: the share of test pictures to which a second pass gives the same class
     company: float  # 0…1: the share that get the same class when the pictures come in reverse order
-    shuffled: float  # 0…1: the share that get the same class when each picture's patches change places
+    moved: float  # the furthest that a logit moves when patches change places, beside the spread of the logits
     parameters: int
 
     @cached_property
     def report(self) -> Report:
         """What vitlib.diagnose finds: the trained model, as it is used."""
-        train, test = _digits()
+        train, test = known_digits()
         patient, model = self.patient, self.first if self.patient.pretrained else self.model
         with in_mode(model, training=not patient.testing):
             return examine(
@@ -54,7 +54,7 @@ class Chart:
     @cached_property
     def rate(self) -> Report:
         """The same for the model before its first step: can it learn one batch at the patient's learning rate?"""
-        return examine(self.first, _digits()[0].take(slice(0, 8)), lr=self.patient.lr)
+        return _rate(self.first, self.patient.lr)
 
     @property
     def alarms(self) -> list[str]:
@@ -75,7 +75,7 @@ def chart(name: str) -> Chart:
     if name not in PATIENTS:
         raise KeyError(f"no patient is called {name!r}; there are {', '.join(PATIENTS)}")
     patient = PATIENTS[name]
-    train, test = _digits()
+    train, test = known_digits()
     first, model, losses = _trained(patient.build, patient.lr, patient.epochs, patient.criterion, patient.pretrained)
     test = patient.test(test)
     with torch.random.fork_rng(devices=[]):
@@ -84,7 +84,6 @@ def chart(name: str) -> Chart:
         once = _classes(model, patient, test.images)
         again = _classes(model, patient, test.images)
         turned = _classes(model, patient, test.images.flip(0)).flip(0)
-        moved = _classes(model, patient, _shuffled(test.images, model))
     return Chart(
         name,
         patient,
@@ -95,9 +94,22 @@ def chart(name: str) -> Chart:
         _share(once == test.labels),
         _share(once == again),
         _share(once == turned),
-        _share(once == moved),
+        _moved(model, grey(test.images[:BATCH])),
         sum(each.numel() for each in model.parameters()),
     )
+
+
+def bed(number: int) -> Chart:
+    """The chart of the patient in bed 1, 2, …; which one that is, the number does not tell.
+
+    >>> bed(1).name
+    'healthy'
+
+    Errors: KeyError for a bed that is not there.
+    """
+    if not 1 <= number <= len(PATIENTS):
+        raise KeyError(f"there is no bed {number!r}: expected 1 to {len(PATIENTS)}")
+    return chart([*PATIENTS][number - 1])
 
 
 def charts(names: Iterable[str] = tuple(PATIENTS), progress: bool = True) -> dict[str, Chart]:
@@ -109,7 +121,13 @@ def charts(names: Iterable[str] = tuple(PATIENTS), progress: bool = True) -> dic
 
 
 @cache
-def _digits() -> tuple[Pictures, Pictures]:
+def _rate(first: ViT, lr: float) -> Report:
+    return examine(first, known_digits()[0].take(slice(0, 8)), lr=lr)
+
+
+@cache
+def known_digits() -> tuple[Pictures, Pictures]:
+    """The digits to train on and to test with, read from their file once."""
     return digits()
 
 
@@ -123,7 +141,7 @@ def _trained(
         found = {f"module.{key}": each for key, each in chart("healthy").model.state_dict().items()}
         model.load_state_dict(found, strict=False)
     first = copy.deepcopy(model)
-    train, _ = _digits()
+    train, _ = known_digits()
     pixels, steps = grey(train.images), len(train) // BATCH
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.05, fused=True)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * steps, pct_start=0.2)
@@ -150,11 +168,14 @@ def _classes(model: ViT, patient: Patient, images: Tensor, asked: Callable[[Tens
         return torch.cat([model((asked or patient.asked)(part)) for part in images.split(BATCH)]).argmax(dim=1)
 
 
-def _shuffled(images: Tensor, model: ViT) -> Tensor:
-    """Each picture with its patches in another order, the same for all."""
+@torch.no_grad()
+def _moved(model: ViT, pixels: Tensor) -> float:
+    """How far logits move when the patches of each picture change places, the same for all; in evaluation mode."""
     grid = model.config.grid
     order = torch.arange(grid.tokens).roll(1)
-    return unpatchify(patchify(images, grid.patch_height)[:, order], grid, images.shape[1])
+    other = unpatchify(patchify(pixels, grid.patch_height)[:, order], grid, pixels.shape[1])
+    before, after = model(pixels), model(other)
+    return ((after - before).abs().max() / before.std()).item()
 
 
 def _share(right: Tensor) -> float:

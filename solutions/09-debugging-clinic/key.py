@@ -1,0 +1,919 @@
+"""Chapter 9's key: every exercise with its answer, the slips that learners make, and the words that help."""
+
+import math
+import random
+
+import torch
+
+from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+
+# ── 9.1 · A method ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+bisect_runs = Numeric(
+    "bisect-runs", title="Which change was it?", points=1, difficulty=1, minutes=2,
+    given=dict(changes=500), vary=dict(changes=range(20, 2000, 3)),
+    prompt="Last month's version learned, today's does not. {changes} changes lie between them, and exactly one of "
+    "them broke it. A run of a minute tells whether a version learns. With how many runs, at the most, do you find the "
+    "change?",
+    answer=lambda changes: (changes - 1).bit_length(), unit="runs",
+    slips=[
+        Slip("one after another", lambda changes: changes - 1,
+             "So many if you try one version after another. A run in the middle rules out half of what is left."),
+        Slip("one for each change", lambda changes: changes,
+             "One run for each change. A run in the middle rules out half of them at once."),
+        Slip("halved once", lambda changes: changes // 2,
+             "That is what is left after one run. Halve it again, until one change is left."),
+        Slip("a root", lambda changes: math.ceil(math.sqrt(changes)),
+             "A root would be steps of equal size. Halving is faster: how often can you halve until 1 is left?"),
+        Slip("another logarithm", lambda changes: math.ceil(math.log(changes)),
+             "That is the natural logarithm. Each run leaves a half: take the logarithm to base 2, and round up."),
+        Slip("tenths", lambda changes: math.ceil(math.log10(changes)),
+             "That is the logarithm to base 10. Each run leaves a half, not a tenth."),
+        Slip("rounded down", lambda changes: changes.bit_length() - 1,
+             "That many runs leave one change if you are lucky. Round up: at the most."),
+    ],
+    hints=["After one run half of the changes are left, after two a quarter …",
+           "How many times can {changes} be halved, rounding up, until 1 is left?"],
+    why=lambda changes: f"2^{(changes - 1).bit_length() - 1} < {changes} ≤ 2^{(changes - 1).bit_length()}, so "
+    f"{(changes - 1).bit_length()} runs. That is `git bisect`; it works for the lines of a diff and for layers, too.",
+)
+
+# ── 9.2 · What goes in ─────────────────────────────────────────────────────────────────────────────────────────────
+
+good_then_bad = Choice(
+    "good-then-bad", title="Good in training, bad in use", points=1, difficulty=2, minutes=3,
+    prompt="Patients 2 and 3 have the same curve, and both fail in use. Look at their last three rows again. What is "
+    "wrong with **patient 3**?",
+    options={
+        "It has learned its training pictures by heart.":
+            "Then fresh pictures *of the same kind* would be as bad. Which of the numbers differ between training and "
+            "use?",
+        "In use, its pixels are normalised in another way than in training.":
+            "That is the other one. Which of the two gets pixels with another mean and deviation?",
+        "In use, its pictures come from another resolution.": None,
+        "It was left in training mode.":
+            "Then two passes would differ. Here both were asked in evaluation mode, and the model is the same.",
+    },
+    hints=["Compare “mean” and “deviation” in training and in use: for which patient are they alike?",
+           "Neighbouring pixels that differ less: what has been done to the pictures?"],
+    why="Mean and deviation are those of training, so the pixels were normalised rightly. But neighbouring pixels "
+    "differ much less: the test pictures were small once, and enlarged.",
+)
+
+twice_normalised = Numeric(
+    "twice-normalised", title="Normalised twice", points=1, difficulty=1, minutes=3, decimals=2,
+    given=dict(byte=204, mean=0.5, std=0.25),
+    vary=dict(byte=range(6, 255, 6), mean=(0.3, 0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3)),
+    prompt="A model was trained on pixels (x − {mean}) / {std}, where x is the byte divided by 255. The loader does "
+    "that already, and the model's own `forward` does it once more. A pixel has the byte {byte}. Which number do the "
+    "patches get?",
+    answer=lambda byte, mean, std: ((byte / 255 - mean) / std - mean) / std,
+    slips=[
+        Slip("once", lambda byte, mean, std: (byte / 255 - mean) / std,
+             "So it should be. But here it is done a second time, with what came out of the first."),
+        Slip("divided twice only", lambda byte, mean, std: (byte / 255 - mean) / std / std,
+             "The mean is subtracted twice as well: once before each division."),
+        Slip("subtracted twice, divided once", lambda byte, mean, std: (byte / 255 - 2 * mean) / std,
+             "You subtracted twice and divided once. First do it all, then do it all again."),
+        Slip("doubled", lambda byte, mean, std: 2 * (byte / 255 - mean) / std,
+             "Twice normalised is not twice as much: put the first result in for x."),
+        Slip("not divided by 255", lambda byte, mean, std: ((byte - mean) / std - mean) / std,
+             "x is the byte divided by 255."),
+        Slip("divided by 255 again", lambda byte, mean, std: ((byte / 255 - mean) / std / 255 - mean) / std,
+             "Only bytes are divided by 255. The second time there are none."),
+    ],
+    hints=["First x = {byte} / 255, then (x − {mean}) / {std}.", "Put the result in the place of x, once more."],
+    why=lambda byte, mean, std: f"Once: ({byte} / 255 − {mean}) / {std} = {(byte / 255 - mean) / std:.2f}. Twice: "
+    f"({(byte / 255 - mean) / std:.2f} − {mean}) / {std} = {((byte / 255 - mean) / std - mean) / std:.2f}. Nothing "
+    "complains: it is a number like any other.",
+)
+
+# ── 9.3 · One batch, and the loss ──────────────────────────────────────────────────────────────────────────────────
+
+three_curves = Choice(
+    "three-curves", title="Three that do not learn", points=1, difficulty=2, minutes=4,
+    prompt="Patients 4, 5 and 6 all end near ln 10. One has a learning rate that is too high, one has a rate that is "
+    "too low, and in one the loss is wrong. Which is which?",
+    options={
+        "4: too high, 5: too low, 6: the loss":
+            "Patient 5 learns one batch by heart in no time, so its rate is not too low. And does patient 4 ever jump?",
+        "4: too low, 5: the loss, 6: too high": None,
+        "4: the loss, 5: too low, 6: too high":
+            "The jumps of 6 are right. But which of 4 and 5 can learn one batch by heart, with a sound loss?",
+        "4: too low, 5: too high, 6: the loss":
+            "4 is right. A rate that is too high makes losses jump. In which curve do they?",
+    },
+    hints=["One of the three leaps far above ln 10, before it ends there.",
+           "The loss of the one-batch test is torch's own. Who can learn then?"],
+    why="6 leaps, so its rate is too high. 4 falls evenly, and cannot even learn one batch: too low. 5 learns one "
+    "batch with torch's cross-entropy at the very same rate, so model and rate are sound. What is left is its loss.",
+)
+
+
+def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """The share of pictures, 0…1, whose largest logit is that of their label.
+
+    logits: [B, K]. labels: [B], or [B, 1] as some files store them.
+
+    >>> accuracy(torch.tensor([[0.0, 2.0], [3.0, 1.0]]), torch.tensor([[1], [0]]))
+    1.0
+    """
+    said = logits.argmax(dim=1)  # B
+    return (said == labels.flatten()).float().mean().item()
+
+
+def guesses(seed: int, count: int, classes: int, right: int, column: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Arguments of `accuracy`: logits without ties, and labels that the first `right` pictures hit."""
+    dice = random.Random(seed)
+    rows = [dice.sample(range(-2 * classes, 2 * classes), classes) for _ in range(count)]
+    said = [row.index(max(row)) for row in rows]
+    labels = [cls if i < right else (cls + dice.randrange(1, classes)) % classes for i, cls in enumerate(said)]
+    order = dice.sample(range(count), count)
+    logits = torch.tensor([rows[i] for i in order]).float() / 4
+    return logits, torch.tensor([labels[i] for i in order]).reshape((-1, 1) if column else (-1,))
+
+
+share_right = Code(
+    "accuracy", title="Mend the accuracy", points=3, difficulty=2, minutes=8,
+    prompt="Here is the sick function. It is right for labels of shape [B]. The labels of this file have the shape "
+    "[B, 1], and there it says 0.1 for a model that is right nine times in ten.\n\n"
+    "```python\ndef accuracy(logits, labels):\n    return (logits.argmax(dim=1) == "
+    "labels).float().mean().item()\n```\n\nWrite one that is right for both shapes.",
+    reference=accuracy,
+    examples=[
+        (torch.tensor([[0.0, 2.0], [3.0, 1.0]]), torch.tensor([[1], [0]])),
+        (torch.tensor([[0.0, 2.0], [3.0, 1.0]]), torch.tensor([1, 0])),
+        guesses(1, 8, 3, 6, column=True),
+    ],
+    checks={
+        "labels of shape [B, 1]": [guesses(seed, 12, 5, 9, column=True) for seed in (2, 3, 4)],
+        "labels of shape [B]": [guesses(seed, 10, 4, 7, column=False) for seed in (5, 6)],
+        "as many pictures as classes": [guesses(7, 6, 6, 4, column=True), guesses(8, 6, 6, 4, column=False)],
+        "one picture": [guesses(9, 1, 4, 1, column=True), guesses(10, 1, 4, 0, column=False)],
+        "all right, and none": [guesses(11, 9, 4, 9, column=True), guesses(12, 9, 4, 0, column=True)],
+    },
+    hints=[
+        "What is the shape of `logits.argmax(dim=1) == labels`, for [B] and [B, 1]? Print it.",
+        "Bring the labels to the shape [B] first, whatever they had: `flatten` does so.",
+        "The examples pass but grading finds a mistake? Try a single picture, and as many pictures as classes.",
+    ],
+    why="[B] against [B, 1] makes a table of B × B: every answer is held against every label, and its mean is about "
+    "1/K whatever the model does. Bring both to one shape before you compare.",
+)
+
+
+@share_right.alternative
+def _(logits, labels):
+    right = 0
+    for row, label in zip(logits, labels, strict=True):
+        right += int(row.argmax()) == int(label)
+    return right / len(logits)
+
+
+@share_right.alternative
+def _(logits, labels):
+    column = labels.reshape(-1, 1)
+    return (logits.argmax(dim=1, keepdim=True) == column).double().mean().item()
+
+
+@share_right.alternative
+def _(logits, labels):
+    own = logits.gather(1, labels.view(-1, 1))
+    return 1.0 - (logits > own).any(dim=1).float().mean().item()
+
+
+@share_right.slip("the table", "With labels of [B, 1] you still make a table of B × B: each answer meets every label.")
+def _(logits, labels):
+    return (logits.argmax(dim=1) == labels).float().mean().item()
+
+
+@share_right.slip("always a column", "Right for [B, 1]. Labels of shape [B] now meet a column, and there is the table "
+                  "again.")
+def _(logits, labels):
+    return (logits.argmax(dim=1, keepdim=True) == labels).float().mean().item()
+
+
+@share_right.slip("over the pictures", "Your argmax runs down the pictures. Each picture asks for its own largest "
+                  "logit: dim=1.")
+def _(logits, labels):
+    said = logits.argmax(dim=0)
+    count = min(len(said), labels.numel())
+    return (said[:count] == labels.flatten()[:count]).float().mean().item()
+
+
+@share_right.slip("the smallest", "You ask for the smallest logit. The model's answer is the largest.")
+def _(logits, labels):
+    return (logits.argmin(dim=1) == labels.flatten()).float().mean().item()
+
+
+@share_right.slip("a count", "That is how many are right. The share is asked for: divide by the number of pictures.")
+def _(logits, labels):
+    return float((logits.argmax(dim=1) == labels.flatten()).sum())
+
+
+@share_right.slip("per cent", "Those are per cent. A share goes from 0 to 1.")
+def _(logits, labels):
+    return 100 * (logits.argmax(dim=1) == labels.flatten()).float().mean().item()
+
+
+@share_right.slip("the errors", "That is the share of wrong answers.")
+def _(logits, labels):
+    return (logits.argmax(dim=1) != labels.flatten()).float().mean().item()
+
+
+@share_right.slip("divided by the classes", "You divide by the number of classes. There are B pictures to be counted.")
+def _(logits, labels):
+    return (logits.argmax(dim=1) == labels.flatten()).float().sum().item() / logits.shape[1]
+
+
+@share_right.slip("divided by the table", "The sum is right, but you divide by B², the size of the table.")
+def _(logits, labels):
+    return (logits.argmax(dim=1) == labels.flatten()).float().sum().item() / len(logits) ** 2
+
+
+@share_right.slip("any match in the table", "You count a picture as right if *any* label of the batch is its answer. "
+                  "Its own label is meant.")
+def _(logits, labels):
+    return (logits.argmax(dim=1) == labels.reshape(-1, 1)).any(dim=0).float().mean().item()
+
+
+@share_right.slip("the first label for all", "`labels[0]` is one picture's label, and you hold all answers against it.")
+def _(logits, labels):
+    return (logits.argmax(dim=1) == labels[0]).float().mean().item()
+
+
+@share_right.slip("all or nothing", "You say whether *all* are right. The share is asked for.")
+def _(logits, labels):
+    return float(bool((logits.argmax(dim=1) == labels.flatten()).all()))
+
+
+@share_right.slip("one of the two largest", "You count a picture as right if its label is among the two largest "
+                  "logits: that is top-2 accuracy.")
+def _(logits, labels):
+    return (logits.topk(2, dim=1).indices == labels.reshape(-1, 1)).any(dim=1).float().mean().item()
+
+
+@share_right.slip("the batch turned round", "The labels are in another order than the pictures. Which operation on "
+                  "them was that?")
+def _(logits, labels):
+    return (logits.argmax(dim=1) == labels.flatten().flip(0)).float().mean().item()
+
+
+# ── 9.4 · Ask again, in another way ────────────────────────────────────────────────────────────────────────────────
+
+two_passes = Choice(
+    "two-passes", title="Two passes, two answers", points=1, difficulty=1, minutes=2,
+    prompt="Patient 7 gives some pictures another class when it is asked a second time, and others when the batch is "
+    "turned round. Nothing was trained in between. What is the cause?",
+    options={
+        "The positions have the shape of a batch.":
+            "Then the *order* would change answers, but the same batch asked twice would get the same ones.",
+        "The weights are not finite.":
+            "Then the answers would be nan, and the same nan each time.",
+        "The model is still in training mode, and has dropout.": None,
+        "The learning rate is too high.":
+            "Nothing was trained between the two passes, so the rate had no say.",
+    },
+    hints=["What in a model throws dice?", "Which call makes it stop?"],
+    why="Dropout throws dice in training mode, so any two passes differ, in whatever order. `model.eval()` ends it. "
+    "With BatchNorm the answers would depend on the batch, too, and even its running means would be spoiled by asking.",
+)
+
+order_blind = Choice(
+    "order-blind", title="Blind for places, and not for company", points=1, difficulty=3, minutes=4,
+    prompt="Patients 8 and 9 both give the same logits when the patches of a picture change places. What is wrong with "
+    "**patient 9**?",
+    options={
+        "It has no positions at all.":
+            "That is patient 8. Then a picture's answer would not depend on its place in the batch. Patient 9's does.",
+        "Its head reads the first patch instead of CLS.":
+            "Then it would matter very much which patch comes first. Look at the third row.",
+        "Its positions have the shape [B, 1, d] instead of [1, N + 1, d].": None,
+        "It is in training mode.":
+            "Then a second pass would differ, too. Look at the first row.",
+    },
+    hints=["Two passes agree, so no dice are thrown. What else can make an answer depend on the place in the batch?",
+           "With which shape does a tensor add something else to each picture, and the same to all its tokens?"],
+    why="[B, 1, d] is broadcast over the tokens: each *place in the batch* gets a vector, all patches of a picture the "
+    "same one. So it is blind for places, and not for company. A published example had exactly this shape "
+    "(pytorch/examples, issue 1178).",
+)
+
+# ── 9.5 · Compare with a reference ─────────────────────────────────────────────────────────────────────────────────
+
+learns_anyway = TrueFalse(
+    "learns-anyway", title="It learns, so it is right", points=1, difficulty=1, minutes=1,
+    prompt="“If a model learns well and its test accuracy is as high as that of a sound one, its code is sound.”",
+    answer=False,
+    slip="Look at patients 10 to 13: in which row does any of them look worse than patient 1? And what was found when "
+    "their parts were held against the formulas?",
+    hints=["What does training do about a fixed mistake that it can live with?"],
+    why="False. Training learns around a fixed mistake. The price comes later: weights from elsewhere do not fit, your "
+    "own fit nowhere else, and a larger model may not survive it.",
+)
+
+
+def to_tokens(maps: torch.Tensor) -> torch.Tensor:
+    """The tokens [B, N, D] in the feature maps [B, D, rows, columns] that a patch embedding's convolution gives.
+
+    Token i holds the D numbers at place i; places are counted row by row.
+
+    >>> to_tokens(torch.tensor([[[[1, 2]], [[30, 40]]]]))  # D = 2, one row, two columns
+    tensor([[[ 1, 30],
+             [ 2, 40]]])
+    """
+    return maps.flatten(2).transpose(1, 2)  # B D rows columns → B D N → B N D
+
+
+def maps_of(batch: int, width: int, rows: int, columns: int) -> torch.Tensor:
+    """Feature maps in which every number is another."""
+    return torch.arange(batch * width * rows * columns).reshape(batch, width, rows, columns)
+
+
+tokens_of_maps = Code(
+    "to-tokens", title="Mend the token row", points=3, difficulty=2, minutes=8, tolerance=0,
+    prompt="This is patient 10's line. Its shape is right:\n\n"
+    "```python\ndef to_tokens(maps):\n    return maps.reshape(maps.shape[0], -1, maps.shape[1])\n```\n\n"
+    "Write one whose *numbers* are right, too.",
+    reference=to_tokens,
+    examples=[(torch.tensor([[[[1, 2]], [[30, 40]]]]),), (maps_of(2, 3, 2, 4),)],
+    checks={
+        "a grid that is not square": [(maps_of(2, 5, 3, 4),), (maps_of(3, 2, 4, 3),)],
+        "a square grid": [(maps_of(2, 6, 3, 3),)],
+        "as many numbers as tokens": [(maps_of(2, 6, 2, 3),), (maps_of(1, 4, 2, 2),)],
+        "one picture, one number": [(maps_of(1, 1, 3, 5),)],
+        "one row": [(maps_of(3, 4, 1, 6),)],
+    },
+    hints=[
+        "Follow one token by hand: which numbers of `maps` belong to place (0, 1) of picture 0?",
+        "`reshape` never moves a number, it only counts anew. Here numbers have to move: first make one axis of the "
+        "two of the grid, then exchange axes.",
+        "`maps.flatten(2)` is [B, D, N]. Which two axes change places?",
+    ],
+    why="`flatten(2)` joins the two axes of the grid, which lie beside each other in memory. D lies in front of them, "
+    "so only a transpose brings it to the end.",
+)
+
+
+@tokens_of_maps.alternative
+def _(maps):
+    batch, width = maps.shape[:2]
+    return maps.permute(0, 2, 3, 1).reshape(batch, -1, width)
+
+
+@tokens_of_maps.alternative
+def _(maps):
+    rows, columns = maps.shape[2:]
+    return torch.stack([maps[:, :, r, c] for r in range(rows) for c in range(columns)], dim=1)
+
+
+@tokens_of_maps.alternative
+def _(maps):
+    return torch.einsum("bdn->bnd", maps.reshape(maps.shape[0], maps.shape[1], -1))
+
+
+@tokens_of_maps.slip("reshape alone", "Still a reshape: it counts the same numbers anew, and a token gets numbers of "
+                     "several places.")
+def _(maps):
+    return maps.reshape(maps.shape[0], -1, maps.shape[1])
+
+
+@tokens_of_maps.slip("column by column", "Your tokens run down the columns. Places are counted row by row.")
+def _(maps):
+    return maps.permute(0, 3, 2, 1).flatten(1, 2)
+
+
+@tokens_of_maps.slip("no transpose", "You return [B, D, N]: one row for each number. The axes 1 and 2 have to change "
+                     "places.")
+def _(maps):
+    return maps.flatten(2)
+
+
+@tokens_of_maps.slip("tokens first", "Your first axis is the tokens: [N, B, D]. Some libraries want that; here "
+                     "pictures come first.")
+def _(maps):
+    return maps.permute(2, 3, 0, 1).flatten(0, 1)
+
+
+@tokens_of_maps.slip("one long row", "You joined pictures and places: [B·N, D]. The pictures must stay apart.")
+def _(maps):
+    return maps.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+@tokens_of_maps.slip("the grid kept", "You return [B, rows, columns, D]. The two axes of the grid become one.")
+def _(maps):
+    return maps.permute(0, 2, 3, 1)
+
+
+@tokens_of_maps.slip("transposed the grid", "You exchanged rows and columns before you joined them: the tokens run "
+                     "down the columns, in the shape [B, D, N].")
+def _(maps):
+    return maps.transpose(2, 3).flatten(2)
+
+
+@tokens_of_maps.slip("rows only", "You made tokens of whole rows: [B, rows, columns · D].")
+def _(maps):
+    return maps.permute(0, 2, 3, 1).flatten(2)
+
+
+@tokens_of_maps.slip("rows and channels", "You joined channels and rows. The two axes of the *grid* become one.")
+def _(maps):
+    return maps.flatten(1, 2).transpose(1, 2)
+
+
+@tokens_of_maps.slip("first picture", "You return the tokens of the first picture only.")
+def _(maps):
+    return maps[:1].flatten(2).transpose(1, 2)
+
+
+@tokens_of_maps.slip("backwards", "Your tokens come in the reverse order.")
+def _(maps):
+    return maps.flatten(2).transpose(1, 2).flip(1)
+
+
+@tokens_of_maps.slip("numbers backwards", "The D numbers of each token come in the reverse order.")
+def _(maps):
+    return maps.flatten(2).transpose(1, 2).flip(2)
+
+
+@tokens_of_maps.slip("transpose, then reshape", "You exchange axes first, and then reshape by another order than the "
+                     "axes have: numbers of different places meet again.")
+def _(maps):
+    return maps.transpose(1, 2).reshape(maps.shape[0], -1, maps.shape[1])
+
+
+late_scale_sum = Numeric(
+    "late-scale", title="What a row sums to", points=1, difficulty=2, minutes=2, decimals=3,
+    given=dict(width=192, heads=3), vary=dict(width=(96, 192, 384, 768, 1024, 1280), heads=(2, 3, 4, 6, 8, 12, 16)),
+    suits=lambda width, heads: width % heads == 0,
+    prompt="A model has d = {width} and {heads} heads. Somebody divides by √d_k *behind* the softmax instead of before "
+    "it. What does each row of its attention weights sum to?",
+    answer=lambda width, heads: 1 / math.sqrt(width / heads),
+    slips=[
+        Slip("one", 1, "So a softmax leaves it. But then each weight is divided once more."),
+        Slip("√d", lambda width, heads: 1 / math.sqrt(width),
+             "You took the width of the whole token. Each head has its share of it: d_k = d / h."),
+        Slip("d_k", lambda width, heads: heads / width, "You divided by d_k. The scale is its root."),
+        Slip("√d_k", lambda width, heads: math.sqrt(width / heads), "Divided, not multiplied: the sum gets smaller."),
+        Slip("√h", lambda width, heads: 1 / math.sqrt(heads),
+             "You took the root of the number of heads. The scale is made from the numbers *in* a head."),
+    ],
+    hints=["Behind the softmax a row sums to 1. What happens to a sum when each term is divided by the same number?",
+           "d_k = {width} / {heads}."],
+    why=lambda width, heads: f"d_k = {width} / {heads} = {width // heads}, and 1 / √{width // heads} = "
+    f"{1 / math.sqrt(width / heads):.3f}. One line of code, a sum over the last axis, tells this patient from a sound "
+    "one.",
+)
+
+wide_heads = Numeric(
+    "wide-heads", title="One number for two dimensions", points=1, difficulty=2, minutes=3,
+    given=dict(width=64, heads=4), vary=dict(width=range(32, 257, 8), heads=(2, 3, 4, 5, 6, 8, 12)),
+    suits=lambda width, heads: width % heads == 0,
+    prompt="As in a well-known example (keras-io, issue 1907), one number, {width}, is both the width of a token and "
+    "the width of **each** of {heads} heads. How many weights, without biases, do its Q, K, V and output projection "
+    "have together, in one layer?",
+    answer=lambda width, heads: 4 * heads * width**2, unit="weights",
+    slips=[
+        Slip("as it should be", lambda width, heads: 4 * width**2,
+             "That is what a ViT has, where the heads *share* the width. Here each head is as wide as the token."),
+        Slip("no output projection", lambda width, heads: 3 * heads * width**2,
+             "Q, K and V, yes. The output projection brings all heads back to the token's width."),
+        Slip("narrow output", lambda width, heads: 3 * heads * width**2 + width**2,
+             "The output projection reads what *all* heads found: {heads} times {width} numbers."),
+        Slip("heads squared", lambda width, heads: 4 * heads**2 * width**2,
+             "One side of each matrix is the token's width, {width}. Only the other is that of all heads."),
+    ],
+    hints=["All heads together have {heads} · {width} numbers in their queries. How large is the matrix that makes "
+           "them from a token?", "Four matrices of that size: three into the heads, one back."],
+    why=lambda width, heads: f"4 · {width} · ({heads} · {width}) = {4 * heads * width**2:,}, and a ViT of this width "
+    f"has 4 · {width}² = {4 * width**2:,}. It learns, so nobody noticed; counting the parameters shows it at once.",
+)
+
+
+def rollout(maps: torch.Tensor) -> torch.Tensor:
+    """Attention followed through the layers: [T, T], how much of each token at the end comes from each at the start.
+
+    maps: [L, h, T, T], for each layer and head the attention weights; their rows sum to 1. In every layer the heads
+    are averaged, the identity is added for the residual connection, and each row is divided by its sum. The layers are
+    multiplied, the last one leftmost. Every row of the answer sums to 1.
+
+    >>> rollout(torch.tensor([[[[0.5, 0.5], [0.0, 1.0]]]]))  # one layer, one head, two tokens
+    tensor([[0.7500, 0.2500],
+            [0.0000, 1.0000]])
+    """
+    flow = torch.eye(maps.shape[-1])
+    for layer in maps:  # h T T
+        mixed = layer.mean(dim=0) + torch.eye(maps.shape[-1])
+        flow = mixed / mixed.sum(dim=-1, keepdim=True) @ flow
+    return flow
+
+
+def some_maps(seed: int, layers: int, heads: int, tokens: int) -> torch.Tensor:
+    """Attention maps whose rows sum to 1, from whole numbers of sixteenths: the same on every machine."""
+    dice = random.Random(seed)
+    rows = []
+    for _ in range(layers * heads * tokens):
+        cuts = sorted(dice.choices(range(17), k=tokens - 1))
+        rows.append([(high - low) / 16 for low, high in zip([0, *cuts], [*cuts, 16], strict=True)])
+    return torch.tensor(rows).reshape(layers, heads, tokens, tokens)
+
+
+follow = Code(
+    "rollout", title="Mend the rollout", points=4, difficulty=3, minutes=12, tolerance=1e-4,
+    prompt="A much-copied rollout has this line, for a table of [T, T]:\n\n"
+    "```python\nmixed = mixed / mixed.sum(dim=-1)\n```\n\n"
+    "The sums have the shape [T], and [T, T] / [T] divides **columns**: number j of every row by the sum of row j. No "
+    "error says so, and where all rows have the same sum it does no harm. Write the whole rollout so that it is right.",
+    reference=rollout,
+    examples=[(torch.tensor([[[[0.5, 0.5], [0.0, 1.0]]]]),), (some_maps(1, 2, 2, 3),)],
+    checks={
+        "several layers and heads": [(some_maps(2, 3, 2, 5),), (some_maps(3, 4, 3, 4),)],
+        "rows that do not sum to 1": [  # weak links were set to 0, as many rollouts do first
+            (some_maps(4, 3, 2, 5) * (some_maps(4, 3, 2, 5) > 0.2),), (some_maps(5, 2, 3, 4) * 0.5,),
+        ],
+        "one layer": [(some_maps(6, 1, 3, 4),)],
+        "one head": [(some_maps(7, 3, 1, 6),)],
+    },
+    hints=[
+        "One layer first: mean over the heads, plus the identity, each row divided by its sum.",
+        "`keepdim=True` leaves the sums as a column, [T, 1], and a column divides rows.",
+        "Then multiply: what stands leftmost is applied last. Start with the identity, and go `flow = layer @ flow`.",
+        "The examples pass but grading finds a mistake? Try maps whose weak links were set to 0, so that the rows have "
+        "different sums, and more than two layers.",
+    ],
+    why="`keepdim=True` is the whole cure of that line. A test would have found it: every row of a rollout sums to 1, "
+    "whatever the maps.",
+)
+
+
+def _mixed(layer: torch.Tensor) -> torch.Tensor:
+    mixed = layer.mean(dim=0) + torch.eye(layer.shape[-1])
+    return mixed / mixed.sum(dim=-1, keepdim=True)
+
+
+def _product(steps) -> torch.Tensor:
+    flow = None
+    for step in steps:
+        flow = step if flow is None else step @ flow
+    return flow
+
+
+@follow.alternative
+def _(maps):
+    steps = maps.mean(dim=1) + torch.eye(maps.shape[-1])
+    steps = steps / steps.sum(dim=-1, keepdim=True)
+    flow = steps[0]
+    for step in steps[1:]:
+        flow = step @ flow
+    return flow
+
+
+@follow.alternative
+def _(maps):
+    flow = torch.eye(maps.shape[-1])
+    for layer in maps.flip(0):
+        mixed = layer.mean(dim=0) + torch.eye(maps.shape[-1])
+        flow = flow @ (mixed / mixed.sum(dim=1)[:, None])
+    return flow
+
+
+@follow.alternative
+def _(maps):
+    flow = torch.eye(maps.shape[-1])
+    for layer in maps:
+        mixed = layer.mean(dim=0) + torch.eye(maps.shape[-1])
+        flow = torch.einsum("ij,jk->ik", (mixed.T / mixed.sum(dim=-1)).T, flow)
+    return flow
+
+
+@follow.slip("columns", "Your sums still have the shape [T], and divide columns. Keep the axis: keepdim=True.")
+def _(maps):
+    steps = [layer.mean(dim=0) + torch.eye(maps.shape[-1]) for layer in maps]
+    return _product([step / step.sum(dim=-1) for step in steps])
+
+
+@follow.slip("column sums", "You divide by the sums of the *columns*. Each row is divided by its own sum: dim=-1.")
+def _(maps):
+    steps = [layer.mean(dim=0) + torch.eye(maps.shape[-1]) for layer in maps]
+    return _product([step / step.sum(dim=0, keepdim=True) for step in steps])
+
+
+@follow.slip("no residual", "You left the identity out. Half of every token comes past attention, by the residual "
+             "connection.")
+def _(maps):
+    steps = [layer.mean(dim=0) for layer in maps]
+    return _product([step / step.sum(dim=-1, keepdim=True).clamp(min=1e-9) for step in steps])
+
+
+@follow.slip("wrong order", "Your product has the first layer leftmost. What is applied last stands leftmost: "
+             "`layer @ flow`.")
+def _(maps):
+    return _product([_mixed(layer) for layer in maps.flip(0)])
+
+
+@follow.slip("not divided", "The rows are not divided by their sums: they grow from layer to layer.")
+def _(maps):
+    return _product([layer.mean(dim=0) + torch.eye(maps.shape[-1]) for layer in maps])
+
+
+@follow.slip("halved", "You halve instead of dividing by the sum. That is the same only where the rows of the maps sum "
+             "to 1.")
+def _(maps):
+    return _product([(layer.mean(dim=0) + torch.eye(maps.shape[-1])) / 2 for layer in maps])
+
+
+@follow.slip("the strongest head", "You take the largest weight over the heads. Here they are averaged.")
+def _(maps):
+    steps = [layer.amax(dim=0) + torch.eye(maps.shape[-1]) for layer in maps]
+    return _product([step / step.sum(dim=-1, keepdim=True) for step in steps])
+
+
+@follow.slip("heads added up", "You add the heads up, so attention outweighs the residual connection. Average them.")
+def _(maps):
+    steps = [layer.sum(dim=0) + torch.eye(maps.shape[-1]) for layer in maps]
+    return _product([step / step.sum(dim=-1, keepdim=True) for step in steps])
+
+
+@follow.slip("one head", "You take the first head only. Average all of them.")
+def _(maps):
+    return _product([_mixed(layer[:1]) for layer in maps])
+
+
+@follow.slip("last layer", "That is the last layer alone. Multiply the layers: attention is followed through all.")
+def _(maps):
+    return _mixed(maps[-1])
+
+
+@follow.slip("first layer", "That is the first layer alone. Multiply the layers: attention is followed through all.")
+def _(maps):
+    return _mixed(maps[0])
+
+
+@follow.slip("averaged layers", "You average the layers. What a token has taken in one layer is handed on in the next: "
+             "multiply them.")
+def _(maps):
+    return torch.stack([_mixed(layer) for layer in maps]).mean(dim=0)
+
+
+@follow.slip("number by number", "You multiply number by number. To follow attention through layers takes matrix "
+             "products: `@`.")
+def _(maps):
+    return torch.stack([_mixed(layer) for layer in maps]).prod(dim=0)
+
+
+@follow.slip("transposed", "Your answer is transposed. Rows belong to tokens at the end, columns to the start.")
+def _(maps):
+    return _product([_mixed(layer) for layer in maps]).T
+
+
+@follow.slip("residual at the end", "You add the identity once, at the end. Every layer has its residual connection.")
+def _(maps):
+    flow = _product([layer.mean(dim=0) for layer in maps]) + torch.eye(maps.shape[-1])
+    return flow / flow.sum(dim=-1, keepdim=True)
+
+
+# ── 9.6 · What was loaded, and what does not fit ───────────────────────────────────────────────────────────────────
+
+
+def take_weights(own: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint under the names of a model; a ValueError where one is missing or of another shape.
+
+    own: the model's names and (fresh) tensors. found: the checkpoint's. All its names may begin with "module.", once;
+    it may hold more than the model needs. The answer has exactly the model's names.
+
+    >>> take_weights({"head.bias": torch.zeros(2)}, {"module.head.bias": torch.tensor([3.0, 4.0])})
+    {'head.bias': tensor([3., 4.])}
+    """
+    clean = {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    lacking = [name for name, tensor in own.items() if name not in clean or clean[name].shape != tensor.shape]
+    if lacking:
+        raise ValueError(f"the checkpoint lacks {', '.join(lacking)}, or has it in another shape")
+    return {name: clean[name] for name in own}
+
+
+NAMES = ["cls_token", "blocks.0.mlp.fc1.weight", "blocks.0.norm1.bias", "norm.weight", "module_scale", "head.weight"]
+SHAPES = [(1, 2), (4, 2), (2,), (2,), (1,), (3, 2)]
+
+
+def weights_of(seed: int, prefix: str = "", count: int = 6, **changed) -> dict[str, torch.Tensor]:
+    """Some weights by name; `changed` tensors replace or join them, None leaves one out."""
+    dice = random.Random(seed)
+    some = {
+        name: torch.tensor([dice.randrange(-40, 40) / 8 for _ in range(math.prod(shape))]).reshape(shape)
+        for name, shape in zip(NAMES[:count], SHAPES, strict=False)
+    }
+    some |= {name.replace("__", "."): tensor for name, tensor in changed.items()}
+    return {prefix + name: tensor for name, tensor in some.items() if tensor is not None}
+
+
+load = Code(
+    "take-weights", title="Mend the loading", points=5, difficulty=3, minutes=12, tolerance=0,
+    prompt="Here is what `load_state_dict(found, strict=False)` comes to, for a checkpoint that was saved from a model "
+    "inside `DataParallel`, which puts `module.` in front of every name:\n\n"
+    "```python\ndef take_weights(own, found):\n"
+    "    return {name: found.get(name, tensor) for name, tensor in own.items()}\n```\n\n"
+    "No name fits, so every tensor stays as it was, and nothing says so. Write one that takes the prefix off where it "
+    "is there, and that **refuses** with a `ValueError` where anything is missing or has another shape.",
+    reference=take_weights,
+    examples=[
+        ({"head.bias": torch.zeros(2)}, {"module.head.bias": torch.tensor([3.0, 4.0])}),
+        (weights_of(1), weights_of(2, "module.")),
+        (weights_of(1), weights_of(2, "module.", count=4)),
+    ],
+    checks={
+        "a prefix": [(weights_of(3), weights_of(4, "module.")), (weights_of(5, count=3), weights_of(6, "module.", 3))],
+        "no prefix": [(weights_of(7), weights_of(8)), (weights_of(23, count=1), weights_of(24, count=1))],
+        "something missing": [
+            (weights_of(9), weights_of(10, "module.", head__weight=None)), (weights_of(11), weights_of(12, count=3)),
+        ],
+        "another shape": [
+            (weights_of(13), weights_of(14, "module.", head__weight=torch.zeros(5, 2))),
+            (weights_of(15), weights_of(16, norm__weight=torch.zeros(1))),
+        ],
+        "more than is needed": [
+            (weights_of(17, count=4), weights_of(18, "module.")),
+            (weights_of(19), weights_of(20, "module.", ema__decay=torch.zeros(1))),
+        ],
+        "“module.” inside a name": [
+            (weights_of(21, adapter__module__bias=torch.zeros(2)),
+             weights_of(22, "module.", adapter__module__bias=torch.ones(2))),
+        ],
+    },
+    hints=[
+        "First make a new dict of the checkpoint with the prefix off, then look up the model's names in it.",
+        "`name.removeprefix(\"module.\")` takes it off once, at the front. `lstrip` takes off *letters*.",
+        "A name is in order if it is there and its shape is the model's. Collect those that are not, and raise.",
+        "The examples pass but grading finds a mistake? Try a checkpoint without the prefix, one with more names than "
+        "you need, one with a tensor of another shape, and a name with “module.” in its middle.",
+    ],
+    why="Take off the prefix at the front, once; look up every name; refuse if one is missing or misshapen. torch's "
+    "own strict=True refuses as well. It is the strict=False that makes a fresh model look like a trained one.",
+)
+
+
+def _clean(found):
+    return {name.removeprefix("module."): tensor for name, tensor in found.items()}
+
+
+def _refuse(own, clean):
+    if any(name not in clean or clean[name].shape != tensor.shape for name, tensor in own.items()):
+        raise ValueError("does not fit")
+
+
+@load.alternative
+def _(own, found):
+    answer = {}
+    for name, tensor in own.items():
+        value = found.get("module." + name, found.get(name))
+        if value is None:
+            raise ValueError(f"{name} is missing")
+        if value.shape != tensor.shape:
+            raise ValueError(f"{name} is {tuple(value.shape)}, expected {tuple(tensor.shape)}")
+        answer[name] = value
+    return answer
+
+
+@load.alternative
+def _(own, found):
+    prefix = "module." if all(name.startswith("module.") for name in found) else ""
+    names = {prefix + name: name for name in own}
+    if names.keys() - found.keys():
+        raise ValueError("missing")
+    if not all(found[theirs].shape == own[mine].shape for theirs, mine in names.items()):
+        raise ValueError("shape")
+    return {mine: found[theirs] for theirs, mine in names.items()}
+
+
+@load.slip("strict=False", "A name that is not found still keeps its fresh tensor, in silence. Take the prefix off, "
+           "and refuse where something is missing.")
+def _(own, found):
+    return {name: found.get(name, tensor) for name, tensor in own.items()}
+
+
+@load.slip("fresh where missing", "The prefix is off. But what is missing still keeps its fresh tensor in silence: "
+           "raise a ValueError.")
+def _(own, found):
+    clean = _clean(found)
+    return {name: clean.get(name, tensor) for name, tensor in own.items()}
+
+
+@load.slip("any shape", "Names are checked, shapes are not: a head for other classes goes through. Compare "
+           "`tensor.shape`.")
+def _(own, found):
+    clean = _clean(found)
+    if any(name not in clean for name in own):
+        raise ValueError("missing")
+    return {name: clean[name] for name in own}
+
+
+@load.slip("as many numbers", "You compare how many numbers there are. [2, 3] and [3, 2] have as many: compare shapes.")
+def _(own, found):
+    clean = _clean(found)
+    if any(name not in clean for name in own):
+        raise ValueError("missing")
+    return {name: clean[name].reshape(-1)[: tensor.numel()].expand(tensor.numel()).reshape(tensor.shape)
+            for name, tensor in own.items()}
+
+
+@load.slip("letters stripped", "`lstrip(\"module.\")` takes off any of the letters m, o, d, u, l, e and dots, as many "
+           "as there are: “mlp” becomes “p”. Take `removeprefix`.")
+def _(own, found):
+    clean = {name.lstrip("module."): tensor for name, tensor in found.items()}
+    _refuse(own, clean)
+    return {name: clean[name] for name in own}
+
+
+@load.slip("replaced everywhere", "`replace` takes “module.” out of the middle of a name as well. Only the front is "
+           "meant.")
+def _(own, found):
+    clean = {name.replace("module.", ""): tensor for name, tensor in found.items()}
+    _refuse(own, clean)
+    return {name: clean[name] for name in own}
+
+
+@load.slip("always cut", "You cut off the first part of every name, whatever it is. Without the prefix that makes "
+           "“weight” of “head.weight”.")
+def _(own, found):
+    clean = {name.split(".", 1)[-1]: tensor for name, tensor in found.items()}
+    _refuse(own, clean)
+    return {name: clean[name] for name in own}
+
+
+@load.slip("prefix demanded", "A checkpoint without the prefix is refused. It *may* be there.")
+def _(own, found):
+    clean = {name.removeprefix("module."): tensor for name, tensor in found.items() if name.startswith("module.")}
+    _refuse(own, clean)
+    return {name: clean[name] for name in own}
+
+
+@load.slip("no prefix allowed", "The prefix stays on, so that a sound checkpoint of DataParallel is refused.")
+def _(own, found):
+    _refuse(own, found)
+    return {name: found[name] for name in own}
+
+
+@load.slip("everything returned", "You return all that the checkpoint holds. The model knows only its own names.")
+def _(own, found):
+    clean = _clean(found)
+    _refuse(own, clean)
+    return clean
+
+
+@load.slip("more is refused", "You refuse a checkpoint that holds more than the model needs, such as an average of the "
+           "weights. That does no harm.")
+def _(own, found):
+    clean = _clean(found)
+    _refuse(own, clean)
+    if clean.keys() != own.keys():
+        raise ValueError("more than is needed")
+    return {name: clean[name] for name in own}
+
+
+@load.slip("the fresh ones", "Everything is checked, and then you return the model's fresh tensors. The checkpoint's "
+           "are wanted.")
+def _(own, found):
+    _refuse(own, _clean(found))
+    return dict(own)
+
+
+@load.slip("left out", "What does not fit is left out of your answer. Then the model keeps its fresh tensor there, in "
+           "silence: raise a ValueError.")
+def _(own, found):
+    clean = _clean(found)
+    return {name: clean[name] for name, t in own.items() if name in clean and clean[name].shape == t.shape}
+
+
+@load.slip("refuses only nothing", "You refuse only where *no* name fits. One that is missing is one too many.")
+def _(own, found):
+    clean = _clean(found)
+    if not any(name in clean for name in own):
+        raise ValueError("nothing fits")
+    return {name: clean[name] for name in own if name in clean}
+
+
+@load.slip("names of the checkpoint", "Your names still have the prefix. The model's own names are asked for.")
+def _(own, found):
+    _refuse(own, _clean(found))
+    return {name: tensor for name, tensor in found.items() if name.removeprefix("module.") in own}
+
+
+out_of_memory = Choice(
+    "out-of-memory", title="The patient that does not get up", points=1, difficulty=2, minutes=3,
+    prompt="The model of the last cell is to be trained on its large pictures, and its task needs their detail. "
+    "According to the table, which remedy makes it fit, and keeps both the pictures and what is learned as they are?",
+    options={
+        "Pictures of half the side.":
+            "It fits. But the detail is gone that the task needs.",
+        "A tenth of the learning rate.":
+            "The learning rate is one number. No tensor becomes smaller.",
+        "Checkpointing alone, with attention as it is written.":
+            "Look at its row: the tables of one layer at a time are still there, and they are too large by themselves.",
+        "Fused attention and checkpointing.": None,
+        "Patches of twice the side.":
+            "It fits. But that is another model: its embedding has other columns, and it sees less detail.",
+    },
+    hints=["Which of them leave the picture, the patches and the function as they are?",
+           "Of those: in which row of the table does it say that it fits?"],
+    why="A fused kernel never stores the N × N tables, and checkpointing keeps one number in sixteen. Both compute the "
+    "same function. Chapter 6 says what each of them costs.",
+)

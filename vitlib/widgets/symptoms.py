@@ -1,0 +1,136 @@
+"""The symptom board: a patient's chart, the symptoms that you see on it, and the causes that fit them."""
+
+import base64
+import random
+from typing import Any
+
+from ipywidgets import HTML, Button, Checkbox, Dropdown, HBox, IntSlider, Layout, VBox
+from tqdm.auto import tqdm
+
+from vitlib.diagnose.patients import PATIENTS
+from vitlib.diagnose.symptoms import SYMPTOMS
+from vitlib.diagnose.ward import Chart, chart
+from vitlib.widgets.frame import CONTROL, STYLE
+from vitlib.widgets.symptoms_view import chart_html, curve_words, fit_words, guess_words, measured, still, words_html
+
+SURPRISE = "a surprise"
+GROUPS = {  # of symptoms, by where one sees them
+    "On the curve, and in the accuracies": ("stuck", "jumps", "test worse", "starts anew"),
+    "When it is asked again": ("dice", "company", "a set", "one batch"),
+    "In what goes in, and in its parts": ("pixels", "look", "right answers", "count"),
+    "Only in the lab": ("tokens", "large scores", "rows", "read"),
+}
+
+
+def symptom_board(patient: str = SURPRISE, seed: int = 0) -> "SymptomBoard":
+    """A widget to practise diagnosis: choose a patient, tick the symptoms on its chart, weigh causes, name one.
+
+    patient: "a surprise", whose name is hidden, or one of vitlib.diagnose.patients.PATIENTS. seed: of the surprises'
+    order. The first board of a session trains the fifteen small models, which takes some seconds.
+
+    >>> print(symptom_board("healthy").sentence)
+    At step ... of ... the loss of nothing is wrong is ... Nothing is ticked yet: ...
+
+    Errors: ValueError for a patient that is not in the ward.
+    """
+    return SymptomBoard(patient, seed)
+
+
+class SymptomBoard(VBox):
+    """The controls, and what is drawn each time one of them changes.
+
+    It may be looked at with no kernel behind it: then a figure of the chart takes its place.
+    """
+
+    def __init__(self, patient: str, seed: int) -> None:
+        if patient not in (SURPRISE, *PATIENTS):
+            raise ValueError(f"patient is {patient!r}: expected {SURPRISE!r} or one of {', '.join(PATIENTS)}")
+        for name in tqdm(PATIENTS, desc="ward round", delay=1, leave=False):  # all at once, so that no change waits
+            measured(name)
+            chart(name).alarms  # noqa: B018
+        self._dice = random.Random(seed)
+        self._hidden = "healthy"  # who the surprise is
+        causes = [(each.cause, name) for name, each in PATIENTS.items()]
+        self.choice = Dropdown(options=[(SURPRISE, SURPRISE), *causes], value=patient, description="Patient", **CONTROL)
+        self.another = Button(description="another surprise", icon="random", layout={"width": "auto"})
+        self.step = IntSlider(value=1, min=1, max=1, description="Step", **CONTROL)
+        self.lab = Checkbox(description="ask the lab (vitlib.diagnose)", indent=False, layout=Layout(width="auto"))
+        self.guess = Dropdown(options=[("not yet", None), *causes], description="Diagnosis", **CONTROL)
+        self.ticks = {
+            name: Checkbox(description=symptom.words, indent=False, layout=Layout(width="auto", margin="0"))
+            for name, symptom in SYMPTOMS.items()
+        }
+        self.board, self.words = HTML(), HTML()
+
+        groups = [
+            item
+            for name, symptoms in GROUPS.items()
+            for item in (HTML(f'<p class="vit-caption"><b>{name}</b></p>'), *(self.ticks[each] for each in symptoms))
+        ]
+        left = VBox([self.choice, self.another, self.step, self.lab, *groups, self.guess, self.words])
+        left.layout = Layout(flex="1 1 320px", max_width="460px", min_width="0")
+        self.board.layout = Layout(flex="1 1 380px", min_width="0")
+        both = HBox([left, self.board], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
+        super().__init__([HTML(STYLE), both], layout=Layout(width="100%", max_width="1040px"))
+        self.add_class("vit-explorer")
+
+        self.choice.observe(self._open, "value")
+        self.another.on_click(self._surprise)
+        for control in (self.step, self.lab):
+            control.observe(self._draw, "value")
+        for control in (self.guess, *self.ticks.values()):
+            control.observe(self._weigh, "value")
+        self._open()
+
+    @property
+    def chart(self) -> Chart:
+        """Of the patient on the board."""
+        return chart(self._hidden if self.choice.value == SURPRISE else self.choice.value)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the patient's name is not to be told: a surprise, until it is named."""
+        return bool(self.choice.value == SURPRISE and self.guess.value != self._hidden)
+
+    @property
+    def ticked(self) -> list[str]:
+        """The names of the ticked symptoms."""
+        return [name for name, tick in self.ticks.items() if tick.value]
+
+    @property
+    def sentence(self) -> str:
+        """What is shown, in words."""
+        parts = curve_words(self.chart, self.step.value, self.hidden), fit_words(self.ticked)
+        return " ".join([*parts, guess_words(self.chart, self.guess.value, self.ticked)]).strip()
+
+    def _surprise(self, _: Any = None) -> None:
+        """Somebody else lies in the bed."""
+        if self.choice.value == SURPRISE:
+            self._open()
+        else:
+            self.choice.value = SURPRISE
+
+    def _open(self, _: Any = None) -> None:
+        """Another patient: nothing is ticked, guessed or asked yet."""
+        if self.choice.value == SURPRISE:
+            self._hidden = self._dice.choice([name for name in PATIENTS if name != self._hidden])
+        self.step.max = len(self.chart.losses)
+        self.step.value = self.step.max
+        self.guess.value = None
+        for control in (*self.ticks.values(), self.lab):
+            control.value = False
+        self._draw()
+
+    def _draw(self, _: Any = None) -> None:
+        self.board.value = chart_html(self.chart, self.step.value, self.hidden, self.lab.value)
+        self._weigh()
+
+    def _weigh(self, change: Any = None) -> None:
+        self.words.value = words_html(self.chart, self.step.value, self.hidden, self.ticked, self.guess.value)
+        if change is not None and change["owner"] is self.guess:  # the legend may name the patient now
+            self.board.value = chart_html(self.chart, self.step.value, self.hidden, self.lab.value)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        figure = still(self.chart, self.hidden)
+        shown = {"image/png": base64.b64encode(figure.png()).decode(), "text/plain": self.sentence}
+        return super()._repr_mimebundle_(**kwargs) | shown, {"image/png": {"alt": figure.description}}

@@ -1,0 +1,220 @@
+"""What the symptom board shows: a patient's curve and chart, the causes by how well they fit, and what was guessed.
+
+Pure functions; the controls are in symptoms.py.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+
+import torch
+import torch.nn.functional as F
+
+from vitlib.diagnose.patients import PATIENTS, grey
+from vitlib.diagnose.symptoms import LN_K, SHOWS, SYMPTOMS, between, ranked, seen
+from vitlib.diagnose.ward import Chart, chart, known_digits, smoothed
+from vitlib.plotting import Plate
+
+BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#7F7F7F"  # of Okabe and Ito's palette, and grey
+TOP = 4.5  # nats: the upper end of the curve's scale
+TABLE = "display: grid; gap: 3px 12px; align-items: baseline; line-height: 1.35"
+TRACK = "var(--jp-layout-color2, rgba(128, 128, 128, .15))"
+HIDDEN = "the surprise"
+
+
+def title(subject: Chart, hidden: bool) -> str:
+    """What the patient is called on the board."""
+    return HIDDEN if hidden else subject.patient.cause
+
+
+@cache
+def measured(name: str) -> tuple[tuple[str, str], ...]:
+    """The lines of a patient's chart: what was measured, and the number."""
+    subject, (train, test) = chart(name), known_digits()
+    shown = subject.patient.test(test).images
+    given = subject.patient.asked(shown)
+    learned = grey(train.images)
+    right = 5.0 * F.one_hot(train.labels[:64], 10).float()
+    return (
+        ("right in training", f"{subject.train_accuracy:.0%}"),
+        ("right in use", f"{subject.test_accuracy:.0%}"),
+        ("loss of the first step", f"{subject.losses[0]:.2f}"),
+        ("weights at the start", "“pretrained”" if subject.patient.pretrained else "fresh"),
+        ("one batch is learned by heart", "no" if subject.rate["one batch"].verdict == "alarm" else "yes"),
+        ("its loss for right answers", f"{float(subject.patient.criterion(right, train.labels[:64])):.2f}"),
+        ("parameters", f"{subject.parameters:,}"),
+        ("same class in a second pass", f"{subject.again:.0%}"),
+        ("same class, batch turned round", f"{subject.company:.0%}"),
+        ("logits move when patches do", f"{subject.moved:.2f}"),
+        ("pixels in training", f"{learned.mean():.2f} ± {learned.std():.2f}"),
+        ("pixels in use", f"{given.mean():.2f} ± {given.std():.2f}"),
+        ("neighbours differ, in training", f"{_steps(train.images):.0f}"),
+        ("neighbours differ, in use", f"{_steps(shown):.0f}"),
+    )
+
+
+def _steps(images: torch.Tensor) -> float:
+    """How much neighbouring pixels differ, on average, of 255."""
+    return images.float().diff(dim=3).abs().mean().item()
+
+
+def curve_svg(subject: Chart, step: int, hidden: bool) -> str:
+    """The loss over the steps beside the healthy one's, ln K, and a line at the chosen step."""
+    width, height, left, below = 460, 210, 44, 34
+    steps = max(len(subject.losses), 2)
+
+    def x(number: float) -> float:
+        return left + (width - left - 8) * number / (steps - 1)
+
+    def y(loss: float) -> float:
+        return 8 + (height - below - 8) * (1 - min(loss, TOP) / TOP)
+
+    def line(losses: Sequence[float], colour: str, width: float) -> str:
+        points = " ".join(f"{x(i):.1f},{y(loss):.1f}" for i, loss in enumerate(losses))
+        return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
+
+    def text(x: float, y: float, words: str, anchor: str = "middle", colour: str = "currentColor") -> str:
+        return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" fill="{colour}">{words}</text>'
+
+    grid = "".join(
+        f'<path d="M{left} {y(tick):.1f}H{width - 8}" stroke="currentColor" stroke-opacity=".15"/>'
+        + text(left - 6, y(tick) + 4, str(tick), "end")
+        for tick in range(5)
+    )
+    ticks = "".join(text(x(i), height - below + 16, str(i + 1)) for i in range(0, steps, max(20 * (steps // 80), 10)))
+    healthy = smoothed(chart("healthy").losses)[:steps]
+    at = subject.losses[step - 1]
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(curve_words(subject, step, hidden))}" '
+        'style="width: 100%; max-width: 560px; font: 11px var(--jp-ui-font-family, sans-serif)">'
+        f"{grid}{ticks}{text((left + width) / 2, height - 2, 'step')}"
+        f'<text transform="translate(11 {(height - below) / 2}) rotate(-90)" text-anchor="middle" fill="currentColor">'
+        "loss (nats)</text>"
+        f'<path d="M{left} {y(LN_K):.1f}H{width - 8}" stroke="{ORANGE}" stroke-width="2" stroke-dasharray="6 4"/>'
+        f"{line(healthy, GREY, 1.5)}{line(subject.losses, BLUE, 2)}"
+        f'<path d="M{x(step - 1):.1f} 8V{height - below}" stroke="currentColor" stroke-opacity=".5"/>'
+        f'<circle cx="{x(step - 1):.1f}" cy="{y(at):.1f}" r="4.5" fill="{BLUE}" stroke="white"/></svg>'
+    )
+
+
+def chart_html(subject: Chart, step: int, hidden: bool, lab: bool) -> str:
+    """The curve, the chart's lines beside the healthy one's, and the lab's alarms where they were asked for."""
+    legend = "".join(
+        f'<span style="white-space: nowrap"><span style="color: {colour}">{mark}</span> {words}</span>'
+        for colour, mark, words in ((BLUE, "━", title(subject, hidden)), (GREY, "━", "healthy"), (ORANGE, "╍", "ln 10"))
+    )
+    rows = "".join(
+        f'<div>{name}</div><div style="text-align: right"><b>{value}</b></div>'
+        f'<div style="text-align: right; opacity: .75">{sound}</div>'
+        for (name, value), (_, sound) in zip(measured(subject.name), measured("healthy"), strict=True)
+    )
+    columns = "grid-template-columns: 1fr max-content max-content; font-variant-numeric: tabular-nums"
+    return (
+        f'<div class="vit-caption" style="display: flex; flex-wrap: wrap; gap: 2px 14px">{legend}</div>'
+        f"{curve_svg(subject, step, hidden)}"
+        f'<div class="vit-caption" style="{TABLE}; {columns}"><div><b>Chart</b></div><div></div>'
+        f'<div style="text-align: right; opacity: .75">healthy</div>{rows}</div>{_lab(subject) if lab else ""}'
+    )
+
+
+def _lab(subject: Chart) -> str:
+    """The alarms of vitlib.diagnose."""
+    found = [*subject.report.alarms, *(each for each in subject.rate.alarms if each.check == "one batch")]
+    lines = "".join(f"<div>✗ <b>{escape(each.check)}</b>: {escape(each.seen)}</div>" for each in found)
+    asked = len(subject.report.findings)
+    return (
+        f'<div class="vit-notice" style="margin-top: 8px"><b>The lab</b> (vitlib.diagnose) asked {asked} questions.'
+        f"{lines or '<div>✓ no alarm</div>'}</div>"
+    )
+
+
+def curve_words(subject: Chart, step: int, hidden: bool) -> str:
+    """The chosen point of the curve."""
+    sound = chart("healthy").losses
+    beside = f", the healthy one's {sound[step - 1]:.2f}" if step <= len(sound) else ""
+    return (
+        f"At step {step} of {len(subject.losses)} the loss of {title(subject, hidden)} is "
+        f"{subject.losses[step - 1]:.2f}{beside}; ln 10 is {LN_K:.2f}."
+    )
+
+
+def fit_words(ticked: Sequence[str]) -> str:
+    """Which causes fit the ticked symptoms best, and what would tell the first two apart."""
+    if not ticked:
+        return "Nothing is ticked yet: the chart of a healthy patient has no symptom."
+    (best, fit), (second, other), *_ = ranked(ticked)
+    if fit == 1 and other < 1:
+        return f"Only “{PATIENTS[best].cause}” shows exactly this."
+    if fit == 0:
+        return "No cause shows this."
+    check = between(best, second)
+    assert check is not None  # two causes always differ: a test says so
+    with_it = best if check in SHOWS[best] else second
+    symptom = SYMPTOMS[check]
+    return (
+        f"“{PATIENTS[best].cause}” and “{PATIENTS[second].cause}” come first. To tell them apart, {symptom.look}: with "
+        f"the {'first' if with_it == best else 'second'}, {symptom.words}."
+    )
+
+
+def guess_words(subject: Chart, guess: str | None, ticked: Sequence[str]) -> str:
+    """Whether the diagnosis is right, and why."""
+    if guess is None:
+        return ""
+    there = seen(subject)
+    if guess == subject.name:
+        wrong = [SYMPTOMS[name].words for name in ticked if name not in there]
+        slips = f" You ticked “{wrong[0]}”, which this chart does not show." if wrong else ""
+        return f"✓ Right: {subject.patient.cause}. {subject.patient.why}{slips}"
+    expected, found = SHOWS[guess] - there, there - SHOWS[guess]
+    if expected:
+        name = next(each for each in SYMPTOMS if each in expected)
+        return f"✗ Not this. With “{PATIENTS[guess].cause}”, {SYMPTOMS[name].words}; this chart does not show that."
+    name = next(each for each in SYMPTOMS if each in found)
+    return f"✗ Not this. “{PATIENTS[guess].cause}” does not explain everything: {SYMPTOMS[name].look}."
+
+
+def words_html(subject: Chart, step: int, hidden: bool, ticked: Sequence[str], guess: str | None) -> str:
+    """The point of the curve, the ranking as bars, what tells two apart, and what became of the diagnosis."""
+    verdict = guess_words(subject, guess, ticked)
+    colour = BLUE if verdict.startswith("✓") else "#D55E00"
+    notice = f'<div class="vit-notice" style="border-left-color: {colour}">{escape(verdict)}</div>' if verdict else ""
+    bars = "".join(
+        f'<div>{escape(PATIENTS[cause].cause)}</div><div style="background: {TRACK}">'
+        f'<div style="width: {100 * fit:.0f}%; height: 10px; background: {BLUE}"></div></div>'
+        f'<div style="text-align: right">{fit:.0%}</div>'
+        for cause, fit in ranked(ticked)[:5]
+        if fit and ticked
+    )
+    columns = (
+        "grid-template-columns: minmax(0, 1.6fr) minmax(40px, 1fr) max-content; font-variant-numeric: tabular-nums"
+    )
+    ranking = f'<div style="{TABLE}; {columns}; margin-bottom: .6em">{bars}</div>' if bars else ""
+    return (
+        f'<div class="vit-words"><p aria-live="polite">{escape(curve_words(subject, step, hidden))}</p>'
+        f"<p><b>Causes that fit what you ticked</b></p>{ranking}<p>{escape(fit_words(ticked))}</p>"
+        f'<div aria-live="polite">{notice}</div></div>'
+    )
+
+
+def still(subject: Chart, hidden: bool) -> Plate:
+    """The board without a kernel: the curve, and the chart beside it."""
+    figure = Plate(figsize=(9, 3.6), layout="constrained")
+    curve, table = figure.subplots(1, 2, width_ratios=(1, 1.15))
+    curve.plot(smoothed(chart("healthy").losses), color=GREY, label="healthy")
+    curve.plot(subject.losses, color=BLUE, label=title(subject, hidden))
+    curve.axhline(LN_K, color=ORANGE, linestyle="--", label="ln 10")
+    curve.set(xlabel="step", ylabel="loss (nats)", ylim=(0, TOP))
+    curve.legend(fontsize=8)
+    table.set_axis_off()
+    lines = zip(measured(subject.name), measured("healthy"), strict=True)
+    for row, ((name, value), (_, sound)) in enumerate([(("", title(subject, hidden)), ("", "healthy")), *lines]):
+        height = 1 - row / 15
+        table.text(0.0, height, name, fontsize=8.5, va="top")
+        table.text(0.78, height, value, fontsize=8.5, va="top", ha="right", weight="bold")
+        table.text(1.0, height, sound, fontsize=8.5, va="top", ha="right", color="#555555")
+    figure.description = (
+        f"{curve_words(subject, len(subject.losses), hidden)} On the chart: "
+        f"{'; '.join(f'{name} {value}' for name, value in measured(subject.name))}."
+    )
+    return figure
