@@ -367,16 +367,20 @@ def _(rows, columns, window, shift):
         """As in the paper's code: 0 before the last window, 1 and 2 for the two parts of the last window."""
         return torch.tensor([0] * (size - window) + [1] * (window - shift) + [2] * shift)
 
-    return pairs(3 * regions(rows)[:, None] + regions(columns)[None, :], window)
+    way = 3 * regions(rows)[:, None] + regions(columns)[None, :]
+    way = way.unfold(0, window, window).unfold(1, window, window).flatten(2).flatten(0, 1)  # W w·w
+    return way.unsqueeze(2) == way.unsqueeze(1)
 
 
 @apart.alternative
 def _(rows, columns, window, shift):
-    place = torch.arange(rows * columns).reshape(rows, columns).roll((-shift, -shift), dims=(0, 1))
-    place = in_windows(place, window)
-    up, left = place // columns < shift, place % columns < shift
-    same = [side[:, :, None] == side[:, None, :] for side in (up, left)]
-    return same[0] & same[1]
+    tables = []
+    for top in range(0, rows, window):
+        for left in range(0, columns, window):
+            places = [(top + y, left + x) for y in range(window) for x in range(window)]
+            ways = [(y + shift >= rows, x + shift >= columns) for y, x in places]
+            tables.append([[one == other for other in ways] for one in ways])
+    return torch.tensor(tables)
 
 
 @apart.slip("everybody", "You let all tokens of a window attend to each other. Then the upper edge of a picture meets "
