@@ -6,7 +6,7 @@ Pure functions; the controls are in windows.py, the pictures that answer to clic
 import base64
 import io
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -20,16 +20,20 @@ from vitlib.widgets.attention_view import token_name
 from vitlib.windows import Windows
 
 ELSEWHERE, ATTENDS, APART = 0, 1, 2  # another window; the chosen token attends to it; rolled into its window, masked
-COLOURS = {ATTENDS: "#F0E442", APART: "#E69F00"}  # of Okabe and Ito's palette
+CHOSEN = "#F0E442"  # the frame of the chosen token, of Okabe and Ito's palette
 
 
+@lru_cache(maxsize=8)  # a click changes the token, not the windows
 def attends(windows: Windows) -> Bool[Tensor, "N N"]:
     """Who attends to whom in a block with these windows.
 
     >>> attends(Windows(rows=2, columns=4, window=2))[1].int()
     tensor([1, 1, 0, 0, 1, 1, 0, 0], dtype=torch.int32)
     """
-    return _table(windows, ~windows.apart())
+    order, tokens = windows.order(), windows.rows * windows.columns
+    table = torch.zeros(tokens, tokens, dtype=torch.bool)
+    table[order[:, :, None], order[:, None, :]] = ~windows.apart()
+    return table
 
 
 def states(windows: Windows, token: int) -> Int[Tensor, "N"]:
@@ -38,8 +42,10 @@ def states(windows: Windows, token: int) -> Int[Tensor, "N"]:
     >>> states(Windows(rows=2, columns=4, window=2, shift=1), token=3)  # rolled: its window's others came round
     tensor([2, 0, 0, 1, 2, 0, 0, 2])
     """
-    together = _table(windows, torch.ones_like(windows.apart()))[token]
-    return together * APART - attends(windows)[token] * (APART - ATTENDS)
+    order = windows.order()
+    state = torch.full((windows.rows * windows.columns,), ELSEWHERE)
+    state[order[(order == token).any(dim=1)].flatten()] = APART
+    return state.masked_fill(attends(windows)[token], ATTENDS)
 
 
 def reach(plain: Windows, shifted: Windows, token: int, blocks: int) -> Bool[Tensor, "N"]:
@@ -56,14 +62,6 @@ def reach(plain: Windows, shifted: Windows, token: int, blocks: int) -> Bool[Ten
     for block in reversed(range(blocks)):
         heard = tables[block % 2][heard].any(dim=0)
     return heard
-
-
-def _table(windows: Windows, pairs: Bool[Tensor, "W M M"]) -> Bool[Tensor, "N N"]:
-    """Pairs inside windows as a table over the whole grid."""
-    order, tokens = windows.order(), windows.rows * windows.columns
-    table = torch.zeros(tokens, tokens, dtype=torch.bool)
-    table[order[:, :, None], order[:, None, :]] = pairs
-    return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +182,7 @@ def still(view: WindowView) -> Plate:
             axes.plot([wide * x1, wide * x2], [high * y1, high * y2], color="white", linewidth=0.8)
         row, column = divmod(view.token, columns)
         x, y = wide * column, high * row
-        for colour, line in (("black", 4.0), (COLOURS[ATTENDS], 2.0)):
+        for colour, line in (("black", 4.0), (CHOSEN, 2.0)):
             axes.plot([x, x + wide, x + wide, x, x], [y, y, y + high, y + high, y], color=colour, linewidth=line)
         axes.set(xlim=(0, width), ylim=(height, 0))
         axes.set_title(panel["title"], fontsize=9)
