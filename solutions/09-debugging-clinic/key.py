@@ -11,31 +11,34 @@ from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
 
 bisect_runs = Numeric(
     "bisect-runs", title="Which change was it?", points=1, difficulty=1, minutes=2,
-    given=dict(changes=500), vary=dict(changes=range(20, 2000, 3)),
+    given=dict(changes=500, minutes=7), vary=dict(changes=range(20, 2000, 3), minutes=range(3, 60)),
     prompt="Last month's version learned, today's does not. {changes} changes lie between them, and exactly one of "
-    "them broke it. A run of a minute tells whether a version learns. With how many runs, at the most, do you find the "
-    "change?",
-    answer=lambda changes: (changes - 1).bit_length(), unit="runs",
+    "them broke it. A run of {minutes} minutes tells whether a version learns. You try one version after another, as "
+    "cleverly as you can. After how many minutes, at the most, have you found the change?",
+    answer=lambda changes, minutes: (changes - 1).bit_length() * minutes, unit="minutes",
     slips=[
-        Slip("one after another", lambda changes: changes - 1,
-             "So many if you try one version after another. A run in the middle rules out half of what is left."),
-        Slip("one for each change", lambda changes: changes,
+        Slip("one after another", lambda changes, minutes: (changes - 1) * minutes,
+             "So long it takes from one version to the next. A run in the middle rules out half of what is left."),
+        Slip("one for each change", lambda changes, minutes: changes * minutes,
              "One run for each change. A run in the middle rules out half of them at once."),
-        Slip("halved once", lambda changes: changes // 2,
-             "That is what is left after one run. Halve it again, until one change is left."),
-        Slip("a root", lambda changes: math.ceil(math.sqrt(changes)),
+        Slip("halved once", lambda changes, minutes: changes // 2 * minutes,
+             "That is for what is left after one run. Halve it again, until one change is left."),
+        Slip("runs, not minutes", lambda changes, minutes: (changes - 1).bit_length(),
+             "So many runs, yes. Each takes {minutes} minutes."),
+        Slip("a root", lambda changes, minutes: math.ceil(math.sqrt(changes)) * minutes,
              "A root would be steps of equal size. Halving is faster: how often can you halve until 1 is left?"),
-        Slip("another logarithm", lambda changes: math.ceil(math.log(changes)),
+        Slip("another logarithm", lambda changes, minutes: math.ceil(math.log(changes)) * minutes,
              "That is the natural logarithm. Each run leaves a half: take the logarithm to base 2, and round up."),
-        Slip("tenths", lambda changes: math.ceil(math.log10(changes)),
+        Slip("tenths", lambda changes, minutes: math.ceil(math.log10(changes)) * minutes,
              "That is the logarithm to base 10. Each run leaves a half, not a tenth."),
-        Slip("rounded down", lambda changes: changes.bit_length() - 1,
-             "That many runs leave one change if you are lucky. Round up: at the most."),
+        Slip("rounded down", lambda changes, minutes: (changes.bit_length() - 1) * minutes,
+             "So long it takes if you are lucky. Round the number of runs up: at the most."),
     ],
     hints=["After one run half of the changes are left, after two a quarter …",
-           "How many times can {changes} be halved, rounding up, until 1 is left?"],
-    why=lambda changes: f"2^{(changes - 1).bit_length() - 1} < {changes} ≤ 2^{(changes - 1).bit_length()}, so "
-    f"{(changes - 1).bit_length()} runs. That is `git bisect`; it works for the lines of a diff and for layers, too.",
+           "How many times can {changes} be halved, rounding up, until 1 is left? Each time takes {minutes} minutes."],
+    why=lambda changes, minutes: f"2^{(changes - 1).bit_length() - 1} < {changes} ≤ 2^{(changes - 1).bit_length()}, so "
+    f"{(changes - 1).bit_length()} runs, {(changes - 1).bit_length() * minutes} minutes. That is `git bisect`; it works "
+    "for the lines of a diff and for layers, too.",
 )
 
 # ── 9.2 · What goes in ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -444,8 +447,8 @@ def _(maps):
 
 late_scale_sum = Numeric(
     "late-scale", title="What a row sums to", points=1, difficulty=2, minutes=2, decimals=3,
-    given=dict(width=192, heads=3), vary=dict(width=(96, 192, 384, 768, 1024, 1280), heads=(2, 3, 4, 6, 8, 12, 16)),
-    suits=lambda width, heads: width % heads == 0,
+    given=dict(width=192, heads=3), vary=dict(width=range(48, 1281, 4), heads=range(2, 17)),
+    suits=lambda width, heads: width % heads == 0 and 12 <= width // heads <= 100,
     prompt="A model has d = {width} and {heads} heads. Somebody divides by √d_k *behind* the softmax instead of before "
     "it. What does each row of its attention weights sum to?",
     answer=lambda width, heads: 1 / math.sqrt(width / heads),

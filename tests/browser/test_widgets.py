@@ -25,6 +25,7 @@ WIDGETS = {
     "readout": (READOUT, "Blocks"),
     "budget": ("from vitlib.widgets.budget import budget_explorer\nbudget_explorer()", "Batch"),
     "windows": ("from vitlib.widgets.windows import window_explorer\nwindow_explorer()", "Tokens a side"),
+    "symptoms": ("from vitlib.widgets.symptoms import symptom_board\nsymptom_board()", "Step"),
 }
 
 

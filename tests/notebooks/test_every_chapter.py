@@ -25,6 +25,7 @@ PICTURES = {
     "05-classifier-head": 8,
     "06-cost-and-memory": 5,
     "08-backbones": 8,
+    "09-debugging-clinic": 6,
 }  # at least so many stand in each
 
 

@@ -1,6 +1,7 @@
 """Questions about what comes out: they poke the model as a whole, and need to know nothing of what is inside."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
@@ -24,16 +25,16 @@ def numbers(case: Case) -> Finding:
     first: list[str] = []
 
     def note(name: str) -> Callable[..., None]:
-        def look(module: nn.Module, args: tuple[Tensor, ...], output: object) -> None:
+        def look(module: nn.Module, args: tuple[object, ...], output: object) -> None:
             if not first and isinstance(output, Tensor) and not output.isfinite().all():
                 first.append(name)
 
         return look
 
-    hooks = [each.register_forward_hook(note(name)) for name, each in case.model.named_modules()]
-    as_handed_over(case, case.few, training=False)
-    for hook in hooks:
-        hook.remove()
+    with ExitStack() as hooks:
+        for name, each in case.model.named_modules():
+            hooks.enter_context(each.register_forward_hook(note(name)))
+        as_handed_over(case, case.few, training=False)
     if first:
         return alarm(
             check,
@@ -149,7 +150,7 @@ def reach(case: Case) -> Finding:
     pixels = case.few.clone().requires_grad_()
     with torch.enable_grad():
         logits = case.exact(pixels)
-        weight = torch.linspace(1, 2, logits.shape[-1], dtype=logits.dtype, device=logits.device).sin()
+        weight = torch.linspace(1, 9, logits.numel(), dtype=logits.dtype, device=logits.device).sin().view_as(logits)
         (slope,) = torch.autograd.grad((logits * weight).sum(), pixels, allow_unused=True)
     seen = torch.zeros_like(pixels) if slope is None else slope.abs()
     by_pixel = seen.amax(dim=(0, 1))  # H W: the largest over pictures and channels

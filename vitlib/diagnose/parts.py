@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import cast
 
 import torch
@@ -109,13 +110,11 @@ def readout(case: Case) -> Finding:
     if not isinstance(model, ViT) or model.config.pooling == "attention" or not isinstance(model.head, nn.Linear):
         return left_out(check, "the model is no ViT whose head reads CLS or a mean")
     at: dict[str, Tensor] = {}
-    hooks = [
+    with (
         model.blocks[-1].register_forward_pre_hook(lambda _, args: at.update(row=args[0])),
         model.head.register_forward_pre_hook(lambda _, args: at.update(read=args[0])),
-    ]
-    case.ask(case.few)
-    for hook in hooks:
-        hook.remove()
+    ):
+        case.ask(case.few)
     if at.keys() != {"row", "read"}:
         return left_out(check, "the last block or the head was not called as a part of the model")
     with torch.no_grad():
@@ -178,11 +177,11 @@ def _attentions(case: Case) -> Iterator[tuple[str, nn.Module, Tensor]]:
     def keep(name: str) -> Callable[..., None]:
         return lambda module, args: reads.update({name: args[0]})
 
-    hooks = [module.register_forward_pre_hook(keep(name)) for name, module in found]
-    if found:
-        case.ask(case.few)
-    for hook in hooks:
-        hook.remove()
+    with ExitStack() as hooks:
+        for name, module in found:
+            hooks.enter_context(module.register_forward_pre_hook(keep(name)))
+        if found:
+            case.ask(case.few)
     yield from ((name, module, reads[name]) for name, module in found if name in reads)
 
 

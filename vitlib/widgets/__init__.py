@@ -6,6 +6,7 @@ from vitlib.widgets.embedding import embedding_explorer
 from vitlib.widgets.grid import grid_explorer
 from vitlib.widgets.positions import position_explorer
 from vitlib.widgets.readout import layer_readout
+from vitlib.widgets.symptoms import symptom_board
 from vitlib.widgets.windows import window_explorer
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "grid_explorer",
     "layer_readout",
     "position_explorer",
+    "symptom_board",
     "window_explorer",
 ]
