@@ -258,7 +258,7 @@ windows_alone = TrueFalse(
 
 reach_after = Numeric(
     "reach-after", title="How far after so many blocks", points=1, difficulty=2, minutes=4,
-    given=dict(blocks=4, window=7), vary=dict(blocks=(3, 4, 5, 6), window=(4, 5, 6, 7, 8, 9, 10, 12, 14, 16)),
+    given=dict(blocks=4, window=7), vary=dict(blocks=range(3, 9), window=range(5, 48)),
     prompt="Windows of {window} × {window} tokens lie plain and shifted by turns, block after block, in a grid that is "
     "much larger. **How many tokens**, itself included, can have influenced a token far from the edges after "
     "{blocks} blocks?",
@@ -735,7 +735,7 @@ conv_share = Numeric(
 
 stem_sees = Numeric(
     "stem-sees", title="How much a stem sees", points=1, difficulty=3, minutes=4,
-    given=dict(layers=4, kernel=3), vary=dict(layers=(2, 3, 4, 5, 6), kernel=(3, 5, 7, 9)),
+    given=dict(layers=4, kernel=3), vary=dict(layers=range(2, 8), kernel=range(3, 32, 2)),
     prompt="A stem has {layers} convolutions of {kernel} × {kernel}, each with stride 2, one behind the other. One "
     "place of its output depends on a square of pixels. How many pixels has that square's **side**?",
     answer=lambda layers, kernel: 1 + (kernel - 1) * (2**layers - 1), unit="pixels",
