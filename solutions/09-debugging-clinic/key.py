@@ -13,8 +13,8 @@ bisect_runs = Numeric(
     "bisect-runs", title="Which change was it?", points=1, difficulty=1, minutes=2,
     given=dict(changes=500, minutes=7), vary=dict(changes=range(20, 2000, 3), minutes=range(3, 60)),
     prompt="Last month's version learned, today's does not. {changes} changes lie between them, and exactly one of "
-    "them broke it. A run of {minutes} minutes tells whether a version learns. You try one version after another, as "
-    "cleverly as you can. After how many minutes, at the most, have you found the change?",
+    "them broke it. A run of {minutes} minutes tells whether a version learns, and before each run you choose the "
+    "version. After how many minutes, at the most, have you found the change?",
     answer=lambda changes, minutes: (changes - 1).bit_length() * minutes, unit="minutes",
     slips=[
         Slip("one after another", lambda changes, minutes: (changes - 1) * minutes,
@@ -37,8 +37,8 @@ bisect_runs = Numeric(
     hints=["After one run half of the changes are left, after two a quarter …",
            "How many times can {changes} be halved, rounding up, until 1 is left? Each time takes {minutes} minutes."],
     why=lambda changes, minutes: f"2^{(changes - 1).bit_length() - 1} < {changes} ≤ 2^{(changes - 1).bit_length()}, so "
-    f"{(changes - 1).bit_length()} runs, {(changes - 1).bit_length() * minutes} minutes. That is `git bisect`; it works "
-    "for the lines of a diff and for layers, too.",
+    f"{(changes - 1).bit_length()} runs, {(changes - 1).bit_length() * minutes} minutes. That is `git bisect`; it "
+    "works for the lines of a diff and for layers, too.",
 )
 
 # ── 9.2 · What goes in ─────────────────────────────────────────────────────────────────────────────────────────────

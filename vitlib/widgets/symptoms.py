@@ -14,6 +14,10 @@ from vitlib.widgets.frame import CONTROL, STYLE
 from vitlib.widgets.symptoms_view import chart_html, curve_words, fit_words, guess_words, measured, still, words_html
 
 SURPRISE = "a surprise"
+WRAPPED = """<style>
+.vit-ticks .widget-checkbox { height: auto; min-height: 24px; }
+.vit-ticks .widget-checkbox label { white-space: normal; line-height: 1.3; align-items: flex-start; }
+</style>"""  # a symptom on a narrow page takes two lines
 GROUPS = {  # of symptoms, by where one sees them
     "On the curve, and in the accuracies": ("stuck", "jumps", "test worse", "starts anew"),
     "When it is asked again": ("dice", "company", "a set", "one batch"),
@@ -29,7 +33,7 @@ def symptom_board(patient: str = SURPRISE, seed: int = 0) -> "SymptomBoard":
     order. The first board of a session trains the fifteen small models, which takes some seconds.
 
     >>> print(symptom_board("healthy").sentence)
-    At step ... of ... the loss of nothing is wrong is ... Nothing is ticked yet: ...
+    At step 84 of 84 the loss is 0...; the healthy one's is ... Nothing is ticked yet: ...
 
     Errors: ValueError for a patient that is not in the ward.
     """
@@ -67,11 +71,14 @@ class SymptomBoard(VBox):
             for name, symptoms in GROUPS.items()
             for item in (HTML(f'<p class="vit-caption"><b>{name}</b></p>'), *(self.ticks[each] for each in symptoms))
         ]
-        left = VBox([self.choice, self.another, self.step, self.lab, *groups, self.guess, self.words])
-        left.layout = Layout(flex="1 1 320px", max_width="460px", min_width="0")
-        self.board.layout = Layout(flex="1 1 380px", min_width="0")
-        both = HBox([left, self.board], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
-        super().__init__([HTML(STYLE), both], layout=Layout(width="100%", max_width="1040px"))
+        self.board.layout = Layout(overflow="auto hidden")
+        left = VBox([self.choice, self.another, self.step, self.lab, self.board])
+        right = VBox([*groups, self.guess, self.words])
+        for side in (left, right):
+            side.layout = Layout(flex="1 1 340px", min_width="0")
+        both = HBox([left, right], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
+        super().__init__([HTML(STYLE + WRAPPED), both], layout=Layout(width="100%", max_width="1040px"))
+        right.add_class("vit-ticks")
         self.add_class("vit-explorer")
 
         self.choice.observe(self._open, "value")
@@ -100,7 +107,7 @@ class SymptomBoard(VBox):
     @property
     def sentence(self) -> str:
         """What is shown, in words."""
-        parts = curve_words(self.chart, self.step.value, self.hidden), fit_words(self.ticked)
+        parts = curve_words(self.chart, self.step.value), fit_words(self.ticked)
         return " ".join([*parts, guess_words(self.chart, self.guess.value, self.ticked)]).strip()
 
     def _surprise(self, _: Any = None) -> None:
@@ -126,7 +133,7 @@ class SymptomBoard(VBox):
         self._weigh()
 
     def _weigh(self, change: Any = None) -> None:
-        self.words.value = words_html(self.chart, self.step.value, self.hidden, self.ticked, self.guess.value)
+        self.words.value = words_html(self.chart, self.step.value, self.ticked, self.guess.value)
         if change is not None and change["owner"] is self.guess:  # the legend may name the patient now
             self.board.value = chart_html(self.chart, self.step.value, self.hidden, self.lab.value)
 

@@ -58,7 +58,7 @@ def _steps(images: torch.Tensor) -> float:
     return images.float().diff(dim=3).abs().mean().item()
 
 
-def curve_svg(subject: Chart, step: int, hidden: bool) -> str:
+def curve_svg(subject: Chart, step: int) -> str:
     """The loss over the steps beside the healthy one's, ln K, and a line at the chosen step."""
     width, height, left, below = 460, 210, 44, 34
     steps = max(len(subject.losses), 2)
@@ -85,7 +85,7 @@ def curve_svg(subject: Chart, step: int, hidden: bool) -> str:
     healthy = smoothed(chart("healthy").losses)[:steps]
     at = subject.losses[step - 1]
     return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(curve_words(subject, step, hidden))}" '
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(curve_words(subject, step))}" '
         'style="width: 100%; max-width: 560px; font: 11px var(--jp-ui-font-family, sans-serif)">'
         f"{grid}{ticks}{text((left + width) / 2, height - 2, 'step')}"
         f'<text transform="translate(11 {(height - below) / 2}) rotate(-90)" text-anchor="middle" fill="currentColor">'
@@ -111,7 +111,7 @@ def chart_html(subject: Chart, step: int, hidden: bool, lab: bool) -> str:
     columns = "grid-template-columns: 1fr max-content max-content; font-variant-numeric: tabular-nums"
     return (
         f'<div class="vit-caption" style="display: flex; flex-wrap: wrap; gap: 2px 14px">{legend}</div>'
-        f"{curve_svg(subject, step, hidden)}"
+        f"{curve_svg(subject, step)}"
         f'<div class="vit-caption" style="{TABLE}; {columns}"><div><b>Chart</b></div><div></div>'
         f'<div style="text-align: right; opacity: .75">healthy</div>{rows}</div>{_lab(subject) if lab else ""}'
     )
@@ -128,13 +128,13 @@ def _lab(subject: Chart) -> str:
     )
 
 
-def curve_words(subject: Chart, step: int, hidden: bool) -> str:
+def curve_words(subject: Chart, step: int) -> str:
     """The chosen point of the curve."""
     sound = chart("healthy").losses
-    beside = f", the healthy one's {sound[step - 1]:.2f}" if step <= len(sound) else ""
+    beside = f"{sound[step - 1]:.2f}" if step <= len(sound) else "no longer shown"
     return (
-        f"At step {step} of {len(subject.losses)} the loss of {title(subject, hidden)} is "
-        f"{subject.losses[step - 1]:.2f}{beside}; ln 10 is {LN_K:.2f}."
+        f"At step {step} of {len(subject.losses)} the loss is {subject.losses[step - 1]:.2f}; the healthy one's is "
+        f"{beside}, and ln 10 is {LN_K:.2f}."
     )
 
 
@@ -174,7 +174,7 @@ def guess_words(subject: Chart, guess: str | None, ticked: Sequence[str]) -> str
     return f"✗ Not this. “{PATIENTS[guess].cause}” does not explain everything: {SYMPTOMS[name].look}."
 
 
-def words_html(subject: Chart, step: int, hidden: bool, ticked: Sequence[str], guess: str | None) -> str:
+def words_html(subject: Chart, step: int, ticked: Sequence[str], guess: str | None) -> str:
     """The point of the curve, the ranking as bars, what tells two apart, and what became of the diagnosis."""
     verdict = guess_words(subject, guess, ticked)
     colour = BLUE if verdict.startswith("✓") else "#D55E00"
@@ -191,7 +191,7 @@ def words_html(subject: Chart, step: int, hidden: bool, ticked: Sequence[str], g
     )
     ranking = f'<div style="{TABLE}; {columns}; margin-bottom: .6em">{bars}</div>' if bars else ""
     return (
-        f'<div class="vit-words"><p aria-live="polite">{escape(curve_words(subject, step, hidden))}</p>'
+        f'<div class="vit-words"><p aria-live="polite">{escape(curve_words(subject, step))}</p>'
         f"<p><b>Causes that fit what you ticked</b></p>{ranking}<p>{escape(fit_words(ticked))}</p>"
         f'<div aria-live="polite">{notice}</div></div>'
     )
@@ -214,7 +214,7 @@ def still(subject: Chart, hidden: bool) -> Plate:
         table.text(0.78, height, value, fontsize=8.5, va="top", ha="right", weight="bold")
         table.text(1.0, height, sound, fontsize=8.5, va="top", ha="right", color="#555555")
     figure.description = (
-        f"{curve_words(subject, len(subject.losses), hidden)} On the chart: "
+        f"{curve_words(subject, len(subject.losses))} On the chart: "
         f"{'; '.join(f'{name} {value}' for name, value in measured(subject.name))}."
     )
     return figure
