@@ -29,6 +29,7 @@ from vitlib.widgets.pipeline import pipeline
 from vitlib.widgets.positions import position_explorer
 from vitlib.widgets.readout import layer_readout
 from vitlib.widgets.symptoms import symptom_board
+from vitlib.widgets.training import training_curves
 from vitlib.widgets.windows import window_explorer
 
 WIDGETS: dict[str, Callable[[], VBox]] = {
@@ -39,6 +40,7 @@ WIDGETS: dict[str, Callable[[], VBox]] = {
     "attention explorer": attention_explorer,
     "budget explorer": budget_explorer,
     "symptom board": symptom_board,
+    "training curves": training_curves,
     "window explorer": window_explorer,
     "layer readout": lambda: layer_readout(create("vit_digits_patch2_8", seed=0), digits()[1].take(slice(0, 10))),
 }

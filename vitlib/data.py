@@ -202,11 +202,19 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _path(source: Source) -> Path:
-    spec = importlib.util.find_spec(source.package)  # finds the package, imports nothing
+def package_file(package: str, file: str) -> Path:
+    """Where a file of an installed package lies; the package is not imported.
+
+    Errors: ModuleNotFoundError for a package that is not installed.
+    """
+    spec = importlib.util.find_spec(package)  # finds the package, imports nothing
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"{source.file} lies in {source.package}: not installed; run `make setup`")
-    return Path(spec.origin).parent / source.file
+        raise ModuleNotFoundError(f"{file} lies in {package}: not installed; run `make setup`")
+    return Path(spec.origin).parent / file
+
+
+def _path(source: Source) -> Path:
+    return package_file(source.package, source.file)
 
 
 def _unknown(name: str) -> Exception:

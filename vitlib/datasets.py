@@ -25,6 +25,7 @@ __all__ = [
     "Pictures",
     "cifar10",
     "digits",
+    "faces",
     "fashion_mnist",
     "image_folder",
     "normalise",
@@ -63,6 +64,24 @@ def digits() -> tuple[Pictures, Pictures]:
     """
     images, labels = data.digits()
     return Pictures(images, labels, tuple("0123456789")).split(4)
+
+
+def faces() -> tuple[Pictures, Pictures]:
+    """100 faces and 100 pieces of background, grey, that come with scikit-image: half to train on, half to test.
+
+    They have 25 × 25 pixels; the last row and column are left out, so that patches of 4, 6, 8 or 12 fit.
+
+    >>> train, test = faces()
+    >>> train.images.shape, test.labels.bincount().tolist()
+    (torch.Size([100, 1, 24, 24]), [50, 50])
+
+    Source: Huang et al., 2012, "Learning to align from scratch": a subset of Labeled Faces in the Wild, as
+    skimage.data.lfw_subset gives it. The people did not ask to be in a book, and the set names no licence: train on
+    it, and print averages.
+    """
+    lightness = torch.from_numpy(np.load(data.package_file("skimage", "data/lfw_subset.npy")))  # 0…1
+    images = lightness.mul(255).round().to(torch.uint8)[:, None, :24, :24].contiguous()
+    return Pictures(images, torch.arange(200) // 100, ("face", "background")).split(2)
 
 
 def cifar10(source: str | PathLike[str], download: bool = False) -> tuple[Pictures, Pictures]:

@@ -24,6 +24,7 @@ WIDGETS = {
     "attention": ("from vitlib.widgets.attention import attention_explorer\nattention_explorer()", "Layer"),
     "readout": (READOUT, "Blocks"),
     "budget": ("from vitlib.widgets.budget import budget_explorer\nbudget_explorer()", "Batch"),
+    "training": ("from vitlib.widgets.training import training_curves\ntraining_curves()", "Epochs"),
     "windows": ("from vitlib.widgets.windows import window_explorer\nwindow_explorer()", "Tokens a side"),
     "symptoms": ("from vitlib.widgets.symptoms import symptom_board\nsymptom_board()", "Step"),
 }

@@ -24,6 +24,7 @@ PICTURES = {
     "04-encoder": 10,
     "05-classifier-head": 8,
     "06-cost-and-memory": 5,
+    "07-train-finetune-infer": 9,
     "08-backbones": 8,
     "09-debugging-clinic": 6,
 }  # at least so many stand in each

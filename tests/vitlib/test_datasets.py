@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vitlib import data
-from vitlib.datasets import DatasetError, Pictures, digits, image_folder, normalise, read_jpegs, same_different
+from vitlib.datasets import DatasetError, Pictures, digits, faces, image_folder, normalise, read_jpegs, same_different
 from vitlib.synthetic import SYMBOLS, _alphabet
 
 # pictures
@@ -96,6 +96,18 @@ def test_digits_are_all_there_and_the_split_is_always_the_same():
     assert together == inked(images, labels)
     again = digits()
     assert torch.equal(train.images, again[0].images) and torch.equal(test.images, again[1].images)
+
+
+def test_faces_are_half_of_each_split_and_scikit_images_own():
+    from skimage.data import lfw_subset
+
+    train, test = faces()
+    assert (len(train), len(test), train.classes) == (100, 100, ("face", "background"))
+    assert train.labels.sum() == test.labels.sum() == 50
+    whole = torch.from_numpy(lfw_subset())[:, :24, :24]  # 100 faces, then 100 pieces of background; 0…1
+    for label in (0, 1):
+        mine = torch.cat([part.images[part.labels == label] for part in (train, test)]).float().mean() / 255
+        assert mine == pytest.approx(whole[100 * label :][:100].mean().item(), abs=1e-3)
 
 
 def test_digits_import_no_scikit_learn():

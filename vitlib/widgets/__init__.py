@@ -7,6 +7,7 @@ from vitlib.widgets.grid import grid_explorer
 from vitlib.widgets.positions import position_explorer
 from vitlib.widgets.readout import layer_readout
 from vitlib.widgets.symptoms import symptom_board
+from vitlib.widgets.training import training_curves
 from vitlib.widgets.windows import window_explorer
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "layer_readout",
     "position_explorer",
     "symptom_board",
+    "training_curves",
     "window_explorer",
 ]

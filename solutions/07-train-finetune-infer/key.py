@@ -1,0 +1,934 @@
+"""Chapter 7's key: every exercise with its answer, the slips that learners make, and the words that help."""
+
+import math
+import random
+
+import torch
+import torch.nn.functional as F
+
+from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+
+
+def dice_of(dice: random.Random) -> torch.Generator:
+    """torch's dice, thrown as the exercise's own say."""
+    return torch.Generator().manual_seed(dice.randrange(2**31))
+
+
+# ── 7.2 · Before the first step ────────────────────────────────────────────────────────────────────────────────────
+
+initial_loss = Numeric(
+    "initial-loss", title="Before it knows anything", points=1, difficulty=1, minutes=2, decimals=2,
+    given=dict(classes=1000), vary=dict(classes=[*range(3, 60), *range(60, 1010, 10)]),
+    prompt="A fresh model has {classes} classes to choose from, and gives each the same probability. What is its "
+    "cross-entropy, before the first step?",
+    answer=lambda classes: math.log(classes),
+    slips=[
+        Slip("the probability", lambda classes: 1 / classes,
+             "That is the probability of each class. The loss is minus its logarithm."),
+        Slip("logarithm to base 10", lambda classes: math.log10(classes),
+             "You took the logarithm to base 10. torch's cross-entropy takes the natural one, `math.log`."),
+        Slip("logarithm to base 2", lambda classes: math.log2(classes),
+             "You took the logarithm to base 2: that counts bits. torch's cross-entropy takes the natural one."),
+        Slip("minus sign", lambda classes: -math.log(classes),
+             "The right size, the wrong sign: −ln of a probability below 1 is above 0."),
+        Slip("ln 10", math.log(10),
+             "ln 10 is the loss with ten classes. Here there are {classes}."),
+    ],
+    hints=["Cross-entropy is −ln of the probability that the right class gets.", "−ln(1 / {classes})."],
+    why=lambda classes: f"−ln(1/{classes}) = ln {classes} = {math.log(classes):.2f}. A first loss far above it says "
+    "that the model is sure of something it cannot know.",
+)
+
+# ── 7.3 · The loop ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def train_head(
+    features: torch.Tensor, labels: torch.Tensor, classes: int, steps: int, rate: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight [K, d] and bias [K] of a linear head, trained on all N pictures at once; both begin at zero.
+
+    features: [N, d], what a model makes of each picture; labels: [N], the number of each picture's class; classes: K.
+    A step moves weight and bias by `rate` times their gradient of the mean cross-entropy, downhill.
+
+    >>> weight, bias = train_head(torch.eye(2), torch.tensor([0, 1]), classes=2, steps=1, rate=1.0)
+    >>> weight
+    tensor([[ 0.2500, -0.2500],
+            [-0.2500,  0.2500]])
+    """
+    weight = torch.zeros(classes, features.shape[1], requires_grad=True)  # K d
+    bias = torch.zeros(classes, requires_grad=True)  # K
+    for _ in range(steps):
+        logits = features @ weight.T + bias  # N K
+        loss = F.cross_entropy(logits, labels)
+        loss.backward()
+        with torch.no_grad():
+            weight -= rate * weight.grad
+            bias -= rate * bias.grad
+        weight.grad = bias.grad = None
+    return weight.detach(), bias.detach()
+
+
+def lesson(dice: random.Random, classes: int = 4, steps: int = 6, rate: float = 0.7) -> tuple:
+    """Arguments of `train_head`: other numbers of pictures, features and classes, none of them alike."""
+    dots = dice_of(dice)
+    number, width = dice.randrange(9, 14), 5
+    features = torch.randn(number, width, generator=dots) + 0.3
+    labels = torch.cat([torch.tensor([0, 0, 0]), torch.randint(classes, (number - 3,), generator=dots)])
+    return features, labels, classes, steps, rate
+
+
+loop = Code(
+    "train-head", title="Your own training loop", points=5, difficulty=2, minutes=12, tolerance=1e-4,
+    prompt="The loop of this section, for the smallest model that there is: one linear layer. Pictures come as "
+    "features already, all of them in each step, and there is no optimizer: you move the weights yourself. torch may "
+    "find the gradients (or write them down: chapter 5 has the formula).",
+    reference=train_head,
+    examples=[
+        (torch.eye(2), torch.tensor([0, 1]), 2, 1, 1.0),
+        (torch.eye(2), torch.tensor([0, 1]), 2, 0, 1.0),
+        (torch.tensor([[1.0, 2.0], [0.0, 1.0], [3.0, 1.0]]), torch.tensor([0, 2, 0]), 3, 2, 0.5),
+    ],
+    checks={
+        "several steps": lambda dice: [lesson(dice), lesson(dice, classes=3, steps=9)],
+        "one step": lambda dice: [lesson(dice, steps=1)],
+        "no step": lambda dice: [lesson(dice, steps=0)],
+        "a class that no picture has": lambda dice: [(*lesson(dice, classes=3)[:2], 5, 4, 0.5)],
+        "many steps": lambda dice: [lesson(dice, steps=60, rate=0.2)],
+    },
+    hints=[
+        "Make `weight` and `bias` of zeros with `requires_grad=True`. Then, `steps` times: logits, loss, "
+        "`loss.backward()`, and move both.",
+        "Move them inside `with torch.no_grad():`, by `weight -= rate * weight.grad`. `backward` *adds* to `.grad`: "
+        "set it to None after each step.",
+        "By hand: with p = softmax(logits) and the labels as one-hot rows, the gradient of the weight is "
+        "(p − one_hot)ᵀ · features / N.",
+        "The examples pass but grading finds a mistake? Take more steps on paper: is the gradient that of one step "
+        "alone? Is it the mean over the pictures?",
+    ],
+    why="Logits, loss, gradient, step, and the gradients forgotten: all training loops are these five lines.",
+)
+
+
+@loop.alternative
+def _(features, labels, classes, steps, rate):
+    weight, bias = torch.zeros(classes, features.shape[1]), torch.zeros(classes)
+    targets = F.one_hot(labels, classes).to(features.dtype)
+    for _ in range(steps):
+        off = ((features @ weight.T + bias).softmax(dim=1) - targets) / len(features)  # N K
+        weight, bias = weight - rate * off.T @ features, bias - rate * off.sum(dim=0)
+    return weight, bias
+
+
+@loop.alternative
+def _(features, labels, classes, steps, rate):
+    head = torch.nn.Linear(features.shape[1], classes)
+    torch.nn.init.zeros_(head.weight)
+    torch.nn.init.zeros_(head.bias)
+    mover = torch.optim.SGD(head.parameters(), lr=rate)
+    for _ in range(steps):
+        mover.zero_grad()
+        F.cross_entropy(head(features), labels).backward()
+        mover.step()
+    return head.weight, head.bias
+
+
+def descend(features, labels, classes, steps, rate, off=None, share=None, start=0.0, bias_moves=True):
+    """Gradient descent with a fault: in `off` (what each logit should change by) or in `share` (of the mean)."""
+    weight = torch.full((classes, features.shape[1]), start)
+    bias = torch.full((classes,), start)
+    targets = F.one_hot(labels, classes).to(features.dtype)
+    for step in range(steps):
+        logits = features @ weight.T + bias
+        error = logits.softmax(dim=1) - targets if off is None else off(logits, targets)
+        error = error / len(features) if share is None else error * share(len(features), classes, step)
+        weight = weight - rate * error.T @ features
+        bias = bias - rate * error.sum(dim=0) * bias_moves
+    return weight, bias
+
+
+@loop.slip("gradients never forgotten", "From the second step on you move too far: `backward()` adds to `.grad`. Set "
+           "it to None after each step.")
+def _(features, labels, classes, steps, rate):
+    weight = torch.zeros(classes, features.shape[1], requires_grad=True)
+    bias = torch.zeros(classes, requires_grad=True)
+    for _ in range(steps):
+        F.cross_entropy(features @ weight.T + bias, labels).backward()
+        with torch.no_grad():
+            weight -= rate * weight.grad
+            bias -= rate * bias.grad
+    return weight.detach(), bias.detach()
+
+
+@loop.slip("uphill", "You move uphill: the gradient points to where the loss grows. Subtract it.")
+def _(features, labels, classes, steps, rate):
+    return descend(features, labels, classes, steps, -rate)
+
+
+@loop.slip("sum over pictures", "You added the loss over the pictures up. Cross-entropy is their *mean*: with twice "
+           "the pictures the step would be twice as long.")
+def _(features, labels, classes, steps, rate):
+    return descend(features, labels, classes, steps, rate, share=lambda number, classes, step: 1)
+
+
+@loop.slip("mean over classes too", "You averaged over the classes as well. The mean is over the pictures alone.")
+def _(features, labels, classes, steps, rate):
+    return descend(features, labels, classes, steps, rate, share=lambda number, classes, step: 1 / number / classes)
+
+
+@loop.slip("bias stands still", "The bias has not moved. It has a gradient as well.")
+def _(features, labels, classes, steps, rate):
+    return descend(features, labels, classes, steps, rate, bias_moves=False)
+
+
+@loop.slip("the same gradient in each step", "You found the gradient once and took it in every step. After a step the "
+           "logits are others: find it anew.")
+def _(features, labels, classes, steps, rate):
+    return descend(features, labels, classes, 1, rate * steps) if steps else descend(
+        features, labels, classes, 0, rate
+    )
+
+
+@loop.slip("one step alone", "That is the result after one step. The loop takes `steps` of them.")
+def _(features, labels, classes, steps, rate):
+    return descend(features, labels, classes, 1, rate)
+
+
+@loop.slip("one step too many", "You take one step more than `steps`. With steps=0 nothing moves.")
+def _(features, labels, classes, steps, rate):
+    return descend(features, labels, classes, steps + 1, rate)
+
+
+@loop.slip("squared error of the probabilities", "Your gradient is that of (p − target)², not of the cross-entropy, "
+           "whose gradient for the logits is p − target.")
+def _(features, labels, classes, steps, rate):
+    def off(logits, targets):
+        p = logits.softmax(dim=1)
+        error = 2 * (p - targets) * p
+        return error - p * error.sum(dim=1, keepdim=True)
+
+    return descend(features, labels, classes, steps, rate, off=off)
+
+
+@loop.slip("logits without softmax", "Your error is logits − targets: that is least squares. Put the logits through a "
+           "softmax, or give them to `F.cross_entropy`.")
+def _(features, labels, classes, steps, rate):
+    return descend(features, labels, classes, steps, rate, off=lambda logits, targets: logits - targets)
+
+
+@loop.slip("softmax twice", "You gave probabilities to `F.cross_entropy`. It wants logits, and does the softmax "
+           "itself.")
+def _(features, labels, classes, steps, rate):
+    def off(logits, targets):
+        p = logits.softmax(dim=1)
+        error = p.softmax(dim=1) - targets
+        return p * (error - (p * error).sum(dim=1, keepdim=True))
+
+    return descend(features, labels, classes, steps, rate, off=off)
+
+
+@loop.slip("rate forgotten", "You move by the whole gradient. `rate` says which share of it.")
+def _(features, labels, classes, steps, rate):
+    return descend(features, labels, classes, steps, 1.0)
+
+
+@loop.slip("begins at one", "Weight and bias begin at one here. Begin at zero, as the docstring says.")
+def _(features, labels, classes, steps, rate):
+    return descend(features, labels, classes, steps, rate, start=1.0)
+
+
+@loop.slip("weight turned round", "Your weight is [d, K]. As in `nn.Linear` it is [K, d]: a row for each class.")
+def _(features, labels, classes, steps, rate):
+    weight, bias = descend(features, labels, classes, steps, rate)
+    return weight.T, bias
+
+
+@loop.slip("bias, then weight", "Right numbers in the wrong order: return the weight first, then the bias.")
+def _(features, labels, classes, steps, rate):
+    weight, bias = descend(features, labels, classes, steps, rate)
+    return bias, weight
+
+
+@loop.slip("as many classes as labels", "You counted the classes from the labels. `classes` says how many there are: "
+           "one of them may have no picture.")
+def _(features, labels, classes, steps, rate):
+    return descend(features, labels, int(labels.max()) + 1, steps, rate)
+
+
+steps_taken = Numeric(
+    "steps-taken", title="How many steps?", points=1, difficulty=1, minutes=2,
+    given=dict(pictures=5000, batch=48, epochs=30),
+    vary=dict(pictures=(1347, 2040, 5000, 8144, 9469, 50_000, 60_000), batch=(24, 48, 96, 128, 256),
+              epochs=(10, 20, 30, 50, 100)),
+    suits=lambda pictures, batch, epochs: pictures % batch > 0 and (pictures % batch) * epochs >= batch,
+    prompt="{pictures} pictures, batches of {batch}, {epochs} epochs. As in `fit`, an epoch leaves out the pictures "
+    "that fill no whole batch. How many steps does the whole run take?",
+    answer=lambda pictures, batch, epochs: pictures // batch * epochs,
+    slips=[
+        Slip("one epoch", lambda pictures, batch, epochs: pictures // batch, "That is one epoch. There are {epochs}."),
+        Slip("last batch too", lambda pictures, batch, epochs: -(-pictures // batch) * epochs,
+             "You let the last, smaller batch make a step as well. Here it is left out: round down."),
+        Slip("rounded at the end", lambda pictures, batch, epochs: pictures * epochs // batch,
+             "You rounded once, at the end. Each epoch leaves its own few pictures out: round first, then multiply."),
+        Slip("pictures seen", lambda pictures, batch, epochs: pictures * epochs,
+             "That is how many pictures the model sees. A step takes {batch} of them."),
+        Slip("epochs alone", lambda pictures, batch, epochs: epochs,
+             "Those are epochs. In each, the weights move once for every batch."),
+    ],
+    hints=["How many whole batches are there in {pictures} pictures? `//` rounds down.", "As many, {epochs} times."],
+    why=lambda pictures, batch, epochs: f"{pictures} // {batch} = {pictures // batch} steps an epoch, times {epochs} "
+    f"epochs = {pictures // batch * epochs}.",
+)
+
+accumulation = Numeric(
+    "accumulation", title="A few at a time", points=1, difficulty=2, minutes=2,
+    given=dict(batch=12, gpus=2, times=8),
+    vary=dict(batch=range(6, 65), gpus=(2, 3, 4, 8), times=range(3, 17)),
+    prompt="Each of {gpus} GPUs has room for {batch} pictures (chapter 6 found that). So each adds up the gradients of "
+    "{times} batches, then those of all GPUs are put together, and only then does the optimizer take a step. How many "
+    "pictures have a say in that step?",
+    answer=lambda batch, gpus, times: batch * gpus * times, unit="pictures",
+    slips=[
+        Slip("one GPU", lambda batch, gpus, times: batch * times,
+             "Those are the pictures of one GPU. There are {gpus}, and each works on pictures of its own."),
+        Slip("one batch each", lambda batch, gpus, times: batch * gpus,
+             "So many are in memory at a time. But the step waits until that has happened {times} times."),
+        Slip("batch alone", lambda batch, gpus, times: batch,
+             "That is what one GPU takes at a time. The step waits for more of them."),
+        Slip("added up", lambda batch, gpus, times: batch * (gpus + times),
+             "You added GPUs and batches. *Each* GPU takes {times} batches: multiply."),
+    ],
+    hints=["How many pictures does one GPU look at before the step?", "{batch} · {times} on each of {gpus} GPUs."],
+    why=lambda batch, gpus, times: f"{batch} · {times} · {gpus} = {batch * times * gpus}. (Divide each loss by "
+    f"{times}, so that the gradients' sum is a mean.)",
+)
+
+# ── 7.4 · The learning rate ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def learning_rate(step: int, steps: int, warmup: int, highest: float, lowest: float) -> float:
+    """The learning rate at a step, 0…steps − 1: up a straight line, then down half a cosine.
+
+    Steps 0 to warmup − 1 climb: highest / warmup, twice that, …, highest. From step `warmup` on it falls, from
+    `highest` towards `lowest`, which it would reach at step `steps`. 0 ≤ warmup < steps.
+
+    >>> [learning_rate(step, 6, 2, 1.0, 0.0) for step in (0, 1, 2, 4)]
+    [0.5, 1.0, 1.0, 0.5]
+    """
+    if step < warmup:
+        return highest * (step + 1) / warmup
+    done = (step - warmup) / (steps - warmup)  # 0…1: how much of the fall is behind us
+    return lowest + (highest - lowest) * (1 + math.cos(math.pi * done)) / 2
+
+
+def plans(dice: random.Random, warmup: int | None = None, lowest: float = 0.0) -> list[tuple]:
+    """Arguments of `learning_rate` along one run."""
+    steps = dice.randrange(40, 90)
+    warm = dice.randrange(6, 15) if warmup is None else warmup
+    highest = dice.choice([3e-1, 0.7, 2.0])
+    falling = [(step, steps, warm, highest, lowest) for step in (warm, warm + 1, (steps + warm) // 2 + 3, steps - 1)]
+    return [*falling, *((step, steps, warm, highest, lowest) for step in range(0, warm, 3))]
+
+
+plan = Code(
+    "learning-rate", title="Your own learning_rate", points=4, difficulty=2, minutes=8, tolerance=1e-6,
+    prompt="Write the plan of the figure above: how long is the step at each moment of the run? "
+    "$\\eta = \\eta_\\text{low} + (\\eta_\\text{high} - \\eta_\\text{low}) \\cdot \\tfrac12 (1 + \\cos \\pi t)$, where "
+    "t runs from 0 to 1 while the rate falls.",
+    reference=learning_rate,
+    examples=[(0, 6, 2, 1.0, 0.0), (1, 6, 2, 1.0, 0.0), (2, 6, 2, 1.0, 0.0), (4, 6, 2, 1.0, 0.0)],
+    checks={
+        "a whole run": lambda dice: plans(dice),
+        "that ends above zero": lambda dice: plans(dice, lowest=0.05),
+        "without a warm-up": lambda dice: plans(dice, warmup=0),
+        "a warm-up of one step": lambda dice: plans(dice, warmup=1),
+    },
+    hints=[
+        "Two cases: `if step < warmup:`, and all other steps.",
+        "In the warm-up: the first step has highest / warmup, the last one highest. So (step + 1) / warmup.",
+        "In the fall, t = (step − warmup) / (steps − warmup): it is 0 at step `warmup`.",
+        "The examples pass but grading finds a mistake? Try `lowest` above 0, and a warm-up of 0 steps.",
+    ],
+    why="A straight line up, half a cosine down. `vitlib.optimise.warm_cosine` is the same with a highest rate of 1.",
+)
+
+
+@plan.alternative
+def _(step, steps, warmup, highest, lowest):
+    if warmup > step:
+        return (1 + step) * highest / warmup
+    angle = math.pi * (step - warmup) / (steps - warmup)
+    return lowest * math.sin(angle / 2) ** 2 + highest * math.cos(angle / 2) ** 2
+
+
+@plan.alternative
+def _(step, steps, warmup, highest, lowest):
+    climb = [highest * place / warmup for place in range(1, warmup + 1)]
+    turns = torch.arange(steps - warmup, dtype=torch.float64) / (steps - warmup) * torch.pi
+    fall = ((highest + lowest) / 2 + (highest - lowest) / 2 * turns.cos()).tolist()
+    return [*climb, *fall][step]
+
+
+def fallen(step, steps, warmup, highest, lowest, done=None, shape=None):
+    """The plan with another share of the fall behind us, or another shape of it."""
+    if step < warmup:
+        return highest * (step + 1) / warmup
+    t = (step - warmup) / (steps - warmup) if done is None else done
+    return lowest + (highest - lowest) * ((1 + math.cos(math.pi * t)) / 2 if shape is None else shape(t))
+
+
+@plan.slip("first step of zero", "Your first step has a rate of 0, and moves nothing. The warm-up begins at highest / "
+           "warmup: step + 1 over warmup.")
+def _(step, steps, warmup, highest, lowest):
+    return highest * step / warmup if step < warmup else fallen(step, steps, warmup, highest, lowest)
+
+
+@plan.slip("no warm-up", "You have left the warm-up out: the rate begins at its highest.")
+def _(step, steps, warmup, highest, lowest):
+    return highest if step < warmup else fallen(step, steps, warmup, highest, lowest)
+
+
+@plan.slip("lowest forgotten", "Your plan ends at 0. It should fall to `lowest`.")
+def _(step, steps, warmup, highest, lowest):
+    return fallen(step, steps, warmup, highest, 0.0)
+
+
+@plan.slip("lowest as a limit", "You cut the curve off at `lowest`. Scale it instead, so that it *falls to* `lowest`.")
+def _(step, steps, warmup, highest, lowest):
+    return max(lowest, fallen(step, steps, warmup, highest, 0.0)) if step >= warmup else highest * (step + 1) / warmup
+
+
+@plan.slip("lowest added", "You added `lowest` to the whole curve: it begins above `highest`. The distance to fall is "
+           "highest − lowest.")
+def _(step, steps, warmup, highest, lowest):
+    return fallen(step, steps, warmup, highest, 0.0) + lowest * (step >= warmup)
+
+
+@plan.slip("warm-up from lowest", "The warm-up begins at highest / warmup, not at `lowest`: see the docstring.")
+def _(step, steps, warmup, highest, lowest):
+    climbed = lowest + (highest - lowest) * (step + 1) / warmup if step < warmup else 0.0
+    return climbed if step < warmup else fallen(step, steps, warmup, highest, lowest)
+
+
+@plan.slip("fall over all steps", "Your t counts from step 0, so the rate jumps down at the end of the warm-up. Count "
+           "from `warmup`.")
+def _(step, steps, warmup, highest, lowest):
+    return fallen(step, steps, warmup, highest, lowest, done=step / steps)
+
+
+@plan.slip("divided by all steps", "Your t never comes near 1: divide by the steps that the fall has, steps − warmup.")
+def _(step, steps, warmup, highest, lowest):
+    return fallen(step, steps, warmup, highest, lowest, done=(step - warmup) / steps)
+
+
+@plan.slip("reached a step early", "Your rate is `lowest` at the last step already. It would be so at step `steps`: "
+           "divide by steps − warmup.")
+def _(step, steps, warmup, highest, lowest):
+    return fallen(step, steps, warmup, highest, lowest, done=(step - warmup) / max(steps - warmup - 1, 1))
+
+
+@plan.slip("straight down", "You go down a straight line. It is half a cosine: (1 + cos πt) / 2.")
+def _(step, steps, warmup, highest, lowest):
+    return fallen(step, steps, warmup, highest, lowest, shape=lambda t: 1 - t)
+
+
+@plan.slip("a quarter of a cosine", "You took cos(πt/2), which falls slowly at first and fast in the end. Take "
+           "(1 + cos πt) / 2: slow, fast, slow.")
+def _(step, steps, warmup, highest, lowest):
+    return fallen(step, steps, warmup, highest, lowest, shape=lambda t: math.cos(math.pi * t / 2))
+
+
+@plan.slip("whole cosine", "cos πt falls from 1 to −1: your rate becomes negative, and climbs the hill. Add 1, and "
+           "halve.")
+def _(step, steps, warmup, highest, lowest):
+    return fallen(step, steps, warmup, highest, lowest, shape=lambda t: math.cos(math.pi * t))
+
+
+@plan.slip("not halved", "1 + cos πt begins at 2. Halve it.")
+def _(step, steps, warmup, highest, lowest):
+    return fallen(step, steps, warmup, highest, lowest, shape=lambda t: 1 + math.cos(math.pi * t))
+
+
+@plan.slip("degrees", "`math.cos` counts in radians: half a turn is π, not 180.")
+def _(step, steps, warmup, highest, lowest):
+    return fallen(step, steps, warmup, highest, lowest, shape=lambda t: (1 + math.cos(180 * t)) / 2)
+
+
+@plan.slip("upside down", "Your rate rises after the warm-up, from the lowest to the highest. 1 + cos, not 1 − cos.")
+def _(step, steps, warmup, highest, lowest):
+    return fallen(step, steps, warmup, highest, lowest, shape=lambda t: (1 - math.cos(math.pi * t)) / 2)
+
+
+which_rate = Choice(
+    "which-rate", title="Four curves", points=1, difficulty=1, minutes=2,
+    prompt="Ten classes, no label smoothing, AdamW with clipped gradients. After a thousand steps the training loss is "
+    "2.6 and jumps up and down. What do you try **first**?",
+    options={
+        "Train for ten times as long.":
+            "A model that guesses has ln 10 = 2.30. This one is worse than guessing, and it jumps: more of the same "
+            "steps will not mend it.",
+        "A larger model.":
+            "The loss is above ln 10, what guessing gives: it is not too small a model, it is not learning at all.",
+        "A tenth of the learning rate.": None,
+        "Stronger augmentation.":
+            "That makes training harder still. It is a remedy where the training loss is *low* and the test loss high.",
+        "Ten times the learning rate.":
+            "Too small a rate gives a curve that falls slowly, from ln 10. This one jumps, and lies above.",
+    },
+    hints=["What is the loss of a model that gives each class a tenth?",
+           "Too low, or too high: which of the two jumps?"],
+    why="2.6 is above ln 10 = 2.30. A model that knows nothing would do better; this one is sure of wrong things, and "
+    "each step throws it over the valley. Smaller steps first.",
+)
+
+# ── 7.5 · Targets ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def smooth_targets(labels: torch.Tensor, classes: int, smoothing: float) -> torch.Tensor:
+    """What the model should answer, [N, K]: 1 − ε for the picture's own class, and ε spread evenly over all K.
+
+    labels: [N], whole numbers; classes: K; smoothing: ε, 0…1.
+
+    >>> smooth_targets(torch.tensor([1]), classes=4, smoothing=0.2)
+    tensor([[0.0500, 0.8500, 0.0500, 0.0500]])
+    """
+    one_hot = F.one_hot(labels, classes).float()  # N K
+    return (1 - smoothing) * one_hot + smoothing / classes
+
+
+def some_labels(dice: random.Random, classes: int, number: int = 6) -> torch.Tensor:
+    return torch.randint(classes, (number,), generator=dice_of(dice))
+
+
+targets = Code(
+    "smooth-targets", title="Your own smooth_targets", points=3, difficulty=1, minutes=5, tolerance=1e-6,
+    prompt="Write the table of smoothed targets, a row for each picture. The ε is spread over *all* K classes, the "
+    "picture's own among them.",
+    reference=smooth_targets,
+    examples=[(torch.tensor([1]), 4, 0.2), (torch.tensor([0, 2, 2]), 3, 0.0)],
+    checks={
+        "any labels": lambda dice: [(some_labels(dice, 5), 5, 0.1), (some_labels(dice, 10, 4), 10, 0.3)],
+        "two classes": lambda dice: [(torch.tensor([0, 1, 1]), 2, 0.25)],
+        "no smoothing": lambda dice: [(some_labels(dice, 7), 7, 0.0)],
+        "nothing but smoothing": lambda dice: [(some_labels(dice, 6), 6, 1.0)],
+        "a class that no picture has": [(torch.tensor([0, 1, 0]), 5, 0.1)],
+    },
+    hints=[
+        "`F.one_hot(labels, classes)` is a table of ones and zeros. Make floats of it.",
+        "Multiply it by 1 − ε, and add ε / K to every number. Each row still has the sum 1.",
+        "The examples pass but grading finds a mistake? Add up a row. And count the columns: are there K of them?",
+    ],
+    why="(1 − ε) · one_hot + ε / K. torch's `F.cross_entropy(..., label_smoothing=ε)` does the same inside.",
+)
+
+
+@targets.alternative
+def _(labels, classes, smoothing):
+    table = torch.full((len(labels), classes), smoothing / classes)
+    table[torch.arange(len(labels)), labels] += 1 - smoothing
+    return table
+
+
+@targets.alternative
+def _(labels, classes, smoothing):
+    return torch.eye(classes)[labels].lerp(torch.full((len(labels), classes), 1 / classes), smoothing)
+
+
+@targets.slip("spread over the others", "You spread ε over the K − 1 *other* classes. Here all K get their share, the "
+              "picture's own class too.")
+def _(labels, classes, smoothing):
+    one_hot = F.one_hot(labels, classes).float()
+    return (1 - smoothing) * one_hot + smoothing / (classes - 1) * (1 - one_hot)
+
+
+@targets.slip("own class without its share", "The picture's own class gets 1 − ε *and* its share of ε: your rows have "
+              "a sum below 1.")
+def _(labels, classes, smoothing):
+    one_hot = F.one_hot(labels, classes).float()
+    return (1 - smoothing) * one_hot + smoothing / classes * (1 - one_hot)
+
+
+@targets.slip("not taken away", "You added ε / K and took nothing away: your rows have a sum above 1. The one-hot part "
+              "weighs 1 − ε.")
+def _(labels, classes, smoothing):
+    return F.one_hot(labels, classes).float() + smoothing / classes
+
+
+@targets.slip("ε for each class", "Every class got the whole ε. It is to be spread: ε / K for each.")
+def _(labels, classes, smoothing):
+    return (1 - smoothing) * F.one_hot(labels, classes).float() + smoothing
+
+
+@targets.slip("ε and 1 − ε exchanged", "You exchanged ε and 1 − ε. With ε = 0 the targets should be one-hot.")
+def _(labels, classes, smoothing):
+    return smoothing * F.one_hot(labels, classes).float() + (1 - smoothing) / classes
+
+
+@targets.slip("no smoothing", "Those are one-hot targets. Where is ε?")
+def _(labels, classes, smoothing):
+    return F.one_hot(labels, classes).float()
+
+
+@targets.slip("spread over the pictures", "You divided ε by the number of pictures. It is spread over the classes.")
+def _(labels, classes, smoothing):
+    return (1 - smoothing) * F.one_hot(labels, classes).float() + smoothing / len(labels)
+
+
+@targets.slip("classes counted from labels", "You counted the classes from the labels. `classes` says how many there "
+              "are: one of them may have no picture.")
+def _(labels, classes, smoothing):
+    classes = int(labels.max()) + 1
+    return (1 - smoothing) * F.one_hot(labels, classes).float() + smoothing / classes
+
+
+@targets.slip("turned round", "Your table is [K, N]. A row belongs to a picture: [N, K].")
+def _(labels, classes, smoothing):
+    return ((1 - smoothing) * F.one_hot(labels, classes).float() + smoothing / classes).T
+
+
+@targets.slip("own class gets all of it", "The picture's own class got 1 here. It gives away ε, and gets ε / K back.")
+def _(labels, classes, smoothing):
+    return F.one_hot(labels, classes).float().clamp(min=smoothing / classes)
+
+
+@targets.slip("softmax on top", "You put the targets through a softmax. They are probabilities already.")
+def _(labels, classes, smoothing):
+    return ((1 - smoothing) * F.one_hot(labels, classes).float() + smoothing / classes).softmax(dim=1)
+
+
+@targets.slip("the row's own class alone", "You return one number for each picture. The table has one for each class, "
+              "too: [N, K].")
+def _(labels, classes, smoothing):
+    return torch.full((len(labels),), 1 - smoothing + smoothing / classes)
+
+
+smoothed_floor = Numeric(
+    "smoothed-floor", title="As low as it gets", points=1, difficulty=3, minutes=4, decimals=2,
+    given=dict(classes=100, percent=10),
+    vary=dict(classes=(5, 10, 20, 37, 50, 100, 200, 500, 1000), percent=(5, 10, 15, 20, 30)),
+    prompt="{classes} classes, label smoothing ε = {percent} %. What is the lowest cross-entropy that a model can "
+    "reach, on any picture?",
+    answer=lambda classes, percent: entropy(percent / 100, classes),
+    slips=[
+        Slip("zero", 0, "0 would be reached by a model that is sure. But the target is not sure: a model that gives "
+             "the right class 1 pays −ln 0 for the others."),
+        Slip("own class alone", lambda classes, percent: -math.log(1 - percent / 100 + percent / 100 / classes),
+             "That is −ln of what the right class should get. The other classes have a target above 0 as well: add "
+             "target · −ln(target) over all of them."),
+        Slip("ln of the classes", lambda classes, percent: math.log(classes),
+             "That is where training begins, with all classes alike."),
+        Slip("ε ln K", lambda classes, percent: percent / 100 * math.log(classes),
+             "Nearly: ε·ln K is a rule of thumb for the others' share. Take the target itself for the model's answer, "
+             "and add up."),
+        Slip("to base 2", lambda classes, percent: entropy(percent / 100, classes) / math.log(2),
+             "You took logarithms to base 2. The loss is in natural ones."),
+    ],
+    hints=["The cross-entropy −Σ t ln p is lowest where p = t: the model answers with the target itself.",
+           "t is 1 − ε + ε/K once, and ε/K for K − 1 classes. Add up −t ln t.",
+           "In code: `t = smooth_targets(torch.tensor([0]), {classes}, 0.…)[0]`, then `-(t * t.log()).sum()`."],
+    why=lambda classes, percent: f"−Σ t ln t over {classes} targets: {entropy(percent / 100, classes):.2f}. A training "
+    "loss that stays there with smoothing on is no fault: it is the floor.",
+)
+
+
+def own_term(smoothing: float, classes: int) -> float:
+    own = 1 - smoothing + smoothing / classes
+    return -own * math.log(own)
+
+
+def entropy(smoothing: float, classes: int) -> float:
+    """Of the smoothed target: the lowest loss there is."""
+    other = smoothing / classes
+    return own_term(smoothing, classes) - (classes - 1) * other * math.log(other)
+
+
+which_change = Choice(
+    "which-change", title="What keeps the class?", points=1, difficulty=1, minutes=2,
+    prompt="Four classifiers, each with a change that is applied to half of its training pictures. In which case does "
+    "the change **keep the class**, so that it may be used?",
+    options={
+        "Road signs (“turn left”, “turn right”, …): mirror left and right.":
+            "The mirrored sign *is* the other class. The label stays, and is wrong.",
+        "Handwritten 6 and 9, among other digits: turn upside down.":
+            "A 6 upside down is a 9. The label stays, and is wrong.",
+        "Cells under a microscope, healthy or not: turn by 90°, mirror.": None,
+        "Ripe and unripe tomatoes: change the hue at random.":
+            "Colour is what tells them apart. The change wipes out what should be learned.",
+    },
+    hints=["Show the changed picture to an expert who has not seen the original. Would the answer be the same?"],
+    why="A slide under a microscope has no up and no left: turned or mirrored it might as well have come that way. Ask "
+    "of each change whether an expert would still give the same label.",
+)
+
+# ── 7.6 · Train and test ───────────────────────────────────────────────────────────────────────────────────────────
+
+two_curves = Choice(
+    "two-curves", title="One falls, one rises", points=1, difficulty=1, minutes=2,
+    prompt="800 training pictures, a large model. The training loss falls from epoch to epoch, the test loss has risen "
+    "since epoch 12. What is happening, and what helps?",
+    options={
+        "The learning rate is too high: make it smaller.":
+            "Then the *training* loss would not fall so nicely. With a smaller rate the same happens, later.",
+        "The model learns its training pictures by heart: more augmentation, or start from a pretrained model.": None,
+        "The model is too small to learn the task: take a larger one.":
+            "It learns its training pictures better and better: it is large enough for that, perhaps too large.",
+        "Nothing. The loss that is trained goes down, and that is what counts.":
+            "What counts is what the model says of pictures that it has not seen. That gets worse.",
+    },
+    hints=["On which pictures does the model become better, and on which worse?"],
+    why="That is overfitting. More pictures, changed pictures (augmentation), features that come from more pictures "
+    "(pretraining), more weight decay, a smaller model, or stopping at epoch 12.",
+)
+
+train_below_test = TrueFalse(
+    "train-below-test", title="Better in the test", points=1, difficulty=2, minutes=2,
+    prompt="“With mixup and shifted pictures, `fit` reports 83 % in training and 91 % in the test. So train and test "
+    "sets must have been mixed up.”",
+    answer=False,
+    slip="Which pictures does the 83 % refer to: those of the data set, or those that the model was shown?",
+    hints=["`History.train_accuracy` is measured on pictures *as they were seen*, during the epoch."],
+    why="False. In training it is asked about moved and mixed pictures, and while it still learns; in the test about "
+    "clean ones, at the end of the epoch. Compare the two on clean pictures with `evaluate`.",
+)
+
+# ── 7.7 · Fine-tuning ──────────────────────────────────────────────────────────────────────────────────────────────
+
+learning_parameters = Numeric(
+    "learning-parameters", title="What learns?", points=1, difficulty=2, minutes=3,
+    given=dict(d=384, blocks=2, classes=5),
+    vary=dict(d=(192, 384, 768), blocks=(2, 3, 4, 6), classes=(2, 5, 10, 37, 102)),
+    prompt="A pretrained ViT with d = {d} gets a new head for {classes} classes. The last {blocks} blocks, the final "
+    "LayerNorm and the head learn; all else is frozen. How many parameters learn? (A block has 12d² + 13d, as in "
+    "chapter 5.)",
+    answer=lambda d, blocks, classes: blocks * (12 * d * d + 13 * d) + 2 * d + d * classes + classes,
+    unit="parameters",
+    slips=[
+        Slip("head alone", lambda d, blocks, classes: d * classes + classes,
+             "That is the head. The last {blocks} blocks and the final LayerNorm learn as well."),
+        Slip("no bias", lambda d, blocks, classes: blocks * (12 * d * d + 13 * d) + 2 * d + d * classes,
+             "Nearly: the head has a bias, one number for each class."),
+        Slip("no final norm", lambda d, blocks, classes: blocks * (12 * d * d + 13 * d) + d * classes + classes,
+             "Nearly: the final LayerNorm learns as well. It has a γ and a β of d numbers each."),
+        Slip("one block", lambda d, blocks, classes: 12 * d * d + 13 * d + 2 * d + d * classes + classes,
+             "You counted one block. {blocks} learn."),
+        Slip("blocks alone", lambda d, blocks, classes: blocks * (12 * d * d + 13 * d),
+             "Those are the blocks. Head and final LayerNorm come on top."),
+        Slip("matrices alone", lambda d, blocks, classes: blocks * 12 * d * d + 2 * d + d * classes + classes,
+             "A block has biases and two norms besides its matrices: 13d more."),
+    ],
+    hints=["Blocks, LayerNorm (γ and β, d numbers each), and a head of [K, d] with K biases.",
+           "{blocks} · (12·{d}² + 13·{d}) + 2·{d} + {d}·{classes} + {classes}."],
+    why=lambda d, blocks, classes: f"{blocks} · {12 * d * d + 13 * d:,} + {2 * d:,} + {d * classes + classes:,} = "
+    f"{blocks * (12 * d * d + 13 * d) + 2 * d + d * classes + classes:,}. Those, and no others, need gradients and "
+    "AdamW's two averages: freezing saves memory as well.",
+)
+
+whose_normalisation = TrueFalse(
+    "whose-normalisation", title="Whose mean and deviation?", points=1, difficulty=2, minutes=1,
+    prompt="“To fine-tune a pretrained model, you normalise your pictures with the mean and deviation of *your own* "
+    "pictures, so that they are centred well.”",
+    answer=False,
+    slip="Look at the last cell: what did the model say when black and white meant other numbers than in its training?",
+    hints=["Which numbers did the model see for black and for white when it learned what they mean?"],
+    why="False. The weights were learned on pixels that had been normalised in one particular way, and expect them so. "
+    "The numbers belong to the checkpoint, as its weights do.",
+)
+
+# ── 7.8 · At work ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+eval_mode = TrueFalse(
+    "eval-mode", title="A mode that is forgotten", points=1, difficulty=1, minutes=1,
+    prompt="“`torch.no_grad()` switches dropout off, so that `model.eval()` is not needed as well.”",
+    answer=False,
+    slip="`no_grad` is about gradients: nothing is kept for a backward pass. Which of the two lines changed the "
+    "answers in the cell above?",
+    hints=["The two do different things. One saves memory; the other changes what some layers *do*."],
+    why="False. `eval()` changes what dropout and batch norm do, `no_grad()` keeps nothing for gradients. To ask a "
+    "model you want both; `vitlib.infer.predict` does both, and puts the mode back.",
+)
+
+
+def window_starts(size: int, window: int, stride: int) -> list[int]:
+    """Where windows begin along one axis of `size` pixels, so that every pixel lies in at least one of them.
+
+    0, stride, 2·stride, … for as long as the window fits; where pixels are left over, one more window ends flush with
+    the picture. 1 ≤ stride ≤ window ≤ size.
+
+    >>> window_starts(size=10, window=4, stride=3)
+    [0, 3, 6]
+    >>> window_starts(size=12, window=4, stride=3)
+    [0, 3, 6, 8]
+    """
+    starts = list(range(0, size - window + 1, stride))
+    if starts[-1] + window < size:
+        starts.append(size - window)
+    return starts
+
+
+def roads(dice: random.Random, left: bool) -> list[tuple[int, int, int]]:
+    """Arguments of `window_starts`, with pixels left over behind the last whole stride or without."""
+    found = []
+    for _ in range(4):
+        stride = dice.randrange(5, 30)
+        window = stride + dice.randrange(3, 20)
+        found.append((window + stride * dice.randrange(3, 9) + left * dice.randrange(1, stride), window, stride))
+    return found
+
+
+starts = Code(
+    "window-starts", title="Your own window_starts", points=3, difficulty=2, minutes=7, tolerance=0,
+    prompt="A model that reads windows is to read a whole picture. Where does each window begin, along one axis?",
+    reference=window_starts,
+    examples=[(10, 4, 3), (12, 4, 3), (4, 4, 2)],
+    checks={
+        "pixels left over": lambda dice: roads(dice, left=True),
+        "nothing left over": lambda dice: roads(dice, left=False),
+        "side by side": lambda dice: [(7 * dice.randrange(3, 9), 7, 7), (50, 8, 8)],
+        "every pixel": lambda dice: [(dice.randrange(9, 20), 6, 1)],
+        "one window": lambda dice: [(9, 9, 4), (9, 9, 9)],
+        "two windows": [(10, 9, 4), (17, 9, 9)],
+    },
+    hints=[
+        "The last place where a window can begin is size − window.",
+        "`range(0, size - window + 1, stride)` gives all the places on the stride that fit.",
+        "Does the last of them reach the end? If not, add size − window.",
+        "The examples pass but grading finds a mistake? Try size = window, and a size that fits exactly: is the last "
+        "window there once, or twice?",
+    ],
+    why="All strides that fit, and one window flush with the end where pixels are left over. (`vitlib` spreads as many "
+    "windows evenly instead, so that all overlaps are alike.)",
+)
+
+
+@starts.alternative
+def _(size, window, stride):
+    last = size - window
+    return [min(place * stride, last) for place in range(-(-last // stride) + 1)]
+
+
+@starts.alternative
+def _(size, window, stride):
+    return sorted({*range(0, size - window, stride), size - window})
+
+
+@starts.slip("end left out", "Right, but for the last pixels: where the stride does not come out even, nobody looks at "
+             "them. Add a window that ends with the picture.")
+def _(size, window, stride):
+    return list(range(0, size - window + 1, stride))
+
+
+@starts.slip("last window beyond the picture", "Your last window reaches beyond the picture. Let it begin at size − "
+             "window.")
+def _(size, window, stride):
+    places = [0]
+    while places[-1] + window < size:
+        places.append(places[-1] + stride)
+    return places
+
+
+@starts.slip("last window twice", "Where the stride comes out even, your last window is there twice.")
+def _(size, window, stride):
+    return [*range(0, size - window + 1, stride), size - window]
+
+
+@starts.slip("stops a window early", "`range` stops before its end: a window that begins at size − window still fits.")
+def _(size, window, stride):
+    return list(range(0, size - window, stride))
+
+
+@starts.slip("begins everywhere", "Your windows begin up to the last pixel. A window of `window` pixels must still fit "
+             "behind its beginning.")
+def _(size, window, stride):
+    return list(range(0, size, stride))
+
+
+@starts.slip("window for stride", "You move on by the window. Move on by the stride: so they overlap.")
+def _(size, window, stride):
+    places = list(range(0, size - window + 1, window))
+    return places if places[-1] + window >= size else [*places, size - window]
+
+
+@starts.slip("stride for window", "You took the stride for the window where you ask what still fits.")
+def _(size, window, stride):
+    places = list(range(0, size - stride + 1, stride))
+    return places if places[-1] + stride >= size else [*places, size - stride]
+
+
+@starts.slip("spread evenly", "You spread the windows evenly, as vitlib does: not wrong, but not asked for. Keep the "
+             "stride, and let the last window be the exception.")
+def _(size, window, stride):
+    last = size - window
+    gaps = -(-last // stride)
+    return [last * i // gaps for i in range(gaps + 1)] if gaps else [0]
+
+
+@starts.slip("from the end", "You begin at the end, so that the odd window is the first one. Begin at 0.")
+def _(size, window, stride):
+    places = sorted(range(size - window, -1, -stride))
+    return places if places[0] == 0 else [0, *places]
+
+
+@starts.slip("first window missing", "The first window is missing: it begins at 0.")
+def _(size, window, stride):
+    places = list(range(stride, size - window + 1, stride))
+    return places if places and places[-1] + window >= size else [*places, size - window]
+
+
+@starts.slip("where windows end", "Those are the places where windows end. Asked is where they begin.")
+def _(size, window, stride):
+    return [place + window for place in sorted({*range(0, size - window, stride), size - window})]
+
+
+@starts.slip("how many", "That is how many windows there are. Return a list of their beginnings.")
+def _(size, window, stride):
+    return -(-(size - window) // stride) + 1
+
+
+@starts.slip("counted from one", "Pixels are counted from 0: your windows begin one pixel late.")
+def _(size, window, stride):
+    return [place + 1 for place in sorted({*range(0, size - window, stride), size - window})]
+
+
+window_count = Numeric(
+    "window-count", title="How many windows?", points=1, difficulty=2, minutes=4,
+    given=dict(height=1000, width=1500, window=224, stride=112),
+    vary=dict(height=range(600, 1300, 50), width=range(1500, 2700, 100), window=(224, 256, 384),
+              stride=(96, 112, 150, 180)),
+    suits=lambda height, width, window, stride: (height - window) % stride > 0 and (width - window) % stride > 0
+    and height % window > 0 and width % window > 0,
+    prompt="A model reads {window} × {window} pixels. It is to look at a picture of {height} × {width} through windows "
+    "that move by {stride} pixels, down and to the right; the last of each row and column end flush with the picture. "
+    "How many windows is that?",
+    answer=lambda height, width, window, stride: along(height, window, stride) * along(width, window, stride),
+    unit="windows",
+    slips=[
+        Slip("end left out", lambda height, width, window, stride:
+             ((height - window) // stride + 1) * ((width - window) // stride + 1),
+             "You left out the windows at the end: where pixels are left over, one more window is needed, along both "
+             "axes. Round up."),
+        Slip("fence posts", lambda height, width, window, stride:
+             ((height - window) // stride) * ((width - window) // stride),
+             "You counted the whole steps between windows. There is one window more than there are steps, and one more "
+             "where pixels are left over."),
+        Slip("no overlap", lambda height, width, window, stride: -(-height // window) * -(-width // window),
+             "So many it would be side by side. These move by {stride} pixels."),
+        Slip("strides in the picture", lambda height, width, window, stride: -(-height // stride) * -(-width // stride),
+             "You let windows begin up to the end of the picture. The last begins at {height} − {window}, or "
+             "{width} − {window}."),
+        Slip("one axis", lambda height, width, window, stride: along(width, window, stride),
+             "That is one row of windows. How many rows are there?"),
+        Slip("added the axes", lambda height, width, window, stride:
+             along(height, window, stride) + along(width, window, stride),
+             "You added rows and columns. Each row has a window in each column: multiply."),
+    ],
+    hints=["First along one axis: ({height} − {window}) / {stride} steps, rounded up, and one window more than steps.",
+           "Then multiply the windows along the height by those along the width.",
+           "Or ask your own function: `len(window_starts({height}, {window}, {stride}))`."],
+    why=lambda height, width, window, stride: f"{along(height, window, stride)} down and "
+    f"{along(width, window, stride)} across: {along(height, window, stride) * along(width, window, stride)} windows, "
+    "each as dear as a whole picture of that size.",
+)
+
+
+def along(size: int, window: int, stride: int) -> int:
+    """Windows along one axis."""
+    return -(-(size - window) // stride) + 1

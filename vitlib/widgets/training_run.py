@@ -1,0 +1,141 @@
+"""One training run in small steps: the loop of `vitlib.train.fit`, cut up so that a page can be drawn in between."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from vitlib.datasets import digits, faces
+from vitlib.optimise import optimizers, schedule
+from vitlib.pictures import Pictures, normalisation
+from vitlib.presets import create
+from vitlib.train import Recipe, changed, evaluate, shuffled
+
+State = Literal["ready", "running", "paused", "done", "diverged", "failed"]
+SEEN = 450  # training pictures, at most, on which the accuracy is measured: as many as there are to test
+
+
+@cache
+def _digits() -> tuple[Pictures, Pictures]:
+    return digits()
+
+
+def _few() -> tuple[Pictures, Pictures]:
+    train, test = _digits()
+    return train.take(slice(0, 100)), test
+
+
+DATA: dict[str, Callable[[], tuple[Pictures, Pictures]]] = {
+    "1347 digits": _digits,
+    "100 digits": _few,
+    "50 faces, 50 backgrounds": faces,
+}
+
+
+def small_vit(train: Pictures, seed: int = 0) -> nn.Module:
+    """A ViT of two blocks for small grey pictures: patches of 4 × 4 pixels, 32 numbers a token.
+
+    >>> small_vit(digits()[0]).config.grid.tokens
+    4
+    """
+    size = (train.images.shape[2], train.images.shape[3])
+    classes = len(train.classes)
+    return create("vit_digits_patch2_8", classes, size, seed=seed, patch=4, width=32, depth=2, heads=4)
+
+
+@dataclass
+class Run:
+    """A run: what was chosen, and what has become of it so far. `advance` takes it a little further.
+
+    >>> run = Run("100 digits", Recipe(epochs=1, batch=50, lr=1e-3))
+    >>> while run.advance():
+    ...     pass
+    >>> run.state, len(run.loss), len(run.test)
+    ('done', 2, 1)
+    """
+
+    data: str  # one of DATA
+    recipe: Recipe
+    letter: str = "A"  # what it is called in the picture
+    state: State = "ready"
+    problem: str = ""  # why it failed, in words
+    loss: list[float] = field(default_factory=list)  # of each step
+    rate: list[float] = field(default_factory=list)  # learning rate of each step
+    train: list[float] = field(default_factory=list)  # after each epoch: accuracy, 0…1, on training pictures, unchanged
+    test: list[float] = field(default_factory=list)  # after each epoch: accuracy, 0…1, on pictures it has not seen
+    per_epoch: int = 1  # steps
+    classes: int = 10
+
+    @property
+    def over(self) -> bool:
+        """Whether no step will come any more."""
+        return self.state in ("done", "diverged", "failed")
+
+    @property
+    def epochs(self) -> int:
+        """How many are done."""
+        return len(self.test)
+
+    @property
+    def guessing(self) -> float:
+        """ln K, the loss of a model that gives each class the same probability."""
+        return math.log(self.classes)
+
+    def advance(self) -> bool:
+        """One step, or the accuracies after an epoch; whether there is more to do. What goes wrong becomes `problem`.
+
+        torch's dice are thrown in a fork, so that neither the run nor the other cells of a notebook notice each other.
+        """
+        if self.over:
+            return False
+        try:
+            with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+                more = next(self._work, None) is not None
+        except Exception as error:  # whatever it is: it is shown to the learner, and the page stays
+            self.state, self.problem = "failed", f"{type(error).__name__}: {error}"
+            return False
+        if not more and not self.over:
+            self.state = "done"
+        return more
+
+    @cached_property
+    def _work(self) -> Iterator[bool]:
+        return self._steps()
+
+    def _steps(self) -> Iterator[bool]:
+        """What `fit` does, with a `yield` behind each step: the same weights, to the last bit."""
+        recipe = self.recipe
+        train, test = DATA[self.data]()
+        self.model = model = small_vit(train, recipe.seed)
+        self.classes = len(train.classes)
+        self.per_epoch = max(len(train) // recipe.batch, 1)
+        total = recipe.epochs * self.per_epoch
+        movers = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay)
+        plans = [schedule(each, total, round(recipe.warmup * total), recipe.floor) for each in movers]
+        for epoch in range(recipe.epochs):
+            for chosen in shuffled(len(train), recipe, epoch)[: self.per_epoch]:
+                torch.manual_seed(1_000_003 * recipe.seed + len(self.loss))
+                model.train()
+                images, targets = changed(train, chosen, recipe, *normalisation(model))
+                loss = F.cross_entropy(model(images), targets, label_smoothing=recipe.smoothing)
+                loss.backward()
+                self.rate.append(float(plans[-1].get_last_lr()[-1]))
+                self.loss.append(loss.item())
+                if not math.isfinite(self.loss[-1]):
+                    self.state = "diverged"
+                    return
+                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+                for mover, plan in zip(movers, plans, strict=True):
+                    mover.step()
+                    plan.step()
+                model.zero_grad()
+                yield True
+            self.train.append(evaluate(model, train.take(slice(0, SEEN))))
+            self.test.append(evaluate(model, test))
+            yield True
+        model.eval()
