@@ -77,7 +77,7 @@ def examine(
     >>> report.healthy
     True
     >>> print(report["loss"])
-    ✓ loss: 2.3..., beside ln 10 = 2.30, for 16 pictures
+    ✓ loss: 2.29, beside ln 10 = 2.30, for 16 pictures
 
     Errors: ValueError for fewer than two pictures, and for a learning rate that is not above 0; TypeError for a model
     that is no torch module, and for pictures that are no vitlib.pictures.Pictures.
