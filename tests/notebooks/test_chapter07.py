@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -83,7 +84,7 @@ def test_the_windows_that_learners_place_cover_every_pixel(size: int, window: in
     starts = code("window-starts")(size, window, stride)
     covered = {pixel for start in starts for pixel in range(start, start + window)}
     assert covered == {*range(size)}
-    assert starts == sorted({*starts}) and all(b - a <= stride for a, b in zip(starts, starts[1:], strict=False))
+    assert starts == sorted({*starts}) and all(b - a <= stride for a, b in pairwise(starts))
 
 
 # what learners count
