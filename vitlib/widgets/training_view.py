@@ -78,7 +78,7 @@ def words_html(run: Run | None, following: Run) -> str:
     share = [f"{each[-1]:.1%}" if each else "–" for each in (run.train, run.test)]
     tiles = [
         (f"{run.epochs}", f"of {run.recipe.epochs} epochs"),
-        (f"{run.loss[-1]:.2f}" if run.loss else "–", "loss"),
+        (f"{run.loss[-1]:.2f}" if run.loss else "–", "loss, last step"),
         (share[0], "train"),
         (share[1], "test"),
     ]
@@ -104,8 +104,7 @@ def curves_html(runs: Sequence[Run]) -> str:
         2 * guessing, max(1.15 * guessing, *(max(run.loss, default=0.0) for run in runs if run.state != "failed"))
     )
     losses = [(run, _thinned([(i / run.per_epoch, loss) for i, loss in enumerate(run.loss)])) for run in runs]
-    rates = [(run, _thinned([(i / run.per_epoch, rate) for i, rate in enumerate(run.rate)])) for run in runs]
-    highest = max((rate for run in runs for rate in run.rate), default=1.0)
+    rates = [(run, _thinned([(i / run.per_epoch, rate) for i, rate in enumerate(_shares(run))])) for run in runs]
     train, test = [(run, _after(run.train)) for run in runs], [(run, _after(run.test)) for run in runs]
     epochs = max(run.recipe.epochs for run in runs)
     panels = [
@@ -114,10 +113,10 @@ def curves_html(runs: Sequence[Run]) -> str:
             "accuracy: — test, - - train", epochs, 1.0, "{:.0%}",
             _lines(train, epochs, 1.0, "5 4") + _lines(test, epochs, 1.0),
         ),
-        _panel("learning rate", epochs, 1.05 * highest, "{:.2g}", _lines(rates, epochs, 1.05 * highest)),
+        _panel("learning rate / its highest", epochs, 1.0, "{:g}", _lines(rates, epochs, 1.0)),
     ]  # fmt: skip
-    flex = "display: flex; flex-wrap: wrap; gap: 4px 12px"
-    drawn = f'<div role="img" aria-label="{escape(_description(runs))}" style="{flex}">{"".join(panels)}</div>'
+    grid = "display: grid; gap: 4px 12px; grid-template-columns: repeat(auto-fit, minmax(min(200px, 100%), 1fr))"
+    drawn = f'<div role="img" aria-label="{escape(_description(runs))}" style="{grid}">{"".join(panels)}</div>'
     return drawn + _legend(runs)
 
 
@@ -131,9 +130,10 @@ def still(runs: Sequence[Run]) -> Plate:
         loss.plot(epochs, run.loss, color=colour, linewidth=1, label=letter)
         accuracy.plot(range(1, run.epochs + 1), run.train, "--", color=colour)
         accuracy.plot(range(1, run.epochs + 1), run.test, color=colour, marker=".", label=letter)
-        rate.plot(epochs, run.rate, color=colour, label=letter)
+        rate.plot(epochs, _shares(run), color=colour, label=letter)
         loss.axhline(run.guessing, color="#999999", linewidth=1)
-    for axes, title in ((loss, "loss (nats)"), (accuracy, "accuracy: — test, - - train"), (rate, "learning rate")):
+    titles = ("loss (nats)", "accuracy: — test, - - train", "learning rate / its highest")
+    for axes, title in zip((loss, accuracy, rate), titles, strict=True):
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epochs")
     accuracy.set_ylim(0, 1.02)
@@ -146,6 +146,11 @@ def still(runs: Sequence[Run]) -> Plate:
 def _all(fields: dict[str, Any]) -> list[tuple[str, Any]]:
     """The fields that a change may touch, with what this one makes of them."""
     return [*({"shift": 0, "flip": False, "mixup": 0.0} | fields).items()]
+
+
+def _shares(run: Run) -> list[float]:
+    """Each step's learning rate over the run's highest: so runs whose rates differ a thousandfold share a panel."""
+    return [rate / run.recipe.lr for rate in run.rate]
 
 
 def _epoch_loss(run: Run, epoch: int) -> float:
@@ -223,7 +228,7 @@ def _panel(title: str, right: int, top: float, form: str, drawn: str, line: tupl
             f'<line x1="{zero}" x2="{WIDTH - 8}" y1="{y}" y2="{y}" stroke="currentColor" stroke-dasharray="2 3"/>'
             f'<text x="{WIDTH - 10}" y="{y - 4}" text-anchor="end">{line[1]}</text>'
         )
-    style = "flex: 1 1 220px; min-width: 0; max-width: 420px; color: var(--jp-ui-font-color1, inherit)"
+    style = "width: 100%; color: var(--jp-ui-font-color1, inherit)"
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" style="{style}" font-size="11" fill="currentColor" aria-hidden="true" '
         f'font-family="var(--jp-ui-font-family, sans-serif)">{"".join(parts)}{drawn}</svg>'
