@@ -99,7 +99,8 @@ loop = Code(
         "Make `weight` and `bias` of zeros with `requires_grad=True`. Then, `steps` times: logits, loss, "
         "`loss.backward()`, and move both.",
         "Move them inside `with torch.no_grad():`, by `weight -= rate * weight.grad`. `backward` *adds* to `.grad`: "
-        "set it to None after each step.",
+        "set it to None after each step. (Keep the `-=`: `weight = weight - …` makes a new tensor, which gets no "
+        "gradient.)",
         "By hand: with p = softmax(logits) and the labels as one-hot rows, the gradient of the weight is "
         "(p − one_hot)ᵀ · features / N.",
         "The examples pass but grading finds a mistake? Take more steps on paper: is the gradient that of one step "
@@ -459,7 +460,7 @@ def _(step, steps, warmup, highest, lowest):
 
 
 which_rate = Choice(
-    "which-rate", title="Four curves", points=1, difficulty=1, minutes=2,
+    "which-rate", title="A loss that jumps", points=1, difficulty=1, minutes=2,
     prompt="Ten classes, no label smoothing, AdamW with clipped gradients. After a thousand steps the training loss is "
     "2.6 and jumps up and down. What do you try **first**?",
     options={
@@ -727,7 +728,8 @@ whose_normalisation = TrueFalse(
     prompt="“To fine-tune a pretrained model, you normalise your pictures with the mean and deviation of *your own* "
     "pictures, so that they are centred well.”",
     answer=False,
-    slip="Look at the last cell: what did the model say when black and white meant other numbers than in its training?",
+    slip="Your own numbers may happen to lie near the checkpoint's, and then little is lost. Look at the last two rows "
+    "of the last cell: there they do not. Which numbers are safe, whatever your pictures?",
     hints=["Which numbers did the model see for black and for white when it learned what they mean?"],
     why="False. The weights were learned on pixels that had been normalised in one particular way, and expect them so. "
     "The numbers belong to the checkpoint, as its weights do.",
