@@ -52,15 +52,17 @@ good_then_bad = Choice(
             "Then fresh pictures *of the same kind* would be as bad. Which of the numbers differ between training and "
             "use?",
         "In use, its pixels are normalised in another way than in training.":
-            "That is the other one. Which of the two gets pixels with another mean and deviation?",
+            "That is the other one. Which of the two gets pixels with another mean, and on another scale?",
         "In use, its pictures come from another resolution.": None,
         "It was left in training mode.":
             "Then two passes would differ. Here both were asked in evaluation mode, and the model is the same.",
     },
-    hints=["Compare “mean” and “deviation” in training and in use: for which patient are they alike?",
+    hints=["Compare the means, and the scales under the pictures: which patient's pixels lie where they should? A "
+           "smaller deviation can have another reason than the scale.",
            "Neighbouring pixels that differ less: what has been done to the pictures?"],
-    why="Mean and deviation are those of training, so the pixels were normalised rightly. But neighbouring pixels "
-    "differ much less: the test pictures were small once, and enlarged.",
+    why="The mean is that of training, and the pixels still go from −1 to 1, so they were normalised rightly. But "
+    "neighbouring pixels differ much less, and so the deviation is smaller: the test pictures were small once, and "
+    "enlarged.",
 )
 
 twice_normalised = Numeric(
@@ -308,8 +310,8 @@ learns_anyway = TrueFalse(
     "learns-anyway", title="It learns, so it is right", points=1, difficulty=1, minutes=1,
     prompt="“If a model learns well and its test accuracy is as high as that of a sound one, its code is sound.”",
     answer=False,
-    slip="Look at patients 10 to 13: in which row does any of them look worse than patient 1? And what was found when "
-    "their parts were held against the formulas?",
+    slip="Look at patients 10, 11 and 13: do they name fewer digits than patient 1? And what was found when their "
+    "parts were held against the formulas?",
     hints=["What does training do about a fixed mistake that it can live with?"],
     why="False. Training learns around a fixed mistake. The price comes later: weights from elsewhere do not fit, your "
     "own fit nowhere else, and a larger model may not survive it.",
@@ -496,9 +498,9 @@ wide_heads = Numeric(
 def rollout(maps: torch.Tensor) -> torch.Tensor:
     """Attention followed through the layers: [T, T], how much of each token at the end comes from each at the start.
 
-    maps: [L, h, T, T], for each layer and head the attention weights; their rows sum to 1. In every layer the heads
-    are averaged, the identity is added for the residual connection, and each row is divided by its sum. The layers are
-    multiplied, the last one leftmost. Every row of the answer sums to 1.
+    maps: [L, h, T, T], for each layer and head the attention weights; rows may sum to less than 1, where weak links
+    were set to 0. In every layer the heads are averaged, the identity is added for the residual connection, and each
+    row is divided by its sum. The layers are multiplied, the last one leftmost. Every row of the answer sums to 1.
 
     >>> rollout(torch.tensor([[[[0.5, 0.5], [0.0, 1.0]]]]))  # one layer, one head, two tokens
     tensor([[0.7500, 0.2500],
@@ -528,7 +530,10 @@ follow = Code(
     "The sums have the shape [T], and [T, T] / [T] divides **columns**: number j of every row by the sum of row j. No "
     "error says so, and where all rows have the same sum it does no harm. Write the whole rollout so that it is right.",
     reference=rollout,
-    examples=[(torch.tensor([[[[0.5, 0.5], [0.0, 1.0]]]]),), (some_maps(1, 2, 2, 3),)],
+    examples=[
+        (torch.tensor([[[[0.5, 0.5], [0.0, 1.0]]]]),), (some_maps(1, 2, 2, 3),),
+        (torch.tensor([[[[0.5, 0.5], [0.0, 0.0]]]]),),
+    ],
     checks={
         "several layers and heads": [(some_maps(2, 3, 2, 5),), (some_maps(3, 4, 3, 4),)],
         "rows that do not sum to 1": [  # weak links were set to 0, as many rollouts do first
@@ -711,8 +716,8 @@ def weights_of(seed: int, prefix: str = "", count: int = 6, **changed) -> dict[s
 
 load = Code(
     "take-weights", title="Mend the loading", points=5, difficulty=3, minutes=12, tolerance=0,
-    prompt="Here is what `load_state_dict(found, strict=False)` comes to, for a checkpoint that was saved from a model "
-    "inside `DataParallel`, which puts `module.` in front of every name:\n\n"
+    prompt="Here is what `load_state_dict(found, strict=False)` does with names, for a checkpoint that was saved from "
+    "a model inside `DataParallel`, which puts `module.` in front of every name:\n\n"
     "```python\ndef take_weights(own, found):\n"
     "    return {name: found.get(name, tensor) for name, tensor in own.items()}\n```\n\n"
     "No name fits, so every tensor stays as it was, and nothing says so. Write one that takes the prefix off where it "
