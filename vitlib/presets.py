@@ -14,7 +14,6 @@ from vitlib.backbones import BACKBONES, MODELS
 from vitlib.catalogue import PRESETS
 from vitlib.device import best_device
 from vitlib.trained import weights_of
-from vitlib.weights import load_into
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -72,6 +71,8 @@ def create(
     with torch.random.fork_rng(devices=[], enabled=seed is not None):  # torch's layers draw weights of their own first
         model = kind(replace(preset, **changes), generator)
     if pretrained:
+        from vitlib.weights import load_into  # with readers of files, which `import vitlib` does without
+
         new_head = model.config.num_classes != preset.num_classes
         load_into(model.eval(), weights_of(name), new_head=new_head, dtype=torch.float32)
     return model.to(target)
