@@ -492,7 +492,7 @@ forgot_the_mask = Choice(
     options={
         "It stops with an error: the windows at the edge have another shape.":
             "They would, if the windows were simply moved. The roll is there so that all windows keep their shape.",
-        "Nothing: the relative position bias tells neighbours from tokens that came round.":
+        "Nothing: the positions inside the window tell neighbours from tokens that came round.":
             "It goes by the places *inside* the window. There, what came round looks like a neighbour.",
         "It runs and trains. At the edges, tokens attend to the opposite edge as if it lay next door.": None,
         "Each token attends to all the others, at the cost N².":
@@ -502,7 +502,7 @@ forgot_the_mask = Choice(
     },
     hints=["Do the shapes depend on the mask?", "Where in the rolled grid do the sky and the ground come together?"],
     why="No shape changes, so nobody complains. The sky is a neighbour of the ground, and accuracy suffers a little. "
-    "Such mistakes are found by tests: what changes at one edge must not change the answer at the other.",
+    "Such mistakes are found by tests: in one block, what changes at one edge must not change the answer at the other.",
 )
 
 # ── 8.5 · Where in the window ──────────────────────────────────────────────────────────────────────────────────────
@@ -958,7 +958,7 @@ few_pictures = Choice(
             "Windows help, and do not stand in for pictures: 28 million weights, and 600 examples.",
         "A backbone that was pretrained on many pictures, whichever fits the GPU, fine-tuned; beside it a small CNN as "
         "a yardstick.": None,
-        "ViT-B/16 with patches of 4 pixels from fresh weights, so that no detail is lost.":
+        "ViT-B/4, with patches of 4 pixels, from fresh weights, so that no detail is lost.":
             "Sixteen times the tokens, and not a picture more. The smaller the patches, the more is to be learned.",
     },
     hints=["What differs more: the designs of the backbones, or weights that have seen a million pictures and weights "
