@@ -34,7 +34,7 @@ def best_device(prefer: str | None = None) -> torch.device:
 def fast_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware, so that automatic mixed precision pays there.
 
-    Where it does not, as on most laptops' CPUs, torch computes the same numbers many times slower than in float32.
+    Where it does not, as on many CPUs, torch computes the same numbers many times slower than in float32.
 
     >>> fast_bfloat16(best_device("cpu")) in (True, False)
     True
