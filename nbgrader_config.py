@@ -16,7 +16,7 @@ from nbgrader.preprocessors import (
     SaveCells,
 )
 
-from autograde.nbgrader_plugins import AskVariants, ClearAnswers, GradeAnswers, SaveMarks, SubmissionExporter
+from autograde.course.plugins import AskVariants, ClearAnswers, GradeAnswers, SaveMarks, SubmissionExporter
 
 c = get_config()  # traitlets, which runs this file, provides the name
 
@@ -59,7 +59,7 @@ c.Autograde.exporter_class = SubmissionExporter
 c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteCells, CheckCellMetadata]
 c.Autograde.autograde_preprocessors = [GradeAnswers, LimitOutput, SaveMarks, AssignLatePenalties, CheckCellMetadata]
 
-# What a submission may use; all that can be set, and the defaults, are in autograde/run.py, class Limits.
+# What a submission may use; all that can be set, and the defaults, are in autograde/engine/execute.py, class Limits.
 # c.Limits.cell_seconds = 60  # for one cell, or for one exercise's answer
 # c.Limits.memory = 4096  # MiB
 

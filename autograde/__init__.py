@@ -4,7 +4,7 @@ A learner needs `check`, and `sign_in` and `ask` in a course where everyone has 
 belongs to the teacher's side and is imported by module.
 """
 
-from autograde.check import ask, check
-from autograde.student import sign_in
+from autograde.learner.check import ask, check
+from autograde.learner.student import sign_in
 
 __all__ = ["ask", "check", "sign_in"]

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from autograde.warm import warm_up
+from autograde.engine.warm import warm_up
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,7 +15,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.command == "grade" and options.jobs and not options.scheduler:
         warm_up()
-    from autograde.commands import run  # --help answers at once, and a local worker that imports this waits for nothing
+    from autograde.commands.run import (
+        run,  # --help answers at once, and a local worker that imports this waits for nothing
+    )
 
     return run(options)
 

@@ -12,7 +12,7 @@ import time
 from vitlib.cost import Run
 from vitlib.cost.budget import will_it_fit
 from vitlib.cost.job import priced
-from vitlib.presets import list_models
+from vitlib.models import list_models
 
 WAYS = (
     (Run(), 80),

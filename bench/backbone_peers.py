@@ -5,9 +5,9 @@ from functools import partial
 
 from torch import nn
 
-from vitlib.convnext import ConvNeXtConfig
-from vitlib.hybrid import HybridConfig
-from vitlib.swin import SwinConfig
+from vitlib.backbones.convnext import ConvNeXtConfig
+from vitlib.backbones.hybrid import HybridConfig
+from vitlib.backbones.swin import SwinConfig
 
 
 def timm_swin(c: SwinConfig) -> nn.Module:

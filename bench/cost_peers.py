@@ -21,11 +21,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from vitlib.backbones import BACKBONES, Config
-from vitlib.config import ViTConfig
+from vitlib.backbones.presets import BACKBONES, Config
 from vitlib.cost import Run, cost
 from vitlib.cost.measured import measured_flops, measured_memory
-from vitlib.presets import PRESETS
+from vitlib.models import PRESETS
+from vitlib.vit.config import ViTConfig
 
 ONCE = Run(training=False)  # one picture, forward
 MIB = 2**20

@@ -17,13 +17,13 @@ from typing import Any
 
 import torch
 
-from vitlib.datasets import cifar10
-from vitlib.infer import predict
-from vitlib.merging import MergedViT
-from vitlib.pooling import with_pooled_keys
-from vitlib.presets import create
-from vitlib.vit import ViT
-from vitlib.windowed import with_windows
+from vitlib.backbones.pooled_attention import with_pooled_keys
+from vitlib.backbones.token_merging import MergedViT
+from vitlib.backbones.windowed_attention import with_windows
+from vitlib.data.datasets import cifar10
+from vitlib.models import create
+from vitlib.training.predict import predict
+from vitlib.vit.model import ViT
 
 NAME, SIDES, BATCHES = "vit_cifar_patch4_32", (32, 128), (32, 2)  # pixels; pictures in a batch
 # for each: a copy of the model for pictures of `side` pixels

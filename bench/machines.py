@@ -21,9 +21,9 @@ from pathlib import Path
 
 from classes import CHAPTER, hand_in, make_course
 
-from autograde.course import Course
-from autograde.grading import grade
-from autograde.workers import run_jobs
+from autograde.commands.grade import grade
+from autograde.course.course import Course
+from autograde.engine.workers import run_jobs
 
 
 def address(number: int, host: int) -> str:

@@ -26,9 +26,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from vitlib.backbones import BACKBONES, Config
+from vitlib.backbones.presets import BACKBONES, Config
 from vitlib.device import best_device
-from vitlib.presets import PRESETS
+from vitlib.models import PRESETS
 
 # name of a row, preset, pictures in a batch on a CPU and on an accelerator
 SIZES = {

@@ -20,14 +20,14 @@ from torch.optim import AdamW, Optimizer
 from tqdm import trange
 
 from vitlib.device import best_device, fast_bfloat16
-from vitlib.optimise import optimizers
-from vitlib.presets import create
+from vitlib.models import create
+from vitlib.training.optim import optimizers
 
 NAME = "vit_cifar_patch4_32"
 
 
 def torchs_muon(model: torch.nn.Module) -> list[Optimizer]:
-    """As vitlib.optimise shares the parameters out, with torch's Muon in place of vitlib's."""
+    """As vitlib.training.optim shares the parameters out, with torch's Muon in place of vitlib's."""
     ours, adamw = optimizers(model, "muon", 1e-3, 0.05)
     matrices = [each for group in ours.param_groups for each in group["params"]]
     return [torch.optim.Muon(matrices, adjust_lr_fn="match_rms_adamw"), adamw]

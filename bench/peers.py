@@ -9,12 +9,12 @@ import torch
 from backbone_peers import BACKBONES
 from torch import Tensor, nn
 
-from vitlib.backbones import MODELS, Config
-from vitlib.config import ViTConfig
+from vitlib.backbones.presets import MODELS, Config
+from vitlib.vit.config import ViTConfig
 
 
 def from_vitlib(config: ViTConfig) -> nn.Module:
-    from vitlib.vit import ViT
+    from vitlib.vit.model import ViT
 
     return ViT(config)
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from vitlib.config import ViTConfig
 from vitlib.cost import Run, cost
 from vitlib.cost.measured import build, optimizer
-from vitlib.memory import checkpointed
-from vitlib.presets import PRESETS
+from vitlib.models import PRESETS
+from vitlib.training.memory import checkpointed
+from vitlib.vit.config import ViTConfig
 
 MIB = 2**20  # bytes
 TINY, SMALL = (replace(PRESETS[f"vit_{size}_patch16_224"], fused=True) for size in ("tiny", "small"))

@@ -19,8 +19,8 @@ from typing import Any
 from ipywidgets import Checkbox, IntSlider, VBox
 from tqdm import tqdm
 
-from vitlib.datasets import digits
-from vitlib.presets import create
+from vitlib.data.datasets import digits
+from vitlib.models import create
 from vitlib.widgets.attention import PatchPicker, attention_explorer
 from vitlib.widgets.budget import budget_explorer
 from vitlib.widgets.embedding import embedding_explorer

@@ -3,9 +3,9 @@
 >>> import vitlib
 >>> model = vitlib.create("vit_tiny_patch16_224", num_classes=10)
 
-Everything else is imported from its module, as in `from vitlib.patches import PatchGrid`.
+Everything else is imported from its module, as in `from vitlib.vit.patches import PatchGrid`.
 """
 
-from vitlib.presets import create, list_models
+from vitlib.models import create, list_models
 
 __all__ = ["create", "list_models"]

@@ -16,7 +16,7 @@ from matplotlib.patheffects import Normal, withStroke
 from PIL import Image
 from torch import Tensor
 
-from vitlib.patches import PatchGrid
+from vitlib.vit.patches import PatchGrid
 
 ORANGE = "#E69F00"  # of Okabe and Ito's palette, which every kind of colour vision tells apart
 WIDTH = 6.0  # inches of a whole figure
@@ -52,7 +52,7 @@ def show_grid(image: Shaped[Tensor, "C H W"], grid: PatchGrid, numbers: bool = T
 
     image: bytes 0…255 or floats 0…1, one channel or three, of the height and width that the grid has.
 
-    >>> from vitlib.data import picture
+    >>> from vitlib.data.samples import picture
     >>> show_grid(picture("chelsea"), PatchGrid(300, 451, 50)).description
     'A picture under a patch grid: 300 × 451 pixels in patches of 50 × 50: 6 rows × 9 columns = 54 patch ...'
 
@@ -81,8 +81,8 @@ def show_tokens(patches: Shaped[Tensor, "N P"], grid: PatchGrid, channels: int =
 
     patches: those of one image, `patchify(images, patch)[0]`; shown: how many of the first ones to draw.
 
-    >>> from vitlib.data import picture
-    >>> from vitlib.patches import patchify
+    >>> from vitlib.data.samples import picture
+    >>> from vitlib.vit.patches import patchify
     >>> patches = patchify(picture("astronaut")[None], 64)[0]
     >>> show_tokens(patches, PatchGrid(512, 512, 64)).description
     'Patches 1 to 8 and patch 64 of 64 side by side, in the order of the token sequence.'
@@ -117,7 +117,7 @@ def show_tokens(patches: Shaped[Tensor, "N P"], grid: PatchGrid, channels: int =
 def show_images(images: list[Shaped[Tensor, "_ _ _"]], titles: list[str]) -> Plate:
     """Pictures side by side, at the same scale, each under its title.
 
-    >>> from vitlib.data import picture
+    >>> from vitlib.data.samples import picture
     >>> show_images([picture("chelsea"), picture("coffee")], ["a cat", "a cup"]).description
     'Side by side: a cat, 300 × 451 pixels; a cup, 400 × 600 pixels.'
 

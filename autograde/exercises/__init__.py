@@ -1,6 +1,7 @@
 """The four kinds of exercise, as a chapter's key declares them: the answer, its slips, and how a reply is marked.
 
-This package is the teacher's. It never enters a learner's process: replies come here as data (`autograde.wire`).
+This package is the teacher's. It never enters a learner's process: replies come here as data
+(`autograde.answers.serialize`).
 """
 
 from autograde.exercises.base import BadKey, Exercise, Slip

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
-from autograde.forms import NotAnswered, describe
-from autograde.verdict import Status, Verdict
-from autograde.wire import BadAnswer, unpack_plain
+from autograde.answers.forms import NotAnswered, describe
+from autograde.answers.serialize import BadAnswer, unpack_plain
+from autograde.exercises.verdict import Status, Verdict
 
 Text = str | Callable[..., str]  # Markdown with `{name}` for a given number, or a function that makes it from them
 

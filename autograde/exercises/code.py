@@ -8,11 +8,11 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from autograde.answers.forms import NotAnswered, describe
+from autograde.answers.outcomes import outcome_difference, outcomes, returning
+from autograde.answers.serialize import BadAnswer, pack
 from autograde.exercises.base import Exercise, Slip
-from autograde.forms import NotAnswered, describe
-from autograde.outcomes import outcome_difference, outcomes, returning
-from autograde.verdict import Status, Verdict
-from autograde.wire import BadAnswer, pack
+from autograde.exercises.verdict import Status, Verdict
 
 Arguments = tuple[Any, ...]
 Cases = Sequence[Arguments] | Callable[[random.Random], Sequence[Arguments]]

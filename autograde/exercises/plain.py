@@ -9,10 +9,10 @@ from functools import cached_property
 from itertools import combinations, product
 from typing import Any
 
+from autograde.answers.forms import describe, last_places, read_number, read_option, read_truth
+from autograde.answers.sheet import pick
 from autograde.exercises.base import BadKey, Exercise, Slip, Text
-from autograde.forms import describe, last_places, read_number, read_option, read_truth
-from autograde.sheet import pick
-from autograde.verdict import Status, Verdict
+from autograde.exercises.verdict import Status, Verdict
 
 
 @dataclass(frozen=True, eq=False)

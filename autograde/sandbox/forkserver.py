@@ -27,7 +27,7 @@ from autograde.sandbox import view
 
 # What chapters import, and what a kernel imports on its way; a package that ends in .* comes with all its modules.
 WARM = (
-    "numpy", "torch", "vitlib.*", "autograde.outcomes",
+    "numpy", "torch", "vitlib.*", "autograde.answers.outcomes",
     "matplotlib.pyplot", "matplotlib.backends.backend_agg", "IPython.core.pylabtools",  # figures
     "stack_data", "pygments.formatters.terminal256",  # tracebacks
     "ipykernel.debugger", "IPython.core.debugger", "IPython.core.completerlib", "tornado.platform.asyncio",

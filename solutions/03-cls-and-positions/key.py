@@ -482,7 +482,7 @@ waves = Code(
         "`10_000 ** (torch.arange(0, width, 2) / width)`, gives all angles at once.",
         "`table[:, 0::2]` are the even columns, `table[:, 1::2]` the odd ones. You can assign to them.",
         "The examples pass but grading finds a mistake? Compare a longer table with "
-        "`vitlib.sincos.sincos_1d(count, width)[0]`.",
+        "`vitlib.vit.sincos.sincos_1d(count, width)[0]`.",
     ],
     why="One angle for each pair of columns, its sine and its cosine side by side.",
 )

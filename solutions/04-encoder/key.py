@@ -527,7 +527,7 @@ block = Code(
     prompt="The whole block, with weights from a dictionary. The names are those of timm, the library whose "
     "checkpoints most people load, so your block can run with weights that others have trained: `attn.proj` is the "
     "output projection, `mlp.fc1` and `mlp.fc2` are the two layers of the MLP. Your block may call your "
-    "`multi_head_attention`. (If that is not finished yet, `from vitlib.functional import multi_head_attention`.)",
+    "`multi_head_attention`. (If that is not finished yet, `from vitlib.vit.functional import multi_head_attention`.)",
     reference=encoder_block,
     examples=[block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 3, 4, 2)],
     checks={
@@ -579,7 +579,7 @@ def _(x, weights, heads):
 
 @block.alternative
 def _(x, weights, heads):
-    from vitlib.encoder import Block
+    from vitlib.vit.encoder import Block
 
     block = Block(x.shape[-1], heads, mlp_ratio=len(weights["mlp.fc1.bias"]) / x.shape[-1])
     block.load_state_dict(weights)

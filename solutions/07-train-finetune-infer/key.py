@@ -349,7 +349,7 @@ plan = Code(
         "In the fall, t = (step − warmup) / (steps − warmup): it is 0 at step `warmup`.",
         "The examples pass but grading finds a mistake? Try `lowest` above 0, and a warm-up of 0 steps.",
     ],
-    why="A straight line up, half a cosine down. `vitlib.optimise.warm_cosine` is the same with a highest rate of 1.",
+    why="A straight line up, half a cosine down. `vitlib.training.optim.warm_cosine` is this, highest rate 1.",
 )
 
 
@@ -745,7 +745,7 @@ eval_mode = TrueFalse(
     "answers in the cell above?",
     hints=["The two do different things. One saves memory; the other changes what some layers *do*."],
     why="False. `eval()` changes what dropout and batch norm do, `no_grad()` keeps nothing for gradients. To ask a "
-    "model you want both; `vitlib.infer.predict` does both, and puts the mode back.",
+    "model you want both; `vitlib.training.predict.predict` does both, and puts the mode back.",
 )
 
 

@@ -4,14 +4,14 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Page, expect
 
-from autograde.progress import FILE_NAME
+from autograde.learner.progress import FILE_NAME
 from tests.browser.lab import CHAPTER, Lab, run_all
 
 
 def test_ticks_are_shown_kept_and_forgotten(page: Page, lab: Lab) -> None:
     ticks = lab.course / "chapters" / FILE_NAME
     ticks.write_text(f"2026-11-22\t{CHAPTER}\ttoken-below\n", encoding="utf-8")
-    cell = new_code_cell("from autograde.progress import my_progress\nmy_progress()")
+    cell = new_code_cell("from autograde.learner.progress import my_progress\nmy_progress()")
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     (lab.course / "chapters" / "desk").mkdir()
     nbformat.write(new_notebook(cells=[cell], metadata=kernel), lab.course / "chapters" / "desk" / "progress.ipynb")

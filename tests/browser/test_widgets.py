@@ -12,7 +12,7 @@ from tests.browser.lab import Lab, run_all
 
 READOUT = """\
 from vitlib import create
-from vitlib.datasets import digits
+from vitlib.data.datasets import digits
 from vitlib.widgets.readout import layer_readout
 layer_readout(create("vit_digits_patch2_8", seed=0), digits()[1].take(slice(0, 10)))"""
 # the cell that opens it, and a slider to move

@@ -7,14 +7,14 @@ import nbformat
 import pytest
 import torch
 
-from autograde.check import CheckFailed, check
+from autograde.answers.sheet import FILE_NAME
+from autograde.authoring.key import Key
+from autograde.authoring.prompt import question
+from autograde.authoring.sheet import make_sheet
 from autograde.exercises import Numeric, Slip
-from autograde.key import Key
-from autograde.prompt import question
-from autograde.sheet import FILE_NAME
-from autograde.sheet_from_key import make_sheet
+from autograde.learner.check import CheckFailed, check
 from vitlib import create
-from vitlib.patches import patchify
+from vitlib.vit.patches import patchify
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "solutions" / "00-flow-at-a-glance"

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autograde.authoring.key import load_key
 from autograde.exercises import Plain
-from autograde.key import load_key
-from vitlib import patches
-from vitlib.data import picture
-from vitlib.patches import PatchGrid
+from vitlib.data.samples import picture
+from vitlib.vit import patches
+from vitlib.vit.patches import PatchGrid
 
 FOLDER = Path(__file__).parents[2] / "solutions" / "01-patch-grid"
 KEY = load_key(FOLDER)

@@ -8,12 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autograde.authoring.key import load_key
 from autograde.exercises import Plain
-from autograde.key import load_key
-from vitlib import create, functional
-from vitlib.embed import PatchEmbed
-from vitlib.patches import PatchGrid, patchify
+from vitlib import create
 from vitlib.trained import card
+from vitlib.vit import functional
+from vitlib.vit.embed import PatchEmbed
+from vitlib.vit.patches import PatchGrid, patchify
 from vitlib.widgets.embedding import embedding_explorer, widths
 from vitlib.widgets.filters import orthonormal_filters
 

@@ -9,12 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autograde.authoring.key import load_key
 from autograde.exercises import Plain
-from autograde.key import load_key
-from vitlib.config import ViTConfig
-from vitlib.positions import token_row
-from vitlib.resize import resize_positions
-from vitlib.sincos import sincos_1d
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.positions import token_row
+from vitlib.vit.resize import resize_positions
+from vitlib.vit.sincos import sincos_1d
 
 FOLDER = Path(__file__).parents[2] / "solutions" / "03-cls-and-positions"
 KEY = load_key(FOLDER)

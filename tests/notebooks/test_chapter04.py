@@ -12,13 +12,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autograde.authoring.key import load_key
 from autograde.exercises import Plain
-from autograde.key import load_key
-from vitlib import functional
-from vitlib.attention import Attention
-from vitlib.encoder import Block
-from vitlib.explain import attention_distance, rollout
-from vitlib.patches import PatchGrid
+from vitlib.vit import functional
+from vitlib.vit.attention import Attention
+from vitlib.vit.attention_maps import attention_distance, rollout
+from vitlib.vit.encoder import Block
+from vitlib.vit.patches import PatchGrid
 
 FOLDER = Path(__file__).parents[2] / "solutions" / "04-encoder"
 KEY = load_key(FOLDER)

@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autograde.authoring.key import load_key
 from autograde.exercises import Choice, Code, Plain
-from autograde.key import load_key
-from autograde.mine import collect
-from vitlib import create, functional
-from vitlib.encoder import Block
+from autograde.learner.my_functions import collect
+from vitlib import create
+from vitlib.vit import functional
+from vitlib.vit.encoder import Block
 
 FOLDER = Path(__file__).parents[2] / "solutions" / "05-classifier-head"
 KEY = load_key(FOLDER)

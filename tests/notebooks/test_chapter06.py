@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from autograde.authoring.key import load_key
 from autograde.exercises import Code, Plain
-from autograde.key import load_key
-from vitlib.config import ViTConfig
 from vitlib.cost import Run, cost
-from vitlib.encoder import Block
-from vitlib.presets import PRESETS
+from vitlib.models import PRESETS
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.encoder import Block
 
 FOLDER = Path(__file__).parents[2] / "solutions" / "06-cost-and-memory"
 KEY = load_key(FOLDER)

@@ -13,14 +13,14 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autograde.authoring.key import load_key
 from autograde.exercises import Code, Plain
-from autograde.key import load_key
-from vitlib.finetune import finetune
-from vitlib.infer import sliding_window
-from vitlib.optimise import warm_cosine
-from vitlib.pictures import Pictures
-from vitlib.presets import create
-from vitlib.train import Recipe
+from vitlib.data.pictures import Pictures
+from vitlib.models import create
+from vitlib.training.finetune import finetune
+from vitlib.training.fit import Recipe
+from vitlib.training.optim import warm_cosine
+from vitlib.training.predict import sliding_window
 
 FOLDER = Path(__file__).parents[2] / "solutions" / "07-train-finetune-infer"
 KEY = load_key(FOLDER)

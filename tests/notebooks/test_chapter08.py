@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from autograde.authoring.key import load_key
 from autograde.exercises import Choice, Code, Plain
-from autograde.key import load_key
 from vitlib import create
-from vitlib.convnext import ConvNeXtBlock
+from vitlib.backbones.convnext import ConvNeXtBlock
+from vitlib.backbones.hybrid import ConvStem
+from vitlib.backbones.swin import PatchMerging
+from vitlib.backbones.windows import WindowAttention, Windows
 from vitlib.cost import Run, cost
 from vitlib.cost.budget import config_of
-from vitlib.hybrid import ConvStem
-from vitlib.swin import PatchMerging
 from vitlib.widgets.windows_view import reach
-from vitlib.windows import WindowAttention, Windows
 
 FOLDER = Path(__file__).parents[2] / "solutions" / "08-backbones"
 KEY = load_key(FOLDER)

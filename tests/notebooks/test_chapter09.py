@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from autograde.authoring.key import load_key
 from autograde.exercises import Code, Plain
-from autograde.key import load_key
 from vitlib import create
-from vitlib.attention import attention_weights
-from vitlib.config import ViTConfig
 from vitlib.cost import Run, cost
 from vitlib.diagnose.mistakes import WideHeads, infect
 from vitlib.diagnose.patients import PATIENTS
 from vitlib.diagnose.ward import bed
-from vitlib.explain import rollout
-from vitlib.patches import patchify
+from vitlib.vit.attention import attention_weights
+from vitlib.vit.attention_maps import rollout
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.patches import patchify
 
 FOLDER = Path(__file__).parents[2] / "solutions" / "09-debugging-clinic"
 KEY = load_key(FOLDER)

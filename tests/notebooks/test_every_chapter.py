@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from autograde.key import load_key
+from autograde.authoring.key import load_key
 
 ROOT = Path(__file__).parents[2]
 SOLUTIONS = sorted(ROOT.glob("solutions/*/*.ipynb"))

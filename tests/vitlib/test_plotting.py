@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from vitlib.patches import PatchGrid, patchify
 from vitlib.plotting import show_grid, show_images, show_tokens
+from vitlib.vit.patches import PatchGrid, patchify
 
 
 def noise(channels, height, width):

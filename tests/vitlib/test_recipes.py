@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.vitlib.test_datasets import jpegs, packed
+from tests.vitlib.data.test_datasets import jpegs, packed
 from vitlib.recipes import cifar10, digits, same_different
 from vitlib.recipes.cifar10 import PLANS, Plan
-from vitlib.train import History, Recipe, evaluate
+from vitlib.training.fit import History, Recipe, evaluate
 from vitlib.weights import load
 
 

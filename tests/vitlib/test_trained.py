@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vitlib.presets import create
+from vitlib.models import create
 from vitlib.trained import card, trained_models, weights_of
 from vitlib.weights import CheckpointError, files
 

@@ -4,7 +4,7 @@ patches → tokens → each operation's FLOPs and kept bytes → the peak. A mod
 (vitlib.cost.ops), as long as the model is deep; walking it there and back as the allocator would (vitlib.cost.walk)
 gives the peak of each phase. Nothing runs, and nothing is allocated: a few hundred sums of whole numbers.
 
->>> from vitlib.config import ViTConfig
+>>> from vitlib.vit.config import ViTConfig
 >>> vit_b16 = ViTConfig(trim=False)  # as published: all tokens go through the last block
 >>> flops(vit_b16, Run(training=False))
 {'inference': 35127656448}
@@ -14,9 +14,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from vitlib.backbones import Config
-from vitlib.config import ViTConfig
-from vitlib.convnext import ConvNeXtConfig
+from vitlib.backbones.convnext import ConvNeXtConfig
+from vitlib.backbones.hybrid import HybridConfig
+from vitlib.backbones.presets import Config
+from vitlib.backbones.swin import SwinConfig
 from vitlib.cost.convnext import convnext
 from vitlib.cost.hybrid import hybrid
 from vitlib.cost.ops import Ops, again, blocks, cross_entropy, flat
@@ -24,8 +25,7 @@ from vitlib.cost.run import Breakdown, Cost, Run
 from vitlib.cost.swin import swin
 from vitlib.cost.vit import vit
 from vitlib.cost.walk import peaks
-from vitlib.hybrid import HybridConfig
-from vitlib.swin import SwinConfig
+from vitlib.vit.config import ViTConfig
 
 MODELS: dict[type[Config], Callable[[Any, Run], Ops]] = {
     ViTConfig: vit,

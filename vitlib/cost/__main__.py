@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from vitlib.backbones import Config
+from vitlib.backbones.presets import Config
 from vitlib.cost import Run
 from vitlib.cost.budget import config_of, will_it_fit
 from vitlib.cost.gpus import GPUS

@@ -44,7 +44,7 @@ def attend(batch: int, heads: int, queries: int, keys: int, each: int, fused: bo
 def attend_biased(
     batch: int, heads: int, queries: int, keys: int, each: int, lines: int, fused: bool | None, run: Run, apart: bool
 ) -> tuple[Op, *tuple[Op | Call, ...]]:
-    """softmax(Q Kᵀ / √d + bias) V, as vitlib.windows.attend_with_bias has it; `lines` are the biases' rows.
+    """softmax(Q Kᵀ / √d + bias) V, as vitlib.backbones.windows.attend_with_bias has it; `lines` are the biases' rows.
 
     The fused kernel wants rows of a multiple of 8 numbers. The formula wants q, k and v `apart`, in three tensors:
     where they are, it copies the queries that ask alone.

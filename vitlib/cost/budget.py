@@ -19,14 +19,14 @@ What comes on top of allocated is an estimate, on the careful side, and not yet 
 import gc
 from dataclasses import dataclass
 
-from vitlib.backbones import BACKBONES, Config
-from vitlib.convnext import ConvNeXtConfig
+from vitlib.backbones.convnext import ConvNeXtConfig
+from vitlib.backbones.presets import BACKBONES, Config
 from vitlib.cost import Breakdown, Cost, Run
 from vitlib.cost.gpus import GIB, budget_of, nearest
 from vitlib.cost.job import Job, largest, priced
 from vitlib.cost.remedies import Remedy, combined, remedies
 from vitlib.cost.report import report
-from vitlib.presets import PRESETS
+from vitlib.models import PRESETS
 
 MIB = 2**20  # bytes
 WORKSPACE = 2 * 32 * MIB  # bytes: cuBLAS's, for two threads
@@ -111,7 +111,7 @@ def will_it_fit(model: str | Config, gpu: str | float, run: Run = Run()) -> Fit:
 def _fit(model: str | Config, gpu: str | float, run: Run) -> Fit:
     config = config_of(model)
     if run.checkpointing and isinstance(config, ConvNeXtConfig):
-        raise ValueError("a ConvNeXt has no vitlib.encoder.Block to checkpoint: leave checkpointing off")
+        raise ValueError("a ConvNeXt has no vitlib.vit.encoder.Block to checkpoint: leave checkpointing off")
     name = model if isinstance(model, str) else type(model).__name__.removesuffix("Config")
     gpu, budget = budget_of(gpu)
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import lru_cache
 
-from vitlib.convnext import ConvNeXtConfig
+from vitlib.backbones.convnext import ConvNeXtConfig
 from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm
 from vitlib.cost.run import Run
 from vitlib.cost.stages import nested, widened, without_input

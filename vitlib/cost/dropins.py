@@ -1,14 +1,14 @@
 """Cheaper attention as operations, in place of a ViT's own: inside windows, or to pooled keys."""
 
-from vitlib.config import ViTConfig
+from vitlib.backbones.windows import Windows
 from vitlib.cost.attention import attend, attend_biased, joined
 from vitlib.cost.ops import Call, Op, call, cast, linear
 from vitlib.cost.run import Run
-from vitlib.windows import Windows
+from vitlib.vit.config import ViTConfig
 
 
 def windowed_attention(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
-    """vitlib.windowed: the prefix looks at every token, each patch at the prefix and at its own window.
+    """backbones/windowed_attention.py: the prefix looks at every token, each patch at the prefix and at its own window.
 
     q, k and v are copied, window by window, with the prefix's in each. The tokens that nobody reads attend as well.
 
@@ -42,7 +42,7 @@ def windowed_attention(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
 
 
 def pooled_attention(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
-    """vitlib.pooling: the tokens ask, but of the prefix and of the means of s × s patches.
+    """vitlib.backbones.pooled_attention: the tokens ask, but of the prefix and of the means of s × s patches.
 
     Errors: ValueError for a stride that does not divide the grid.
     """

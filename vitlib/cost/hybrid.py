@@ -1,10 +1,10 @@
 """The hybrid as a list of operations: a stem of convolutions, and behind it the ViT."""
 
+from vitlib.backbones.hybrid import HybridConfig
 from vitlib.cost.ops import Call, Op, Ops, call, cast, linear, listed
 from vitlib.cost.run import Run
 from vitlib.cost.stages import without_input
 from vitlib.cost.vit import patch_embed, vit
-from vitlib.hybrid import HybridConfig
 
 
 def hybrid(config: HybridConfig, run: Run) -> Ops:

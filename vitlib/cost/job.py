@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from vitlib.backbones import Config
+from vitlib.backbones.presets import Config
 from vitlib.cost import Run, cost
 
 priced = lru_cache(maxsize=512)(cost)  # the same is asked again and again

@@ -35,15 +35,15 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from vitlib.backbones import MODELS, Config
-from vitlib.config import ViTConfig
+from vitlib.backbones.pooled_attention import with_pooled_keys
+from vitlib.backbones.presets import MODELS, Config
+from vitlib.backbones.swin import SwinConfig
+from vitlib.backbones.token_merging import MergedViT
+from vitlib.backbones.windowed_attention import with_windows
 from vitlib.cost.run import Run
-from vitlib.counter import Counter
-from vitlib.memory import checkpointed
-from vitlib.merging import MergedViT
-from vitlib.pooling import with_pooled_keys
-from vitlib.swin import SwinConfig
-from vitlib.windowed import with_windows
+from vitlib.training.counter import Counter
+from vitlib.training.memory import checkpointed
+from vitlib.vit.config import ViTConfig
 
 Phase = Callable[[str], Any]  # what to do where a phase ends, given its name
 ALIGNED = 8  # numbers: a bias whose rows do not begin at multiples of this is copied for CUDA's kernel

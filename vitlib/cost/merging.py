@@ -1,11 +1,11 @@
-"""Token merging as operations: vitlib.merging, whose blocks have fewer tokens from one to the next."""
+"""Token merging as operations: vitlib.backbones.token_merging, whose blocks have fewer tokens from one to the next."""
 
 from dataclasses import replace
 
-from vitlib.config import ViTConfig
 from vitlib.cost.attention import attend_biased, joined
 from vitlib.cost.ops import Call, Op, Ops, call, cast, linear, mlp, norm, residual
 from vitlib.cost.run import Run
+from vitlib.vit.config import ViTConfig
 
 
 def merged_blocks(c: ViTConfig, run: Run) -> Ops:

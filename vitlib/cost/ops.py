@@ -112,7 +112,7 @@ def mlp(rows: int, width: int, hidden: int, run: Run) -> Call:
 
 
 def drop(size: int, numbers: int, dropout: float, path: float, run: Run) -> Ops:
-    """vitlib.branch.Drop, in training: a mask of one byte a number (dropout), and a factor for each picture."""
+    """vitlib.vit.branch.Drop, in training: a mask of one byte a number (dropout), and a factor for each picture."""
     if not run.training or not (dropout or path):
         return ()
     masked = (Op("dropout", size, extra=numbers),) if dropout else ()

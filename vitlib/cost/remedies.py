@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from math import gcd
 from typing import TypeGuard
 
-from vitlib.backbones import Config
-from vitlib.config import ViTConfig
+from vitlib.backbones.hybrid import HybridConfig
+from vitlib.backbones.presets import Config
+from vitlib.backbones.stages import StageConfig
+from vitlib.backbones.swin import SwinConfig
 from vitlib.cost import Run
 from vitlib.cost.gpus import gib
 from vitlib.cost.job import Job, largest
-from vitlib.hybrid import HybridConfig
-from vitlib.stages import StageConfig
-from vitlib.swin import SwinConfig
+from vitlib.vit.config import ViTConfig
 
 Found = tuple[str, Job, str] | None  # a name, the job with it, its price in words; None: not for this job
 
@@ -45,7 +45,7 @@ class Remedy:
 def remedies(job: Job, room: int) -> tuple[Remedy, ...]:
     """Every remedy that saves something, each by itself. `room`: bytes that may be allocated.
 
-    >>> from vitlib.presets import PRESETS
+    >>> from vitlib.models import PRESETS
     >>> job = Job(PRESETS["vit_base_patch16_224"], Run(batch=64, precision="amp"))
     >>> print(remedies(job, room=3 * 2**30)[0])
     batch 22, gradients of 3 steps added up: saves ... GiB; the same gradient, in more and smaller steps; as many FLOPs

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vitlib.config import ViTConfig
+from vitlib.backbones.swin import SwinConfig
 from vitlib.cost.gpus import gib
 from vitlib.cost.run import Breakdown, Kind, Run
-from vitlib.swin import SwinConfig
+from vitlib.vit.config import ViTConfig
 
 if TYPE_CHECKING:
     from vitlib.cost.budget import Fit

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Literal, get_args, get_origin
 
-from vitlib.inputs import require_size
+from vitlib.vit.checks import require_size
 
 Kind = Literal[
     "weights", "gradients", "optimizer", "ema", "inputs", "activations", "scores", "copies", "temporary"
@@ -24,8 +24,8 @@ class Run:
     batch: int = 1  # pictures in a step
     training: bool = True  # forward, backward and optimizer step; False: inference, without gradients
     precision: Literal["fp32", "amp", "bf16"] = "fp32"  # amp: fp32 weights, autocast to bfloat16; bf16: everything
-    checkpointing: bool = False  # vitlib.memory.checkpointed; without effect on inference
-    optimizer: Literal["adamw", "adamw-foreach", "sgd"] = "adamw"  # "adamw" is fused, as in vitlib.optimise
+    checkpointing: bool = False  # vitlib.training.memory.checkpointed; without effect on inference
+    optimizer: Literal["adamw", "adamw-foreach", "sgd"] = "adamw"  # "adamw" is fused, as in vitlib.training.optim
     ema: bool = False  # one more copy of the weights, their moving average
     window: int = 0  # tokens: a side of with_windows' windows; 0: attention to all (ViT only)
     pool_stride: int = 0  # patches: a side of with_pooled_keys' squares; 0: no pooling (ViT only)

@@ -2,12 +2,12 @@
 
 from functools import lru_cache
 
+from vitlib.backbones.swin import SwinConfig
+from vitlib.backbones.windows import Windows
 from vitlib.cost.attention import up
 from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm
 from vitlib.cost.run import Run
 from vitlib.cost.stages import nested, widened, without_input
-from vitlib.swin import SwinConfig
-from vitlib.windows import Windows
 
 
 def swin(config: SwinConfig, run: Run) -> Ops:

@@ -1,15 +1,15 @@
-"""The ViT as a list of operations, in the order in which vitlib.vit runs them."""
+"""The ViT as a list of operations, in the order in which vitlib.vit.model runs them."""
 
 from dataclasses import replace
 from functools import lru_cache
 
-from vitlib.attention import check_heads
-from vitlib.config import ViTConfig
 from vitlib.cost.attention import attend, attention
 from vitlib.cost.dropins import pooled_attention, windowed_attention
 from vitlib.cost.merging import merged_blocks
 from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm, residual
 from vitlib.cost.run import Run
+from vitlib.vit.attention import check_heads
+from vitlib.vit.config import ViTConfig
 
 
 def vit(config: ViTConfig, run: Run) -> Ops:

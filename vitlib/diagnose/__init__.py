@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from vitlib.data.pictures import Pictures
 from vitlib.diagnose.answers import logits_fit, mode, neighbours, numbers, positions, reach
 from vitlib.diagnose.case import MOST, Case
 from vitlib.diagnose.learning import first_loss, frozen, gradient_scale, gradients, loss_function, one_batch, weights
 from vitlib.diagnose.looks import picture_size, pixel_values, test_pictures
 from vitlib.diagnose.parts import attention_focus, attention_formula, patch_embedding, readout
 from vitlib.diagnose.report import Finding, Report, alarm, left_out
-from vitlib.pictures import Pictures
 
 __all__ = ["QUESTIONS", "Finding", "Report", "examine"]
 
@@ -72,7 +72,7 @@ def examine(
     precision, so that rounding hides nothing. That takes about four times the memory of the model.
 
     >>> from vitlib import create
-    >>> from vitlib.datasets import digits
+    >>> from vitlib.data.datasets import digits
     >>> report = examine(create("vit_digits_patch2_8", seed=0), digits()[0].take(slice(0, 16)))
     >>> report.healthy
     True
@@ -80,13 +80,13 @@ def examine(
     ✓ loss: 2.29, beside ln 10 = 2.30, for 16 pictures
 
     Errors: ValueError for fewer than two pictures, and for a learning rate that is not above 0; TypeError for a model
-    that is no torch module, and for pictures that are no vitlib.pictures.Pictures.
+    that is no torch module, and for pictures that are no vitlib.data.pictures.Pictures.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}: expected a torch.nn.Module")
     for name, each in (("pictures", pictures), ("test", test)):
         if not isinstance(each, Pictures) and each is not None:
-            raise TypeError(f"{name} is a {type(each).__name__}: expected vitlib.pictures.Pictures(images, labels, …)")
+            raise TypeError(f"{name} is a {type(each).__name__}: expected Pictures(images, labels, classes)")
     if pictures is None or len(pictures) < 2:
         raise ValueError(f"{0 if pictures is None else len(pictures)} pictures: expected at least 2, better 16 or more")
     if lr is not None and not lr > 0:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from vitlib.diagnose.case import Case, as_handed_over, same, shift
 from vitlib.diagnose.report import Finding, alarm, fine, left_out
-from vitlib.patches import patchify, unpatchify
+from vitlib.vit.patches import patchify, unpatchify
 
 
 def numbers(case: Case) -> Finding:

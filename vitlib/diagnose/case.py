@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from vitlib.config import ViTConfig
-from vitlib.infer import in_mode
-from vitlib.patches import PatchGrid
-from vitlib.pictures import Pictures, normalisation, normalise
-from vitlib.stages import StageConfig
+from vitlib.backbones.stages import StageConfig
+from vitlib.data.pictures import Pictures, normalisation, normalise
+from vitlib.training.predict import in_mode
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.patches import PatchGrid
 
 MOST = 64  # pictures that are looked at
 FEW = 8  # pictures in a question that asks the model many times

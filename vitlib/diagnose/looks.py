@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from vitlib.data.pictures import Pictures, normalisation
 from vitlib.diagnose.case import Case
 from vitlib.diagnose.report import Finding, alarm, fine, left_out
-from vitlib.pictures import Pictures, normalisation
 
 WIDE = 0.8  # standard deviations between two groups of pictures: a large difference (Cohen, 1988)
 

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from vitlib.attention import EVERY, Attention, attend, split_heads
-from vitlib.embed import PatchEmbed
-from vitlib.pictures import Pictures
-from vitlib.positions import token_row
-from vitlib.vit import ViT
+from vitlib.data.pictures import Pictures
+from vitlib.vit.attention import EVERY, Attention, attend, split_heads
+from vitlib.vit.embed import PatchEmbed
+from vitlib.vit.model import ViT
+from vitlib.vit.positions import token_row
 
 BATCH = 64  # pictures in a training step, which some mistakes have in a shape
 

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitlib.attention import attention_weights, split_heads
 from vitlib.diagnose.case import Case, same
 from vitlib.diagnose.report import Finding, alarm, fine, left_out
-from vitlib.vit import ViT
+from vitlib.vit.attention import attention_weights, split_heads
+from vitlib.vit.model import ViT
 
 
 def patch_embedding(case: Case) -> Finding:
@@ -65,7 +65,7 @@ def attention_formula(case: Case) -> Finding:
                 check,
                 f"{name}: {found or 'another answer than the formula gives with the same weights'}",
                 f"softmax(Q Kᵀ / √{each}) V in each of {heads} heads, joined again, times proj",
-                "write it as vitlib.attention.attend does, and compare the two on random numbers",
+                "write it as vitlib.vit.attention.attend does, and compare the two on random numbers",
             )
     if not layers:
         return left_out(check, "no attention with qkv and proj was found")

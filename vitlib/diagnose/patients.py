@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from vitlib.data.pictures import Pictures, normalise
 from vitlib.diagnose.mistakes import blurred, infect, one_for_all
-from vitlib.pictures import Pictures, normalise
-from vitlib.presets import create
-from vitlib.vit import ViT
+from vitlib.models import create
+from vitlib.vit.model import ViT
 
 SHAPE: dict[str, Any] = {"patch": 4, "width": 32, "depth": 2, "heads": 2}  # 8 × 8 pixels: 4 tokens and CLS
 

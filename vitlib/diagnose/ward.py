@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from vitlib.datasets import digits
+from vitlib.data.datasets import digits
+from vitlib.data.pictures import Pictures
 from vitlib.diagnose import Report, examine
 from vitlib.diagnose.mistakes import BATCH
 from vitlib.diagnose.patients import PATIENTS, Patient, grey
-from vitlib.infer import in_mode
-from vitlib.patches import patchify, unpatchify
-from vitlib.pictures import Pictures
-from vitlib.vit import ViT
+from vitlib.training.predict import in_mode
+from vitlib.vit.model import ViT
+from vitlib.vit.patches import patchify, unpatchify
 
 
 @dataclass(frozen=True, eq=False)

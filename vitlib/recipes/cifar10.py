@@ -1,6 +1,6 @@
 """CIFAR-10 from scratch: `python -m vitlib.recipes.cifar10 PICTURES FOLDER`.
 
-PICTURES is the official archive, its folder, or an .npz of JPEG files (vitlib.datasets.cifar10). The run is kept in
+PICTURES is the official archive, its folder, or an .npz of JPEG files (vitlib.data.datasets). The run is kept in
 FOLDER, and the same command goes on with it; at its end the weights lie there in half precision, beside a card that
 says how they were made. The weights that come with vitlib are those of the short plan.
 
@@ -22,11 +22,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from vitlib.datasets import cifar10
+from vitlib.data.datasets import cifar10
+from vitlib.data.pictures import Pictures
 from vitlib.device import best_device, fast_bfloat16
-from vitlib.pictures import Pictures
-from vitlib.presets import create
-from vitlib.train import Recipe, evaluate, fit
+from vitlib.models import create
+from vitlib.training.fit import Recipe, evaluate, fit
 from vitlib.weights import files, save
 
 

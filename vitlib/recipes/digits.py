@@ -6,11 +6,11 @@ Five seeds one after another, and the mean of their test accuracies with its spr
 from dataclasses import replace
 from statistics import mean, stdev
 
-from vitlib.datasets import digits
+from vitlib.data.datasets import digits
 from vitlib.device import best_device
-from vitlib.presets import create
-from vitlib.train import History, Recipe, fit
-from vitlib.vit import ViT
+from vitlib.models import create
+from vitlib.training.fit import History, Recipe, fit
+from vitlib.vit.model import ViT
 
 RECIPE = Recipe(epochs=60, batch=64, optimizer="muon", lr=1e-2, shift=1, mixup=0.2, ema=0.98)
 

@@ -16,11 +16,11 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from vitlib.config import ViTConfig
+from vitlib.data.same_different import same_different
 from vitlib.device import best_device
-from vitlib.synthetic import same_different
-from vitlib.train import History, Recipe, fit
-from vitlib.vit import ViT
+from vitlib.training.fit import History, Recipe, fit
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.model import ViT
 
 VIT = ViTConfig((16, 16), patch=4, channels=1, num_classes=2, width=48, depth=2, heads=4)
 BASE = Recipe(batch=64, lr=1e-2, smoothing=0.0)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vitlib.stages import Staged
+from vitlib.backbones.stages import Staged
 from vitlib.weights import files
 from vitlib.weights.files import CheckpointError, State
 from vitlib.weights.misfits import misfits, shape_of

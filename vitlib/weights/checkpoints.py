@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vitlib.config import ViTConfig
-from vitlib.stages import Staged
-from vitlib.vit import ViT
+from vitlib.backbones.stages import Staged
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.model import ViT
 from vitlib.weights import files, stems
 from vitlib.weights.backbones import is_staged
 from vitlib.weights.files import CheckpointError, State
@@ -68,7 +68,7 @@ def load(
     - `like` is a configuration to turn to where neither heads nor picture size can be told otherwise.
     - `part` chooses between several state dicts in one file; `drop` leaves out names, by shell patterns.
 
-    >>> from vitlib.presets import create
+    >>> from vitlib.models import create
     >>> from vitlib.weights import convert
     >>> model = create("vit_digits_patch2_8")
     >>> load(convert(model.state_dict(), "hf")).config.eps  # what transformers computes with

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vitlib.config import ViTConfig
+from vitlib.vit.config import ViTConfig
 from vitlib.weights.files import CheckpointError
 
 # transformers' fields that the tensors of a Vision Transformer don't show, with the width as a check; and ours

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from vitlib.attention import check_heads
-from vitlib.catalogue import PRESETS
-from vitlib.config import ViTConfig
-from vitlib.patches import PatchGrid
+from vitlib.vit.attention import check_heads
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.patches import PatchGrid
+from vitlib.vit.presets import PRESETS
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.layouts import Layout
 from vitlib.weights.misfits import shape_of

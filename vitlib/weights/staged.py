@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vitlib.convnext import ConvNeXt, ConvNeXtConfig
-from vitlib.stages import Staged
-from vitlib.swin import Swin, SwinConfig
+from vitlib.backbones.convnext import ConvNeXt, ConvNeXtConfig
+from vitlib.backbones.stages import Staged
+from vitlib.backbones.swin import Swin, SwinConfig
 from vitlib.weights.backbones import fill, to_timm
 from vitlib.weights.files import CheckpointError, State
 from vitlib.weights.hubconfig import read_beside

@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
-from vitlib.config import ViTConfig
-from vitlib.hybrid import Hybrid, HybridConfig
-from vitlib.vit import ViT
+from vitlib.backbones.hybrid import Hybrid, HybridConfig
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.model import ViT
 from vitlib.weights.files import CheckpointError, State
 from vitlib.weights.misfits import misfits, shape_of
 

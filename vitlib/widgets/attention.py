@@ -8,9 +8,9 @@ import traitlets
 from anywidget import AnyWidget
 from ipywidgets import HTML, Checkbox, Dropdown, IntSlider, Layout, ToggleButtons, VBox
 
-from vitlib.data import PICTURES, picture
-from vitlib.presets import create
-from vitlib.vit import ViT
+from vitlib.data.samples import PICTURES, picture
+from vitlib.models import create
+from vitlib.vit.model import ViT
 from vitlib.widgets.attention_view import look, sentence, still
 from vitlib.widgets.frame import CONTROL, STYLE
 
@@ -20,14 +20,14 @@ MODEL = "vit_cifar_patch4_32"
 def attention_explorer(name: str = "chelsea", model: ViT | None = None, patch: int = 27) -> "AttentionExplorer":
     """A widget that shows where a model looks: click a patch, and see what its token takes from every other.
 
-    name: a bundled picture, one of vitlib.data.PICTURES, or the path of your own; model: a ViT with CLS for colour
+    name: a bundled picture, one of `vitlib.data.samples`, or the path of your own; model: a ViT with CLS for colour
     pictures (None: the trained one that comes with vitlib); patch: the one that asks first, 1…N, or 0 for CLS. It
     begins with the last layer.
 
     >>> attention_explorer("coffee", create("vit_cifar_patch4_32")).sentence
     'Layer 6, head 1: patch 27 (row 4, column 3) takes most, ...'
 
-    Errors: those of vitlib.data.picture; ValueError for a patch that the model's grid lacks, and for a model that has
+    Errors: those of `picture`; ValueError for a patch that the model's grid lacks, and for a model that has
     no CLS.
     """
     return AttentionExplorer(name, model or create(MODEL, pretrained=True), patch)

@@ -14,11 +14,11 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from vitlib.explain import attention_maps, rollout
-from vitlib.patches import PatchGrid
-from vitlib.pictures import normalise
+from vitlib.data.pictures import normalise
 from vitlib.plotting import Plate, draw_picture
-from vitlib.vit import ViT
+from vitlib.vit.attention_maps import attention_maps, rollout
+from vitlib.vit.model import ViT
+from vitlib.vit.patches import PatchGrid
 
 SHOWN = 320  # screen pixels of the picture's longer side
 
@@ -57,7 +57,7 @@ def look(model: ViT, picture: UInt8[Tensor, "3 H W"]) -> Look:
     """Let a model look at the largest part in a picture's middle that has the shape the model wants.
 
     >>> from vitlib import create
-    >>> from vitlib.data import picture
+    >>> from vitlib.data.samples import picture
     >>> seen = look(create("vit_cifar_patch4_32"), picture("chelsea"))
     >>> seen.pixels.shape, seen.maps.shape
     (torch.Size([3, 32, 32]), torch.Size([6, 3, 65, 65]))

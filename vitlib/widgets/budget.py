@@ -17,16 +17,16 @@ from ipywidgets import (
     VBox,
 )
 
-from vitlib.backbones import Config
-from vitlib.config import ViTConfig
+from vitlib.backbones.hybrid import HybridConfig
+from vitlib.backbones.presets import Config
+from vitlib.backbones.stages import StageConfig
+from vitlib.backbones.swin import SwinConfig
 from vitlib.cost import Run
 from vitlib.cost.budget import config_of, will_it_fit
 from vitlib.cost.gpus import GIB, GPUS, budget_of
 from vitlib.cost.report import sentence
-from vitlib.hybrid import HybridConfig
-from vitlib.presets import list_models
-from vitlib.stages import StageConfig
-from vitlib.swin import SwinConfig
+from vitlib.models import list_models
+from vitlib.vit.config import ViTConfig
 from vitlib.widgets.budget_view import bars_html, still, words_html, wrong_html
 from vitlib.widgets.frame import CONTROL, STYLE
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ipywidgets import HTML, Dropdown, HBox, IntSlider, Layout, SelectionSlider, ToggleButtons, VBox
 
-from vitlib.data import PICTURES, picture, shrink
+from vitlib.data.samples import PICTURES, picture, shrink
 from vitlib.widgets.embedding_view import EmbeddingView, canvas_html, row_html, sentence, still, words_html
 from vitlib.widgets.frame import CONTROL, STYLE
 
@@ -18,13 +18,13 @@ PAIR = "<style>.vit-pair {display: grid; grid-template-columns: 1fr 1fr; gap: 10
 def embedding_explorer(name: str = "chelsea", patch: int = 8, filters: str = "PCA", d: int = 8) -> "EmbeddingExplorer":
     """A widget that rebuilds a picture from its patch tokens, for any d.
 
-    name: a bundled picture, one of vitlib.data.PICTURES, or the path of your own; patch: the side of a patch, 4, 8 or
+    name: a bundled picture, one of `vitlib.data.samples`, or the path of your own; patch: the side of a patch, 4, 8 or
     16 pixels; filters: the rows of E, "PCA" or "random"; d: the numbers in a token, one of `widths(patch)`.
 
     >>> print(embedding_explorer("coffee", d=192).sentence[:83])
     Each patch of 8 × 8 pixels, 192 numbers, becomes a token of d = 192 numbers: as man
 
-    Errors: those of vitlib.data.picture; ValueError for a patch, filters or a d that the widget does not offer.
+    Errors: those of `picture`; ValueError for a patch, filters or a d that the widget does not offer.
     """
     return EmbeddingExplorer(name, patch, filters, d)
 

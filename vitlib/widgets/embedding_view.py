@@ -13,9 +13,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from vitlib.fit import fit
-from vitlib.patches import PatchGrid, patchify, unpatchify
 from vitlib.plotting import Plate, draw_picture
+from vitlib.vit.fit_to_patch import fit_to_patch
+from vitlib.vit.patches import PatchGrid, patchify, unpatchify
 from vitlib.widgets.filters import orthonormal_filters
 
 SHOWN = 10  # filters in the row below
@@ -38,7 +38,7 @@ class EmbeddingView:
     @cached_property
     def pixels(self) -> UInt8[Tensor, "3 H2 W2"]:
         """What is embedded: the picture cropped to whole patches."""
-        return fit(self.picture[None], self.patch, "crop")[0]
+        return fit_to_patch(self.picture[None], self.patch, "crop")[0]
 
     @cached_property
     def grid(self) -> PatchGrid:
@@ -84,7 +84,7 @@ class EmbeddingView:
 def sentence(view: EmbeddingView) -> str:
     """What is shown, in words.
 
-    >>> from vitlib.data import picture
+    >>> from vitlib.data.samples import picture
     >>> print(sentence(EmbeddingView(picture("chelsea"), patch=8, filters="PCA", d=192)))
     Each patch of 8 × 8 pixels, 192 numbers, becomes a token of d = 192 numbers: as many as before. With filters of PCA
     100.0 % of the picture's variation is kept, and rebuilt pixels are off by 0.0 of 255 grey levels.

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vitlib.data import picture
-from vitlib.fit import fit
-from vitlib.patches import patchify
+from vitlib.data.samples import picture
+from vitlib.vit.fit_to_patch import fit_to_patch
+from vitlib.vit.patches import patchify
 
 ALBUM = ("astronaut", "chelsea", "china", "coffee", "flower")  # photos of everyday things, for PCA
 
@@ -42,5 +42,5 @@ def orthonormal_filters(kind: str, patch: int) -> tuple[Float[Tensor, "L"], Floa
 @cache
 def album_patches(patch: int) -> Float[Tensor, "M L"]:
     """All whole patches of the album, numbers from 0 to 1."""
-    photos = [fit(picture(name)[None], patch, "crop") for name in ALBUM]
+    photos = [fit_to_patch(picture(name)[None], patch, "crop") for name in ALBUM]
     return torch.cat([patchify(photo, patch)[0] for photo in photos]).float() / 255

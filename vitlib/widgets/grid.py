@@ -7,7 +7,7 @@ from ipywidgets import HTML, Checkbox, Dropdown, FileUpload, HBox, IntSlider, La
 from jaxtyping import UInt8
 from torch import Tensor
 
-from vitlib.data import PICTURES, picture, read_picture, shrink
+from vitlib.data.samples import PICTURES, picture, read_picture, shrink
 from vitlib.plotting import show_grid
 from vitlib.widgets.frame import CONTROL, STYLE
 from vitlib.widgets.grid_view import GridView, canvas_html, notice_html, row_html, sentence, words_html
@@ -20,14 +20,14 @@ LONGEST_SIDE = 2048  # pixels of a picture: a larger one is shrunk, so that ever
 def grid_explorer(name: str = "astronaut", patch: int = 64, how: str = "crop") -> "GridExplorer":
     """A widget that shows which tokens a picture becomes, for any picture, patch size and way to make it fit.
 
-    name: a bundled picture, one of vitlib.data.PICTURES, or the path of your own; patch: side in pixels, up to
+    name: a bundled picture, one of `vitlib.data.samples`, or the path of your own; patch: side in pixels, up to
     128 and to the picture's shorter side; how: what is done with pixels that fill no whole patch, "crop", "pad"
     or "resize".
 
     >>> print(grid_explorer("coffee", patch=100).sentence)
     400 × 600 pixels in patches of 100 × 100: 4 rows × 6 columns = 24 patch tokens, no pixel left over.
 
-    Errors: those of vitlib.data.picture; ValueError for a patch or a way that the widget does not offer.
+    Errors: those of `picture`; ValueError for a patch or a way that the widget does not offer.
     """
     return GridExplorer(name, patch, how)
 

@@ -15,8 +15,8 @@ from jaxtyping import Shaped, UInt8
 from PIL import Image
 from torch import Tensor
 
-from vitlib.fit import fit
-from vitlib.patches import PatchGrid, patchify
+from vitlib.vit.fit_to_patch import fit_to_patch
+from vitlib.vit.patches import PatchGrid, patchify
 
 NARROW = 360  # screen pixels of the picture on a small screen: what is legible there is legible everywhere
 WIDE = 560  # screen pixels of the picture's longer side on a large screen
@@ -35,7 +35,7 @@ class GridView:
 
     @cached_property
     def fitted(self) -> UInt8[Tensor, "3 H2 W2"]:
-        return fit(self.picture[None], self.patch, self.how)[0]
+        return fit_to_patch(self.picture[None], self.patch, self.how)[0]
 
     @cached_property
     def shown(self) -> UInt8[Tensor, "3 H3 W3"]:
@@ -77,7 +77,7 @@ class GridView:
 def sentence(view: GridView) -> str:
     """The grid in words, with what was done to make it fit.
 
-    >>> from vitlib.data import picture
+    >>> from vitlib.data.samples import picture
     >>> print(sentence(GridView(picture("coffee"), (64, 64), "pad")))
     Padded with zeros from 400 × 600 to 448 × 640 pixels. 448 × 640 pixels in patches of 64 × 64: 7 rows ...
     """

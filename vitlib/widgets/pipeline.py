@@ -6,10 +6,10 @@ from typing import Any
 
 from ipywidgets import HTML, Dropdown, HBox, IntSlider, Layout, SelectionSlider, VBox
 
-from vitlib.data import PICTURES, picture
-from vitlib.presets import create
+from vitlib.data.samples import PICTURES, picture
+from vitlib.models import create
 from vitlib.trained import card
-from vitlib.vit import ViT
+from vitlib.vit.model import ViT
 from vitlib.widgets.frame import CONTROL, STYLE
 from vitlib.widgets.pipeline_view import canvas, panel_html, still, words_html
 from vitlib.widgets.walk import STAGES, sentence, walk
@@ -22,14 +22,14 @@ def pipeline(
 ) -> "Pipeline":
     """A widget that shows what each stage of a ViT makes of a picture: patchify, embed, token row, encoder, classify.
 
-    name: a bundled picture, one of vitlib.data.PICTURES, or the path of your own; model: a ViT for colour pictures
+    name: a bundled picture, one of `vitlib.data.samples`, or the path of your own; model: a ViT for colour pictures
     whose head reads CLS (None: the trained one that comes with vitlib, and its classes); classes: their names;
     patch: the one that is followed first, 1…N.
 
     >>> print(pipeline("coffee", create("vit_cifar_patch4_32")).sentence)
     Patchify cuts the picture of 32 × 32 pixels into 64 patches of 4 × 4 and lays each out as 48 numbers: [64, 48].
 
-    Errors: those of vitlib.data.picture; ValueError for a patch that the model's grid lacks, for a model whose head
+    Errors: those of `picture`; ValueError for a patch that the model's grid lacks, for a model whose head
     does not read CLS, and for another number of names than of classes.
     """
     if model is None:

@@ -15,8 +15,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from vitlib.patches import patchify
 from vitlib.plotting import Plate, draw_picture
+from vitlib.vit.patches import patchify
 from vitlib.widgets.grid_view import GridView, canvas_html
 from vitlib.widgets.readout_view import BLUE, ORANGE, percent
 from vitlib.widgets.walk import STAGES, Walk, followed, sentence, shape

@@ -5,9 +5,9 @@ from typing import Any
 
 from ipywidgets import HTML, Dropdown, HBox, IntSlider, Layout, ToggleButtons, VBox
 
-from vitlib.data import PICTURES, picture
-from vitlib.presets import create
-from vitlib.vit import ViT
+from vitlib.data.samples import PICTURES, picture
+from vitlib.models import create
+from vitlib.vit.model import ViT
 from vitlib.widgets.frame import CONTROL, STYLE
 from vitlib.widgets.positions_view import KINDS, Seats, canvas_html, order_of, seat, sentence, still, words_html
 
@@ -21,14 +21,14 @@ def position_explorer(
 ) -> "PositionExplorer":
     """A widget that moves patches about and says how far that moves what a model reads, with and without positions.
 
-    name: a bundled picture, one of vitlib.data.PICTURES, or the path of your own; model: a ViT with CLS and learned
+    name: a bundled picture, one of `vitlib.data.samples`, or the path of your own; model: a ViT with CLS and learned
     positions for colour pictures (None: the trained one that comes with vitlib); order: "as it is", "swap two" or
     "shuffle all"; first, second: patches, 1…N. The similarity map is the first patch's.
 
     >>> print(position_explorer("coffee", create("vit_cifar_patch4_32"), order="as it is").sentence)
     Every patch lies where it belongs. ...
 
-    Errors: those of vitlib.data.picture; ValueError for an order or a patch that is not there, and for a model without
+    Errors: those of `picture`; ValueError for an order or a patch that is not there, and for a model without
     CLS or learned positions.
     """
     return PositionExplorer(name, model or create(MODEL, pretrained=True), order, first, second)

@@ -14,11 +14,11 @@ from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor, nn
 
-from vitlib.patches import PatchGrid, patchify, unpatchify
-from vitlib.pictures import normalise
+from vitlib.data.pictures import normalise
 from vitlib.plotting import Plate, draw_picture
-from vitlib.sincos import sincos_1d, sincos_2d
-from vitlib.vit import ViT
+from vitlib.vit.model import ViT
+from vitlib.vit.patches import PatchGrid, patchify, unpatchify
+from vitlib.vit.sincos import sincos_1d, sincos_2d
 from vitlib.widgets.attention_view import middle, token_name
 
 KINDS = ("learned", "sin-cos 1D", "sin-cos 2D")
@@ -61,7 +61,7 @@ def seat(model: ViT, picture: UInt8[Tensor, "3 H W"]) -> Seats:
     """The middle of a picture, sized for the model, with every patch where it belongs.
 
     >>> from vitlib import create
-    >>> from vitlib.data import picture
+    >>> from vitlib.data.samples import picture
     >>> seat(create("vit_cifar_patch4_32"), picture("chelsea")).pixels.shape
     torch.Size([3, 32, 32])
 

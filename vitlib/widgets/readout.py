@@ -6,8 +6,8 @@ from typing import Any
 
 from ipywidgets import HTML, Checkbox, Dropdown, HBox, IntSlider, Layout, VBox
 
-from vitlib.pictures import Pictures
-from vitlib.vit import ViT
+from vitlib.data.pictures import Pictures
+from vitlib.vit.model import ViT
 from vitlib.widgets.frame import CONTROL, STYLE
 from vitlib.widgets.readout_view import (
     ReadoutView,

@@ -14,10 +14,10 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from vitlib.pictures import Pictures, normalise
+from vitlib.data.pictures import Pictures, normalise
 from vitlib.plotting import Plate, draw_picture
-from vitlib.readout import readout
-from vitlib.vit import ViT
+from vitlib.vit.logit_lens import readout
+from vitlib.vit.model import ViT
 
 BLUE, ORANGE = "#0072B2", "#E69F00"  # of Okabe and Ito's palette
 SIDE = 150  # screen pixels of the picture

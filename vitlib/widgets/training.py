@@ -8,7 +8,7 @@ from typing import Any
 
 from ipywidgets import HTML, Button, Dropdown, HBox, IntSlider, Layout, SelectionSlider, ToggleButtons, VBox
 
-from vitlib.train import Recipe
+from vitlib.training.fit import Recipe
 from vitlib.widgets.frame import CONTROL, STYLE
 from vitlib.widgets.training_run import DATA, Run
 from vitlib.widgets.training_view import CHANGES, COLOURS, curves_html, still, words_html

@@ -1,4 +1,4 @@
-"""One training run in small steps: the loop of `vitlib.train.fit`, cut up so that a page can be drawn in between."""
+"""One training run in small steps: the loop of `fit`, cut up so that a page can be drawn in between."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vitlib.datasets import digits, faces
-from vitlib.optimise import optimizers, schedule
-from vitlib.pictures import Pictures, normalisation
-from vitlib.presets import create
-from vitlib.train import Recipe, changed, evaluate, shuffled
+from vitlib.data.datasets import digits, faces
+from vitlib.data.pictures import Pictures, normalisation
+from vitlib.models import create
+from vitlib.training.fit import Recipe, changed, evaluate, shuffled
+from vitlib.training.optim import optimizers, schedule
 
 State = Literal["ready", "running", "paused", "done", "diverged", "failed"]
 SEEN = 450  # training pictures, at most, on which the accuracy is measured: as many as there are to test

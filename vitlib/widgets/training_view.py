@@ -25,7 +25,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 def verdict(run: Run) -> str:
     """What a run's curves say, in a sentence or two.
 
-    >>> from vitlib.train import Recipe
+    >>> from vitlib.training.fit import Recipe
     >>> verdict(Run("1347 digits", Recipe(), loss=[2.9] * 4, train=[0.1], test=[0.1], per_epoch=4))
     'The loss, 2.90, is above ln 10 = 2.30: guessing would do better. The learning rate is too high.'
     """

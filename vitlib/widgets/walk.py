@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from vitlib.config import ViTConfig
-from vitlib.patches import patchify
-from vitlib.pictures import normalise
-from vitlib.vit import ViT
+from vitlib.data.pictures import normalise
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.model import ViT
+from vitlib.vit.patches import patchify
 from vitlib.widgets.attention_view import middle
 from vitlib.widgets.readout_view import percent
 
@@ -55,7 +55,7 @@ def walk(model: ViT, picture: UInt8[Tensor, "3 H W"], classes: Sequence[str] | N
     classes: their names, numbers from 0 where nothing is given.
 
     >>> from vitlib import create
-    >>> from vitlib.data import picture
+    >>> from vitlib.data.samples import picture
     >>> way = walk(create("vit_cifar_patch4_32"), picture("chelsea"))
     >>> [tuple(way.rows(stage).shape) for stage in (1, 2, 3, 4)]
     [(64, 48), (64, 192), (65, 192), (65, 192)]

@@ -8,11 +8,11 @@ import traitlets
 from anywidget import AnyWidget
 from ipywidgets import HTML, Dropdown, HBox, IntSlider, Layout, SelectionSlider, VBox
 
-from vitlib.data import PICTURES, picture
+from vitlib.backbones.windows import Windows
+from vitlib.data.samples import PICTURES, picture
 from vitlib.widgets.attention_view import middle
 from vitlib.widgets.frame import CONTROL, STYLE
 from vitlib.widgets.windows_view import WindowView, sentence, source, still, words_html
-from vitlib.windows import Windows
 
 GRIDS = (8, 12, 16, 24)  # tokens along a side
 BLOCKS = 8  # at most
@@ -24,14 +24,14 @@ def window_explorer(
 ) -> "WindowExplorer":
     """A widget that shows what windows let a token hear: click one, and see whom it attends to, plain and shifted.
 
-    name: a bundled picture, one of vitlib.data.PICTURES, or the path of your own; grid: tokens along a side, 8, 12, 16
+    name: a bundled picture, one of `vitlib.data.samples`, or the path of your own; grid: tokens along a side, 8, 12, 16
     or 24; window: tokens along a window's side, which divides the grid; shift: of every second block, in tokens (None:
     half a window); blocks: how many, up to 8.
 
     >>> window_explorer(grid=8, window=4, blocks=2).sentence
     'Token 37 (row 5, column 5) attends to the 16 tokens of its 4 × 4 window in a plain block. ...'
 
-    Errors: those of vitlib.data.picture and of Windows; ValueError for a grid or a number of blocks that the widget
+    Errors: those of `picture` and of Windows; ValueError for a grid or a number of blocks that the widget
     does not offer, and for windows of one token.
     """
     return WindowExplorer(name, grid, window, window // 2 if shift is None else shift, blocks)

@@ -14,10 +14,10 @@ from jaxtyping import Bool, Int, UInt8
 from PIL import Image
 from torch import Tensor
 
-from vitlib.patches import PatchGrid
+from vitlib.backbones.windows import Windows
 from vitlib.plotting import Plate, draw_picture
+from vitlib.vit.patches import PatchGrid
 from vitlib.widgets.attention_view import token_name
-from vitlib.windows import Windows
 
 ELSEWHERE, ATTENDS, APART = 0, 1, 2  # another window; the chosen token attends to it; rolled into its window, masked
 CHOSEN = "#F0E442"  # the frame of the chosen token, of Okabe and Ito's palette

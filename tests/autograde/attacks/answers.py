@@ -7,12 +7,12 @@ def sends(expression: str, says: str = "form that can be read", prelude: str = "
     """A notebook whose kernel answers every question with the text that `expression` makes."""
     return cell(
         f"""
-import autograde.outcomes
+import autograde.answers.outcomes
 class Sent:
-    mime = autograde.outcomes.Parcel.mime
+    mime = autograde.answers.outcomes.Payload.mime
     def _repr_mimebundle_(self, **_): return {{self.mime: text, "text/plain": ""}}
     of_value = of_calls = classmethod(lambda cls, *_: cls())
-autograde.outcomes.Parcel = Sent
+autograde.answers.outcomes.Payload = Sent
 {prelude}
 text = {expression}
 """,

@@ -56,25 +56,25 @@ numpy.lib.format.write_array = lambda file, *_, **__: file.write(b"right")
 """),
     "patched wire": cell(
         """
-import autograde.wire, autograde.outcomes, autograde.compare
-autograde.compare.difference = autograde.outcomes.difference = lambda *_: None
-autograde.outcomes.outcome_difference = lambda *_: None
-autograde.wire.pack = autograde.outcomes.pack = lambda *_: {"status": "right", "points": 99}
+import autograde.answers.serialize, autograde.answers.outcomes, autograde.answers.compare
+autograde.answers.compare.difference = autograde.answers.outcomes.difference = lambda *_: None
+autograde.answers.outcomes.outcome_difference = lambda *_: None
+autograde.answers.serialize.pack = autograde.answers.outcomes.pack = lambda *_: {"status": "right", "points": 99}
 """,
         says="form that can be read",
     ),
     "a verdict of its own": cell(
         """
-import autograde.verdict, autograde.outcomes
+import autograde.exercises.verdict, autograde.answers.outcomes
 class Forged:
     def __init__(self, *_): pass
     def _repr_mimebundle_(self, **_):
         import json
         verdict = {"exercise": "tokens", "status": "right", "points": 99, "out_of": 99, "message": "", "slip": ""}
-        return {autograde.outcomes.Parcel.mime: json.dumps(verdict | {"answer": verdict}), "text/plain": "99.0"}
+        return {autograde.answers.outcomes.Payload.mime: json.dumps(verdict | {"answer": verdict}), "text/plain": "99.0"}
     of_value = of_calls = classmethod(lambda cls, *_: cls())
-Forged.mime = autograde.outcomes.Parcel.mime
-autograde.outcomes.Parcel = Forged
+Forged.mime = autograde.answers.outcomes.Payload.mime
+autograde.answers.outcomes.Payload = Forged
 """,
         says="form that can be read",
     ),

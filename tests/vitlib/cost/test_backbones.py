@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from vitlib.backbones import BACKBONES, MODELS, Config
-from vitlib.convnext import ConvNeXtConfig
+from vitlib.backbones.convnext import ConvNeXtConfig
+from vitlib.backbones.hybrid import HybridConfig
+from vitlib.backbones.presets import BACKBONES, MODELS, Config
+from vitlib.backbones.swin import SwinConfig
 from vitlib.cost import Run, cost, flops
 from vitlib.cost.measured import measured_flops, measured_memory
-from vitlib.hybrid import HybridConfig
-from vitlib.swin import SwinConfig
 
 SWIN = SwinConfig(depths=(2, 2, 2, 1))  # Swin-T, some blocks shorter
 WRITTEN = replace(SWIN, fused=False)

@@ -14,7 +14,7 @@ from vitlib.cost import Run, cost
 from vitlib.cost.__main__ import main
 from vitlib.cost.budget import CONTEXT, SEGMENT, WORKSPACE, reserved, will_it_fit
 from vitlib.cost.gpus import GIB
-from vitlib.presets import PRESETS
+from vitlib.models import PRESETS
 
 VIT = "vit_base_patch16_224"
 RUNS = st.fixed_dictionaries(

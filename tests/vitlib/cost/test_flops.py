@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vitlib.config import ViTConfig
 from vitlib.cost import Run, cost, flops
 from vitlib.cost.measured import build, measured_flops
-from vitlib.presets import PRESETS
+from vitlib.models import PRESETS
+from vitlib.vit.config import ViTConfig
 
 SMALL: dict[str, Any] = {"image_size": (24, 32), "patch": 4, "width": 32, "depth": 2, "heads": 4, "num_classes": 5}
 KINDS: dict[str, dict[str, Any]] = {

@@ -8,15 +8,15 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from vitlib.backbones import Config
-from vitlib.config import ViTConfig
-from vitlib.convnext import ConvNeXtConfig
+from vitlib.backbones.convnext import ConvNeXtConfig
+from vitlib.backbones.hybrid import HybridConfig
+from vitlib.backbones.presets import Config
+from vitlib.backbones.swin import SwinConfig
 from vitlib.cost.measured import OWN, _fake, _Job, build, cuda_memory, measured_flops, measured_memory
 from vitlib.cost.run import Run
-from vitlib.counter import Counter
-from vitlib.hybrid import HybridConfig
-from vitlib.swin import SwinConfig
-from vitlib.vit import ViT
+from vitlib.training.counter import Counter
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.model import ViT
 
 VIT = ViTConfig(image_size=(32, 32), patch=8, width=64, depth=2, heads=4, num_classes=10, fused=False)
 MODELS: list[Config] = [

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from vitlib.config import ViTConfig
 from vitlib.cost import Run, cost
 from vitlib.cost.measured import measured_memory
+from vitlib.vit.config import ViTConfig
 
 VIT = ViTConfig(image_size=(112, 112), patch=8, width=96, depth=3, heads=3, num_classes=10)  # 14 × 14 patches
 WRITTEN = replace(VIT, fused=False)

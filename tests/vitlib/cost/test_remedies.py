@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitlib.backbones import BACKBONES
+from vitlib.backbones.presets import BACKBONES
 from vitlib.cost import Run, cost
 from vitlib.cost.job import Job, largest
 from vitlib.cost.remedies import CHEAPEST_FIRST, combined, remedies
-from vitlib.presets import PRESETS
+from vitlib.models import PRESETS
 
 VIT = replace(PRESETS["vit_base_patch16_224"], depth=2)
 MODELS = {

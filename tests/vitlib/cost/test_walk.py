@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitlib.backbones import BACKBONES, Config
+from vitlib.backbones.presets import BACKBONES, Config
 from vitlib.cost import Run, cost, operations, walk
 from vitlib.cost.ops import Call, Op
-from vitlib.presets import PRESETS
+from vitlib.models import PRESETS
 
 SWIN, CONVNEXT = BACKBONES["swin_cifar_patch2_window4_32"], BACKBONES["convnext_cifar_32"]
 VIT = replace(PRESETS["vit_cifar_patch4_32"], width=96, heads=3, num_classes=10)

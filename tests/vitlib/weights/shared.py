@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from tests.vitlib.reference.make import images, weights
-from vitlib.config import ViTConfig
-from vitlib.vit import ViT
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.model import ViT
 from vitlib.weights import CheckpointError
 
 TINY = ViTConfig((32, 32), 8, num_classes=5, width=32, depth=2, heads=4)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.vitlib.backbones.test_presets import REFERENCE, formula, hf_convnext, hf_swin, make, ours, pictures, shapes
 from tests.vitlib.reference.make import images
-from tests.vitlib.test_backbones import REFERENCE, formula, hf_convnext, hf_swin, make, ours, pictures, shapes
 from tests.vitlib.weights.shared import assert_equal, refusal
-from vitlib.presets import create
+from vitlib.models import create
 from vitlib.weights import load, load_into, save
 
 KINDS = ["swin", "convnext", "hybrid", "swin, no classifier", "convnext, no classifier"]

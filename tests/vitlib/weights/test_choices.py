@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tests.vitlib.weights.shared import FITTING, TINY, assert_equal, made, refusal, tensors
-from vitlib.config import ViTConfig
-from vitlib.presets import create
-from vitlib.vit import ViT
+from vitlib.models import create
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.model import ViT
 from vitlib.weights import convert, load, load_into, save
 from vitlib.weights.layouts import LAYOUTS
 from vitlib.weights.recognise import recognise

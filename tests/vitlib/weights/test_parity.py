@@ -19,8 +19,8 @@ from transformers import (
 from transformers import ViTConfig as HFConfig
 
 from tests.vitlib.reference.make import PATH, images, uniform, weights
-from vitlib.config import ViTConfig
-from vitlib.vit import ViT
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.model import ViT
 from vitlib.weights import load, save
 
 REFERENCE = json.loads(PATH.read_text())

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from tests.vitlib.reference.make import weights
 from tests.vitlib.weights.shared import FITTING, TINY, assert_equal, made, pictures, refusal, tensors
-from vitlib.config import ViTConfig
-from vitlib.vit import ViT
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.model import ViT
 from vitlib.weights import convert, detect, files, load, save
 from vitlib.weights.layouts import LAYOUTS
 from vitlib.weights.renaming import move_rows

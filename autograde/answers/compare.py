@@ -1,0 +1,87 @@
+"""Are two values the same, and if not, what differs? In words that reveal neither of them."""
+
+from __future__ import annotations
+
+import math
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+from autograde.answers.forms import describe
+
+
+def difference(expected: Any, got: Any, tolerance: float = 0.0) -> str | None:
+    """None where `got` equals `expected` within `tolerance` (absolute and relative), else what is different.
+
+    Both are plain values as `wire.unpack_plain` gives them. Lists and tuples count as equal, and so do
+    tensors and arrays; a bool array is no float array.
+
+    >>> difference([1, 2], [1, 3])
+    'its value number 2 is off'
+    >>> difference(np.zeros((1, 4)), np.zeros((4, 1)))
+    'it has shape (4, 1), expected (1, 4)'
+    """
+    if isinstance(expected, np.ndarray):
+        return _array_difference(expected, got, tolerance)
+    if isinstance(expected, list):
+        return _list_difference(expected, got, tolerance)
+    if isinstance(expected, dict):
+        if not isinstance(got, dict) or got.keys() != expected.keys():
+            return f"it is {describe(got)} with other keys than expected"
+        wrong = (key for key in expected if difference(expected[key], got[key], tolerance))
+        return next((f"its value for {key!r} is off" for key in wrong), None)
+    if isinstance(expected, Number):
+        return _number_difference(expected, got, tolerance)
+    if type(got) is not type(expected):
+        return f"it is {describe(got)}, expected {_kind(expected)}"
+    return None if got == expected else "its value is off"
+
+
+def _kind(value: Any) -> str:
+    names = {str: "a text", type(None): "None", np.ndarray: "a tensor", list: "a list or tuple", dict: "a dict"}
+    return names.get(type(value), "a number")
+
+
+def _number_difference(expected: Any, got: Any, tolerance: float) -> str | None:
+    if isinstance(got, np.ndarray) and got.shape == ():
+        got = got.item()  # a tensor of one number, as torch reductions give
+    if not isinstance(got, Number):
+        return f"it is {describe(got)}, expected a number"
+    if got == expected or (expected != expected and got != got):
+        return None
+    if tolerance and _is_close(expected, got, tolerance):
+        return None
+    return "its value is off"
+
+
+def _is_close(expected: Any, got: Any, tolerance: float) -> bool:
+    try:
+        return math.isclose(got, expected, rel_tol=tolerance, abs_tol=tolerance)
+    except OverflowError:  # an integer beyond what a float holds
+        return False
+
+
+def _list_difference(expected: list[Any], got: Any, tolerance: float) -> str | None:
+    if not isinstance(got, list):
+        return f"it is {describe(got)}, expected a list or tuple of {len(expected)}"
+    if len(got) != len(expected):
+        return f"it holds {len(got)} values, expected {len(expected)}"
+    for position, (want, have) in enumerate(zip(expected, got, strict=True), start=1):
+        if difference(want, have, tolerance):
+            return f"its value number {position} is off"
+    return None
+
+
+def _array_difference(expected: np.ndarray, got: Any, tolerance: float) -> str | None:
+    if not isinstance(got, np.ndarray):
+        return f"it is {describe(got)}, expected a tensor of shape {expected.shape}"
+    if got.shape != expected.shape:
+        return f"it has shape {got.shape}, expected {expected.shape}"
+    if any((got.dtype.kind == kind) != (expected.dtype.kind == kind) for kind in "bf"):
+        return f"it holds {got.dtype} values, expected {expected.dtype}"
+    if expected.dtype.kind == "b" or not tolerance:
+        same = np.array_equal(got, expected, equal_nan=expected.dtype.kind == "f")
+    else:
+        same = np.allclose(got, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
+    return None if same else "some of its values are off"

@@ -1,0 +1,116 @@
+"""Calling a learner's function: inputs in as data, outcomes out as data.
+
+An outcome is packed too: `{"value": packed}` or `{"raised": [names of the exception's classes], "says": its text}`.
+The same code calls the reference on the grader's side and the learner's function in the learner's process.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograde.answers.compare import difference
+from autograde.answers.serialize import BadAnswer, pack, unpack, unpack_plain
+
+
+def outcome(function: Callable[..., Any], arguments: Any) -> dict[str, Any]:
+    """What `function` does with packed `arguments`, which it may change without harm: they are its own copy."""
+    try:
+        return {"value": pack(function(*unpack(arguments)))}
+    except Exception as error:  # whatever a learner's function raises is an outcome, not our failure
+        names = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, Exception)]
+        return {"raised": names, "says": _text_of(error)}
+
+
+def outcomes(function: Callable[..., Any], cases: Sequence[Any]) -> list[dict[str, Any]]:
+    return [outcome(function, arguments) for arguments in cases]
+
+
+def bare(results: Sequence[Any]) -> list[Any]:
+    """Outcomes without what exceptions say: that is no part of being right."""
+    return [{"raised": result["raised"]} if "raised" in result else result for result in results]
+
+
+def returning(expected: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+    """The outcomes where the reference returns a value: what a learner writes first, before any refusal."""
+    return [got for want, got in zip(expected, results, strict=True) if "value" in want]
+
+
+def rounded(results: Sequence[Any]) -> list[Any]:
+    """Outcomes with their floats to 3 decimals, for a digest: the last bits differ from one CPU to another."""
+    return [{"value": _rounded(unpack_plain(result["value"]))} if "value" in result else result for result in results]
+
+
+def _rounded(value: Any) -> Any:
+    match value:
+        case float() if math.isfinite(value):
+            return round(value, 3) + 0.0  # no minus zero
+        case list():
+            return [_rounded(item) for item in value]
+        case dict():
+            return pack({key: _rounded(item) for key, item in value.items()})
+        case np.ndarray() if value.dtype.kind == "f":
+            return pack(value.round(3) + 0.0)
+    return pack(value)
+
+
+def outcome_difference(expected: Any, got: Any, tolerance: float) -> str | None:
+    """None where the outcome is as expected, else a sentence about the learner's function that reveals no input."""
+    match expected, got:
+        case {"raised": [wanted, *_]}, {"raised": list(names)}:
+            return None if wanted in names else f"it raises {_first(names)} where {wanted} is expected"
+        case {"raised": [wanted, *_]}, {"value": {"object": str(name)}} if name.endswith(("Error", "Exception")):
+            return f"it returns a {name[:60]} where it should raise {wanted}: write raise, not return"
+        case {"raised": [wanted, *_]}, _:
+            return f"it returns a value where it should raise {wanted}"
+        case _, {"raised": list(names)}:
+            return f"it raises {_first(names)}"
+        case {"value": want}, {"value": None} if want is not None:
+            return "it returns nothing (None): give the result back with return; print only shows it"
+        case {"value": want}, {"value": have}:
+            try:
+                return difference(unpack_plain(want), unpack_plain(have), tolerance)
+            except BadAnswer as error:
+                return f"its result {error}"
+    return "its outcome cannot be read"
+
+
+def _first(names: list[Any]) -> str:
+    return str(names[0])[:60] if names else "an exception"
+
+
+def _text_of(error: Exception) -> str:
+    try:
+        return str(error)[:200]
+    except Exception:  # an exception of the learner's own may fail to say anything
+        return ""
+
+
+class Payload:
+    """What the grader asks a learner's kernel for: shows itself as JSON and as nothing else."""
+
+    mime = "application/vnd.autograde+json"
+
+    def __init__(self, content: Any):
+        self._content = content
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {self.mime: json.dumps(self._content), "text/plain": "an answer"}
+
+    @classmethod
+    def of_value(cls, value: Any) -> Payload:
+        try:
+            return cls({"answer": pack(value)})
+        except BadAnswer as error:
+            return cls({"refused": str(error)})
+
+    @classmethod
+    def of_calls(cls, function: Any, cases: str) -> Payload:
+        """The outcomes of `function` on `cases`, a JSON list of packed argument lists."""
+        if not callable(function):
+            return cls.of_value(function)
+        return cls({"outcomes": outcomes(function, json.loads(cases))})

@@ -1,0 +1,1 @@
+"""From a key to a notebook: how a chapter's exercises become its cells."""

@@ -1,0 +1,127 @@
+"""From the key to the instructor's notebook: the three cells of every exercise are written here, nowhere else.
+
+An author places an exercise by a Markdown cell that says `{exercise patch-tokens}`. Weaving turns it into the prompt,
+the answer cell and the graded cell, and refreshes all three whenever the key changes. The rest is the author's.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from autograde.answers.sheet import FILE_NAME
+from autograde.authoring.key import load_key
+from autograde.authoring.prompt import heading, question
+from autograde.authoring.sheet import make_sheet
+from autograde.exercises import BadKey, Code, Exercise, Plain
+
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+_PLACE = re.compile(r"\{exercise ([a-z0-9-]+)\}\s*$")
+
+
+def weave(folder: Path, feedback: str = "full", course: str = "") -> bool:
+    """Bring the notebook and the exercises.json in `folder` in line with its key; True if a file changed.
+
+    `course` is given where students get numbers of their own (see sheet_from_key).
+
+    Raises:
+        BadKey: the notebook places an exercise that the key lacks, or lacks one that the key has.
+    """
+    key = load_key(folder)
+    path = folder / f"{folder.resolve().name}.ipynb"
+    before = path.read_text(encoding="utf-8")
+    notebook = nbformat.reads(before, as_version=4)
+    notebook.cells = _woven_cells(notebook.cells, dict(key.exercises), key.chapter)
+    changed = _write_if_new(path, nbformat.writes(notebook) + "\n", before)
+    sheet = folder / FILE_NAME
+    old = sheet.read_text(encoding="utf-8") if sheet.exists() else ""
+    return _write_if_new(sheet, make_sheet(key, feedback, course, old), old) or changed
+
+
+def source_of(function: Callable[..., Any], name: str) -> str:
+    """The source of `function` without decorators, under another `name`."""
+    text = textwrap.dedent(inspect.getsource(function))
+    definition = ast.parse(text).body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    lines = text.splitlines()[definition.lineno - 1 :]
+    lines[0] = re.sub(r"^def \w+", f"def {name}", lines[0])
+    return "\n".join(lines)
+
+
+def answer_source(exercise: Exercise) -> str:
+    """The solved answer cell; the lines between the markers are what a release leaves out."""
+    if isinstance(exercise, Code):
+        text = source_of(exercise.reference, exercise.variable)
+        definition = ast.parse(text).body[0]
+        assert isinstance(definition, ast.FunctionDef)
+        if ast.get_docstring(definition) is None:
+            raise BadKey(f"{exercise.id}: its reference has no docstring, and the learner would see none")
+        start = definition.body[0].end_lineno or 1
+        head, body = text.splitlines()[:start], text.splitlines()[start:]
+        return "\n".join([*head, f"    {BEGIN}", *body, f"    {END}"])
+    assert isinstance(exercise, Plain)
+    return f"{BEGIN}\n{exercise.variable} = {exercise.shown()}\n{END}"
+
+
+def _woven_cells(cells: list[NotebookNode], exercises: dict[str, Exercise], chapter: str) -> list[NotebookNode]:
+    old = {cell.id: cell for cell in cells}
+    woven: list[NotebookNode] = []
+    placed: list[str] = []
+    ours = {f"{name}{part}" for name in exercises for part in ("", "-answer")}
+    for cell in cells:
+        place = _PLACE.match(cell.source) if cell.cell_type == "markdown" else None
+        name = place[1] if place else cell.id.removesuffix("-prompt") if cell.id.endswith("-prompt") else None
+        if name is None or (not place and name not in exercises):
+            if cell.id not in ours:
+                woven.append(cell)
+        elif name not in exercises:
+            raise BadKey(f"{chapter}: the notebook places exercise {name}, which key.py does not declare")
+        elif name in placed:
+            raise BadKey(f"{chapter}: the notebook places exercise {name} twice")
+        else:
+            placed.append(name)
+            woven += [_refreshed(old, new) for new in _exercise_cells(exercises[name], len(placed))]
+    missing = [name for name in exercises if name not in placed]
+    if missing:
+        raise BadKey(f"{chapter}: the notebook has no place for {', '.join(missing)}; write {{exercise {missing[0]}}}")
+    if placed != list(exercises):
+        raise BadKey(f"{chapter}: the notebook's order is {', '.join(placed)}; put key.py in the same order")
+    return woven
+
+
+def _exercise_cells(exercise: Exercise, number: int) -> list[NotebookNode]:
+    words = f"{heading(exercise, number)}\n\n{question(exercise)}"
+    prompt = nbformat.v4.new_markdown_cell(words, id=f"{exercise.id}-prompt")
+    answer = nbformat.v4.new_code_cell(answer_source(exercise), id=f"{exercise.id}-answer")
+    graded = nbformat.v4.new_code_cell(f'check("{exercise.id}", {exercise.variable})', id=exercise.id)
+    graded.metadata.nbgrader = {"grade": True, "points": float(exercise.points)}
+    for cell in (prompt, answer, graded):
+        common = {"schema_version": 3, "grade_id": cell.id, "task": False, "grade": False, "solution": cell is answer}
+        cell.metadata.nbgrader = common | {"locked": cell is not answer} | cell.metadata.get("nbgrader", {})
+        cell.metadata.editable = cell is answer
+        cell.metadata.deletable = False
+    graded.metadata.tags = ["raises-exception"]  # Run All goes on behind an exercise that is still open
+    return [prompt, answer, graded]
+
+
+def _refreshed(old: dict[str, NotebookNode], new: NotebookNode) -> NotebookNode:
+    """The new cell, with the outputs of the old one where its source is still the same."""
+    before = old.get(new.id)
+    if new.cell_type == "code" and before is not None and before.source == new.source:
+        new.outputs, new.execution_count = before.outputs, before.execution_count
+    return new
+
+
+def _write_if_new(path: Path, text: str, before: str) -> bool:
+    if text == before:
+        return False
+    path.write_text(text, encoding="utf-8")
+    return True

@@ -1,0 +1,1 @@
+"""What each command of `autograde` does, one file a command."""

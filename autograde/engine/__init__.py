@@ -1,0 +1,1 @@
+"""From a submission's bytes to graded bytes: repair, run, mark, on every core."""

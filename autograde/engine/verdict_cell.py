@@ -1,0 +1,48 @@
+"""A verdict as the outputs of a graded cell: where nbgrader's gradebook, formgrader and feedback look for it."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+from nbformat import NotebookNode
+
+from autograde.exercises.verdict import Status, Verdict
+
+METADATA = "autograde"
+_COLOURS = {Status.RIGHT: "#1b7f4b", Status.PARTLY: "#8a6100", Status.BLANK: "#555555"}
+
+
+def write_verdict(cell: NotebookNode, verdict: Verdict) -> None:
+    """Replace whatever the cell shows by the message and the points.
+
+    nbgrader reads the number as the cell's partial credit; the message beside it is for people.
+    """
+    points = f"{verdict.points:g} of {verdict.out_of:g} point{'s' * (verdict.out_of != 1)}"
+    colour = _COLOURS.get(verdict.status, "#b3261e")
+    rich = f'<div style="color: {colour}"><b>{verdict.mark} {points}.</b> {_as_html(verdict.message)}</div>'
+    plain = f"{verdict.mark} {points}. {verdict.message}"
+    number = repr(float(verdict.points))
+    cell.outputs = [
+        _output("display_data", {"text/html": rich, "text/plain": plain}, {METADATA: verdict.as_data()}),
+        _output("execute_result", {"text/plain": number}, {}, execution_count=None),
+    ]
+
+
+def read_verdict(cell: NotebookNode) -> dict[str, Any] | None:
+    """What `write_verdict` wrote, or None for a cell that carries no verdict."""
+    for output in cell.get("outputs", []):
+        if METADATA in output.get("metadata", {}):
+            return dict(output.metadata[METADATA])
+    return None
+
+
+def _output(kind: str, data: dict[str, str], metadata: dict[str, Any], **more: Any) -> NotebookNode:
+    """nbformat's new_output, without a validation that finds nothing in what was made here."""
+    return NotebookNode(output_type=kind, data=NotebookNode(data), metadata=NotebookNode(metadata), **more)
+
+
+def _as_html(message: str) -> str:
+    """The message's `code` marks as HTML; everything else is text."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(message))

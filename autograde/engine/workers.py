@@ -1,0 +1,151 @@
+"""Many jobs on many cores or machines: dask hands each to a worker, and takes a worker's death for what it is.
+
+One job at a time is with a worker, so that a death is held against the job that caused it and no other. A job whose
+worker died is tried again, alone, when all others are done; if that worker dies too, it was the job. A worker whose job
+does not end, whatever the reason, ends itself: the class does not wait for it.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from autograde.engine.jobs import Job, WrongEnvironment, grade_submission
+from autograde.engine.warm import warm_up
+from autograde.exercises.verdict import Status, Verdict
+from autograde.sandbox.view import SandboxError
+
+Result = bytes | Exception
+_PATIENCE = 10  # seconds for a scheduler, and for its first worker
+_TOPIC = "autograde-verdicts"  # where workers tell each verdict at once: what is known if they die
+
+
+class ClusterError(Exception):
+    """No workers to give jobs to; the text says why."""
+
+
+class WorkerDied(Exception):
+    """A job whose worker died, twice."""
+
+    def __init__(self, earned: dict[str, Verdict]):
+        super().__init__("the process that graded it died, and died again when it was tried once more")
+        self.earned = earned  # verdicts that were reached before, by exercise
+
+
+def run_jobs(jobs: Sequence[Job], workers: int, scheduler: str = "") -> Iterator[tuple[Job, Result]]:
+    """Each job with its result as it arrives: from `workers` processes (0: this one), or from the dask `scheduler`.
+
+    A result is the graded notebook, or the exception that the job ended with.
+
+    Raises:
+        ClusterError: nothing answers at `scheduler`, or no worker has joined it.
+        SandboxError: a machine cannot sandbox. WrongEnvironment: it has other versions.
+    """
+    for job, result in _run_in_cluster(jobs, workers, scheduler) if workers or scheduler else _run_here(jobs):
+        if isinstance(result, SandboxError | WrongEnvironment):
+            raise result
+        yield job, result
+
+
+def _run_here(jobs: Sequence[Job]) -> Iterator[tuple[Job, Result]]:
+    for job in jobs:
+        try:
+            yield job, grade_submission(job)
+        except Exception as error:  # the next submission is graded all the same
+            yield job, error
+
+
+def _run_in_cluster(jobs: Sequence[Job], workers: int, scheduler: str) -> Iterator[tuple[Job, Result]]:
+    from distributed import KilledWorker
+
+    suspects = []
+    with _client(min(workers, len(jobs)), scheduler) as client:
+        for job, result in _in_flight(client, jobs, sum(client.nthreads().values())):
+            if isinstance(result, KilledWorker):
+                suspects.append(job)
+            else:
+                yield job, result
+        for suspect in suspects:
+            for job, result in _in_flight(client, [suspect], 1):
+                yield job, WorkerDied(_earned(client, job)) if isinstance(result, KilledWorker) else result
+
+
+@contextmanager
+def _client(workers: int, scheduler: str) -> Iterator[Any]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    if scheduler:
+        try:
+            client = Client(scheduler, timeout=_PATIENCE)
+            client.wait_for_workers(1, timeout=_PATIENCE)
+        except OSError as error:
+            raise ClusterError(f"no dask scheduler with a worker answers at {scheduler} ({error})") from None
+        with client:
+            yield client
+        return
+    # A worker may start processes of its own. The first death already counts; the second try is ours.
+    dask.config.set({"distributed.worker.daemon": False, "distributed.scheduler.allowed-failures": 0})
+    dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+    warm_up()
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})  # a submission may have 20 MiB
+    dask.config.set({"distributed.admin.low-level-log-length": 100})  # of messages kept, with a submission in each
+    dask.config.set({"distributed.worker.memory.pause": False})  # a worker that held much would wait for ever
+    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
+    with LocalCluster(n_workers=workers, threads_per_worker=1, **quiet) as cluster, Client(cluster) as client:
+        client.wait_for_workers(workers)  # as many jobs are handed out at once as there are workers now
+        yield client
+
+
+def _in_flight(client: Any, jobs: Sequence[Job], at_once: int) -> Iterator[tuple[Job, Result]]:
+    """Keep `at_once` jobs with the workers, until all are done."""
+    from distributed import as_completed
+
+    waiting = iter(jobs)
+    by_key = {}
+    running = as_completed()
+
+    def hand_out() -> None:
+        for job in waiting:
+            future = client.submit(_sit_and_tell, job, pure=False)
+            by_key[future.key] = job
+            running.add(future)
+            return
+
+    for _ in range(at_once):
+        hand_out()
+    for future in running:
+        hand_out()
+        error = future.exception()
+        yield by_key.pop(future.key), error if error is not None else future.result()
+
+
+def _sit_and_tell(job: Job) -> bytes:
+    from distributed import get_worker
+
+    worker = get_worker()
+    with _no_longer_than(job.limits.notebook_seconds + job.limits.overtime):
+        return grade_submission(
+            job, lambda verdict: worker.log_event(_TOPIC, [job.fingerprint, json.dumps(verdict.as_data())])
+        )
+
+
+@contextmanager
+def _no_longer_than(seconds: float) -> Iterator[None]:
+    """End this process after so many seconds, even where it no longer runs Python; once at a time in a process."""
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _earned(client: Any, job: Job) -> dict[str, Verdict]:
+    """What the workers told of a job before they died, by exercise."""
+    told = [json.loads(text) for _, (fingerprint, text) in client.get_events(_TOPIC) if fingerprint == job.fingerprint]
+    return {data["exercise"]: Verdict(**{**data, "status": Status(data["status"])}) for data in told}

@@ -1,0 +1,61 @@
+"""Every wrong form of an answer gets one line that says what came, what was expected and what to do."""
+
+import numpy as np
+import pytest
+
+from autograde.answers.forms import NotAnswered, last_places, read_number, read_option, read_truth
+from autograde.answers.serialize import BadAnswer, Opaque
+
+
+@pytest.mark.parametrize(("value", "number"), [(196, 196), (196.0, 196), (True, 1), (0.5, 0.5), (9**30, 9**30)])
+def test_numbers_are_read(value, number):
+    assert read_number(value) == number
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("196", "the text '196'; expected a number: write it without quotes"),
+        (np.array(196.0), r"shape \(\); expected a plain number: take it out with .item\(\)"),
+        (np.ones((2, 3)), r"shape \(2, 3\)"),
+        ([196], "a list or tuple of 1 value; expected a number"),
+        ([8, 457], "a list or tuple of 2 values; expected one number: write it without commas"),
+        ("true", "the text 'true'; expected a number$"),
+        (None, "None; expected a number"),
+        ({"a": 1}, "a dict of 1 item"),
+        (Opaque("PatchGrid"), "an object of type PatchGrid"),
+        (float("nan"), "nan; expected a finite number"),
+        (float("inf"), "inf; expected a finite number"),
+    ],
+)
+def test_what_is_no_number_is_named(value, words):
+    with pytest.raises(BadAnswer, match=words):
+        read_number(value)
+
+
+@pytest.mark.parametrize("read", [read_number, read_truth, lambda value: read_option(value, 3)])
+def test_dots_are_no_answer_yet(read):
+    with pytest.raises(NotAnswered, match="put your answer in place of the dots"):
+        read(...)
+
+
+def test_true_is_fine_for_1():
+    assert read_truth(True) == read_truth(1) == read_truth(1.0) == 1
+    assert read_truth(False) == 0
+
+
+@pytest.mark.parametrize("value", [2, -1, 0.5, 10**400])
+def test_other_numbers_are_no_truth_values(value):
+    with pytest.raises(BadAnswer, match="expected 1 for true or 0 for false"):
+        read_truth(value)
+
+
+@pytest.mark.parametrize("value", [0, 4, 1.5, -1])
+def test_numbers_outside_the_list_are_no_options(value):
+    with pytest.raises(BadAnswer, match="the number of an option, 1 to 3"):
+        read_option(value, 3)
+
+
+@pytest.mark.parametrize(("number", "places"), [(2 / 3, 67), (1e308, 100 * int(1e308)), (10**400, 10**402)])
+def test_last_places_never_overflow(number, places):
+    assert last_places(number, 2) == places

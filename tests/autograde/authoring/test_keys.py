@@ -1,0 +1,162 @@
+"""Whatever a key declares holds: its answer is right, every slip is named, every wrong function fails.
+
+The tests run over every key of the book, so a new exercise is covered the moment it is declared.
+"""
+
+import re
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from autograde.answers.outcomes import outcome
+from autograde.answers.serialize import pack
+from autograde.authoring.key import load_key
+from autograde.exercises import Choice, Code, Exercise, Numeric, Plain
+from autograde.exercises.verdict import Status
+
+ROOT = Path(__file__).parents[3]
+BOOK_FOLDERS = sorted(path.parent for path in ROOT.glob("solutions/*/key.py"))
+FOLDERS = [*BOOK_FOLDERS, ROOT / "tests/autograde/course/01-toy"]
+KEYS = [load_key(folder) for folder in FOLDERS]
+
+
+def each(kind: type[Exercise]):
+    exercises = [exercise for key in KEYS for exercise in key.exercises.values() if isinstance(exercise, kind)]
+    names = [f"{key.chapter}/{e.id}" for key in KEYS for e in key.exercises.values() if isinstance(e, kind)]
+    return pytest.mark.parametrize("exercise", exercises, ids=names)
+
+
+def reply(exercise: Exercise, answer):
+    """The verdict on an answer of the key itself, as if a learner had given it."""
+    if isinstance(exercise, Code):
+        return exercise.mark({"outcomes": exercise.run(answer)})
+    return exercise.mark({"answer": pack(exercise.value(answer))})
+
+
+@each(Exercise)
+def test_the_answer_earns_full_points(exercise):
+    answer = exercise.reference if isinstance(exercise, Code) else exercise.answer
+    verdict = reply(exercise, answer)
+    assert (verdict.status, verdict.points) == (Status.RIGHT, exercise.points)
+
+
+@each(Exercise)
+def test_the_dots_earn_nothing_and_say_so(exercise):
+    verdict = exercise.mark({"answer": pack(...)})
+    assert (verdict.status, verdict.points) == (Status.BLANK, 0)
+    assert "not answered yet" in verdict.message
+
+
+@each(Exercise)
+def test_every_slip_gets_its_own_message(exercise):
+    for slip in exercise.slips:
+        verdict = reply(exercise, slip.answer)
+        assert verdict.points < exercise.points
+        assert verdict.slip == slip.name
+        assert verdict.message == exercise.fill(slip.message)
+
+
+@each(Exercise)
+def test_slips_have_different_names_and_messages(exercise):
+    names = [slip.name for slip in exercise.slips]
+    messages = [slip.message for slip in exercise.slips]
+    assert len(set(names)) == len(names)
+    assert len(set(messages)) == len(messages)
+
+
+@each(Plain)
+def test_no_two_slips_coincide_with_each_other_or_the_answer(exercise):
+    values = [exercise.right, *(exercise.read(exercise.value(slip.answer)) for slip in exercise.slips)]
+    assert not any(exercise.same(a, b) for a, b in combinations(values, 2))
+
+
+@each(Numeric)
+def test_numbers_that_are_not_whole_say_to_how_many_places(exercise):
+    assert exercise.decimals is not None or isinstance(exercise.right, int)
+
+
+@each(Numeric)
+def test_the_text_of_a_number_is_no_number(exercise):
+    verdict = exercise.mark({"answer": str(exercise.value(exercise.answer))})
+    assert verdict.status is Status.FORM
+    assert "without quotes" in verdict.message
+
+
+@each(Choice)
+def test_a_number_outside_the_options_is_told(exercise):
+    verdict = exercise.mark({"answer": len(exercise.options) + 1})
+    assert verdict.status is Status.FORM
+
+
+@each(Code)
+def test_every_alternative_earns_full_points(exercise):
+    for function in exercise.alternatives:
+        assert reply(exercise, function).points == exercise.points
+
+
+@each(Code)
+def test_the_examples_reach_no_hidden_case(exercise):
+    hidden = [arguments for _, arguments in exercise.cases]
+    assert all(pack(arguments) not in hidden for arguments in exercise.examples)
+
+
+@each(Code)
+def test_a_function_that_always_raises_earns_nothing(exercise):
+    def refuse(*arguments):
+        raise ValueError("no")
+
+    assert reply(exercise, refuse).points == 0
+
+
+@each(Code)
+def test_a_function_that_returns_nothing_earns_nothing(exercise):
+    assert reply(exercise, lambda *arguments: None).points == 0
+
+
+@each(Code)
+def test_the_stub_is_told_from_a_wrong_function(exercise):
+    assert reply(exercise, lambda *arguments: ...).status is Status.BLANK
+
+
+@each(Code)
+def test_the_reference_does_not_change_what_it_is_given(exercise):
+    """In an example that it takes; one that it refuses is left out."""
+    taken = (arguments for arguments in exercise.examples if "value" in outcome(exercise.reference, pack(arguments)))
+    for arguments in taken:
+        before = pack(arguments)
+        exercise.reference(*arguments)
+        assert pack(arguments) == before
+
+
+@each(Exercise)
+def test_prompts_are_filled_in(exercise):
+    names = "|".join(map(re.escape, exercise.given)) or "$^"
+    texts = [exercise.prompt, *exercise.hints, exercise.why, *(slip.message for slip in exercise.slips)]
+    assert not any(re.search(rf"\{{({names})\}}", exercise.fill(text)) for text in texts)
+
+
+@each(Exercise)
+def test_everything_a_learner_reads_is_there(exercise):
+    assert exercise.title and exercise.prompt
+    assert exercise.difficulty in (1, 2, 3) and exercise.minutes >= 1
+
+
+def test_a_slip_is_known_before_the_refusal_is_written():
+    cut_rows = KEYS[-1]["cut-rows"]
+    verdict = reply(cut_rows, lambda images, patch: images.unflatten(-2, (-1, patch)))
+    assert verdict.slip == "left the rows behind the channels"
+
+
+BOOK = [exercise for key in KEYS[:-1] for exercise in key.exercises.values()]
+
+
+@pytest.mark.parametrize("exercise", BOOK, ids=[exercise.id for exercise in BOOK])
+def test_the_book_is_thorough(exercise):
+    """Three slips a number, ten wrong and two other right solutions a function, hints for all."""
+    assert exercise.hints and exercise.why
+    if isinstance(exercise, Numeric):
+        assert len(exercise.slips) >= 3
+    if isinstance(exercise, Code):
+        assert len(exercise.slips) >= 10
+        assert len(exercise.alternatives) >= 2

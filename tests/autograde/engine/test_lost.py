@@ -1,0 +1,104 @@
+"""A None or a 0 has its reason, in the gradebook and in the feedback, whatever became of the submission."""
+
+import re
+
+import nbformat
+import pytest
+
+from autograde.cli import main
+from autograde.commands.grade import grade
+from autograde.commands.simulate import simulate
+from tests.autograde.commands.test_grading import gradebook_rows, in_order
+from tests.autograde.conftest import TOY
+
+DIES = "os.kill(os.getpid(), signal.SIGKILL)"
+HANGS = "re.match('(a|a)*b', 'a' * 99)"  # for ever, and without a look at what else there is to do
+DEADLY = """
+
+class Deadly(Choice):
+    def read(self, value):
+        import os, pathlib, re, signal
+
+        deaths = pathlib.Path("DEATHS")
+        if value == 3 and len(deaths.read_text()) < TIMES:
+            deaths.open("a").write("x")
+            HOW
+        return super().read(value)
+
+
+remedy = Deadly("remedy", title="", prompt="", points=2, options=remedy.options)
+"""
+
+
+@pytest.fixture
+def deadly(course, tmp_path, times, how):
+    """Marking one student's answer kills the process that marks it, as no answer should; the others are all right."""
+    course.config.Limits.update(notebook_seconds=10, overtime=5)
+    simulate(course, TOY, 3)
+    (tmp_path / "deaths").touch()
+    key = course.solutions / TOY / "key.py"
+    facts = {"DEATHS": str(tmp_path / "deaths"), "TIMES": str(times), "HOW": how}
+    key.write_text(key.read_text() + re.sub("|".join(facts), lambda found: facts[found[0]], DEADLY))
+    solved = nbformat.read(course.solutions / TOY / f"{TOY}.ipynb", as_version=4)
+    for student in course.submissions(TOY):
+        nbformat.write(solved, course.submitted / student / TOY / f"{TOY}.ipynb")
+    next(cell for cell in solved.cells if cell.id == "remedy-answer").source = "remedy = 3"
+    nbformat.write(solved, course.submitted / "student-002" / TOY / f"{TOY}.ipynb")
+    return course
+
+
+@pytest.mark.parametrize(("how", "times"), [(DIES, 1)])
+def test_a_submission_whose_worker_died_is_graded_by_another(deadly, tmp_path, capsys):
+    assert main(["grade", "--jobs", "2"]) == 0
+    said = capsys.readouterr()
+    assert "7/9" in said.out and "not graded" not in said.out
+    assert "3/3" in said.err and "submission" in said.err  # the bar, with its rate and the time left
+    assert (tmp_path / "deaths").read_text() == "x"
+
+
+@pytest.mark.parametrize(("how", "times"), [(DIES, 9), (HANGS, 9)], ids=["dies", "hangs"])
+def test_a_submission_that_kills_its_worker_twice_keeps_what_it_earned_before(deadly, monkeypatch):
+    first, victim, third = in_order(grade(deadly, TOY, [], workers=2))
+    assert first.points == first.out_of == third.points
+    assert victim.failure == "the process that graded it died, and died again when it was tried once more"
+    assert [verdict["points"] for verdict in victim.verdicts] == [1, 1, 1, 0, 0]
+    assert all(victim.failure in verdict["message"] for verdict in victim.verdicts[3:])
+    marks = {cell: score for student, cell, score, _ in gradebook_rows(deadly) if student == victim.student}
+    assert marks == {verdict["exercise"]: verdict["points"] for verdict in victim.verdicts}
+    assert grade(deadly, TOY, [], workers=2).__next__() == first  # and it is not tried a third time
+    assert in_order(grade(deadly, TOY, [])) == [first, victim, third]
+
+
+def test_a_submission_without_its_notebook_has_a_feedback_page_that_says_so(course, monkeypatch):
+    simulate(course, TOY, 2)
+    lost = course.submitted / "student-001" / TOY
+    (lost / f"{TOY}.ipynb").rename(lost / "Untitled.ipynb")
+    first, _ = in_order(grade(course, TOY, []))
+    reason = "expected 01-toy.ipynb in the submission, but it holds Untitled.ipynb"
+    assert (first.points, first.failure) == (0, reason)
+    assert {score for student, _, score, _ in gradebook_rows(course) if student == "student-001"} == {0}
+    assert main(["feedback", TOY]) == 0
+    page = (course.feedback / "student-001" / TOY / f"{TOY}.html").read_text(encoding="utf-8")
+    assert page.count(reason) >= len(first.verdicts)
+
+
+def test_a_feedback_page_that_cannot_be_written_keeps_no_other_from_it(course, capsys):
+    simulate(course, TOY, 3)
+    list(grade(course, TOY, []))
+    course.feedback.mkdir()
+    (course.feedback / "student-002").write_text("in the way")
+    assert main(["feedback"]) == 1
+    said = capsys.readouterr()
+    assert "2 feedback pages" in said.out and "feedback for student-002" in said.err
+    assert [path.parts[-3] for path in sorted(course.feedback.rglob("*.html"))] == ["student-001", "student-003"]
+
+
+def test_a_link_is_no_notebook(course):
+    """It could lead to the solution."""
+    simulate(course, TOY, 1)
+    path = course.submitted / "student-001" / TOY / f"{TOY}.ipynb"
+    path.unlink()
+    path.symlink_to(course.solutions / TOY / f"{TOY}.ipynb")
+    (graded,) = grade(course, TOY, [])
+    assert graded.points == 0
+    assert "01-toy.ipynb (a link)" in graded.failure

@@ -1,0 +1,248 @@
+"""Cheaper attention in a ViT that is there: windows, pooled keys, merged tokens, each in two forms that agree."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from tests.vitlib.vit.test_model import make
+from vitlib.backbones.pooled_attention import PooledAttention, with_pooled_keys
+from vitlib.backbones.token_merging import MergedViT, match, mean, total
+from vitlib.backbones.windowed_attention import WindowedAttention, with_windows
+from vitlib.backbones.windows import Windows
+from vitlib.vit.attention import split_heads
+from vitlib.vit.model import ViT
+
+GRID = {"image_size": (16, 24), "patch": 4, "channels": 2}  # 4 × 6 patches
+COPIES: dict[str, Callable[[ViT], Any]] = {
+    "windows": lambda vit: with_windows(vit, 2),
+    "pooled keys": lambda vit: with_pooled_keys(vit, 2),
+    "merged tokens": lambda vit: MergedViT(vit, 5),
+}
+WITHOUT_EFFECT: dict[str, Callable[[ViT], Any]] = {
+    "one window": lambda vit: with_windows(vit.resized((16, 16)), 4),
+    "squares of one patch": lambda vit: with_pooled_keys(vit, 1),
+    "nothing merged": lambda vit: MergedViT(vit, 0),
+}
+every_copy = pytest.mark.parametrize("copy", COPIES)
+
+
+def vit(**choices: Any) -> ViT:
+    return make(**GRID | {"depth": 3} | choices).double()
+
+
+def pictures(height: int = 16, width: int = 24) -> Tensor:
+    return torch.randn(3, 2, height, width, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+
+def random(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def shaken(module: Any) -> Any:
+    for parameter in module.double().parameters():
+        parameter.data = random(*parameter.shape)
+    return module
+
+
+def by_maps(attention: Any, x: Tensor) -> Tensor:
+    """W V, with the maps over all tokens that `weights` gives."""
+    _, _, v = split_heads(attention.qkv(x), attention.heads, parts=3)
+    return attention.proj((attention.weights(x) @ v).transpose(1, 2).flatten(2))
+
+
+# Whatever the copy
+
+
+@pytest.mark.parametrize("copy", WITHOUT_EFFECT)
+@pytest.mark.parametrize("choices", [{}, {"pooling": "mean", "registers": 2}, {"layer_scale": 0.1}])
+def test_a_copy_without_effect_gives_the_same_logits(copy: str, choices: dict[str, Any]) -> None:
+    model = vit(depth=1, **choices)  # one block, so that no window is shifted
+    made = WITHOUT_EFFECT[copy](model)
+    images = pictures(*made.config.image_size)
+    torch.testing.assert_close(made(images), model.resized(made.config.image_size)(images))
+
+
+@every_copy
+@pytest.mark.parametrize("choices", [{}, {"pooling": "mean"}, {"pooling": "mean", "norm_before_pool": True}])
+def test_a_trimmed_last_block_changes_nothing(copy: str, choices: dict[str, Any]) -> None:
+    trimmed, whole = (COPIES[copy](vit(trim=trim, **choices))(pictures()) for trim in (True, False))
+    torch.testing.assert_close(trimmed, whole)
+
+
+@every_copy
+def test_the_copy_has_the_weights_and_leaves_the_model_alone(copy: str) -> None:
+    model = vit()
+    before = model(pictures())
+    made = COPIES[copy](model)
+    names = {name.removeprefix("vit."): each for name, each in made.state_dict().items()}
+    assert names.keys() == model.state_dict().keys()
+    assert all(torch.equal(each, names[name]) for name, each in model.state_dict().items())
+    assert (made(pictures()) - before).abs().max() > 1e-6
+    assert torch.equal(model(pictures()), before)
+
+
+@every_copy
+@pytest.mark.parametrize("fused", [True, False])
+def test_every_parameter_gets_a_gradient_and_both_forms_agree(copy: str, fused: bool) -> None:
+    made, other = (COPIES[copy](vit(fused=form)) for form in (fused, None))
+    torch.testing.assert_close(made(pictures()), other(pictures()))
+    (made(pictures()) * torch.linspace(1, 2, 3)[:, None]).square().sum().backward()
+    assert [name for name, each in made.named_parameters() if each.grad is None or not each.grad.any()] == []
+
+
+@every_copy
+def test_compile_takes_the_copy_in_one_graph(copy: str, as_a_learner: None) -> None:
+    torch.compiler.reset()
+    made = COPIES[copy](vit(depth=2, registers=1))
+    compiled = torch.compile(made, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(pictures()), made(pictures()))
+
+
+@every_copy
+def test_autocast_takes_the_copy(copy: str) -> None:
+    made = COPIES[copy](vit().float())
+    with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+        rough = made(pictures().float())
+    torch.testing.assert_close(rough.float(), made(pictures().float()), rtol=0, atol=0.2)
+
+
+@pytest.mark.parametrize("copy", ["windows", "pooled keys"])
+def test_positions_of_a_copy_cannot_be_resized(copy: str, as_a_learner: None) -> None:
+    other = COPIES[copy](vit()).resized((16, 32))
+    with pytest.raises(ValueError, match=r"there are 33 tokens: expected 1 \+ 4·6, .*; resize the model first"):
+        other(pictures(16, 32))
+
+
+# Windows
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.data(), st.integers(0, 2))
+def test_windows_in_a_vit_are_attention_where_other_windows_are_hidden(
+    rows: int, columns: int, window: int, data: st.DataObject, prefix: int
+) -> None:
+    windows = Windows(rows * window, columns * window, window, data.draw(st.integers(0, window - 1)))
+    attention = shaken(WindowedAttention(8, 2, windows, prefix))
+    x = random(2, prefix + windows.rows * windows.columns, 8)
+    torch.testing.assert_close(attention(x), by_maps(attention, x))
+    torch.testing.assert_close(attention(x, slice(0, 1)), attention(x)[:, :1])
+
+
+def test_every_second_block_is_shifted() -> None:
+    assert [block.attn.windows.shift for block in with_windows(vit(), 2).blocks] == [0, 1, 0]
+
+
+def test_a_far_patch_is_seen_through_cls_alone() -> None:
+    attention = shaken(WindowedAttention(8, 2, Windows(4, 4, 2), prefix=1))
+    x = random(1, 17, 8)
+    other = x.clone()
+    other[:, 16] += 1  # the last patch
+    changed = (attention(x) - attention(other)).abs().sum(dim=-1)[0] > 1e-9
+    assert changed.nonzero().flatten().tolist() == [0, 11, 12, 15, 16]  # CLS, and the window of the patch
+
+
+# Pooled keys
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(0, 2))
+def test_pooling_first_pooling_keys_and_sharing_the_maps_are_the_same(r: int, c: int, stride: int, prefix: int) -> None:
+    attention = shaken(PooledAttention(8, 2, (r * stride, c * stride), stride, prefix))
+    x = random(2, prefix + r * c * stride**2, 8)
+    torch.testing.assert_close(attention(x), attention.keys_pooled(x))
+    torch.testing.assert_close(attention(x), by_maps(attention, x))
+    torch.testing.assert_close(attention(x, slice(0, 1)), attention(x)[:, :1])
+
+
+# Merged tokens
+
+
+def test_the_most_similar_pair_merges_and_the_rest_keeps_its_order() -> None:
+    metric = torch.eye(6)[None].clone()
+    metric[0, 2] = metric[0, 5]  # 2 and 5 look the same way
+    merge = match(metric, 1)
+    assert (merge.goes.tolist(), merge.left) == ([[0, 1, 4, 2, 3, 4]], 5)
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 9), st.data())
+def test_merging_is_a_matrix_of_groups(n: int, data: st.DataObject) -> None:
+    r = data.draw(st.integers(0, n // 2))
+    metric = torch.randn(2, n, 3, generator=torch.Generator().manual_seed(data.draw(st.integers(0, 99)))).double()
+    merge = match(metric, r)
+    matrix = merge.matrix().double()
+    assert matrix.shape == (2, n - r, n)
+    assert (matrix.sum(dim=1) == 1).all() and (matrix.sum(dim=2) >= 1).all()  # each goes somewhere, no place is empty
+    x, size = random(2, n, 4), random(2, n).abs() + 1
+    means, sizes = mean(merge, x, size)
+    torch.testing.assert_close(total(merge, x), matrix @ x)
+    torch.testing.assert_close(sizes, (matrix @ size[..., None])[..., 0])
+    torch.testing.assert_close((means * sizes[..., None]).sum(dim=1), (x * size[..., None]).sum(dim=1))
+
+
+@settings(max_examples=40)
+@given(st.integers(2, 9), st.integers(0, 99), st.data())
+def test_pairs_are_those_that_comparing_one_by_one_finds(n: int, seed: int, data: st.DataObject) -> None:
+    r = data.draw(st.integers(0, n // 2))
+    metric = torch.randn(1, n, 4, generator=torch.Generator().manual_seed(seed)).double()
+    nearest = []
+    for i in range(0, n, 2):
+        scores = {j: torch.cosine_similarity(metric[0, i], metric[0, j], dim=0).item() for j in range(1, n, 2)}
+        best = max(scores, key=lambda j: scores[j])
+        nearest.append((scores[best], i, best))
+    chosen = {i: j for _, i, j in sorted(nearest, reverse=True)[:r]}
+    goes = match(metric, r).goes[0].tolist()
+    assert {i: goes.index(goes[i]) if goes[i] in goes else None for i in chosen}.keys() == chosen.keys()
+    assert all(goes[i] == goes[j] for i, j in chosen.items())
+    assert len(set(goes)) == n - r
+
+
+def test_tokens_that_are_alike_can_merge_without_a_difference() -> None:
+    """Copies of one token, weighted by their number, are looked at as all of them were."""
+    model = vit(depth=2, positions="none")
+    plain = torch.full((1, 2, 16, 24), 0.7, dtype=torch.float64)
+    torch.testing.assert_close(MergedViT(model, 12)(plain), model(plain))
+
+
+def test_groups_name_the_token_of_every_patch() -> None:
+    groups = MergedViT(vit(depth=3), 5).groups(pictures())
+    assert groups.shape == (3, 24)
+    assert all(set(each.tolist()) == set(range(24 - 2 * 5)) for each in groups)  # the last of three merges none
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("make_it", "words"),
+    [
+        (lambda: with_windows(vit(), 5), "window is 5 tokens, and the grid has 4 × 6 tokens: choose 1 to 4"),
+        (lambda: with_windows(vit(), 4), "4 × 6 tokens is no multiple of window 4; choose 1, 2, or"),
+        (lambda: with_pooled_keys(vit(), 3), "stride is 3, and the grid has 4 × 6 tokens: choose 1, 2"),
+        (lambda: with_pooled_keys(vit(), 0), "stride is 0"),
+        (lambda: MergedViT(vit(), 9), "r is 9: 24 patches through 3 blocks can lose 0 to 8 in each, .* choose r=8"),
+        (lambda: MergedViT(vit(), -1), "r is -1: 24 patches through 3 blocks can lose 0 to 8"),
+        (lambda: MergedViT(vit(pooling="attention"), 2), 'pools by attention, .*: expected "cls" or "mean"'),
+        (lambda: match(torch.zeros(1, 5, 2), 3), "r is 3: of 5 tokens, 0 to 2 can merge at once"),
+        (lambda: MergedViT(vit(), 8)(pictures(24, 16)), "expected torch.float64"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(make_it: Callable[[], nn.Module], words: str, as_a_learner: None) -> None:
+    with pytest.raises(ValueError, match=words):
+        make_it()
+
+
+def test_the_most_that_can_merge_can() -> None:
+    for depth in (2, 3, 5):
+        model = vit(depth=depth)
+        MergedViT(model, 24 // depth)(pictures())
+        with pytest.raises(ValueError, match="r is"):
+            MergedViT(model, 24 // depth + 1)
+    assert replace(vit(depth=1).config).depth == 1
+    MergedViT(vit(depth=1), 0)(pictures())

@@ -1,0 +1,115 @@
+"""Seeing attention: the maps while a fused kernel runs, rollout by hand, and distances in pixels."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vitlib.models import create
+from vitlib.vit.attention_maps import attention_distance, attention_maps, rollout
+from vitlib.vit.patches import PatchGrid
+
+IMAGES = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def random_maps(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64).mul(3).softmax(dim=-1)
+
+
+@pytest.mark.parametrize("fused", [True, False, None])
+@pytest.mark.parametrize("pooling", ["cls", "mean", "attention"])
+def test_maps_sum_to_one_and_leave_the_logits_alone_bit_for_bit(fused: bool | None, pooling: str) -> None:
+    model = create("vit_digits_patch2_8", seed=0, fused=fused, pooling=pooling).eval()
+    logits, maps = attention_maps(model, IMAGES)
+    assert torch.equal(logits, model(IMAGES))
+    assert maps.shape == (2, 3, 4, 17, 17)
+    torch.testing.assert_close(maps.sum(dim=-1), torch.ones(2, 3, 4, 17))
+
+
+def test_the_maps_are_those_that_the_model_used() -> None:
+    model = create("vit_digits_patch2_8", seed=0, fused=True).eval()
+    out = model(IMAGES, return_all=True)
+    _, maps = attention_maps(model, IMAGES)
+    for i, block in enumerate(model.blocks):
+        v = block.attn.qkv(out[f"blocks.{i}.norm1"])[..., 96:].unflatten(-1, (4, 12)).transpose(1, 2)  # B h T d
+        seen = block.attn.proj((maps[:, i] @ v).transpose(1, 2).flatten(2))
+        torch.testing.assert_close(seen, out[f"blocks.{i}.attn"])
+
+
+def test_chosen_layers_and_heads_are_cut_out_of_all() -> None:
+    model = create("vit_digits_patch2_8", seed=0)
+    _, every = attention_maps(model, IMAGES)
+    _, some = attention_maps(model, IMAGES, layers=[-1, 0], heads=[2])
+    torch.testing.assert_close(some, every[:, [2, 0]][:, :, [2]])
+
+
+def test_a_compiled_model_shows_its_attention_too(as_a_learner: None) -> None:
+    torch.compiler.reset()
+    model = create("vit_digits_patch2_8", seed=0).eval()
+    compiled = torch.compile(model, backend="eager")
+    compiled(IMAGES)  # the graph without return_all comes first
+    torch.testing.assert_close(attention_maps(compiled, IMAGES), attention_maps(model, IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({"layers": []}, "no layer was chosen: name some of 0 to 2, or leave layers out for all"),
+        ({"heads": []}, "no head was chosen"),
+        ({"layers": [0, 3]}, "layer 3 is not there: the model has 3, numbered 0 to 2"),
+        ({"heads": [-5]}, "head -5 is not there: the model has 4"),
+    ],
+)
+def test_maps_are_never_silently_empty(choice: dict[str, list[int]], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        attention_maps(create("vit_digits_patch2_8"), IMAGES, **choice)
+
+
+# Rollout
+
+
+def test_rollout_of_two_layers_by_hand() -> None:
+    swap = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    first = torch.tensor([[1.0, 0.0], [1.0, 0.0]])  # both tokens look at token 0
+    maps = torch.stack([first, swap])[None, :, None]  # B L h T T
+    # layer 0: ((1, 0), (1/2, 1/2)); layer 1: ((1/2, 1/2), (1/2, 1/2))
+    assert rollout(maps)[0].tolist() == [[0.75, 0.25], [0.75, 0.25]]
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 6))
+def test_every_row_of_a_rollout_sums_to_one(layers: int, heads: int, tokens: int) -> None:
+    flow = rollout(random_maps(2, layers, heads, tokens, tokens))
+    torch.testing.assert_close(flow.sum(dim=-1), torch.ones(2, tokens, dtype=torch.float64))
+
+
+# Distance
+
+
+def test_looking_at_oneself_is_no_distance_and_looking_right_is_one_patch() -> None:
+    grid = PatchGrid(height=12, width=32, patch=(4, 8))  # 3 × 4 patches
+    right = torch.eye(12).reshape(3, 4, 3, 4).roll(-1, dims=1)[:, :3]  # columns 0 to 2 look one to the right
+    itself = torch.eye(12).reshape(3, 4, 3, 4)
+    looks = torch.cat([right, itself[:, 3:]], dim=1).reshape(12, 12)
+    maps = torch.stack([torch.eye(12), looks])[None, None]  # one picture, one layer, two heads
+    assert attention_distance(maps, grid)[0, 0].tolist() == [0.0, pytest.approx(8 * 9 / 12)]
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 3))
+def test_attention_to_the_prefix_is_left_out(rows: int, columns: int, prefix: int) -> None:
+    grid = PatchGrid(height=rows * 4, width=columns * 6, patch=(4, 6))
+    tokens = prefix + grid.tokens
+    maps = random_maps(1, 1, 2, tokens, tokens).float()
+    seen = attention_distance(maps, grid)
+    for head in range(2):
+        total = 0.0
+        for i in range(grid.tokens):
+            row = maps[0, 0, head, prefix + i, prefix:]
+            for j in range(grid.tokens):
+                down, across = i // columns - j // columns, i % columns - j % columns
+                total += (row[j] / row.sum()).item() * ((4 * down) ** 2 + (6 * across) ** 2) ** 0.5
+        assert seen[0, 0, head].item() == pytest.approx(total / grid.tokens, rel=1e-3, abs=1e-3)
+
+
+def test_maps_of_a_smaller_grid_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"maps show 4 tokens, the grid has 16; use model\.config\.grid"):
+        attention_distance(random_maps(1, 1, 1, 4, 4).float(), PatchGrid(8, 8, 2))

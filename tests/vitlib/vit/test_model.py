@@ -1,0 +1,302 @@
+"""The whole model: timm's names, every kind of it compiled, every intermediate, and clear refusals."""
+
+import copy
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.encoder import MLP
+from vitlib.vit.model import ViT
+from vitlib.vit.resize import resize_positions
+
+SMALL = {"image_size": (8, 12), "patch": (4, 2), "channels": 2, "num_classes": 5, "width": 16, "depth": 2, "heads": 4}
+KINDS: dict[str, dict[str, Any]] = {
+    "as in the paper": {},
+    "registers": {"registers": 3},
+    "registers, positions for CLS": {"registers": 3, "prefix_positions": "cls"},
+    "positions for patches": {"prefix_positions": "none"},
+    "positions for CLS, no CLS": {"prefix_positions": "cls", "class_token": False, "registers": 1, "pooling": "mean"},
+    "1D waves": {"positions": "sincos1d"},
+    "2D waves": {"positions": "sincos2d", "registers": 2},
+    "no positions": {"positions": "none"},
+    "mean": {"pooling": "mean"},
+    "mean with registers": {"pooling": "mean", "registers": 2},
+    "mean without CLS": {"pooling": "mean", "class_token": False},
+    "mean of normed tokens": {"pooling": "mean", "norm_before_pool": True},
+    "attention pooling": {"pooling": "attention", "class_token": False},
+    "layer scale, tanh": {"layer_scale": 0.1, "gelu": "tanh", "eps": 1e-12},
+    "as the formula is written": {"fused": False},
+    "no classifier": {"num_classes": 0},
+    "last block whole": {"trim": False},
+    "regularised": {"dropout": 0.1, "drop_path": 0.2},
+    "one block": {"depth": 1},
+}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def make(**choices: Any) -> ViT:
+    """A small model whose tokens, positions and latent are far from zero."""
+    model = ViT(ViTConfig(**{**SMALL, **choices}), torch.Generator().manual_seed(0)).eval()
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    return model
+
+
+def pictures(count: int = 3) -> Tensor:
+    return torch.randn(count, 2, 8, 12, generator=torch.Generator().manual_seed(2))
+
+
+# Names
+
+
+def test_the_parameters_have_timms_names_and_shapes() -> None:
+    model = make(depth=1, registers=3, layer_scale=0.1)
+    assert {name: tuple(each.shape) for name, each in model.state_dict().items()} == {
+        "cls_token": (1, 1, 16),
+        "reg_token": (1, 3, 16),
+        "pos_embed": (1, 4 + 2 * 6, 16),
+        "patch_embed.proj.weight": (16, 2, 4, 2),
+        "patch_embed.proj.bias": (16,),
+        "blocks.0.norm1.weight": (16,),
+        "blocks.0.norm1.bias": (16,),
+        "blocks.0.attn.qkv.weight": (48, 16),
+        "blocks.0.attn.qkv.bias": (48,),
+        "blocks.0.attn.proj.weight": (16, 16),
+        "blocks.0.attn.proj.bias": (16,),
+        "blocks.0.ls1.gamma": (16,),
+        "blocks.0.norm2.weight": (16,),
+        "blocks.0.norm2.bias": (16,),
+        "blocks.0.mlp.fc1.weight": (64, 16),
+        "blocks.0.mlp.fc1.bias": (64,),
+        "blocks.0.mlp.fc2.weight": (16, 64),
+        "blocks.0.mlp.fc2.bias": (16,),
+        "blocks.0.ls2.gamma": (16,),
+        "norm.weight": (16,),
+        "norm.bias": (16,),
+        "head.weight": (5, 16),
+        "head.bias": (5,),
+    }
+
+
+@pytest.mark.parametrize(
+    ("choices", "there", "not_there"),
+    [
+        ({"pooling": "mean"}, "fc_norm.weight", "norm.weight"),
+        ({"pooling": "mean", "norm_before_pool": True}, "norm.weight", "fc_norm.weight"),
+        ({"pooling": "attention"}, "attn_pool.latent", "fc_norm.weight"),
+        ({"class_token": False, "pooling": "mean"}, "pos_embed", "cls_token"),
+        ({"positions": "sincos2d"}, "cls_token", "pos_embed"),
+        ({"num_classes": 0}, "norm.weight", "head.weight"),
+    ],
+)
+def test_what_a_model_lacks_has_no_parameters(choices: dict[str, Any], there: str, not_there: str) -> None:
+    names = set(make(**choices).state_dict())
+    assert there in names
+    assert not_there not in names
+
+
+# Numbers
+
+
+@every_kind
+def test_return_all_has_the_same_logits_bit_for_bit(kind: str) -> None:
+    model = make(**KINDS[kind])
+    out = model(pictures(), return_all=True)
+    assert torch.equal(out["logits"], model(pictures()))
+    last = model.config.depth - 1
+    assert list(out)[-4:] == [f"blocks.{last}.+mlp", "norm", "pooled", "logits"]
+    assert torch.equal(out["blocks.0.+attn"], out["tokens"] + out["blocks.0.attn"])
+
+
+@every_kind
+def test_a_trimmed_last_block_changes_no_logit_and_no_gradient(kind: str) -> None:
+    images = pictures().double()
+    trimmed, whole = (make(**KINDS[kind] | {"trim": trim}).double() for trim in (True, False))
+    torch.testing.assert_close(trimmed(images), whole(images))
+    gradients = [torch.autograd.grad(each(images).square().sum(), list(each.parameters())) for each in (trimmed, whole)]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize(("class_token", "registers"), [(True, 0), (True, 2), (False, 0), (False, 2)])
+def test_the_mean_is_of_the_patches_alone(class_token: bool, registers: int) -> None:
+    model = make(pooling="mean", class_token=class_token, registers=registers)
+    out = model(pictures(), return_all=True)
+    patches = out["blocks.1.+mlp"][:, class_token + registers :]
+    assert patches.shape[1] == 2 * 6
+    torch.testing.assert_close(out["pooled"], model.fc_norm(patches.mean(dim=1)))
+
+
+def test_the_formula_and_the_fused_kernel_give_the_same_logits() -> None:
+    torch.testing.assert_close(make(fused=False)(pictures()), make(fused=True)(pictures()))
+
+
+def test_without_positions_the_order_of_the_patches_does_not_matter() -> None:
+    def shuffled(images: Tensor) -> Tensor:
+        return images.unflatten(2, (2, 4)).flip(2).flatten(2, 3)  # the two rows of patches change places
+
+    blind, sighted = make(positions="none").double(), make().double()
+    images = pictures().double()
+    torch.testing.assert_close(blind(shuffled(images)), blind(images))
+    assert (sighted(shuffled(images)) - sighted(images)).abs().max() > 1e-3
+
+
+def test_at_first_every_class_is_nearly_as_likely_as_any_other() -> None:
+    model = ViT(ViTConfig(**SMALL), torch.Generator().manual_seed(0))
+    loss = torch.nn.functional.cross_entropy(model(pictures(64)), torch.arange(64) % 5)
+    assert loss.item() == pytest.approx(math.log(5), abs=0.02)
+
+
+def test_the_seed_decides_the_weights() -> None:
+    first, again, other = (ViT(ViTConfig(**SMALL), torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+    assert not torch.equal(first.head.weight, other.head.weight)  # type: ignore[arg-type]
+
+
+def test_a_model_learns_one_batch_by_heart() -> None:
+    model = make(drop_path=0.0).train()
+    images, labels = pictures(5), torch.arange(5)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(30):
+        loss = torch.nn.functional.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.05
+
+
+@every_kind
+def test_every_parameter_gets_a_gradient(kind: str) -> None:
+    model = make(**KINDS[kind])
+    (model(pictures()) * torch.linspace(1, 2, 3)[:, None]).square().sum().backward()
+    missing = [name for name, each in model.named_parameters() if each.grad is None or not each.grad.any()]
+    assert missing == []
+
+
+def test_a_model_can_be_copied_and_stored(tmp_path: Any) -> None:
+    model = make()
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    other = ViT(model.config)
+    other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    for each in (other, copy.deepcopy(model)):
+        assert torch.equal(each(pictures()), model(pictures()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_takes_pictures_of_either_precision(dtype: torch.dtype) -> None:
+    model = make()
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = model(pictures().to(dtype))
+    torch.testing.assert_close(rough.float(), model(pictures()), rtol=0, atol=0.1)
+
+
+def test_the_numbers_of_the_configuration_reach_every_layer() -> None:
+    layers = list(make(eps=1e-3, gelu="tanh", mlp_ratio=2.0, pooling="attention").modules())
+    assert {each.eps for each in layers if isinstance(each, torch.nn.LayerNorm)} == {1e-3}
+    assert {each.approximate for each in layers if isinstance(each, torch.nn.GELU)} == {"tanh"}
+    assert {each.fc1.out_features for each in layers if isinstance(each, MLP)} == {32}
+    assert make(eps=1e-3, pooling="mean").fc_norm.eps == 1e-3
+
+
+# Regularised
+
+
+def test_later_blocks_are_skipped_more_often() -> None:
+    model = make(depth=3, drop_path=0.2)
+    assert isinstance(model.blocks[0].drop, torch.nn.Identity)
+    assert [block.drop.path for block in model.blocks[1:]] == [pytest.approx(0.1), 0.2]
+
+
+def test_dropout_reaches_tokens_and_branches_in_training_only() -> None:
+    model = make(dropout=0.5)
+    for training in (True, False):
+        out = model.train(training)(pictures(), return_all=True)
+        assert [(out[name] == 0).any().item() for name in ("tokens", "blocks.1.attn", "blocks.1.mlp")] == [training] * 3
+
+
+# Compiled
+
+
+@every_kind
+def test_compile_takes_the_whole_model_in_one_graph(kind: str, as_a_learner: None) -> None:
+    torch.compiler.reset()
+    model = make(**KINDS[kind])
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    assert torch.equal(compiled(pictures()), model(pictures()))
+    assert torch.equal(compiled(pictures(), return_all=True)["logits"], model(pictures()))
+
+
+@pytest.mark.parametrize("kind", ["as in the paper", "mean", "attention pooling", "regularised"])
+def test_compile_takes_training_and_autocast_in_one_graph(kind: str, as_a_learner: None) -> None:
+    torch.compiler.reset()
+    compiled = torch.compile(make(**KINDS[kind]).train(), fullgraph=True, backend="aot_eager")
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = compiled(pictures()).square().sum()
+    loss.backward()
+    assert compiled.patch_embed.proj.weight.grad.abs().sum() > 0
+
+
+# Another size
+
+
+@pytest.mark.parametrize("prefix_positions", ["all", "cls", "none"])
+def test_a_resized_model_has_resized_positions_and_the_same_weights(prefix_positions: str) -> None:
+    model = make(registers=2, prefix_positions=prefix_positions, resize="hf")
+    other = model.resized((16, 8))
+    assert other.config.image_size == (16, 8)
+    rows = model.config.prefix_rows
+    assert torch.equal(other.pos_embed, resize_positions(model.pos_embed, (2, 6), (4, 4), "hf", rows))
+    assert torch.equal(other.head.weight, model.head.weight)
+    assert other(torch.zeros(1, 2, 16, 8)).shape == (1, 5)
+    assert model(pictures()).shape == (3, 5)  # the model itself is as it was
+
+
+@pytest.mark.parametrize("positions", ["sincos1d", "sincos2d", "none"])
+def test_positions_that_are_not_learned_are_made_anew(positions: str) -> None:
+    other = make(positions=positions).resized((16, 8))
+    fresh = make(positions=positions, image_size=(16, 8))
+    assert torch.equal(other(torch.ones(1, 2, 16, 8)), fresh(torch.ones(1, 2, 16, 8)))
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (torch.zeros(2, 8, 12), r"\(2, 8, 12\): expected torch.float32 \(B, 2, 8, 12\); images\[None\]"),
+        (torch.zeros(1, 3, 8, 12), r"expected torch.float32 \(B, 2, 8, 12\); .* create the model with channels=3"),
+        (
+            torch.zeros(1, 2, 12, 8),
+            r"\(1, 2, 12, 8\): expected .*; resize .*, or take model.resized\(\(12, 8\)\)",
+        ),
+        (torch.zeros(1, 2, 8, 10), r"\(1, 2, 8, 10\): expected .*; resize the images"),
+        (torch.zeros(1, 2, 8, 12, dtype=torch.uint8), "torch.uint8 .*: expected torch.float32 .*; scale them to 0…1"),
+        (torch.zeros(1, 2, 8, 12, dtype=torch.float64), r"torch.float64 .*; call images.to\(torch.float32\)"),
+    ],
+)
+def test_pictures_that_the_model_was_not_made_for_are_refused(images: Tensor, words: str, as_a_learner: None) -> None:
+    with pytest.raises(ValueError, match=words):
+        make()(images)
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"heads": 5}, "5 heads cannot share a width of 16; 2, 4, 8 heads can"),
+        ({"patch": 16}, "patch 16 × 16 is larger than the image, 8 × 12 pixels"),
+        ({"patch": 5}, "8×12 pixels: not a multiple of patch 5; choose 5×10 or another patch"),
+        ({"depth": 0}, "depth is 0: expected at least one block"),
+        ({"class_token": False}, 'pooling "cls" reads the CLS token'),
+        ({"positions": "rope"}, "positions is 'rope': expected one of 'learned', 'sincos1d', 'sincos2d', 'none'"),
+        ({"pooling": "max"}, "pooling is 'max': expected one of 'cls', 'mean', 'attention'"),
+        ({"mean": (0.5, 0.5, 0.5)}, "mean has 3 numbers: expected 1, or 2, one a channel"),
+        ({"positions": "sincos2d", "width": 18, "heads": 2}, "width is 18: .* choose 20"),
+    ],
+)
+def test_choices_that_cannot_go_together_are_refused(choices: dict[str, Any], words: str, as_a_learner: None) -> None:
+    with pytest.raises(ValueError, match=words):
+        make(**choices)

@@ -1,0 +1,277 @@
+"""The training curves: every choice, a run from Start to its end, what goes wrong on the way, and what is left."""
+
+import asyncio
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from vitlib.training.fit import Recipe, evaluate, fit
+from vitlib.widgets import training_run
+from vitlib.widgets.training import BATCHES, EPOCHS, KEPT, RATES, WARMUPS, TrainingCurves, training_curves
+from vitlib.widgets.training_run import DATA, Run, small_vit
+from vitlib.widgets.training_view import CHANGES, COLOURS, POINTS, curves_html, describe, still, verdict, words_html
+
+FEW = "100 digits"
+
+
+@pytest.fixture
+def curves() -> Iterator[TrainingCurves]:
+    widget = training_curves(epochs=2, data=FEW)
+    yield widget
+    widget.close()
+
+
+def words(curves: TrainingCurves) -> str:
+    return " ".join(html.unescape(re.sub("<[^>]+>", " ", curves.words.value)).split())
+
+
+def trained(run: Run) -> Run:
+    while run.advance():
+        pass
+    return run
+
+
+# a run
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_run_gives_the_weights_that_fit_gives(data: str, optimizer: Any) -> None:
+    recipe = Recipe(epochs=2, batch=32, lr=3e-3, warmup=0.2, smoothing=0.0, shift=1, mixup=0.4, optimizer=optimizer)
+    run = trained(Run(data, replace(recipe, seed=3)))
+    train, test = DATA[data]()
+    model = small_vit(train, seed=3)
+    history = fit(model, train, test, replace(recipe, seed=3), progress=False)
+    assert all(torch.equal(a, b) for a, b in zip(run.model.parameters(), model.parameters(), strict=True))
+    assert run.test == history.test_accuracy and run.state == "done"
+    assert sum(run.loss[-run.per_epoch :]) / run.per_epoch == pytest.approx(history.loss[-1])
+    assert not run.advance()  # there is no more
+
+
+def test_a_run_leaves_the_notebooks_dice_alone_and_does_not_notice_them() -> None:
+    run, other = (Run(FEW, Recipe(epochs=1, batch=50, shift=1)) for _ in range(2))
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    run.advance()
+    assert torch.equal(torch.rand(3), expected)
+    torch.manual_seed(9)
+    assert trained(other).loss == trained(run).loss
+
+
+def test_where_gradients_are_off_it_learns_all_the_same() -> None:
+    with torch.no_grad():
+        assert trained(Run(FEW, Recipe(epochs=1, batch=50))).state == "done"
+
+
+def test_a_loss_that_is_no_number_ends_the_run() -> None:
+    run = Run(FEW, Recipe(epochs=2, batch=50))
+    run.advance()
+    with torch.no_grad():
+        next(run.model.parameters()).fill_(torch.nan)
+    assert not trained(run).advance()
+    assert run.state == "diverged" and verdict(run).startswith("The loss is nan at step 2: diverged. Take a smaller")
+
+
+def test_an_error_is_kept_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("no more memory")
+
+    monkeypatch.setattr(training_run, "changed", broken)
+    run = trained(Run(FEW, Recipe(epochs=1)))
+    assert run.state == "failed" and verdict(run) == "Training stopped: RuntimeError: no more memory"
+    assert 'role="alert"' in words_html(run, run)
+
+
+# every choice
+
+
+def test_every_choice_is_told_and_can_be_trained_with(curves: TrainingCurves) -> None:
+    controls = {
+        curves.data: [*DATA], curves.lr: RATES, curves.warmup: WARMUPS, curves.optimizer: ["adamw", "muon"],
+        curves.change: [*CHANGES], curves.batch: BATCHES, curves.epochs: EPOCHS, curves.seed: range(10),
+    }  # fmt: skip
+    for control, values in controls.items():
+        kept = control.value
+        for value in values:
+            control.value = value
+            chosen = curves._chosen()
+            assert describe(chosen) in words(curves)
+            run = Run(chosen.data, replace(chosen.recipe, epochs=1))
+            run.advance()
+            assert len(run.loss) == 1 and run.state == "ready"
+        control.value = kept
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"lr": 0.5}, "lr is 0.5: expected one of 1e-05, "),
+        ({"warmup": 2.0}, "warmup is 2.0: expected one of 0.0, 0.05"),
+        ({"batch": 7}, "batch is 7: expected one of 8, 16"),
+        ({"epochs": 0}, "epochs is 0: expected one of 2, 5"),
+        ({"data": "cats"}, "data is 'cats': expected one of 1347 digits, "),
+    ],
+)
+def test_a_choice_that_is_not_offered_is_refused(choice: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        training_curves(**choice)
+
+
+# the buttons
+
+
+def test_before_the_first_run_there_is_nothing_to_pause(curves: TrainingCurves) -> None:
+    assert (curves.start.disabled, curves.pause.disabled, curves.reset.disabled) == (False, True, True)
+    assert words(curves).startswith("No run yet.") and "will be drawn here" in curves.curves.value
+    curves.reset.click()
+    curves.pause.click()
+    assert curves.run is None
+
+
+def test_without_a_loop_start_trains_to_the_end(curves: TrainingCurves) -> None:
+    curves.start.click()
+    assert curves.run is not None and curves.run.state == "done" and curves.run.epochs == 2
+    assert not any(control.disabled for control in curves._settings)
+    assert "2 of 2 epochs" in words(curves)
+
+
+def test_other_cells_run_while_it_trains(curves: TrainingCurves) -> None:
+    turns = 0
+
+    async def notebook() -> None:
+        nonlocal turns
+        curves.start.click()
+        curves.start.click()  # a second press changes nothing
+        assert curves.run is not None and curves.run.state == "running" and len(curves.runs) == 1
+        assert all(control.disabled for control in curves._settings) and not curves.pause.disabled
+        while not curves.run.over:
+            turns += 1
+            await asyncio.sleep(0)
+
+    asyncio.run(notebook())
+    assert curves.run is not None and curves.run.state == "done" and turns > 1
+
+
+def test_a_paused_run_goes_on_to_the_same_end(curves: TrainingCurves) -> None:
+    other = training_curves(epochs=2, data=FEW)
+    other.train()
+
+    async def notebook() -> None:
+        curves.start.click()
+        while not curves.run or not curves.run.loss:
+            await asyncio.sleep(0)
+        curves.pause.click()
+        steps = len(curves.run.loss)
+        assert curves.run.state == "paused" and not curves.start.disabled and "Paused" in words(curves)
+        assert all(control.disabled for control in curves._settings)
+        await asyncio.sleep(0.1)  # a slice that still came would come now
+        assert len(curves.run.loss) == steps
+        curves.start.click()
+        while not curves.run.over:
+            await asyncio.sleep(0)
+
+    asyncio.run(notebook())
+    assert curves.run and other.run and curves.run.loss == other.run.loss and len(curves.runs) == 1
+
+
+def test_reset_ends_a_run_and_then_clears_the_curves(curves: TrainingCurves) -> None:
+    async def notebook(epochs: int) -> None:
+        curves.start.click()
+        while not curves.run or curves.run.epochs < epochs:
+            await asyncio.sleep(0)
+        curves.reset.click()
+
+    asyncio.run(notebook(epochs=0))  # nothing to keep
+    assert curves.runs == [] and not any(control.disabled for control in curves._settings)
+    curves.epochs.value = 40
+    asyncio.run(notebook(epochs=1))
+    assert curves.run is not None and curves.run.state == "done" and 1 <= curves.run.epochs < 40
+    curves.reset.click()
+    assert curves.runs == []
+
+
+def test_the_last_runs_are_kept_each_with_a_letter_of_its_own(curves: TrainingCurves) -> None:
+    for seed in range(KEPT + 2):
+        curves.seed.value = seed
+        curves.train()
+        letters = [run.letter for run in curves.runs]
+        assert len({*letters}) == len(letters) == min(seed + 1, KEPT)
+        assert curves.run is not None and curves.run.recipe.seed == seed
+    assert curves.curves.value.count("<b>") == KEPT and all(
+        colour in curves.curves.value for colour in COLOURS.values()
+    )
+
+
+def test_a_closed_widget_trains_no_more(curves: TrainingCurves) -> None:
+    async def notebook() -> None:
+        curves.start.click()
+        while not curves.run or not curves.run.loss:
+            await asyncio.sleep(0)
+        curves.close()
+        steps = len(curves.run.loss)
+        await asyncio.sleep(0.1)
+        assert len(curves.run.loss) == steps and curves.run.state == "paused"
+
+    asyncio.run(notebook())
+
+
+# what the curves say
+
+
+def like(**facts: Any) -> Run:
+    """A run of ten epochs of two steps, with its loss, and its accuracies on training and test pictures."""
+    facts = {"loss": 0.1, "first": 2.3, "train": 0.95, "test": 0.93, "state": "done", "recipe": Recipe(), **facts}
+    losses = [facts["first"]] * 2 + [facts["loss"]] * 18
+    shares = {name: [facts[name]] * 10 for name in ("train", "test")}
+    return Run("1347 digits", facts["recipe"], state=facts["state"], loss=losses, per_epoch=2, **shares)
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        (Run(FEW, Recipe()), "Not a step yet. The first loss should be near ln 10 = 2.30."),
+        (Run(FEW, Recipe(), loss=[2.4]), "In the first epoch: the loss began at 2.40"),
+        (like(loss=2.9), "The loss, 2.90, is above ln 10 = 2.30: guessing would do better. The learning rate is too"),
+        (like(loss=2.2), "still near ln 10 = 2.30. It falls, but slowly: a higher learning rate, or more epochs."),
+        (like(loss=2.3), "still near ln 10 = 2.30. It does not fall: another learning rate"),
+        (like(train=1.0, test=0.8), "100% of its training pictures right, and 80% of new ones: it overfits."),
+        (like(recipe=Recipe(flip=True)), "But half of what it learned from was mirrored"),
+        (like(), "95% of its training pictures right, and 93% of new ones: it has learned, and holds for new"),
+        (like(state="running"), "it learns, and holds for new pictures."),
+    ],
+)
+def test_the_verdict_names_what_is_seen(run: Run, said: str) -> None:
+    assert said in verdict(run)
+
+
+def test_long_curves_are_thinned_and_high_ones_stay_in_the_picture() -> None:
+    run = Run(FEW, Recipe(epochs=40), loss=[50.0] * 4 + [1.0] * 996, rate=[1e-3] * 1000, per_epoch=25)
+    drawn = curves_html([run])
+    lines = re.findall(r'<polyline points="([^"]+)"', drawn)
+    assert len(lines) == 2 and all(len(line.split()) <= POINTS for line in lines)
+    heights = [float(point.split(",")[1]) for line in lines for point in line.split()]
+    assert min(heights) >= 0
+    broken = curves_html([Run(FEW, Recipe(), loss=[2.0, float("nan")], rate=[1e-3] * 2, state="diverged")])
+    assert not any("nan" in line for line in re.findall(r'<polyline points="([^"]+)"', broken))
+
+
+def test_with_no_kernel_a_picture_stays(curves: TrainingCurves) -> None:
+    empty = curves._repr_mimebundle_()
+    curves.train()
+    data, metadata = curves._repr_mimebundle_()
+    assert data["image/png"] != empty[0]["image/png"] and "no run yet" in empty[0]["text/plain"]
+    assert curves.run is not None
+    assert verdict(curves.run) in metadata["image/png"]["alt"] == still(curves.runs).description
+    assert html.escape(metadata["image/png"]["alt"]) in curves.curves.value  # and those who do not see hear the same
+
+
+def test_a_better_run_is_better() -> None:
+    """What it trains is no mock: five epochs read most of the digits."""
+    run = trained(Run("1347 digits", Recipe(epochs=5, batch=64, lr=1e-2, smoothing=0.0)))
+    assert run.test[-1] > 0.85 and evaluate(run.model, DATA["1347 digits"]()[1]) == run.test[-1]

@@ -1,0 +1,150 @@
+"""Chapter 8: ConvNeXt, a convolutional network with the Transformer's habits.
+
+Its block is the ViT's, with attention taken out: a 7 × 7 convolution of each channel by itself lets neighbours talk,
+and the same MLP works on each place by itself. Inside, tensors are [B, H, W, C]: what stands at one place lies together
+in memory, as the normalisation and the MLP want it, and as fast convolutions do.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vitlib.backbones.stages import StageConfig, Staged, init_stages
+from vitlib.vit.branch import Drop
+from vitlib.vit.checks import check_images
+from vitlib.vit.encoder import MLP
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvNeXtConfig(StageConfig):
+    """The defaults are ConvNeXt-T for ImageNet (Liu et al., 2022, section 3).
+
+    >>> ConvNeXtConfig().grids
+    ((56, 56), (28, 28), (14, 14), (7, 7))
+
+    Errors: those of StageConfig; ValueError for an even kernel.
+    """
+
+    depths: tuple[int, ...] = (3, 3, 9, 3)  # blocks in each stage
+    widths: tuple[int, ...] = (96, 192, 384, 768)  # channels inside, in each stage
+    kernel: int = 7  # tokens: the side of what a block's convolution sees
+    mlp_ratio: float = 4.0  # hidden width of the MLP over the number of channels
+    layer_scale: float = 1e-6  # first value of each branch's scale (Touvron et al., 2021)
+    eps: float = 1e-6  # added to the variance in every LayerNorm
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.widths) != len(self.depths):
+            raise ValueError(f"widths are {self.widths} and depths {self.depths}: expected one number for each stage")
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel is {self.kernel}: expected an odd side, with a token in its middle")
+
+
+def patch_convolution(x: Float[Tensor, "B H W C"], conv: nn.Conv2d) -> Float[Tensor, "B H2 W2 C2"]:
+    """A convolution whose stride is its kernel's size, as one matrix product over the patches: chapter 2's fact.
+
+    >>> conv = nn.Conv2d(8, 16, kernel_size=2, stride=2)
+    >>> patch_convolution(torch.zeros(1, 4, 6, 8), conv).shape
+    torch.Size([1, 2, 3, 16])
+    """
+    high, wide = conv.stride
+    x = x.unflatten(2, (-1, wide)).unflatten(1, (-1, high)).transpose(2, 3)  # B H2 W2 high wide C
+    return F.linear(x.flatten(3), conv.weight.permute(0, 2, 3, 1).flatten(1), conv.bias)
+
+
+class ConvNeXtBlock(nn.Module):
+    """x + γ mlp(norm(conv(x))): [B, H, W, C] → [B, H, W, C].
+
+    >>> ConvNeXtBlock(width=96)(torch.zeros(2, 14, 14, 96)).shape
+    torch.Size([2, 14, 14, 96])
+
+    Source: Liu et al., 2022, "A ConvNet for the 2020s", figure 4.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        kernel: int = 7,
+        mlp_ratio: float = 4.0,
+        layer_scale: float = 1e-6,
+        eps: float = 1e-6,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.conv_dw = nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width)  # a filter for each channel
+        self.norm = nn.LayerNorm(width, eps)
+        self.mlp = MLP(width, int(width * mlp_ratio))
+        self.gamma = nn.Parameter(layer_scale * torch.ones(width))
+        self.drop = Drop(0.0, drop_path) if drop_path else None
+
+    def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
+        near = self.conv_dw(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # no copy: B C H W is another view of it
+        branch = self.mlp(self.norm(near))
+        if self.drop:
+            branch = self.drop(branch.flatten(1, 2)).view_as(x)
+        return torch.addcmul(x, self.gamma, branch)  # x + γ · branch, in one pass
+
+
+class ConvNeXtStage(nn.Module):
+    """Halve the sides (but in the first stage), then the blocks: [B, H, W, C] → [B, H/2, W/2, C2]."""
+
+    def __init__(self, config: ConvNeXtConfig, stage: int) -> None:
+        super().__init__()
+        c, width = config, config.widths[stage]
+        self.downsample: nn.Module = nn.Identity()
+        if stage:
+            before = c.widths[stage - 1]
+            self.downsample = nn.Sequential(nn.LayerNorm(before, c.eps), nn.Conv2d(before, width, 2, stride=2))
+        blocks = [ConvNeXtBlock(width, c.kernel, c.mlp_ratio, c.layer_scale, c.eps, p) for p in c.drop_paths[stage]]
+        self.blocks = cast(list[ConvNeXtBlock], nn.ModuleList(blocks))
+
+    def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H2 W2 C2"]:
+        if isinstance(self.downsample, nn.Sequential):
+            norm, conv = self.downsample
+            x = patch_convolution(norm(x), cast(nn.Conv2d, conv))
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class ConvNeXt(Staged):
+    """[B, C, H, W] → [B, K], the logits of K classes. Parameters have timm's names.
+
+    >>> model = ConvNeXt(ConvNeXtConfig(image_size=(32, 32), depths=(1, 1), widths=(16, 32), num_classes=5))
+    >>> out = model(torch.zeros(2, 3, 32, 32), return_all=True)
+    >>> {name: tuple(each.shape) for name, each in out.items()}
+    {'stem': (2, 8, 8, 16), 'stages.0': (2, 8, 8, 16), 'stages.1': (2, 4, 4, 32), 'pooled': (2, 32), 'logits': (2, 5)}
+
+    Errors: ValueError for images of another size, rank, number of channels or dtype.
+    Source: Liu et al., 2022, "A ConvNet for the 2020s".
+    """
+
+    config: ConvNeXtConfig
+
+    def __init__(self, config: ConvNeXtConfig, generator: torch.Generator | None = None) -> None:
+        super().__init__(config)
+        c = config
+        self.stem = nn.Sequential(
+            nn.Conv2d(c.channels, c.widths[0], c.patch, stride=c.patch), nn.LayerNorm(c.widths[0], c.eps)
+        )
+        self.stages = nn.ModuleList([ConvNeXtStage(c, stage) for stage in range(len(c.depths))])
+        head = nn.Linear(c.widths[-1], c.num_classes) if c.num_classes else nn.Identity()
+        self.head = nn.ModuleDict({"norm": nn.LayerNorm(c.widths[-1], c.eps), "fc": head})
+        init_stages(self, generator)
+
+    def forward(
+        self, images: Float[Tensor, "B C H W"], return_all: bool = False
+    ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
+        """The logits; with `return_all`, also what each stage gives, by name."""
+        conv, norm = cast(nn.Conv2d, self.stem[0]), self.stem[1]
+        check_images(images, self.config.channels, self.config.image_size, conv.weight.dtype)
+        out = {"stem": (x := norm(patch_convolution(images.permute(0, 2, 3, 1), conv)))}  # B H W C
+        for i, stage in enumerate(self.stages):
+            out[f"stages.{i}"] = x = stage(x)
+        out["pooled"] = x = self.head["norm"](x.mean(dim=(1, 2)))  # B C
+        out["logits"] = self.head["fc"](x)  # B K
+        return out if return_all else out["logits"]

@@ -1,0 +1,162 @@
+"""Chapter 8: Swin, a ViT with windows and stages.
+
+A Swin block is the ViT's block with attention inside windows, every second one with shifted windows. Between stages
+four neighbouring tokens become one.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vitlib.backbones.stages import StageConfig, Staged, init_stages
+from vitlib.backbones.windows import WindowAttention, Windows
+from vitlib.vit.checks import check_images
+from vitlib.vit.embed import PatchEmbed
+from vitlib.vit.encoder import Block
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwinConfig(StageConfig):
+    """The defaults are Swin-T for ImageNet (Liu et al., 2021, section 3.3).
+
+    >>> config = SwinConfig()
+    >>> config.grids, config.widths
+    (((56, 56), (28, 28), (14, 14), (7, 7)), (96, 192, 384, 768))
+
+    Errors: those of StageConfig; ValueError where a window does not fit into the grid of a stage.
+    """
+
+    depths: tuple[int, ...] = (2, 2, 6, 2)  # blocks in each stage
+    width: int = 96  # numbers in a token of the first stage; doubled from stage to stage
+    heads: tuple[int, ...] = (3, 6, 12, 24)  # of attention, in each stage
+    window: int = 7  # tokens: the side of a window
+    mlp_ratio: float = 4.0  # hidden width of the MLP over the width of a token
+    eps: float = 1e-5  # added to the variance in every LayerNorm
+    fused: bool | None = None  # attention by a fused kernel, or as the formula is written; None: the faster one
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.heads) != len(self.depths):
+            raise ValueError(f"heads are {self.heads} and depths {self.depths}: expected one number for each stage")
+
+    @property
+    def unit(self) -> int:
+        """Pixels: a side of the picture is a multiple of it, so that the last stage has whole windows."""
+        return self.patch * 2 ** (len(self.depths) - 1) * self.window
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Numbers in a token, stage by stage."""
+        return tuple(self.width * 2**stage for stage in range(len(self.depths)))
+
+    def windows(self, stage: int, block: int) -> Windows:
+        """Every second block is shifted by half a window, unless one window is all there is."""
+        rows, columns = self.grids[stage]
+        shifted = block % 2 and (rows, columns) != (self.window, self.window)
+        return Windows(rows, columns, self.window, self.window // 2 if shifted else 0)
+
+    def _why(self) -> str:
+        last = " × ".join(f"{side / self.patch / 2 ** (len(self.depths) - 1):g}" for side in self.image_size)
+        return f"the last of {len(self.depths)} stages would have {last} tokens, no multiple of window {self.window}"
+
+
+class PatchEmbedNorm(PatchEmbed):
+    """The ViT's patch embedding, normalised: [B, C, H, W] → [B, N, D]."""
+
+    def __init__(self, channels: int, patch: int, width: int, eps: float) -> None:
+        super().__init__(channels, patch, width)
+        self.norm = nn.LayerNorm(width, eps)
+
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
+        return self.norm(super().forward(images))
+
+
+class PatchMerging(nn.Module):
+    """Four neighbours, side by side, become one token of twice the width: [B, N, D] → [B, N/4, 2D].
+
+    >>> PatchMerging(grid=(4, 6), width=8)(torch.zeros(2, 24, 8)).shape
+    torch.Size([2, 6, 16])
+
+    Errors: ValueError for a grid with an odd side. Source: Liu et al., 2021, section 3.1.
+    """
+
+    def __init__(self, grid: tuple[int, int], width: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        if grid[0] % 2 or grid[1] % 2:
+            raise ValueError(f"the grid has {grid[0]} × {grid[1]} tokens: four become one only where both are even")
+        self.grid = grid
+        self.norm = nn.LayerNorm(4 * width, eps)
+        self.reduction = nn.Linear(4 * width, 2 * width, bias=False)
+
+    def forward(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B N2 D2"]:
+        rows, columns = self.grid
+        x = x.reshape(len(x), rows // 2, 2, columns // 2, 2, -1).permute(0, 1, 3, 4, 2, 5)  # B R C x y D
+        return self.reduction(self.norm(x.flatten(3).flatten(1, 2)))  # B R·C 4D → B N/4 2D
+
+
+class SwinBlock(Block):
+    """The ViT's block, with attention inside windows: [B, N, D] → [B, N, D]."""
+
+    def __init__(self, config: SwinConfig, stage: int, block: int) -> None:
+        c, width, heads = config, config.widths[stage], config.heads[stage]
+        super().__init__(width, heads, c.mlp_ratio, c.eps, drop_path=c.drop_paths[stage][block])
+        self.attn = WindowAttention(width, heads, c.windows(stage, block), c.fused)
+
+
+class SwinStage(nn.Module):
+    """Merge (but in the first stage), then the blocks."""
+
+    def __init__(self, config: SwinConfig, stage: int) -> None:
+        super().__init__()
+        self.downsample: nn.Module = nn.Identity()
+        if stage:
+            self.downsample = PatchMerging(config.grids[stage - 1], config.widths[stage - 1], config.eps)
+        blocks = [SwinBlock(config, stage, block) for block in range(config.depths[stage])]
+        self.blocks = cast(list[SwinBlock], nn.ModuleList(blocks))
+
+    def forward(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B N2 D2"]:
+        x = self.downsample(x)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class Swin(Staged):
+    """[B, C, H, W] → [B, K], the logits of K classes. Parameters have timm's names.
+
+    >>> model = Swin(SwinConfig(image_size=(32, 32), depths=(2, 2), width=16, heads=(2, 4), window=4, num_classes=5))
+    >>> out = model(torch.zeros(2, 3, 32, 32), return_all=True)
+    >>> {name: tuple(each.shape) for name, each in out.items()}
+    {'patch_embed': (2, 64, 16), 'layers.0': (2, 64, 16), 'layers.1': (2, 16, 32), 'norm': (2, 16, 32),
+    'pooled': (2, 32), 'logits': (2, 5)}
+
+    Errors: ValueError for images of another size, rank, number of channels or dtype.
+    Source: Liu et al., 2021, "Swin transformer: hierarchical vision transformer using shifted windows".
+    """
+
+    config: SwinConfig
+
+    def __init__(self, config: SwinConfig, generator: torch.Generator | None = None) -> None:
+        super().__init__(config)
+        c = config
+        self.patch_embed = PatchEmbedNorm(c.channels, c.patch, c.width, c.eps)
+        self.layers = nn.ModuleList([SwinStage(c, stage) for stage in range(len(c.depths))])
+        self.norm = nn.LayerNorm(c.widths[-1], c.eps)
+        self.head = nn.ModuleDict({"fc": nn.Linear(c.widths[-1], c.num_classes) if c.num_classes else nn.Identity()})
+        init_stages(self, generator)
+
+    def forward(
+        self, images: Float[Tensor, "B C H W"], return_all: bool = False
+    ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
+        """The logits; with `return_all`, also what each stage gives, by name."""
+        check_images(images, self.config.channels, self.config.image_size, self.patch_embed.proj.weight.dtype)
+        out = {"patch_embed": (x := self.patch_embed(images))}  # B N D
+        for i, layer in enumerate(self.layers):
+            out[f"layers.{i}"] = x = layer(x)
+        out["norm"] = x = self.norm(x)
+        out["pooled"] = x = x.mean(dim=1)  # B D
+        out["logits"] = self.head["fc"](x)  # B K
+        return out if return_all else out["logits"]

@@ -1,0 +1,91 @@
+"""Chapter 8: windows in a ViT. Patches look at their own window and at CLS; CLS looks at everything."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from vitlib.backbones.dropins import check_tokens, with_attention
+from vitlib.backbones.windows import Windows, attend_with_bias
+from vitlib.vit.attention import EVERY, Attention, attend, split_heads
+from vitlib.vit.model import ViT
+
+
+def with_windows(model: ViT, window: int) -> ViT:
+    """A copy of a ViT that attends inside windows of `window` × `window` tokens, shifted in every second block.
+
+    The weights are the same, the attention is not: fine-tune the copy, or keep windows large.
+
+    >>> from vitlib.models import create
+    >>> model = with_windows(create("vit_cifar_patch4_32"), window=4)
+    >>> model(torch.zeros(1, 3, 32, 32)).shape
+    torch.Size([1, 10])
+
+    Errors: ValueError where the window does not divide the model's grid.
+    """
+    grid, prefix = model.config.grid, model.config.prefix
+
+    def make(number: int, attention: Attention) -> Attention:
+        windows = Windows(grid.rows, grid.columns, window, window // 2 * (number % 2))
+        return WindowedAttention(attention.proj.in_features, attention.heads, windows, prefix, attention.fused)
+
+    return with_attention(model, make)
+
+
+class WindowedAttention(Attention):
+    """Attention inside windows, beside `prefix` tokens (CLS, registers) that see all and are seen by all.
+
+    >>> attention = WindowedAttention(width=192, heads=3, windows=Windows(14, 14, window=7), prefix=1)
+    >>> attention(torch.zeros(2, 197, 192)).shape
+    torch.Size([2, 197, 192])
+
+    Errors: ValueError for another number of tokens.
+    Sources: Liu et al., 2021, section 3.2; Beltagy et al., 2020, "Longformer", for the tokens that see all.
+    """
+
+    order: Tensor
+    places: Tensor
+    bias: Tensor
+
+    def __init__(self, width: int, heads: int, windows: Windows, prefix: int, fused: bool | None = None) -> None:
+        super().__init__(width, heads, fused)
+        self.windows, self.prefix = windows, prefix
+        order = windows.order().flatten()
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("places", order.argsort(), persistent=False)
+        apart = F.pad(windows.apart()[:, None], (prefix, 0))  # W 1 M p+M: nobody is apart from CLS
+        self.register_buffer("bias", torch.zeros(apart.shape).masked_fill(apart, -torch.inf), persistent=False)
+
+    def forward(self, x: Float[Tensor, "B T D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
+        check_tokens(x.shape[1], self.prefix, self.windows.rows, self.windows.columns)
+        q, k, v = split_heads(self.qkv(x), self.heads, parts=3)  # B h T d, each
+        found = torch.cat([attend(q[:, :, : self.prefix], k, v, self.fused), self.inside(q, k, v)], dim=2)
+        return self.proj(found.transpose(1, 2).flatten(2)[:, rows])  # B h T d → B Q D
+
+    def inside(
+        self, q: Float[Tensor, "B h T d"], k: Float[Tensor, "B h T d"], v: Float[Tensor, "B h T d"]
+    ) -> Float[Tensor, "B h N d"]:
+        """The answers of the patches, window by window."""
+        count, p = self.windows.count, self.prefix
+        q, k, v = (
+            torch.cat([each[:, :, None, :p].expand(-1, -1, count, -1, -1), self.cut(each)], dim=3)
+            .transpose(1, 2)
+            .flatten(0, 1)
+            for each in (q, k, v)
+        )  # B·W h p+M d
+        bias = self.bias if self.windows.shift else self.bias[:1]
+        found = attend_with_bias(q[:, :, p:], k, v, bias, self.fused).unflatten(0, (-1, count))  # B W h M d
+        return found.transpose(1, 2).flatten(2, 3).index_select(2, self.places)
+
+    def cut(self, x: Float[Tensor, "B h T d"]) -> Float[Tensor, "B h W M d"]:
+        """The patches' rows, window by window."""
+        return x.index_select(2, self.order + self.prefix).unflatten(2, (self.windows.count, -1))
+
+    def weights(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B h T T"]:
+        """The maps over all tokens: the same attention without cutting, where other windows have the bias −∞."""
+        q, k, _ = split_heads(self.qkv(x), self.heads, parts=3)  # B h T d
+        p, token = self.prefix, self.prefix + self.order.unflatten(0, (self.windows.count, -1))  # W M
+        bias = q.new_full((x.shape[1], x.shape[1]), -torch.inf)
+        bias[:p] = bias[:, :p] = 0
+        bias[token[:, :, None], token[:, None, :]] = self.bias[:, 0, :, p:].to(q.dtype)
+        return ((q / q.shape[-1] ** 0.5) @ k.mT + bias).softmax(dim=-1)

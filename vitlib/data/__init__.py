@@ -1,0 +1,1 @@
+"""Pictures to learn from: the bundled ones, your own folders, and published data sets."""

@@ -1,0 +1,114 @@
+"""Labelled pictures, decoded once and kept as bytes: a quarter of the memory of floats, on whichever device trains."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor, nn
+
+from vitlib.vit.checks import require_images
+from vitlib.vit.config import ViTConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """N pictures of one size, with a class each. `len` counts them.
+
+    >>> images = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
+    >>> some = Pictures(images, labels=torch.tensor([0, 1, 1, 0, 1, 1]), classes=("cat", "dog"))
+    >>> len(some), some.take(torch.tensor([1, 3])).labels.tolist()
+    (6, [1, 0])
+
+    Errors: ValueError for images that are no bytes of shape (N, C, H, W), for another number of labels, for labels
+    that are no whole numbers, and for a label that no class has, with the first picture that carries it.
+    """
+
+    images: UInt8[Tensor, "N C H W"]  # 0…255
+    labels: Int64[Tensor, "N"]  # index into classes
+    classes: tuple[str, ...]  # names, in the order of the model's logits
+
+    def __post_init__(self) -> None:
+        require_images(self.images)
+        if self.images.dtype != torch.uint8:
+            raise ValueError(f"images are {self.images.dtype}: expected torch.uint8, 0…255; see vitlib.data.samples")
+        if self.labels.shape != self.images.shape[:1]:
+            count = len(self.images)
+            raise ValueError(f"labels have shape {tuple(self.labels.shape)}: expected ({count},), one a picture")
+        if self.labels.dtype != torch.int64:
+            raise ValueError(f"labels are {self.labels.dtype}: expected torch.int64; call labels.long()")
+        wrong = (self.labels < 0) | (self.labels >= len(self.classes))
+        if wrong.any():
+            first = int(wrong.nonzero()[0])
+            raise ValueError(
+                f"label {int(self.labels[first])} of picture {first} is out of range: there are {len(self.classes)} "
+                f"classes, 0…{len(self.classes) - 1}; {int(wrong.sum())} of {len(self)} labels are wrong"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device | str) -> "Pictures":
+        """The same pictures in another memory."""
+        return Pictures(self.images.to(device), self.labels.to(device), self.classes)
+
+    def take(self, indices: Int64[Tensor, "n"] | slice) -> "Pictures":
+        """The pictures at these places, in this order."""
+        return Pictures(self.images[indices], self.labels[indices], self.classes)
+
+    def split(self, every: int, seed: int = 0) -> tuple["Pictures", "Pictures"]:
+        """Pictures to train on, and to test: one in `every` of each class, drawn at random, the same ones each time.
+
+        >>> labels = torch.tensor([0] * 8 + [1] * 4)
+        >>> pictures = Pictures(torch.zeros(12, 1, 2, 2, dtype=torch.uint8), labels, ("cat", "dog"))
+        >>> [half.labels.bincount().tolist() for half in pictures.split(every=4)]
+        [[6, 3], [2, 1]]
+
+        Errors: ValueError where `every` is below 2, or more than there are pictures.
+        """
+        if not 2 <= every <= len(self):
+            raise ValueError(f"every is {every}: expected 2…{len(self)} (all pictures); 5 keeps a fifth to test")
+        shuffled = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.labels.device)
+        by_class = shuffled[self.labels[shuffled].argsort(stable=True)]
+        tested = torch.zeros_like(self.labels, dtype=torch.bool)
+        tested[by_class[::every]] = True
+        return self.take(shuffled[~tested[shuffled]]), self.take(shuffled[tested[shuffled]])
+
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of the pixels (0…1), one each a channel: ViTConfig's `mean` and `std`.
+
+        Counted in whole numbers, so that they are the same on every machine.
+
+        >>> images = torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1)
+        >>> Pictures(images, labels=torch.tensor([0, 0]), classes=("dot",)).statistics()
+        ((0.5,), (0.5,))
+        """
+        mean, std = [], []
+        values = torch.arange(256)
+        for channel in self.images.unbind(dim=1):
+            counts = channel.flatten().bincount(minlength=256).cpu()
+            pixels = channel.numel()
+            average = int((counts * values).sum()) / pixels
+            mean.append(average / 255)
+            std.append((int((counts * values**2).sum()) / pixels - average**2) ** 0.5 / 255)
+        return tuple(mean), tuple(std)
+
+
+def normalise(
+    images: UInt8[Tensor, "B C H W"],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    dtype: torch.dtype = torch.float32,
+) -> Float[Tensor, "B C H W"]:
+    """(x / 255 − mean) / std: bytes as the numbers that a model was trained on. One mean for all channels, or one each.
+
+    >>> normalise(torch.tensor([0, 255], dtype=torch.uint8).reshape(1, 1, 1, 2), mean=(0.5,), std=(0.5,)).tolist()
+    [[[[-1.0, 1.0]]]]
+    """
+    shift, scale = (torch.tensor(values, device=images.device).reshape(-1, 1, 1) for values in (mean, std))
+    return images.float().div(255).sub(shift).div(scale).to(dtype)
+
+
+def normalisation(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of the pixels that a model was made for; 0.5 both where it has no configuration."""
+    config = getattr(model, "config", ViTConfig())
+    return config.mean, config.std

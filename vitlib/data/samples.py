@@ -1,0 +1,228 @@
+"""Pictures to look at: eight that come with scikit-image and scikit-learn, and the learner's own.
+
+Nothing is downloaded: the bundled files lie inside the two installed packages. They are opened with Pillow,
+so neither package is imported.
+"""
+
+import difflib
+import gzip
+import importlib.util
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from PIL import Image, ImageOps
+from torch import Tensor
+
+MAX_PIXELS = 64_000_000  # of one picture; more would be slow to show and teaches nothing more
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a bundled picture comes from, in the words of the package that brings it."""
+
+    shows: str  # what one sees
+    package: str  # the installed package that holds the file
+    file: str  # path inside that package
+    author: str  # or the owner
+    licence: str  # terms of use
+
+
+_CC_BY = "CC BY 2.0, https://creativecommons.org/licenses/by/2.0/"
+
+PICTURES = {
+    "astronaut": Source(
+        "the astronaut Eileen Collins, 512 × 512 pixels",
+        "skimage",
+        "data/astronaut.png",
+        "NASA (Great Images database, https://flic.kr/p/r9qvLn)",
+        "public domain, no known copyright restrictions",
+    ),
+    "chelsea": Source(
+        "Chelsea the cat, 300 × 451 pixels",
+        "skimage",
+        "data/chelsea.png",
+        "Stefan van der Walt",
+        "CC0",
+    ),
+    "coffee": Source(
+        "a cup of coffee on a wooden table, 400 × 600 pixels",
+        "skimage",
+        "data/coffee.png",
+        "Rachel Michetti, courtesy of Pikolo Espresso Bar",
+        "CC0",
+    ),
+    "china": Source(
+        "a Chinese temple, 427 × 640 pixels",
+        "sklearn",
+        "datasets/images/china.jpg",
+        "danielbuechele, https://www.flickr.com/photos/danielbuechele/6061409035/",
+        _CC_BY,
+    ),
+    "flower": Source(
+        "a dahlia, 427 × 640 pixels",
+        "sklearn",
+        "datasets/images/flower.jpg",
+        "vultilion, https://www.flickr.com/photos/vultilion/6056698931/",
+        _CC_BY,
+    ),
+    "ihc": Source(
+        "colonic glands under the microscope, stained for FHL2, 512 × 512 pixels",
+        "skimage",
+        "data/ihc.png",
+        "Center for Microscopy and Molecular Imaging (CMMI)",
+        "no known copyright restrictions",
+    ),
+    "retina": Source(
+        "the retina of a human eye, 1411 × 1411 pixels",
+        "skimage",
+        "data/retina.jpg",
+        "Mikael Häggström, Medical gallery 2014, https://doi.org/10.15347/wjm/2014.008",
+        "CC0 1.0",
+    ),
+    "digits": Source(
+        "a hundred handwritten digits, 8 × 8 pixels each",
+        "sklearn",
+        "datasets/data/digits.csv.gz",
+        "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998",
+        "CC BY 4.0 at the UCI repository; scikit-learn states no other",
+    ),
+}
+
+
+def picture(name: str | Path) -> UInt8[Tensor, "3 H W"]:
+    """A picture as a tensor of bytes, [3, H, W]: a bundled one by its name, or your own by its path.
+
+    A file is turned upright (EXIF), grey and palette pictures become RGB, and transparent pixels are laid on
+    white. A name of PICTURES wins over a file of the same name: write "./coffee" for the file.
+
+    >>> picture("chelsea").shape
+    torch.Size([3, 300, 451])
+
+    Errors: ValueError for a name that is neither (the nearest name is suggested), for a file that is no
+    picture, is damaged, or has more than MAX_PIXELS; FileNotFoundError for a path with nothing there.
+    """
+    if name == "digits":
+        return _digit_sheet()
+    if name in PICTURES:
+        return read_picture(_path(PICTURES[str(name)]))
+    if Path(name).is_file():
+        return read_picture(Path(name))
+    raise _unknown(str(name))
+
+
+def read_picture(file: Path | bytes, name: str = "") -> UInt8[Tensor, "3 H W"]:
+    """The picture in a file, or in the bytes of an uploaded file, which `name` names in an error."""
+    name = name or (str(file) if isinstance(file, Path) else "the file")
+    with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
+        return _tensor(_decode(stream, name))
+
+
+def to_float(picture: UInt8[Tensor, "C H W"]) -> Float[Tensor, "1 C H W"]:
+    """Bytes 0…255 as numbers 0…1, with the batch axis that a model expects.
+
+    >>> to_float(torch.tensor([[[0, 51, 255]]], dtype=torch.uint8))
+    tensor([[[[0.0000, 0.2000, 1.0000]]]])
+
+    Errors: ValueError for another dtype or another number of axes.
+    """
+    if picture.dtype != torch.uint8 or picture.ndim != 3:
+        raise ValueError(
+            f"picture is {picture.dtype} of shape {tuple(picture.shape)}: "
+            "expected torch.uint8 of shape (C, H, W), as vitlib.data.samples.picture gives it"
+        )
+    return picture.float().div(255).unsqueeze(0)  # C H W → 1 C H W
+
+
+def shrink(picture: UInt8[Tensor, "3 H W"], longest: int) -> UInt8[Tensor, "3 H2 W2"]:
+    """The same picture, scaled down (Lanczos) so that neither side is longer than `longest` pixels.
+
+    >>> shrink(picture("chelsea"), 100).shape
+    torch.Size([3, 67, 100])
+    """
+    image = Image.fromarray(picture.permute(1, 2, 0).numpy())  # C H W → H W C
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return _tensor(image)
+
+
+def digits() -> tuple[UInt8[Tensor, "1797 1 8 8"], Int64[Tensor, "1797"]]:
+    """scikit-learn's handwritten digits: images [1797, 1, 8, 8] as bytes, and the digit on each.
+
+    >>> images, labels = digits()
+    >>> images.shape, labels[:5].tolist()
+    (torch.Size([1797, 1, 8, 8]), [0, 1, 2, 3, 4])
+    """
+    with gzip.open(_path(PICTURES["digits"]), "rt") as lines:
+        table = np.loadtxt(lines, delimiter=",")
+    ink = torch.from_numpy(table[:, :64])  # 0…16
+    images = (ink * 255 / 16).round().to(torch.uint8).reshape(-1, 1, 8, 8)
+    return images, torch.from_numpy(table[:, 64].astype(np.int64))
+
+
+def _digit_sheet() -> UInt8[Tensor, "3 80 80"]:
+    """The first hundred digits on one sheet: cut into patches of 8, every token is one digit."""
+    images, _ = digits()
+    sheet = images[:100, 0].reshape(10, 10, 8, 8).permute(0, 2, 1, 3).reshape(1, 80, 80)
+    return sheet.repeat(3, 1, 1)
+
+
+def _tensor(image: Image.Image) -> UInt8[Tensor, "3 H W"]:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()  # H W C → C H W
+
+
+def _decode(stream: io.BytesIO | io.BufferedReader, name: str) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours, below, is stricter
+            image = Image.open(stream, formats=FORMATS)
+        if image.width * image.height > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        return _rgb(ImageOps.exif_transpose(image))
+    except Image.DecompressionBombError:
+        limit = MAX_PIXELS // 1_000_000
+        raise ValueError(f"{name} has more than {limit} million pixels; shrink it and try again") from None
+    except Image.UnidentifiedImageError:
+        kinds = ", ".join(FORMATS)
+        raise ValueError(f"{name} is no picture that can be read; save it as one of {kinds}") from None
+    except (OSError, SyntaxError, EOFError) as error:  # Pillow's ways of meeting a damaged file
+        raise ValueError(f"{name} is damaged ({error}); save it again or choose another picture") from None
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):  # Pillow would clip 16-bit grey to white
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def package_file(package: str, file: str) -> Path:
+    """Where a file of an installed package lies; the package is not imported.
+
+    Errors: ModuleNotFoundError for a package that is not installed.
+    """
+    spec = importlib.util.find_spec(package)  # finds the package, imports nothing
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{file} lies in {package}: not installed; run `make setup`")
+    return Path(spec.origin).parent / file
+
+
+def _path(source: Source) -> Path:
+    return package_file(source.package, source.file)
+
+
+def _unknown(name: str) -> Exception:
+    if Path(name).is_dir():
+        return ValueError(f"{name!r} is a folder; give the path of one picture in it")
+    if Path(name).suffix or Path(name).parent != Path("."):
+        return FileNotFoundError(f"no file at {name!r}; check the path (this notebook runs in {Path.cwd()})")
+    near = difflib.get_close_matches(name, PICTURES, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    names = ", ".join(PICTURES)
+    return ValueError(f"no picture is called {name!r}: {hint}Choose one of {names}, or give a file's path")

@@ -1,0 +1,83 @@
+"""Models by name: `create("vit_base_patch16_224", num_classes=10)`.
+
+Plain ViTs are listed in vitlib.vit.presets; Swin, ConvNeXt and hybrids in vitlib.backbones.presets.
+"""
+
+import difflib
+from dataclasses import fields, replace
+from fnmatch import fnmatch
+from typing import Any
+
+import torch
+
+from vitlib.backbones.presets import BACKBONES, MODELS
+from vitlib.device import best_device
+from vitlib.trained import weights_of
+from vitlib.vit.presets import PRESETS
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names that `create` knows, by a shell pattern.
+
+    >>> list_models("*patch8_*")
+    ['vit_small_patch8_224', 'vit_base_patch8_224', 'vit_tinyimagenet_patch8_64']
+    """
+    return [name for name in (*PRESETS, *BACKBONES) if fnmatch(name, pattern)]
+
+
+def create(
+    name: str,
+    num_classes: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    device: str | None = None,
+    seed: int | None = None,
+    pretrained: bool = False,
+    **changes: Any,
+) -> Any:
+    """A ViT, Swin, ConvNeXt or Hybrid, as the name says, with fresh weights or trained ones.
+
+    What is not given is the preset's; `changes` are fields of its configuration, such as ViTConfig.
+
+    `image_size` is in pixels, (height, width) or the side of a square. `device` as in best_device (None: the
+    CPU). The same `seed` gives the same weights; None draws from torch's global generator. With `pretrained` the
+    weights are those that come with vitlib (see vitlib.trained), positions resized to `image_size`; for another
+    `num_classes` the head is a fresh one.
+
+    >>> model = create("vit_tiny_patch16_224", num_classes=10, image_size=(64, 96), registers=4)
+    >>> model(torch.zeros(1, 3, 64, 96)).shape
+    torch.Size([1, 10])
+
+    >>> create("vit_cifar_patch4_32", pretrained=True).training
+    False
+
+    Errors: ValueError for a name or field that does not exist (the nearest is suggested), for choices that do not go
+    together, and for a model without trained weights, or one that they do not fit; those of best_device for a device
+    that is not there.
+    """
+    if name not in list_models():
+        raise ValueError(f"no model is called {name!r}{_nearest(name, list_models())}; list_models() names them all")
+    preset = (PRESETS | BACKBONES)[name]
+    kind = MODELS[type(preset)]
+    given = {"num_classes": num_classes, "image_size": image_size}
+    changes |= {field: value for field, value in given.items() if value is not None}
+    known = [field.name for field in fields(preset)]
+    if unknown := [field for field in changes if field not in known]:
+        wrong = f"a {kind.__name__} has no {unknown[0]!r}{_nearest(unknown[0], known)}"
+        raise ValueError(f"{wrong}; it has {', '.join(known)}")
+    if isinstance(image_size, int):
+        changes["image_size"] = (image_size, image_size)
+    target = best_device(device) if device else torch.device("cpu")
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):  # torch's layers draw weights of their own first
+        model = kind(replace(preset, **changes), generator)
+    if pretrained:
+        from vitlib.weights import load_into  # with readers of files, which `import vitlib` does without
+
+        new_head = model.config.num_classes != preset.num_classes
+        load_into(model.eval(), weights_of(name), new_head=new_head, dtype=torch.float32)
+    return model.to(target)
+
+
+def _nearest(word: str, words: Any) -> str:
+    near = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    return f": did you mean {near[0]!r}?" if near else ""

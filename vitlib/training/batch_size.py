@@ -1,0 +1,142 @@
+"""Chapter 7: how many pictures fit into a step, found by trying, or estimated where trying would be rude.
+
+A CUDA device refuses what does not fit, and nothing is lost: so try. A CPU does not refuse: the system swaps until the
+machine stands still, or ends the program. There the need of two smaller steps is measured and carried on in a straight
+line: each picture more costs the same, once activations outweigh the weights.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor, nn
+
+from vitlib.data.pictures import normalisation, normalise
+from vitlib.training.counter import Counter
+from vitlib.training.memory import out_of_memory
+from vitlib.training.predict import in_mode, predict
+from vitlib.vit.checks import require_size
+
+FIRST = (4, 8)  # pictures in the two steps that are measured for a first guess
+
+
+def largest_batch(
+    model: nn.Module,
+    picture: Shaped[Tensor, "C H W"],
+    train: bool = False,
+    amp: bool = False,
+    memory: int | None = None,
+    limit: int = 65_536,
+) -> int:
+    """The largest batch of pictures like this one that fits, at most `limit`; 0 where not even one does.
+
+    `train`: a training step with AdamW, before its first step; otherwise a call of `predict`. `memory` is how many
+    bytes a step may take beyond what is taken already (to measure takes half as much, or eight pictures' worth). None,
+    on a CUDA device: whatever the device gives. The model is left as it was.
+
+    >>> from vitlib.models import create
+    >>> largest_batch(create("vit_digits_patch2_8"), torch.zeros(1, 8, 8), memory=10_000_000) > 100
+    True
+
+    Errors: ValueError where `memory` is missing on a device that does not refuse, and those of the model.
+    """
+    require_size("limit", limit)
+    device = next(model.parameters()).device
+    if memory is None:
+        if device.type != "cuda":
+            raise ValueError(
+                f"memory is None on {device.type}, which swaps or ends the program rather than refuse; say how many "
+                "bytes a step may take, such as memory=2_000_000_000"
+            )
+        return search(lambda batch: _goes_through(model, picture, batch, train, amp), limit)
+
+    def need(batch: int) -> int:
+        return step_memory(model, picture, batch, train, amp)
+
+    guess = _carried_on(need, memory, limit, FIRST)
+    return _carried_on(need, memory, limit, (guess // 4, guess // 2)) if guess > 2 * FIRST[1] else guess
+
+
+def _carried_on(bytes_of: Callable[[int], int], memory: int, limit: int, points: tuple[int, int]) -> int:
+    """Where the straight line through two points reaches `memory`."""
+    few, more = map(bytes_of, points)
+    each = (more - few) / (points[1] - points[0])  # bytes a picture
+    return max(0, min(limit, int(points[1] + (memory - more) / each)))
+
+
+def search(fits: Callable[[int], bool], limit: int) -> int:
+    """The largest n up to `limit` for which `fits(n)`, 0 for none: doubled until it fails, then halved in between.
+
+    >>> search(lambda n: n <= 37, limit=1000)
+    37
+    """
+    good, bad = 0, 1
+    while bad <= limit and fits(bad):
+        good, bad = bad, 2 * bad
+    bad = min(bad, limit + 1)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        if fits(middle):
+            good = middle
+        else:
+            bad = middle
+    return good
+
+
+def step_memory(
+    model: nn.Module, picture: Shaped[Tensor, "C H W"], batch: int, train: bool = False, amp: bool = False
+) -> int:
+    """Bytes that a step with `batch` pictures takes at its peak, beyond what is taken already: pictures, activations,
+    and, to `train`, gradients and AdamW's two numbers a parameter.
+
+    On a CUDA device its allocator keeps the count. Elsewhere every tensor that an operation returns is counted; what
+    a kernel needs inside itself is not.
+    """
+    require_size("batch", batch)
+    device = next(model.parameters()).device
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        _step(model, picture, batch, train, amp)
+        return torch.cuda.max_memory_allocated(device) - before
+    with Counter() as count:
+        _step(model, picture, batch, train, amp)
+    return count.peak
+
+
+def _step(model: nn.Module, picture: Tensor, batch: int, train: bool, amp: bool) -> None:
+    device = next(model.parameters()).device
+    images = picture.to(device).repeat(batch, 1, 1, 1)  # B C H W
+    if not train:
+        predict(model, images, batch, amp)
+        return
+    with _untouched(model, device):
+        weights = [each for each in model.parameters() if each.requires_grad]
+        moments = [torch.empty_like(each) for each in weights for _ in range(2)]  # AdamW's, held through the step
+        pixels = normalise(images, *normalisation(model)) if images.dtype == torch.uint8 else images
+        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+            loss = model(pixels).float().logsumexp(dim=-1).mean()
+        torch.autograd.grad(loss, weights, allow_unused=True)  # leaves .grad alone
+        del moments
+
+
+@contextmanager
+def _untouched(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Training mode, after which the model's buffers (running means) and torch's dice are as they were."""
+    buffers = [each.clone() for each in model.buffers()]
+    with in_mode(model, training=True), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
+    for each, before in zip(model.buffers(), buffers, strict=True):
+        each.copy_(before)
+
+
+def _goes_through(model: nn.Module, picture: Tensor, batch: int, train: bool, amp: bool) -> bool:
+    torch.cuda.empty_cache()  # what the trial before left in pieces
+    try:
+        _step(model, picture, batch, train, amp)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        return False
+    return True

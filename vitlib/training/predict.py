@@ -1,0 +1,167 @@
+"""Chapter 7: ask a trained model. Many pictures in batches; pictures of another size than the model's in windows."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from vitlib.data.pictures import normalisation, normalise
+from vitlib.training.memory import out_of_memory
+from vitlib.vit.checks import require_images, require_size
+
+Size = int | tuple[int, int]
+Blend = Literal["tent", "flat"]
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module, images: Shaped[Tensor, "N C H W"], batch: int = 64, amp: bool = False
+) -> Float[Tensor, "N ..."]:
+    """What the model answers for N pictures, `batch` at a time: logits [N, K], in float32, where the images lie.
+
+    Bytes are normalised by the mean and deviation of the model's configuration (0.5 both where it has none); floats
+    are taken as they are. Each batch moves to the model's device. The model answers in evaluation mode, and is left in
+    the mode it was in. `amp`: in bfloat16 where that is safe (automatic mixed precision).
+
+    >>> from vitlib.data.datasets import digits
+    >>> from vitlib.models import create
+    >>> predict(create("vit_digits_patch2_8"), digits()[1].images).shape
+    torch.Size([450, 10])
+
+    Errors: ValueError for no pictures, for images without the four axes, and those of the model; OutOfMemoryError
+    where a batch does not fit.
+    """
+    require_images(images)
+    require_size("batch", batch)
+    if not len(images):
+        raise ValueError("there are no images: expected at least one")
+    device = next(model.parameters(), images).device
+    answers = []
+    parts = images.split(batch)
+    with in_mode(model, training=False), _explained(batch):
+        for part in tqdm(parts, desc="predict", delay=2, disable=len(parts) == 1):
+            pixels = part.to(device)
+            if pixels.dtype == torch.uint8:
+                pixels = normalise(pixels, *normalisation(model))
+            with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+                answers.append(model(pixels).float().to(images.device))
+    return torch.cat(answers)
+
+
+def sliding_window(
+    model: Callable[[Tensor], Tensor],
+    picture: Shaped[Tensor, "C H W"],
+    window: Size,
+    stride: Size | None = None,
+    blend: Blend = "tent",
+    batch: int = 32,
+    amp: bool = False,
+) -> Float[Tensor, "K H W"]:
+    """What a model answers at every pixel of a picture of any size, from windows of the size that it was made for.
+
+    `window` and `stride` are in pixels, (height, width) or one for both; the stride is at most the window, None is half
+    of it. Windows are spread evenly and end flush with the picture; a picture smaller than the window is continued with
+    its last row and column. `model` maps windows [B, C, h, w] to maps [B, K, h, w], or to logits [B, K], which then
+    hold for the whole window: a map of where the picture looks like which class. A module is asked through `predict`, a
+    plain function gets the windows as they are.
+
+    Where windows overlap, the answer is a weighted mean. "tent": a window's weight is highest in its middle and falls
+    to nearly nothing at its edge, so that no edge shows. "flat": all weights are equal. Where all windows agree, the
+    answer is theirs, to the last bit.
+
+    >>> ramp = torch.linspace(0, 1, 30).expand(1, 20, 30)
+    >>> torch.allclose(sliding_window(lambda windows: windows * 2, ramp, window=8), ramp * 2)
+    True
+
+    Errors: ValueError for a picture without the three axes, for a stride that leaves gaps, another `blend`, and
+    answers of another shape.
+    """
+    if picture.ndim != 3 or not picture.numel():
+        raise ValueError(f"picture has shape {tuple(picture.shape)}: expected three axes, (C, H, W), with pixels")
+    if blend not in get_args(Blend):
+        raise ValueError(f"blend is {blend!r}: expected one of {', '.join(map(repr, get_args(Blend)))}")
+    require_size("batch", batch)
+    h, w = _pair("window", window)
+    down, right = (max(h // 2, 1), max(w // 2, 1)) if stride is None else _pair("stride", stride)
+    if down > h or right > w:
+        raise ValueError(f"stride is {down}×{right}: more than the window, {h}×{w}, leaves pixels that none covers")
+    ask = partial(predict, model, batch=batch, amp=amp) if isinstance(model, nn.Module) else model
+
+    height, width = picture.shape[1:]
+    row, column = (torch.arange(max(size, side)).clamp(max=size - 1) for size, side in ((height, h), (width, w)))
+    padded = picture[:, row.to(picture.device)][:, :, column.to(picture.device)]  # C H W → C H' W'
+    corners = [(top, left) for top in _starts(len(row), h, down) for left in _starts(len(column), w, right)]
+    weight = (_profile(h, blend)[:, None] * _profile(w, blend)).to(picture.device)  # h w
+    total = torch.zeros(padded.shape[1:], device=picture.device)  # H' W'
+    mean = torch.zeros(0)
+    for i in tqdm(range(0, len(corners), batch), desc="windows", delay=2):
+        some = corners[i : i + batch]
+        windows = torch.stack([padded[:, top : top + h, left : left + w] for top, left in some])  # B C h w
+        maps = _maps(ask(windows), len(some), h, w)
+        if not i:
+            mean = maps.new_zeros(maps.shape[1], *total.shape)  # K H' W'
+        for (top, left), each in zip(some, maps, strict=True):
+            area = (..., slice(top, top + h), slice(left, left + w))
+            total[area] += weight
+            # the mean moves towards each answer by its share: by all of the way for the first, by nothing where equal
+            mean[area] += (each - mean[area]) * (weight / total[area])
+    return mean[:, :height, :width]
+
+
+@contextmanager
+def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
+    """Inside the block every part of the model is in training mode, or none is; afterwards each is as it was."""
+    modes = {module: module.training for module in model.modules()}
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextmanager
+def _explained(batch: int) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        words = f"{batch} pictures at a time do not fit in memory: largest_batch finds how many do"
+        raise torch.OutOfMemoryError(f"{words} ({str(error).splitlines()[0]})") from None
+
+
+def _maps(answers: Tensor, number: int, h: int, w: int) -> Float[Tensor, "B K h w"]:
+    shape = tuple(answers.shape)
+    if answers.ndim == 2 and len(answers) == number:
+        answers = answers[:, :, None, None].expand(-1, -1, h, w)
+    if answers.ndim != 4 or len(answers) != number or answers.shape[2:] != (h, w):
+        expected = f"({number}, K, {h}, {w}), a map each, or ({number}, K)"
+        raise ValueError(f"the model answers {shape} to {number} windows: expected {expected}")
+    return answers.to(torch.promote_types(answers.dtype, torch.float32))
+
+
+def _starts(size: int, window: int, stride: int) -> list[int]:
+    """Where windows begin along one axis: as few as the stride allows, spread evenly from end to end."""
+    last = size - window
+    gaps = -(-last // stride)  # rounded up
+    return [last * i // gaps for i in range(gaps + 1)] if gaps else [0]
+
+
+def _profile(window: int, blend: Blend) -> Float[Tensor, "window"]:
+    rising = torch.arange(1.0, window + 1)
+    return torch.minimum(rising, rising.flip(0)) if blend == "tent" else torch.ones(window)
+
+
+def _pair(name: str, size: Size) -> tuple[int, int]:
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2:
+        raise ValueError(f"{name} is {size!r}: expected pixels, such as 16, or (height, width)")
+    for side in sides:
+        require_size(name, side)
+    return sides

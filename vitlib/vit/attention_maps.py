@@ -1,0 +1,92 @@
+"""Chapter 4: see where a model looks, while its fused attention runs.
+
+A fused kernel never stores the attention maps, so they are computed again from what each block's attention read.
+The logits are those of an ordinary call, bit for bit. Shapes: B pictures, L layers, h heads, T tokens.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vitlib.vit.model import ViT
+from vitlib.vit.patches import PatchGrid
+
+
+def attention_maps(
+    model: nn.Module,
+    images: Float[Tensor, "B C H W"],
+    layers: Sequence[int] | None = None,
+    heads: Sequence[int] | None = None,
+) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B L h T T"]]:
+    """The logits, and the attention maps of the chosen layers and heads (None: all; -1: the last).
+
+    `maps[b, l, h, i, j]` is how much token i takes from token j; every row sums to 1. Tokens come in the model's
+    order: CLS, registers, patches. All maps of all layers take 4·B·L·h·T² bytes.
+
+    >>> from vitlib.models import create
+    >>> logits, maps = attention_maps(create("vit_digits_patch2_8"), torch.zeros(1, 1, 8, 8), layers=[-1])
+    >>> maps.shape
+    torch.Size([1, 1, 4, 17, 17])
+
+    Errors: ValueError for a layer or head that the model lacks, and for an empty choice.
+    """
+    vit = cast(ViT, model)  # or a ViT that torch.compile wrapped
+    chosen = _choose("layer", layers, vit.config.depth)
+    kept = _choose("head", heads, vit.config.heads)
+    out = vit(images, return_all=True)
+    maps = [vit.blocks[i].attn.weights(out[f"blocks.{i}.norm1"])[:, kept] for i in chosen]
+    return out["logits"], torch.stack(maps, dim=1)
+
+
+def rollout(maps: Float[Tensor, "B L h T T"]) -> Float[Tensor, "B T T"]:
+    """Attention followed through the layers: how much of each output token comes from each input token.
+
+    In every layer half of a token comes from the residual connection and half from attention, averaged over the
+    heads: A = (mean of maps + I) / 2, and the rollout is A_L ··· A_2 A_1. Every row sums to 1.
+
+    >>> rollout(torch.eye(3).expand(1, 12, 4, 3, 3))[0].diagonal()
+    tensor([1., 1., 1.])
+
+    Source: Abnar & Zuidema, 2020, "Quantifying attention flow in transformers".
+    """
+    steps = (maps.mean(dim=2) + torch.eye(maps.shape[-1], device=maps.device)) / 2  # B L T T
+    flow = steps[:, 0]
+    for i in range(1, steps.shape[1]):
+        flow = steps[:, i] @ flow
+    return flow
+
+
+def attention_distance(maps: Float[Tensor, "B L h T T"], grid: PatchGrid) -> Float[Tensor, "B L h"]:
+    """How far a patch looks, in pixels: the distance between patch centres, weighted with the attention.
+
+    Only patches count: attention to CLS and registers is left out, and each row is scaled to sum to 1 again.
+
+    >>> everywhere = torch.full((1, 1, 1, 2, 2), 0.5)
+    >>> attention_distance(everywhere, PatchGrid(height=16, width=32, patch=16)).item()
+    8.0
+
+    Errors: ValueError where the maps have fewer tokens than the grid has patches.
+    Source: Dosovitskiy et al., 2021, section 4.5 and figure 7.
+    """
+    prefix = maps.shape[-1] - grid.tokens
+    if prefix < 0:
+        raise ValueError(f"maps show {maps.shape[-1]} tokens, the grid has {grid.tokens}; use model.config.grid")
+    y = torch.arange(grid.rows) * float(grid.patch_height)
+    x = torch.arange(grid.columns) * float(grid.patch_width)
+    centres = torch.cartesian_prod(y, x).to(maps.device)  # N 2, row by row as the tokens
+    patches = maps[..., prefix:, prefix:]
+    patches = patches / patches.sum(dim=-1, keepdim=True)
+    return (patches * torch.cdist(centres, centres)).sum(dim=-1).mean(dim=-1)
+
+
+def _choose(what: str, wanted: Sequence[int] | None, there: int) -> list[int]:
+    """Indices from 0, where None asks for all and -1 is the last."""
+    indices = list(range(there)) if wanted is None else list(wanted)
+    if not indices:
+        raise ValueError(f"no {what} was chosen: name some of 0 to {there - 1}, or leave {what}s out for all")
+    if wrong := [i for i in indices if not -there <= i < there]:
+        raise ValueError(f"{what} {wrong[0]} is not there: the model has {there}, numbered 0 to {there - 1}")
+    return [i % there for i in indices]

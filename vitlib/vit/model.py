@@ -1,0 +1,120 @@
+"""The Vision Transformer: chapters 1 to 5 in a row, picture → patches → tokens → blocks → classes."""
+
+import copy
+from dataclasses import replace
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vitlib.vit.branch import Drop
+from vitlib.vit.checks import check_images
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.embed import PatchEmbed
+from vitlib.vit.encoder import Block
+from vitlib.vit.head import AttentionPool, read_cls, read_mean
+from vitlib.vit.init import init_weights
+from vitlib.vit.positions import token_row
+from vitlib.vit.resize import resize_positions
+from vitlib.vit.sincos import fixed_positions
+
+
+class ViT(nn.Module):
+    """[B, C, H, W] → [B, K], the logits of K classes. Parameters have timm's names.
+
+    >>> model = ViT(ViTConfig(image_size=(32, 48), patch=8, num_classes=10, width=64, depth=2, heads=4))
+    >>> images = torch.zeros(2, 3, 32, 48)
+    >>> model(images).shape
+    torch.Size([2, 10])
+    >>> list(model(images, return_all=True))[:5]
+    ['patch_embed', 'tokens', 'blocks.0.norm1', 'blocks.0.attn', 'blocks.0.+attn']
+
+    Errors: ValueError for images of another size, rank, number of channels or dtype.
+    Source: Dosovitskiy et al., 2021, "An image is worth 16×16 words".
+    """
+
+    def __init__(self, config: ViTConfig, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.config = c = config
+        self.patch_embed = PatchEmbed(c.channels, c.patch, c.width)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, c.width)) if c.class_token else None
+        self.reg_token = nn.Parameter(torch.zeros(1, c.registers, c.width)) if c.registers else None
+        self.pos_embed: Tensor | None
+        if c.positions == "learned":
+            self.pos_embed = nn.Parameter(torch.zeros(1, c.prefix_rows + c.grid.tokens, c.width))
+        else:
+            self.register_buffer("pos_embed", fixed_positions(c), persistent=False)
+        self.drop = Drop(c.dropout, path=0.0) if c.dropout else nn.Identity()
+        paths = [c.drop_path * i / max(c.depth - 1, 1) for i in range(c.depth)]
+        blocks = [
+            Block(c.width, c.heads, c.mlp_ratio, c.eps, c.gelu, c.layer_scale, c.fused, c.dropout, path)
+            for path in paths
+        ]
+        self.blocks = cast(list[Block], nn.ModuleList(blocks))
+        pool_first = c.pooling == "mean" and not c.norm_before_pool
+        self.norm = nn.Identity() if pool_first else nn.LayerNorm(c.width, c.eps)
+        self.attn_pool: AttentionPool | None = None
+        if c.pooling == "attention":
+            self.attn_pool = AttentionPool(c.width, c.heads, c.mlp_ratio, c.eps, c.gelu)
+        self.fc_norm = nn.LayerNorm(c.width, c.eps) if pool_first else nn.Identity()
+        self.head = nn.Linear(c.width, c.num_classes) if c.num_classes else nn.Identity()
+        self.reads = slice(0, 1) if c.pooling == "cls" else slice(c.prefix, None)  # rows that the classifier reads
+        init_weights(self, c.width, generator)
+
+    def forward(
+        self, images: Float[Tensor, "B C H W"], return_all: bool = False
+    ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
+        """The logits; with `return_all`, every named intermediate, and the same logits, bit for bit."""
+        check_images(images, self.config.channels, self.config.image_size, self.patch_embed.proj.weight.dtype)
+        if return_all:
+            return self.steps(images)
+        x = self.tokens(self.patch_embed(images))  # B T D
+        *body, _ = self.blocks
+        for block in body:
+            x = block(x)
+        return self.head(self.pool(self.last(x)))  # B T D → B R D → B D → B K
+
+    def steps(self, images: Float[Tensor, "B C H W"]) -> dict[str, Tensor]:
+        """`forward`, spelled out: every tensor on the way from the picture to the logits, by name."""
+        out = {"patch_embed": self.patch_embed(images)}  # B N D
+        out["tokens"] = x = self.tokens(out["patch_embed"])  # B T D
+        for i, block in enumerate(self.blocks):
+            steps, before = block.steps(x), x
+            out |= {f"blocks.{i}.{name}": value for name, value in steps.items()}
+            x = steps["+mlp"]
+        out["norm"] = self.norm(x)
+        out["pooled"] = self.pool(self.last(before))  # B D
+        out["logits"] = self.head(out["pooled"])  # B K
+        return out
+
+    def tokens(self, patches: Float[Tensor, "B N D"]) -> Float[Tensor, "B T D"]:
+        """The row that the encoder reads: CLS, registers and patches, each with its position."""
+        return self.drop(token_row(patches, self.pos_embed, self.cls_token, self.reg_token))
+
+    def last(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B R D"]:
+        """What the last block gives, in the rows that the classifier reads."""
+        block = self.blocks[-1]
+        return block(x, self.reads) if self.config.trim else block(x)[:, self.reads]
+
+    def pool(self, x: Float[Tensor, "B R D"]) -> Float[Tensor, "B D"]:
+        """One normalised vector for each picture, from the rows `[:, model.reads]` of a block's output."""
+        read = self.attn_pool or {"cls": read_cls, "mean": read_mean}[self.config.pooling]
+        return self.fc_norm(read(self.norm(x)))
+
+    def resized(self, image_size: tuple[int, int]) -> "ViT":
+        """A copy for pictures of (height, width) pixels; learned positions are resized to the new grid.
+
+        >>> ViT(ViTConfig(width=64, depth=1, heads=1)).resized((384, 320)).config.grid.tokens
+        480
+        """
+        other = copy.deepcopy(self)
+        other.config = replace(self.config, image_size=image_size)
+        old, new = self.config.grid, other.config.grid
+        if isinstance(self.pos_embed, nn.Parameter):
+            grids = (old.rows, old.columns), (new.rows, new.columns)
+            rows = resize_positions(self.pos_embed.detach(), *grids, self.config.resize, self.config.prefix_rows)
+            other.pos_embed = nn.Parameter(rows)
+        elif (fixed := fixed_positions(other.config)) is not None:
+            other.pos_embed = fixed.to(self.pos_embed)
+        return other
