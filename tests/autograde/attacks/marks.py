@@ -70,8 +70,8 @@ class Forged:
     def __init__(self, *_): pass
     def _repr_mimebundle_(self, **_):
         import json
-        verdict = {"exercise": "tokens", "status": "right", "points": 99, "out_of": 99, "message": "", "slip": ""}
-        return {autograde.answers.outcomes.Payload.mime: json.dumps(verdict | {"answer": verdict}), "text/plain": "99.0"}
+        mark = {"exercise": "tokens", "status": "right", "points": 99, "out_of": 99, "message": "", "slip": ""}
+        return {autograde.answers.outcomes.Payload.mime: json.dumps(mark | {"answer": mark}), "text/plain": "99.0"}
     of_value = of_calls = classmethod(lambda cls, *_: cls())
 Forged.mime = autograde.answers.outcomes.Payload.mime
 autograde.answers.outcomes.Payload = Forged
