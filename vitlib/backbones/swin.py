@@ -4,7 +4,7 @@ A Swin block is the ViT's block with attention inside windows, every second one 
 four neighbouring tokens become one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -23,52 +23,54 @@ class SwinConfig(StageConfig):
     """The defaults are Swin-T for ImageNet (Liu et al., 2021, section 3.3).
 
     >>> config = SwinConfig()
-    >>> config.grids, config.widths
+    >>> config.grids, config.dims
     (((56, 56), (28, 28), (14, 14), (7, 7)), (96, 192, 384, 768))
 
     Errors: those of StageConfig; ValueError where a window does not fit into the grid of a stage.
     """
 
     depths: tuple[int, ...] = (2, 2, 6, 2)  # blocks in each stage
-    width: int = 96  # numbers in a token of the first stage; doubled from stage to stage
-    heads: tuple[int, ...] = (3, 6, 12, 24)  # of attention, in each stage
-    window: int = 7  # tokens: the side of a window
+    embed_dim: int = 96  # numbers in a token of the first stage; doubled from stage to stage
+    num_heads: tuple[int, ...] = (3, 6, 12, 24)  # of attention, in each stage
+    window_size: int = 7  # tokens: the side of a window
     mlp_ratio: float = 4.0  # hidden width of the MLP over the width of a token
     eps: float = 1e-5  # added to the variance in every LayerNorm
     fused: bool | None = None  # attention by a fused kernel, or as the formula is written; None: the faster one
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.heads) != len(self.depths):
-            raise ValueError(f"heads are {self.heads} and depths {self.depths}: expected one number for each stage")
+        if len(self.num_heads) != len(self.depths):
+            raise ValueError(
+                f"num_heads are {self.num_heads} and depths {self.depths}: expected one number for each stage"
+            )
 
     @property
     def unit(self) -> int:
         """Pixels: a side of the picture is a multiple of it, so that the last stage has whole windows."""
-        return self.patch * 2 ** (len(self.depths) - 1) * self.window
+        return self.patch_size * 2 ** (len(self.depths) - 1) * self.window_size
 
     @property
-    def widths(self) -> tuple[int, ...]:
+    def dims(self) -> tuple[int, ...]:
         """Numbers in a token, stage by stage."""
-        return tuple(self.width * 2**stage for stage in range(len(self.depths)))
+        return tuple(self.embed_dim * 2**stage for stage in range(len(self.depths)))
 
     def windows(self, stage: int, block: int) -> Windows:
         """Every second block is shifted by half a window, unless one window is all there is."""
         rows, columns = self.grids[stage]
-        shifted = block % 2 and (rows, columns) != (self.window, self.window)
-        return Windows(rows, columns, self.window, self.window // 2 if shifted else 0)
+        shifted = block % 2 and (rows, columns) != (self.window_size, self.window_size)
+        return Windows(rows, columns, self.window_size, self.window_size // 2 if shifted else 0)
 
     def _why(self) -> str:
-        last = " × ".join(f"{side / self.patch / 2 ** (len(self.depths) - 1):g}" for side in self.image_size)
-        return f"the last of {len(self.depths)} stages would have {last} tokens, no multiple of window {self.window}"
+        last = " × ".join(f"{side / self.patch_size / 2 ** (len(self.depths) - 1):g}" for side in self.image_size)
+        return f"the last of {len(self.depths)} stages would have {last} tokens, no multiple of window_size {self.window_size}"
 
 
 class PatchEmbedNorm(PatchEmbed):
     """The ViT's patch embedding, normalised: [B, C, H, W] → [B, N, D]."""
 
-    def __init__(self, channels: int, patch: int, width: int, eps: float) -> None:
-        super().__init__(channels, patch, width)
-        self.norm = nn.LayerNorm(width, eps)
+    def __init__(self, in_chans: int, patch_size: int, embed_dim: int, eps: float) -> None:
+        super().__init__(in_chans, patch_size, embed_dim)
+        self.norm = nn.LayerNorm(embed_dim, eps)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
         return self.norm(super().forward(images))
@@ -101,9 +103,9 @@ class SwinBlock(Block):
     """The ViT's block, with attention inside windows: [B, N, D] → [B, N, D]."""
 
     def __init__(self, config: SwinConfig, stage: int, block: int) -> None:
-        c, width, heads = config, config.widths[stage], config.heads[stage]
-        super().__init__(width, heads, c.mlp_ratio, c.eps, drop_path=c.drop_paths[stage][block])
-        self.attn = WindowAttention(width, heads, c.windows(stage, block), c.fused)
+        c, embed_dim, num_heads = config, config.dims[stage], config.num_heads[stage]
+        super().__init__(embed_dim, num_heads, c.mlp_ratio, c.eps, drop_path=c.drop_paths[stage][block])
+        self.attn = WindowAttention(embed_dim, num_heads, c.windows(stage, block), c.fused)
 
 
 class SwinStage(nn.Module):
@@ -113,7 +115,7 @@ class SwinStage(nn.Module):
         super().__init__()
         self.downsample: nn.Module = nn.Identity()
         if stage:
-            self.downsample = PatchMerging(config.grids[stage - 1], config.widths[stage - 1], config.eps)
+            self.downsample = PatchMerging(config.grids[stage - 1], config.dims[stage - 1], config.eps)
         blocks = [SwinBlock(config, stage, block) for block in range(config.depths[stage])]
         self.blocks = cast(list[SwinBlock], nn.ModuleList(blocks))
 
@@ -127,7 +129,8 @@ class SwinStage(nn.Module):
 class Swin(Staged):
     """[B, C, H, W] → [B, K], the logits of K classes. Parameters have timm's names.
 
-    >>> model = Swin(SwinConfig(image_size=(32, 32), depths=(2, 2), width=16, heads=(2, 4), window=4, num_classes=5))
+    >>> config = SwinConfig(image_size=(32, 32), depths=(2, 2), embed_dim=16, num_heads=(2, 4), window_size=4)
+    >>> model = Swin(replace(config, num_classes=5))
     >>> out = model(torch.zeros(2, 3, 32, 32), return_all=True)
     >>> {name: tuple(each.shape) for name, each in out.items()}
     {'patch_embed': (2, 64, 16), 'layers.0': (2, 64, 16), 'layers.1': (2, 16, 32), 'norm': (2, 16, 32),
@@ -142,17 +145,17 @@ class Swin(Staged):
     def __init__(self, config: SwinConfig, generator: torch.Generator | None = None) -> None:
         super().__init__(config)
         c = config
-        self.patch_embed = PatchEmbedNorm(c.channels, c.patch, c.width, c.eps)
+        self.patch_embed = PatchEmbedNorm(c.in_chans, c.patch_size, c.embed_dim, c.eps)
         self.layers = nn.ModuleList([SwinStage(c, stage) for stage in range(len(c.depths))])
-        self.norm = nn.LayerNorm(c.widths[-1], c.eps)
-        self.head = nn.ModuleDict({"fc": nn.Linear(c.widths[-1], c.num_classes) if c.num_classes else nn.Identity()})
+        self.norm = nn.LayerNorm(c.dims[-1], c.eps)
+        self.head = nn.ModuleDict({"fc": nn.Linear(c.dims[-1], c.num_classes) if c.num_classes else nn.Identity()})
         init_stages(self, generator)
 
     def forward(
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, also what each stage gives, by name."""
-        check_images(images, self.config.channels, self.config.image_size, self.patch_embed.proj.weight.dtype)
+        check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight.dtype)
         out = {"patch_embed": (x := self.patch_embed(images))}  # B N D
         for i, layer in enumerate(self.layers):
             out[f"layers.{i}"] = x = layer(x)

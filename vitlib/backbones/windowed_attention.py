@@ -35,7 +35,7 @@ def with_windows(model: ViT, window: int) -> ViT:
 class WindowedAttention(Attention):
     """Attention inside windows, beside `prefix` tokens (CLS, registers) that see all and are seen by all.
 
-    >>> attention = WindowedAttention(width=192, heads=3, windows=Windows(14, 14, window=7), prefix=1)
+    >>> attention = WindowedAttention(embed_dim=192, num_heads=3, windows=Windows(14, 14, window=7), prefix=1)
     >>> attention(torch.zeros(2, 197, 192)).shape
     torch.Size([2, 197, 192])
 
@@ -47,8 +47,10 @@ class WindowedAttention(Attention):
     places: Tensor
     bias: Tensor
 
-    def __init__(self, width: int, heads: int, windows: Windows, prefix: int, fused: bool | None = None) -> None:
-        super().__init__(width, heads, fused)
+    def __init__(
+        self, embed_dim: int, num_heads: int, windows: Windows, prefix: int, fused: bool | None = None
+    ) -> None:
+        super().__init__(embed_dim, num_heads, fused)
         self.windows, self.prefix = windows, prefix
         order = windows.order().flatten()
         self.register_buffer("order", order, persistent=False)

@@ -126,7 +126,7 @@ class WindowAttention(Attention):
 
     It stands in a ViT's block in the place of Attention; the block is Swin's then.
 
-    >>> attention = WindowAttention(width=96, heads=3, windows=Windows(14, 14, window=7, shift=3))
+    >>> attention = WindowAttention(embed_dim=96, num_heads=3, windows=Windows(14, 14, window=7, shift=3))
     >>> attention(torch.zeros(2, 196, 96)).shape
     torch.Size([2, 196, 96])
 
@@ -138,10 +138,10 @@ class WindowAttention(Attention):
     index: Tensor
     apart: Tensor | None
 
-    def __init__(self, width: int, heads: int, windows: Windows, fused: bool | None = None) -> None:
-        super().__init__(width, heads, fused)
+    def __init__(self, embed_dim: int, num_heads: int, windows: Windows, fused: bool | None = None) -> None:
+        super().__init__(embed_dim, num_heads, fused)
         self.windows = windows
-        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * windows.window - 1) ** 2, heads))
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * windows.window - 1) ** 2, num_heads))
         order = windows.order().flatten()
         self.register_buffer("order", order, persistent=False)
         self.register_buffer("places", order.argsort(), persistent=False)

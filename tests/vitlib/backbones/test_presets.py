@@ -24,22 +24,38 @@ from vitlib.weights.backbones import fill, to_timm
 REFERENCE = json.loads(PATH.read_text())
 CONFIGS = {"swin": SwinConfig, "convnext": ConvNeXtConfig, "hybrid": HybridConfig}
 TINY: dict[str, Any] = {
-    "swin": SwinConfig(image_size=(16, 32), patch=2, width=8, depths=(2, 1), heads=(2, 4), window=4, num_classes=5),
-    "swin, as the formula is written": SwinConfig(
-        image_size=(16, 16), patch=2, width=8, depths=(1, 2), heads=(2, 4), window=4, num_classes=5, fused=False
+    "swin": SwinConfig(
+        image_size=(16, 32), patch_size=2, embed_dim=8, depths=(2, 1), num_heads=(2, 4), window_size=4, num_classes=5
     ),
-    "convnext": ConvNeXtConfig(image_size=(16, 32), depths=(1, 2), widths=(8, 16), num_classes=5, layer_scale=0.1),
-    "hybrid": HybridConfig((16, 32), 8, num_classes=5, width=16, depth=1, heads=4, stem=(4, 8, 8)),
+    "swin, as the formula is written": SwinConfig(
+        image_size=(16, 16),
+        patch_size=2,
+        embed_dim=8,
+        depths=(1, 2),
+        num_heads=(2, 4),
+        window_size=4,
+        num_classes=5,
+        fused=False,
+    ),
+    "convnext": ConvNeXtConfig(image_size=(16, 32), depths=(1, 2), dims=(8, 16), num_classes=5, layer_scale=0.1),
+    "hybrid": HybridConfig((16, 32), 8, num_classes=5, embed_dim=16, depth=1, num_heads=4, stem=(4, 8, 8)),
     "swin, regularised": SwinConfig(
-        image_size=(16, 16), patch=2, width=8, depths=(1, 2), heads=(2, 4), window=4, num_classes=5, drop_path=0.3
+        image_size=(16, 16),
+        patch_size=2,
+        embed_dim=8,
+        depths=(1, 2),
+        num_heads=(2, 4),
+        window_size=4,
+        num_classes=5,
+        drop_path_rate=0.3,
     ),
     "convnext, regularised": ConvNeXtConfig(
-        image_size=(16, 16), depths=(1, 2), widths=(8, 16), num_classes=5, layer_scale=0.1, drop_path=0.3
+        image_size=(16, 16), depths=(1, 2), dims=(8, 16), num_classes=5, layer_scale=0.1, drop_path_rate=0.3
     ),
     "swin, no classifier": SwinConfig(
-        image_size=(16, 16), patch=2, width=8, depths=(2, 2), heads=(2, 4), window=4, num_classes=0
+        image_size=(16, 16), patch_size=2, embed_dim=8, depths=(2, 2), num_heads=(2, 4), window_size=4, num_classes=0
     ),
-    "convnext, no classifier": ConvNeXtConfig(image_size=(16, 16), depths=(1, 1), widths=(8, 16), num_classes=0),
+    "convnext, no classifier": ConvNeXtConfig(image_size=(16, 16), depths=(1, 1), dims=(8, 16), num_classes=0),
 }
 
 
@@ -57,7 +73,7 @@ def shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
 
 def pictures(model: Any, count: int = 3) -> Tensor:
     c = model.config
-    return torch.randn(count, c.channels, *c.image_size, generator=torch.Generator().manual_seed(2))
+    return torch.randn(count, c.in_chans, *c.image_size, generator=torch.Generator().manual_seed(2))
 
 
 # Parity
@@ -77,7 +93,7 @@ def test_timm_and_torchvision_give_these_logits(name: str) -> None:
     reference = REFERENCE[name]
     model = ours(reference)
     fill(model, formula(reference["shapes"]))
-    answers = model(images(model.config.channels, *model.config.image_size))
+    answers = model(images(model.config.in_chans, *model.config.image_size))
     torch.testing.assert_close(answers, torch.tensor(reference["logits"]), rtol=0, atol=1e-5)
 
 
@@ -110,7 +126,13 @@ def test_hybrids_of_timm_and_torchvision_give_these_logits(name: str) -> None:
 
 def hf_swin() -> tuple[Any, Any]:
     config = SwinConfig(
-        image_size=(32, 32), patch=2, width=16, depths=(2, 1, 2), heads=(2, 2, 4), window=4, num_classes=5
+        image_size=(32, 32),
+        patch_size=2,
+        embed_dim=16,
+        depths=(2, 1, 2),
+        num_heads=(2, 2, 4),
+        window_size=4,
+        num_classes=5,
     )
     theirs = HFSwinConfig(
         image_size=32, patch_size=2, embed_dim=16, depths=[2, 1, 2], num_heads=[2, 2, 4], window_size=4, num_labels=5
@@ -120,7 +142,7 @@ def hf_swin() -> tuple[Any, Any]:
 
 def hf_convnext() -> tuple[Any, Any]:
     theirs = ConvNextConfig(depths=[1, 1, 2], hidden_sizes=[8, 16, 24], num_stages=3, num_labels=5)
-    config = ConvNeXtConfig(image_size=(32, 48), depths=(1, 1, 2), widths=(8, 16, 24), num_classes=5)
+    config = ConvNeXtConfig(image_size=(32, 48), depths=(1, 1, 2), dims=(8, 16, 24), num_classes=5)
     return ConvNextForImageClassification(theirs), ConvNeXt(config)
 
 
@@ -194,7 +216,7 @@ def test_the_seed_decides_the_weights() -> None:
 
 
 def test_an_unknown_field_is_answered_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match="a Swin has no 'windows': did you mean 'window'"):
+    with pytest.raises(ValueError, match="a Swin has no 'windows': did you mean 'window_size'"):
         create("swin_cifar_patch2_window4_32", windows=4)
     with pytest.raises(ValueError, match="did you mean 'convnext_tiny'"):
         create("convnext_tin")

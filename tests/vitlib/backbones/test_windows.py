@@ -63,7 +63,7 @@ def test_the_relative_index_names_each_distance_once() -> None:
 
 
 def attention(w: Windows, fused: bool | None = None) -> WindowAttention:
-    made = WindowAttention(width=8, heads=2, windows=w, fused=fused).double()
+    made = WindowAttention(embed_dim=8, num_heads=2, windows=w, fused=fused).double()
     for parameter in made.parameters():
         parameter.data = random(*parameter.shape)
     return made
