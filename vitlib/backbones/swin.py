@@ -130,12 +130,12 @@ class SwinStage(nn.Module):
 class Swin(Staged):
     """[B, C, H, W] → [B, K], the logits of K classes. Parameters have timm's names.
 
-    >>> few = SwinConfig(image_size=(32, 32), num_classes=5, depths=(2, 2), embed_dim=16, num_heads=(2, 4))
+    >>> few = SwinConfig(image_size=(32, 32), depths=(2, 2), embed_dim=16, num_heads=(2, 4), window_size=4)
     >>> model = Swin(few)
     >>> out = model(torch.zeros(2, 3, 32, 32), return_all=True)
     >>> {name: tuple(each.shape) for name, each in out.items()}
     {'patch_embed': (2, 64, 16), 'layers.0': (2, 64, 16), 'layers.1': (2, 16, 32), 'norm': (2, 16, 32),
-    'pooled': (2, 32), 'logits': (2, 5)}
+    'pooled': (2, 32), 'logits': (2, 1000)}
 
     Errors: ValueError for images of another size, rank, number of channels or dtype.
     Source: Liu et al., 2021, "Swin transformer: hierarchical vision transformer using shifted windows".

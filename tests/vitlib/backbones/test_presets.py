@@ -81,7 +81,7 @@ def pictures(model: Any, count: int = 3) -> Tensor:
 
 def ours(reference: dict[str, Any]) -> Any:
     choices = {name: tuple(each) if isinstance(each, list) else each for name, each in reference["config"].items()}
-    if choices.get("channels", 3) != 3 and reference["model"] != "hybrid":
+    if choices.get("in_chans", 3) != 3 and reference["model"] != "hybrid":
         choices |= {"mean": (0.5,), "std": (0.5,)}
     config = CONFIGS[reference["model"]](**choices)
     return MODELS[type(config)](config).eval()
