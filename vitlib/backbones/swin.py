@@ -4,7 +4,7 @@ A Swin block is the ViT's block with attention inside windows, every second one 
 four neighbouring tokens become one.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -62,7 +62,8 @@ class SwinConfig(StageConfig):
 
     def _why(self) -> str:
         last = " × ".join(f"{side / self.patch_size / 2 ** (len(self.depths) - 1):g}" for side in self.image_size)
-        return f"the last of {len(self.depths)} stages would have {last} tokens, no multiple of window_size {self.window_size}"
+        stages = len(self.depths)
+        return f"the last of {stages} stages would have {last} tokens, no multiple of window_size {self.window_size}"
 
 
 class PatchEmbedNorm(PatchEmbed):
@@ -129,8 +130,8 @@ class SwinStage(nn.Module):
 class Swin(Staged):
     """[B, C, H, W] → [B, K], the logits of K classes. Parameters have timm's names.
 
-    >>> config = SwinConfig(image_size=(32, 32), depths=(2, 2), embed_dim=16, num_heads=(2, 4), window_size=4)
-    >>> model = Swin(replace(config, num_classes=5))
+    >>> few = SwinConfig(image_size=(32, 32), num_classes=5, depths=(2, 2), embed_dim=16, num_heads=(2, 4))
+    >>> model = Swin(few)
     >>> out = model(torch.zeros(2, 3, 32, 32), return_all=True)
     >>> {name: tuple(each.shape) for name, each in out.items()}
     {'patch_embed': (2, 64, 16), 'layers.0': (2, 64, 16), 'layers.1': (2, 16, 32), 'norm': (2, 16, 32),
