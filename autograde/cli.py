@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("feedback", "write each student's feedback page")
     command("report", "write the class report and marks.csv")
-    sub = commands.add_parser("simulate", help="hand in chapters for a class that never was")
+    sub = commands.add_parser("simulate", help="hand in chapters for simulated students")
     sub.add_argument("count", type=int, help="how many students")
     sub.add_argument("chapters", nargs="*", help="chapter folders; all by default")
     sub.add_argument("--seed", type=int, default=0)

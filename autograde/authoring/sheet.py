@@ -12,7 +12,7 @@ from autograde.authoring.key import Key
 from autograde.authoring.prompt import question
 from autograde.exercises import Choice, Code, Exercise, Numeric, Plain
 
-_COMPUTED = {"examples", "expected", "slips"}  # what the functions of a Code exercise give
+_COMPUTED = {"examples", "expected", "misconceptions"}  # what the functions of a Code exercise give
 
 
 def make_sheet(key: Key, feedback: str = "full", course: str = "", before: str = "") -> str:
@@ -29,7 +29,7 @@ def make_sheet(key: Key, feedback: str = "full", course: str = "", before: str =
         sheet["course"] = course
     for exercise in key.exercises.values():
         entry = _form(exercise) | _content(f"{key.chapter}/{exercise.id}", exercise, full)
-        if course and isinstance(exercise, Plain) and exercise.vary:
+        if course and isinstance(exercise, Plain) and exercise.parameter_values:
             salts = (f"{key.chapter}/{exercise.id}/{number}" for number in range(len(exercise.variants)))
             pairs = zip(salts, exercise.variants, strict=True)
             entry["variants"] = [_content(salt, variant, full) for salt, variant in pairs]
@@ -64,7 +64,7 @@ def _form(exercise: Exercise) -> dict[str, Any]:
 
 
 def _content(salt: str, exercise: Exercise, full: bool) -> dict[str, Any]:
-    """The question and, for self-study, the digests of its answer and slips."""
+    """The question and, for self-study, the digests of its answer and misconceptions."""
     content: dict[str, Any] = {"salt": salt, "question": question(exercise)}
     if isinstance(exercise, Code):
         examples = [pack(arguments) for arguments in exercise.examples]
@@ -76,8 +76,14 @@ def _content(salt: str, exercise: Exercise, full: bool) -> dict[str, Any]:
 
 def _digests(salt: str, exercise: Exercise) -> dict[str, Any]:
     assert isinstance(exercise, Plain)
-    slips = [(exercise.read(exercise.value(slip.answer)), exercise.fill(slip.message)) for slip in exercise.slips]
-    return {"right": digest(salt, exercise.right), "slips": [[digest(salt, wrong), text] for wrong, text in slips]}
+    misconceptions = [
+        (exercise.read(exercise.value(misconception.answer)), exercise.fill(misconception.message))
+        for misconception in exercise.misconceptions
+    ]
+    return {
+        "right": digest(salt, exercise.right),
+        "misconceptions": [[digest(salt, wrong), text] for wrong, text in misconceptions],
+    }
 
 
 def _code_digests(salt: str, exercise: Code) -> dict[str, Any]:
@@ -85,11 +91,11 @@ def _code_digests(salt: str, exercise: Code) -> dict[str, Any]:
     examples = [pack(arguments) for arguments in exercise.examples]
     expected = bare(outcomes(exercise.reference, examples))
     known = [rounded(expected), rounded(returning(expected, expected))]
-    slips = []
-    for slip in exercise.slips:
-        wrong = bare(outcomes(slip.answer, examples))
+    misconceptions = []
+    for misconception in exercise.misconceptions:
+        wrong = bare(outcomes(misconception.answer, examples))
         for seen in map(rounded, (wrong, returning(expected, wrong))):  # the second: before any refusal is written
             if seen not in known:
                 known.append(seen)
-                slips.append([digest(salt, seen), exercise.fill(slip.message)])
-    return {"slips": slips}
+                misconceptions.append([digest(salt, seen), exercise.fill(misconception.message)])
+    return {"misconceptions": misconceptions}

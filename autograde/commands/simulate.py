@@ -1,7 +1,7 @@
-"""A class that never was: submissions made from a key, for rehearsing a course and for testing the grader.
+"""Simulated students: submissions made from a key, for rehearsing a course and for testing the grader.
 
-Every simulated learner has a temperament. The answers are right, a slip that the key names, or missing; some hand in
-a notebook that is broken as real notebooks are broken. The same count and seed give the same class.
+Every simulated student has a temperament. The answers are right, a misconception that the key names, or missing; some
+hand in a notebook that is broken as real notebooks are broken. The same count and seed give the same class.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from autograde.exercises import Code, Exercise, Plain
 class Temperament:
     name: str
     right: float  # share of answers that are right
-    slip: float  # share that are a named slip; the rest stays blank
+    misconception: float  # share that are a named misconception; the rest stays blank
     damage: Callable[[NotebookNode], str] = nbformat.writes
 
 
@@ -39,7 +39,7 @@ class Temperament:
 class Simulated:
     student: str
     temperament: str
-    answers: dict[str, str] = field(default_factory=dict)  # by exercise: "right", "blank" or a slip's name
+    answers: dict[str, str] = field(default_factory=dict)  # by exercise: "right", "blank" or a misconception's name
 
 
 def _not_json(notebook: NotebookNode) -> str:
@@ -69,16 +69,16 @@ def _deleted_tests(notebook: NotebookNode) -> str:
 
 
 TEMPERAMENTS = (
-    Temperament("sure-footed", right=1.0, slip=0.0),
-    Temperament("learning", right=0.6, slip=0.3),
-    Temperament("slipping", right=0.0, slip=1.0),
-    Temperament("unfinished", right=0.5, slip=0.1),
-    Temperament("blank", right=0.0, slip=0.0),
-    Temperament("upload broke off", right=1.0, slip=0.0, damage=_not_json),
-    Temperament("lost its metadata", right=0.8, slip=0.2, damage=_no_metadata),
-    Temperament("copied a test cell", right=0.8, slip=0.2, damage=_copied_test),
-    Temperament("deleted the test cells", right=0.8, slip=0.2, damage=_deleted_tests),
-    Temperament("no cells", right=0.0, slip=0.0, damage=_no_cells),
+    Temperament("sure-footed", right=1.0, misconception=0.0),
+    Temperament("learning", right=0.6, misconception=0.3),
+    Temperament("slipping", right=0.0, misconception=1.0),
+    Temperament("unfinished", right=0.5, misconception=0.1),
+    Temperament("blank", right=0.0, misconception=0.0),
+    Temperament("upload broke off", right=1.0, misconception=0.0, damage=_not_json),
+    Temperament("lost its metadata", right=0.8, misconception=0.2, damage=_no_metadata),
+    Temperament("copied a test cell", right=0.8, misconception=0.2, damage=_copied_test),
+    Temperament("deleted the test cells", right=0.8, misconception=0.2, damage=_deleted_tests),
+    Temperament("no cells", right=0.0, misconception=0.0, damage=_no_cells),
 )
 
 
@@ -116,9 +116,12 @@ def answer(
         mood = dice.random()
         if mood < temperament.right:
             cell.source, answers[exercise.id] = right_source(exercise, dice), "right"
-        elif mood < temperament.right + temperament.slip:
-            slip = dice.randrange(len(exercise.slips))
-            cell.source, answers[exercise.id] = slip_source(exercise, slip), exercise.slips[slip].name
+        elif mood < temperament.right + temperament.misconception:
+            misconception = dice.randrange(len(exercise.misconceptions))
+            cell.source, answers[exercise.id] = (
+                misconception_source(exercise, misconception),
+                exercise.misconceptions[misconception].name,
+            )
         else:
             answers[exercise.id] = "blank"
     return notebook, answers
@@ -132,9 +135,9 @@ def right_source(exercise: Exercise, dice: random.Random) -> str:
     return f"{exercise.variable} = {exercise.shown()}"
 
 
-def slip_source(exercise: Exercise, slip: int) -> str:
-    """An answer cell with one of the slips that the key names."""
-    wrong = exercise.slips[slip].answer
+def misconception_source(exercise: Exercise, misconception: int) -> str:
+    """An answer cell with one of the misconceptions that the key names."""
+    wrong = exercise.misconceptions[misconception].answer
     if isinstance(exercise, Code):
         return standalone(wrong, exercise.variable)
     return f"{exercise.variable} = {exercise.value(wrong)!r}"
@@ -143,8 +146,8 @@ def slip_source(exercise: Exercise, slip: int) -> str:
 def standalone(function: Callable[..., Any], name: str) -> str:
     """The source of a key's function under another name, with all that it needs of the key: imports, and helpers.
 
-    A learner's notebook has none of them. Helpers are defined inside the function, since a slip may start from the
-    reference, which has the slip's own name there.
+    A learner's notebook has none of them. Helpers are defined inside the function, since a wrong function may call the
+    reference, which would have the same name there.
     """
     imports, helpers = _needs(function)
     source = source_of(function, name)

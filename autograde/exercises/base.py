@@ -19,7 +19,7 @@ class BadKey(ValueError):
 
 
 @dataclass(frozen=True)
-class Slip:
+class Misconception:
     """A wrong answer that learners give for a reason, and the message that helps them."""
 
     name: str  # "forgot to square"
@@ -40,11 +40,11 @@ class Exercise:
     minutes: int = 1  # that a learner should need
     hints: Sequence[Text] = ()  # from a nudge to nearly the answer, unfolded one by one
     why: Text = ""  # the way to the answer, shown with the mark
-    given: Mapping[str, Any] = field(default_factory=dict)  # the numbers of the prompt
-    own: bool = False  # whether these numbers are one student's own
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # the numbers of the prompt
+    personal: bool = False  # whether these numbers are one student's own
 
     kind: ClassVar[str]
-    slips: Sequence[Slip]
+    misconceptions: Sequence[Misconception]
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", self.id):
@@ -64,12 +64,12 @@ class Exercise:
     def fill(self, text: Text) -> str:
         """`text` with the given numbers in place, or made from them; other braces (LaTeX has many) stay."""
         if callable(text):
-            return text(**self.given)
-        return re.sub(r"\{(\w+)\}", lambda match: str(self.given.get(match[1], match[0])), text)
+            return text(**self.parameters)
+        return re.sub(r"\{(\w+)\}", lambda match: str(self.parameters.get(match[1], match[0])), text)
 
     def value(self, answer: Any) -> Any:
-        """An answer or slip of the key as a value: called with the given numbers if it is a formula."""
-        return answer(**self.given) if callable(answer) else answer
+        """An answer or misconception of the key as a value: called with the given numbers if it is a formula."""
+        return answer(**self.parameters) if callable(answer) else answer
 
     def mark(self, parcel: Any) -> Verdict:
         """The verdict on what a kernel sent: `{"answer": …}`, `{"refused": …}` or, for functions, `{"outcomes": …}`."""
@@ -97,8 +97,8 @@ class Exercise:
     def _mark_outcomes(self, results: list[Any]) -> Verdict:
         raise BadAnswer("is a function; expected a plain value")
 
-    def _verdict(self, status: Status, message: Text, share: float = 0.0, slip: str = "") -> Verdict:
+    def _verdict(self, status: Status, message: Text, share: float = 0.0, misconception: str = "") -> Verdict:
         told = self.fill(message)
-        if self.own:
-            told += f" Your numbers: {', '.join(f'{name} {number}' for name, number in self.given.items())}."
-        return Verdict(self.id, status, round(self.points * share, 2), self.points, told, slip)
+        if self.personal:
+            told += f" Your numbers: {', '.join(f'{name} {number}' for name, number in self.parameters.items())}."
+        return Verdict(self.id, status, round(self.points * share, 2), self.points, told, misconception)

@@ -11,7 +11,7 @@ from typing import Any
 from autograde.answers.forms import NotAnswered, describe
 from autograde.answers.outcomes import outcome_difference, outcomes, returning
 from autograde.answers.serialize import BadAnswer, pack
-from autograde.exercises.base import Exercise, Slip
+from autograde.exercises.base import Exercise, Misconception
 from autograde.exercises.verdict import Status, Verdict
 
 Arguments = tuple[Any, ...]
@@ -24,7 +24,7 @@ class Code(Exercise):
 
     The first check is the heart of the exercise: without it the others earn nothing.
     The reference's signature and docstring are what the learner starts from. Decorate other right solutions with
-    `@exercise.alternative`, wrong ones with `@exercise.slip(name, message)`.
+    `@exercise.alternative`, wrong ones with `@exercise.misconception(name, message)`.
     """
 
     _: KW_ONLY
@@ -33,7 +33,7 @@ class Code(Exercise):
     checks: Mapping[str, Cases]
     tolerance: float = 1e-5
     alternatives: list[Callable[..., Any]] = field(default_factory=list)
-    slips: list[Slip] = field(default_factory=list)
+    misconceptions: list[Misconception] = field(default_factory=list)
     kind = "code"
 
     @property
@@ -44,9 +44,9 @@ class Code(Exercise):
         self.alternatives.append(function)
         return function
 
-    def slip(self, name: str, message: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def misconception(self, name: str, message: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def declare(function: Callable[..., Any]) -> Callable[..., Any]:
-            self.slips.append(Slip(name, function, message))
+            self.misconceptions.append(Misconception(name, function, message))
             return function
 
         return declare
@@ -66,8 +66,8 @@ class Code(Exercise):
         return self.run(self.reference)
 
     @cached_property
-    def slip_outcomes(self) -> list[list[dict[str, Any]]]:
-        return [self.run(slip.answer) for slip in self.slips]
+    def misconception_outcomes(self) -> list[list[dict[str, Any]]]:
+        return [self.run(misconception.answer) for misconception in self.misconceptions]
 
     def run(self, function: Callable[..., Any]) -> list[dict[str, Any]]:
         """The outcomes of `function` on all hidden cases."""
@@ -92,25 +92,27 @@ class Code(Exercise):
             return self._verdict(Status.RIGHT, self.why or "Right on every check.", share=1.0)
         heart = next(iter(self.checks))
         share = 0.0 if heart in failed else 1 - len(failed) / len(self.checks)
-        slip = self._slip(results)
-        if slip is not None:
-            return self._verdict(Status.PARTLY if share else Status.SLIP, slip.message, share, slip.name)
+        misconception = self._misconception(results)
+        if misconception is not None:
+            return self._verdict(
+                Status.PARTLY if share else Status.MISCONCEPTION, misconception.message, share, misconception.name
+            )
         check, problem = next(iter(failed.items()))
         passed = f"{len(self.checks) - len(failed)} of {len(self.checks)} checks pass"
         message = f"{passed}. The first that fails is “{check}”: {problem}."
         return self._verdict(Status.PARTLY if share else Status.WRONG, message, share)
 
-    def _slip(self, results: list[Any]) -> Slip | None:
-        """The slip that does what this function does: on all cases, else on those where the reference returns."""
-        pairs = list(zip(self.slips, self.slip_outcomes, strict=True))
-        for slip, wrong in pairs:
+    def _misconception(self, results: list[Any]) -> Misconception | None:
+        """The wrong function that does the same: on all cases, else on those where the reference returns a value."""
+        pairs = list(zip(self.misconceptions, self.misconception_outcomes, strict=True))
+        for misconception, wrong in pairs:
             if self._alike(wrong, results):
-                return slip
+                return misconception
         plain = returning(self.expected, results)
         if not self._alike(returning(self.expected, self.expected), plain):
-            for slip, wrong in pairs:
+            for misconception, wrong in pairs:
                 if self._alike(returning(self.expected, wrong), plain):
-                    return slip
+                    return misconception
         return None
 
     def _alike(self, some: list[Any], others: list[Any]) -> bool:

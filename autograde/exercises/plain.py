@@ -11,7 +11,7 @@ from typing import Any
 
 from autograde.answers.forms import describe, last_places, read_number, read_option, read_truth
 from autograde.answers.sheet import pick
-from autograde.exercises.base import BadKey, Exercise, Slip, Text
+from autograde.exercises.base import BadKey, Exercise, Misconception, Text
 from autograde.exercises.verdict import Status, Verdict
 
 
@@ -21,34 +21,36 @@ class Plain(Exercise, ABC):
 
     _: KW_ONLY
     answer: Any
-    slips: Sequence[Slip] = ()
-    vary: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # other values that given numbers may have
-    suits: Callable[..., bool] = lambda **given: True  # which combinations of them make sense
+    misconceptions: Sequence[Misconception] = ()
+    parameter_values: Mapping[str, Sequence[Any]] = field(
+        default_factory=dict
+    )  # other values that given numbers may have
+    valid_if: Callable[..., bool] = lambda **given: True  # which combinations of them make sense
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if unknown := self.vary.keys() - self.given.keys():
+        if unknown := self.parameter_values.keys() - self.parameters.keys():
             raise BadKey(f"{self.id}: vary names {', '.join(sorted(unknown))}, which given does not")
 
     @cached_property
     def variants(self) -> list[Plain]:
-        """The exercise with each set of numbers that suits and that keeps the answer and all slips apart."""
+        """The exercise with each set of numbers that suits and that keeps the answer and all misconceptions apart."""
         found = []
-        for values in product(*self.vary.values()):
-            given = {**self.given, **dict(zip(self.vary, values, strict=True))}
-            if self.suits(**given):
-                variant = replace(self, given=given, vary={}, own=True)
+        for values in product(*self.parameter_values.values()):
+            given = {**self.parameters, **dict(zip(self.parameter_values, values, strict=True))}
+            if self.valid_if(**given):
+                variant = replace(self, parameters=given, parameter_values={}, personal=True)
                 if variant.tells_apart():
                     found.append(variant)
         return found
 
     def tells_apart(self) -> bool:
-        """Whether the answer and the slips all differ."""
-        values = [self.right, *(self.read(self.value(slip.answer)) for slip in self.slips)]
+        """Whether the answer and the misconceptions all differ."""
+        values = [self.right, *(self.read(self.value(misconception.answer)) for misconception in self.misconceptions)]
         return not any(self.same(one, other) for one, other in combinations(values, 2))
 
     def of(self, student: str) -> Plain:
-        return self.variants[pick(student, self.id, len(self.variants))] if self.vary else self
+        return self.variants[pick(student, self.id, len(self.variants))] if self.parameter_values else self
 
     @cached_property
     def right(self) -> Any:
@@ -69,9 +71,9 @@ class Plain(Exercise, ABC):
         reply = self.read(value)
         if self.same(self.right, reply):
             return self._verdict(Status.RIGHT, self.why or "Right.", share=1.0)
-        for slip in self.slips:
-            if self.same(self.read(self.value(slip.answer)), reply):
-                return self._verdict(Status.SLIP, slip.message, slip=slip.name)
+        for misconception in self.misconceptions:
+            if self.same(self.read(self.value(misconception.answer)), reply):
+                return self._verdict(Status.MISCONCEPTION, misconception.message, misconception=misconception.name)
         return self._verdict(Status.WRONG, f"{describe(value)} is not the answer.")
 
 
@@ -98,15 +100,17 @@ class Numeric(Plain):
 
 @dataclass(frozen=True, eq=False)
 class TrueFalse(Plain):
-    """A statement that is true (1) or false (0); `slip` is said to those who think otherwise."""
+    """A statement that is true (1) or false (0); `misconception` is said to those who think otherwise."""
 
     _: KW_ONLY
-    slip: Text
+    misconception: Text
     kind = "truefalse"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "slips", (Slip("thought otherwise", not self.answer, self.slip),))
+        object.__setattr__(
+            self, "misconceptions", (Misconception("thought otherwise", not self.answer, self.misconception),)
+        )
 
     def read(self, value: Any) -> Any:
         return read_truth(value)
@@ -131,8 +135,10 @@ class Choice(Plain):
             raise BadKey(f"{self.id}: {len(right)} right options; expected exactly one with message None")
         numbered = enumerate(self.options.items(), start=1)
         object.__setattr__(self, "answer", right[0])
-        slips = tuple(Slip(text, n, message) for n, (text, message) in numbered if message is not None)
-        object.__setattr__(self, "slips", slips)
+        misconceptions = tuple(
+            Misconception(text, n, message) for n, (text, message) in numbered if message is not None
+        )
+        object.__setattr__(self, "misconceptions", misconceptions)
 
     def read(self, value: Any) -> Any:
         return read_option(value, len(self.options))

@@ -65,7 +65,7 @@ def _check_plain(entry: dict[str, Any], answer: Any) -> str:
     near = (0,) if entry.get("decimals") is None else (0, -1, 1)  # one unit of the last place, as the grader allows
     if any(digest(entry["salt"], canonical + step) == entry["right"] for step in near):
         return f"{shown} is right."
-    for wrong, message in entry["slips"]:
+    for wrong, message in entry["misconceptions"]:
         if any(digest(entry["salt"], canonical + step) == wrong for step in near):
             raise CheckFailed(f"✗ {shown}: {message}")
     raise CheckFailed(f"✗ {shown} is not the answer.{_where_help_is(entry)}")
@@ -99,11 +99,11 @@ def _check_code(entry: dict[str, Any], function: Any) -> str:
 
 
 def _advice(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
-    """The message of the slip that does the same, at least where a value is to be returned; else where help is."""
-    slips = dict(entry.get("slips", []))
+    """The message of the misconception that does the same, at least where a value is expected; else where help is."""
+    misconceptions = dict(entry.get("misconceptions", []))
     seen = bare(results)
     for known in (seen, returning(entry["expected"], seen)):
-        if message := slips.get(digest(entry["salt"], rounded(known))):
+        if message := misconceptions.get(digest(entry["salt"], rounded(known))):
             return str(message)
     return _where_help_is(entry).strip()
 

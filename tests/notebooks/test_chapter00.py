@@ -11,7 +11,7 @@ from autograde.answers.sheet import FILE_NAME
 from autograde.authoring.key import Key
 from autograde.authoring.prompt import question
 from autograde.authoring.sheet import make_sheet
-from autograde.exercises import Numeric, Slip
+from autograde.exercises import Misconception, Numeric
 from autograde.learner.check import CheckFailed, check
 from vitlib import create
 from vitlib.vit.patches import patchify
@@ -28,12 +28,14 @@ PRACTICE = Numeric(
     "side by side along its top edge?",
     answer=8,
     unit="patches",
-    slips=[
-        Slip("the whole grid", 64, "That is how many patches the whole grid has. Asked is one row of it."),
-        Slip("counted CLS", 9, "One too many: CLS is no patch, and it lies in no row of the grid."),
-        Slip("gave the side of a patch", 4, "That is how many pixels wide a patch is, not how many patches there are."),
-        Slip("multiplied", 128, "You multiplied. How often do 4 pixels fit into 32?"),
-        Slip("subtracted", 28, "You took one patch away. Go on: how often can you, until nothing is left?"),
+    misconceptions=[
+        Misconception("the whole grid", 64, "That is how many patches the whole grid has. Asked is one row of it."),
+        Misconception("counted CLS", 9, "One too many: CLS is no patch, and it lies in no row of the grid."),
+        Misconception(
+            "gave the side of a patch", 4, "That is how many pixels wide a patch is, not how many patches there are."
+        ),
+        Misconception("multiplied", 128, "You multiplied. How often do 4 pixels fit into 32?"),
+        Misconception("subtracted", 28, "You took one patch away. Go on: how often can you, until nothing is left?"),
     ],
     hints=["How often do 4 pixels fit into 32 pixels?"],
 )
@@ -51,13 +53,13 @@ def test_the_practice_exercise_is_the_one_declared_here() -> None:
     assert CELLS["patches-a-side"].source == f'check("{PRACTICE.id}", {PRACTICE.variable})'
 
 
-def test_practising_gives_a_message_for_each_slip_and_then_a_tick(
+def test_practising_gives_a_message_for_each_misconception_and_then_a_tick(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(FOLDER)
-    for slip in PRACTICE.slips:
-        with pytest.raises(CheckFailed, match=re.escape(str(slip.message))):
-            check(PRACTICE.id, slip.answer)
+    for misconception in PRACTICE.misconceptions:
+        with pytest.raises(CheckFailed, match=re.escape(str(misconception.message))):
+            check(PRACTICE.id, misconception.answer)
     check(PRACTICE.id, 8)
     assert "✓ Your first tick: 8 patches is right." in capsys.readouterr().out
 

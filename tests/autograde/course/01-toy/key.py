@@ -2,19 +2,19 @@
 
 import torch
 
-from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 
 tokens = Numeric(
     "tokens",
     title="Count tokens",
-    given={"side": 32, "patch": 8},
-    vary={"side": range(32, 512, 16), "patch": (4, 8, 16)},
+    parameters={"side": 32, "patch": 8},
+    parameter_values={"side": range(32, 512, 16), "patch": (4, 8, 16)},
     prompt="A picture of {side} × {side} pixels, patches of {patch}: how many?",
     answer=lambda side, patch: (side // patch) ** 2,
     unit="patches",
-    slips=[
-        Slip("forgot to square", lambda side, patch: side // patch, "That is one side of {side} / {patch}."),
-        Slip("counted CLS", lambda side, patch: (side // patch) ** 2 + 1, "CLS is no patch."),
+    misconceptions=[
+        Misconception("forgot to square", lambda side, patch: side // patch, "That is one side of {side} / {patch}."),
+        Misconception("counted CLS", lambda side, patch: (side // patch) ** 2 + 1, "CLS is no patch."),
     ],
     hints=["Count one side first."],
     why=lambda side, patch: f"{side} / {patch} = {side // patch} a side, squared: {(side // patch) ** 2}.",
@@ -26,11 +26,12 @@ share = Numeric(
     prompt="What share are two of three, to 2 decimals?",
     answer=2 / 3,
     decimals=2,
-    slips=[Slip("the other part", 1 / 3, "That is one of three.")],
+    misconceptions=[Misconception("the other part", 1 / 3, "That is one of three.")],
 )
 
 positions = TrueFalse(
-    "positions", title="Positions", prompt="Positions are added.", answer=True, slip="Look at h = z + PE again."
+    "positions", title="Positions", prompt="Positions are added.", answer=True, misconception="Look at h = z + PE "
+    "again."
 )
 
 remedy = Choice(
@@ -76,12 +77,12 @@ def _(images, patch):
     return torch.stack(images.split(patch, dim=2), dim=1)
 
 
-@cut_rows.slip("does not refuse", "Refuse a height that does not divide.")
+@cut_rows.misconception("does not refuse", "Refuse a height that does not divide.")
 def _(images, patch):
     return torch.stack(images[:, :, : images.shape[2] // patch * patch].split(patch, dim=2), dim=1)
 
 
-@cut_rows.slip("left the rows behind the channels", "Rows come before channels.")
+@cut_rows.misconception("left the rows behind the channels", "Rows come before channels.")
 def _(images, patch):
     if images.shape[2] % patch:
         raise ValueError("does not divide")
