@@ -6,25 +6,18 @@ hand in a notebook that is broken as real notebooks are broken. The same count a
 
 from __future__ import annotations
 
-import ast
 import copy
-import inspect
 import json
 import random
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import FunctionType, ModuleType
-from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 
 from autograde.answers.sheet import full_name, read_sheet
 from autograde.authoring.key import Key
-from autograde.authoring.weave import source_of
 from autograde.course.course import Course
-from autograde.exercises import Code, Exercise, Plain
 
 
 @dataclass(frozen=True)
@@ -115,73 +108,10 @@ def answer(
             continue
         mood = dice.random()
         if mood < temperament.right:
-            cell.source, answers[exercise.id] = right_source(exercise, dice), "right"
-        elif mood < temperament.right + temperament.misconception:
-            misconception = dice.randrange(len(exercise.misconceptions))
-            cell.source, answers[exercise.id] = (
-                misconception_source(exercise, misconception),
-                exercise.misconceptions[misconception].name,
-            )
+            cell.source, answers[exercise.id] = exercise.right_source(dice), "right"
+        elif exercise.misconceptions and mood < temperament.right + temperament.misconception:
+            wrong = dice.choice(exercise.misconceptions)
+            cell.source, answers[exercise.id] = exercise.wrong_source(wrong), wrong.name
         else:
             answers[exercise.id] = "blank"
     return notebook, answers
-
-
-def right_source(exercise: Exercise, dice: random.Random) -> str:
-    """An answer cell that earns full points: for functions, any of the right solutions."""
-    if isinstance(exercise, Code):
-        return standalone(dice.choice([exercise.reference, *exercise.alternatives]), exercise.variable)
-    assert isinstance(exercise, Plain)
-    return f"{exercise.variable} = {exercise.shown()}"
-
-
-def misconception_source(exercise: Exercise, misconception: int) -> str:
-    """An answer cell with one of the misconceptions that the key names."""
-    wrong = exercise.misconceptions[misconception].answer
-    if isinstance(exercise, Code):
-        return standalone(wrong, exercise.variable)
-    return f"{exercise.variable} = {exercise.value(wrong)!r}"
-
-
-def standalone(function: Callable[..., Any], name: str) -> str:
-    """The source of a key's function under another name, with all that it needs of the key: imports, and helpers.
-
-    A learner's notebook has none of them. Helpers are defined inside the function, since a wrong function may call the
-    reference, which would have the same name there.
-    """
-    imports, helpers = _needs(function)
-    source = source_of(function, name)
-    if helpers:
-        tree = ast.parse(source)
-        definition = tree.body[0]
-        assert isinstance(definition, ast.FunctionDef)
-        for helper in helpers:
-            inside = ast.parse(textwrap.dedent(inspect.getsource(helper))).body[0]
-            assert isinstance(inside, ast.FunctionDef)
-            inside.decorator_list = []
-            definition.body.insert(0, inside)
-        source = ast.unparse(tree)
-    return "\n".join([*sorted(imports), *[""] * 2 * bool(imports), source])
-
-
-def _needs(function: Callable[..., Any]) -> tuple[set[str], list[FunctionType]]:
-    """The imports that a key's function lives on, and the key's other functions that it calls; what those need, too."""
-    imports: set[str] = set()
-    assert isinstance(function, FunctionType)
-    found = [function]
-    for each in found:  # which grows meanwhile
-        for word in sorted(_words(each) & each.__globals__.keys()):
-            value = each.__globals__[word]
-            if isinstance(value, ModuleType):
-                imports.add(f"import {value.__name__}" + (f" as {word}" if word != value.__name__ else ""))
-            elif isinstance(value, type):
-                imports.add(f"from {value.__module__} import {value.__name__}")
-            elif isinstance(value, FunctionType) and value.__globals__ is each.__globals__ and value not in found:
-                found.append(value)
-    return imports, found[1:]
-
-
-def _words(function: FunctionType) -> set[str]:
-    """All names in its source, annotations among them."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

@@ -9,8 +9,8 @@ import nbformat
 import pytest
 
 from autograde.authoring.key import load_key
-from autograde.commands.simulate import standalone
 from autograde.exercises import Code
+from autograde.exercises.source import standalone
 
 BOOK = Path(__file__).parents[3] / "solutions"
 FUNCTIONS = [

@@ -54,8 +54,8 @@ def test_the_choice_is_the_same_on_every_machine():
     assert full_name("vit", "ada") != full_name("vit", "bob")
 
 
-def test_vary_has_to_name_given_numbers():
-    with pytest.raises(BadKey, match="vary names patch"):
+def test_parameter_values_has_to_name_parameters():
+    with pytest.raises(BadKey, match="parameter_values has patch"):
         Numeric("n", title="N", prompt="{side}", parameters={"side": 1}, parameter_values={"patch": [1]}, answer=1)
 
 
