@@ -66,7 +66,7 @@ def write_report(course: Course, chapters: list[str]) -> Path:
         exercises = summarise(course, chapter, group)
         pages.append({"name": chapter, "results": group, "exercises": exercises, "spread": spread(group)})
         results += group
-    template = resources.files("autograde").joinpath("report.html").read_text(encoding="utf-8")
+    template = resources.files("autograde.commands").joinpath("report.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
     folder = course.submitted.parent
     folder.mkdir(parents=True, exist_ok=True)
