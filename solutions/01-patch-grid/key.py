@@ -224,7 +224,7 @@ count = Code(
     "strict: where the patches do not fit exactly, it raises a `ValueError` whose text would help *you* to find the "
     "mistake. (Section 1.6 shows the gentler ways.)",
     reference=count_patches,
-    examples=[(32, 48, 16), (32, 50, 16), (50, 32, 16), (20, 50, 16)],
+    examples=[(32, 48, 16), (32, 50, 16), (50, 32, 16), (20, 50, 16), (8, 32, 16)],
     checks={
         "square pictures": [(224, 224, 16), (32, 32, 8), (64, 64, 64), (7, 7, 1)],
         "any grid": lambda dice: [

@@ -299,6 +299,8 @@ place = Code(
         (row(2, 3, 2), table(3, 2)),
         (row(2, 3, 2), table(1, 2)),
         (row(2, 3, 2), table(2, 2)),
+        (row(2, 3, 2), table(4, 2)),
+        (row(2, 3, 2), table(3, 1)),
     ],
     checks={
         "one picture": [(row(1, 4, 3), table(4, 3)), (row(1, 2, 5), table(2, 5))],

@@ -101,6 +101,7 @@ attend = Code(
             torch.tensor([[10.0, 0, 0, 4], [0, 10, 0, 4], [0, 0, 10, 4]]),
         ),
         (eighths(1, 2, 3, 4, 2), eighths(2, 2, 3, 4, 2), eighths(3, 2, 3, 4, 2)),
+        (100 * torch.eye(2), 100 * torch.eye(2), torch.tensor([[2.0, 0.0], [4.0, 6.0]])),
     ],
     checks={
         "one sequence": [
@@ -558,7 +559,9 @@ block = Code(
     "output projection, `mlp.fc1` and `mlp.fc2` are the two layers of the MLP. Your block may call your "
     "`multi_head_attention`. (If that is not finished yet, `from vitlib.vit.functional import multi_head_attention`.)",
     reference=encoder_block,
-    examples=[block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 3, 4, 2)],
+    examples=[
+        block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 3, 4, 2), block_case(350, 1, 3, 4, 2, scale=2**-9),
+    ],
     checks={
         "a fresh block": [block_case(400, 1, 4, 6, 2, plain=1), block_case(500, 1, 5, 8, 4, plain=1)],
         "trained norms and biases": [block_case(600, 1, 4, 6, 2), block_case(700, 1, 3, 8, 2)],

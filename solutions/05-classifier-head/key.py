@@ -164,6 +164,8 @@ read = Code(
         (torch.tensor([[[0.0, 2.0, 4.0], [5.0, 1.0, 0.0]], [[3.0, 0.0, 0.0], [7.0, 7.0, 1.0]]]),
          torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, 0.0, -0.5]),
          torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]), torch.tensor([10.0, 20.0])),
+        (torch.tensor([[[2.0, 2.0], [1.0, 3.0]]]), torch.ones(2), torch.zeros(2), torch.eye(2), torch.zeros(2)),
+        (torch.tensor([[[0.001, 0.003], [8.0, 8.0]]]), torch.ones(2), torch.zeros(2), torch.eye(2), torch.zeros(2)),
     ],
     checks={
         "any picture": lambda dice: [rows(dice.randrange(10**6), 2, 5, 6, 3), rows(dice.randrange(10**6), 1, 4, 8, 5)],
@@ -701,7 +703,7 @@ whole = Code(
     "functions as `pieces.patchify`, `pieces.embed` and so on, so that you can exchange them for your own in the next "
     "section. `weights` is a dict with the names that you printed above.",
     reference=vit,
-    examples=[sample(1), sample(2, batch=2, rows=1, columns=3, channels=2, depth=2)],
+    examples=[sample(1), sample(2, batch=2, rows=1, columns=3, channels=2, depth=2), sample(3, heads=4)],
     checks={
         "one block": lambda dice: [sample(dice.randrange(10**6)), sample(dice.randrange(10**6), patch=3, classes=5)],
         "a batch of colour pictures": lambda dice: [sample(dice.randrange(10**6), batch=3, channels=3)],

@@ -339,7 +339,7 @@ scores = Code(
     prompt="How many bytes do the tables of attention weights take up, over a batch, all heads and all layers, when "
     "attention is computed as the formula is written and every layer keeps its table for the backward pass?",
     reference=attention_bytes,
-    examples=[(32, 16, 1, 1, 1), (224, 16, 1, 12, 12)],
+    examples=[(32, 16, 1, 1, 1), (224, 16, 1, 12, 12), (32, 16, 2, 3, 4)],
     checks={
         "any model": lambda dice: [tables(dice) for _ in range(4)],
         "one picture": lambda dice: [(384, 16, 1, dice.randrange(3, 9), 12)],
@@ -604,7 +604,7 @@ most = Code(
     "largest-batch", title="Your own largest_batch", points=3, difficulty=1, minutes=5, tolerance=0,
     prompt="Turn the question round: not how much a batch needs, but how large a batch a GPU can take.",
     reference=largest_batch,
-    examples=[(100, 30, 20), (20, 30, 20), (8 * 2**30, 1_385_082_496, 172_000_000)],
+    examples=[(100, 30, 20), (100, 40, 20), (20, 30, 20), (100, 130, 20), (8 * 2**30, 1_385_082_496, 172_000_000)],
     checks={
         "any budget": lambda dice: [budgets(dice) for _ in range(4)],
         "nothing left over": lambda dice: [(1000 + 7 * dice.randrange(20, 90), 1000, 7)],
@@ -747,7 +747,10 @@ widest = Code(
     "6.6: fused attention, float32, 64u bytes for every block. (`fixed` would grow a little with the positions: leave "
     "that out.)",
     reference=largest_side,
-    examples=[(20_000, 1_000, 16, 8, 2, 1), (1_000, 900, 16, 8, 2, 1), (8 * 2**30, 1_385_082_496, 16, 768, 12, 16)],
+    examples=[
+        (20_000, 1_000, 16, 8, 2, 1), (1_000, 900, 16, 8, 2, 1), (8 * 2**30, 1_385_082_496, 16, 768, 12, 16),
+        (1_000 + 64 * 5 * 8 * 2, 1_000, 16, 8, 2, 1), (1_000 + 64 * 4 * 8 * 2, 1_000, 16, 8, 2, 1),
+    ],
     checks={
         "any budget": lambda dice: [rooms(dice) for _ in range(4)],
         "to the byte": lambda dice: [

@@ -87,6 +87,7 @@ loop = Code(
         (torch.eye(2), torch.tensor([0, 1]), 2, 1, 1.0),
         (torch.eye(2), torch.tensor([0, 1]), 2, 0, 1.0),
         (torch.tensor([[1.0, 2.0], [0.0, 1.0], [3.0, 1.0]]), torch.tensor([0, 2, 0]), 3, 2, 0.5),
+        (torch.tensor([[1.0, 0.5], [0.0, 2.0]]), torch.tensor([0, 1]), 3, 2, 0.5),
     ],
     checks={
         "several steps": lambda dice: [lesson(dice), lesson(dice, classes=3, steps=9)],
@@ -346,7 +347,10 @@ plan = Code(
     "$\\eta = \\eta_\\text{low} + (\\eta_\\text{high} - \\eta_\\text{low}) \\cdot \\tfrac12 (1 + \\cos \\pi t)$, where "
     "t runs from 0 to 1 while the rate falls.",
     reference=learning_rate,
-    examples=[(0, 6, 2, 1.0, 0.0), (1, 6, 2, 1.0, 0.0), (2, 6, 2, 1.0, 0.0), (4, 6, 2, 1.0, 0.0)],
+    examples=[
+        (0, 6, 2, 1.0, 0.0), (1, 6, 2, 1.0, 0.0), (2, 6, 2, 1.0, 0.0), (4, 6, 2, 1.0, 0.0),
+        (0, 6, 2, 1.0, 0.1), (3, 6, 2, 1.0, 0.1), (5, 6, 2, 1.0, 0.1), (0, 4, 0, 1.0, 0.0),
+    ],
     checks={
         "a whole run": lambda dice: plans(dice),
         "that ends above zero": lambda dice: plans(dice, lowest=0.05),

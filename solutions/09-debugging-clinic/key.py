@@ -754,6 +754,13 @@ load = Code(
         ({"head.bias": torch.zeros(2)}, {"module.head.bias": torch.tensor([3.0, 4.0])}),
         (weights_of(1), weights_of(2, "module.")),
         (weights_of(1), weights_of(2, "module.", count=4)),
+        (weights_of(1), weights_of(2)),
+        (weights_of(1), weights_of(2, "module.", head__weight=torch.zeros(2, 3))),
+        (weights_of(1, count=4), weights_of(2, "module.")),
+        (
+            weights_of(1, adapter__module__bias=torch.zeros(2)),
+            weights_of(2, "module.", adapter__module__bias=torch.ones(2)),
+        ),
     ],
     checks={
         "a prefix": [(weights_of(3), weights_of(4, "module.")), (weights_of(5, count=3), weights_of(6, "module.", 3))],
