@@ -18,6 +18,7 @@ from autograde.authoring.prompt import heading, question
 from autograde.authoring.sheet import make_sheet
 from autograde.exercises import BadKey, Exercise
 
+_CLAIM = re.compile(r"\d+ exercises? takes? \d+ of these minutes and gives? [\d.]+ points?")
 _PLACE = re.compile(r"\{exercise ([a-z0-9-]+)\}\s*$")
 
 
@@ -38,6 +39,7 @@ def weave(folder: Path, feedback: str = "full", course: str = "") -> bool:
     path = folder / f"{folder.resolve().name}.ipynb"
     before = path.read_text(encoding="utf-8")
     notebook = nbformat.reads(before, as_version=4)
+    _refuse_false_title(notebook.cells, key)
     notebook.cells = _woven_cells(notebook.cells, dict(key.exercises), key.chapter)
     changed = _write_if_new(path, nbformat.writes(notebook) + "\n", before)
     return _write_if_new(sheet, make_sheet(key, feedback, course, old), old) or changed
@@ -50,6 +52,17 @@ def refuse_problems(key: Key) -> None:
     if found:
         lines = "\n".join(f"  {key.chapter}/key.py:{line}: {text}" for line, text in sorted(found))
         raise BadKey(f"{key.chapter} cannot be woven:\n{lines}")
+
+
+def _refuse_false_title(cells: list[NotebookNode], key: Key) -> None:
+    """Where the first cell counts exercises, minutes and points, it has to count them right."""
+    exercises = key.exercises.values()
+    count, minutes, points = len(exercises), sum(e.minutes for e in exercises), sum(e.points for e in exercises)
+    words = ("exercises take", "give") if count != 1 else ("exercise takes", "gives")
+    true = f"{count} {words[0]} {minutes} of these minutes and {words[1]} {points:g} point{'s' * (points != 1)}"
+    claim = _CLAIM.search(cells[0].source) if cells else None
+    if claim is not None and claim[0] != true:
+        raise BadKey(f"{key.chapter}: its first cell says {claim[0]!r}; write {true!r}")
 
 
 def _woven_cells(cells: list[NotebookNode], exercises: dict[str, Exercise], chapter: str) -> list[NotebookNode]:

@@ -40,7 +40,9 @@ def summarise(course: Course, chapter: str, results: Sequence[Graded]) -> list[E
         verdicts = [verdict for graded in results for verdict in graded.verdicts if verdict["exercise"] == exercise.id]
         misconceptions = Counter(verdict["misconception"] for verdict in verdicts if verdict["misconception"])
         earned = sum(verdict["points"] for verdict in verdicts)
-        share = earned / (exercise.points * len(verdicts)) if verdicts else 0.0
+        right = sum(verdict["status"] == Status.RIGHT for verdict in verdicts)
+        most = exercise.points * len(verdicts)
+        share = earned / most if most else right / max(1, len(verdicts))  # of practice: how many are right
         unanswered = sum(verdict["status"] in (Status.BLANK, Status.LOST) for verdict in verdicts)
         title = exercise.title
         summaries.append(

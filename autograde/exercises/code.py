@@ -80,11 +80,15 @@ class Code(Exercise):
 
     @cached_property
     def expected_of_examples(self) -> list[dict[str, Any]]:
-        return bare(outcomes(self.reference, self.packed_examples))
+        return self._seen(self.reference)
 
     @cached_property
     def wrong_outcomes(self) -> list[list[dict[str, Any]]]:
         return [self.run(wrong.answer) for wrong in self.misconceptions]
+
+    def _seen(self, function: Function) -> list[dict[str, Any]]:
+        """Its outcomes on the examples."""
+        return bare(outcomes(function, self.packed_examples))
 
     def run(self, function: Function) -> list[dict[str, Any]]:
         """The outcomes of `function` on all hidden cases."""
@@ -127,7 +131,7 @@ class Code(Exercise):
         yield rounded(expected), True, self.fill(self.why)
         yield rounded(returning(expected, expected)), False, "Every value is right. Now raise what is asked for."
         for wrong in self.misconceptions:
-            seen = bare(outcomes(wrong.answer, self.packed_examples))
+            seen = self._seen(wrong.answer)
             yield rounded(seen), False, self.fill(wrong.message)
             yield rounded(returning(expected, seen)), False, self.fill(wrong.message)  # before any refusal is written
 
@@ -194,6 +198,7 @@ class Code(Exercise):
         for function in self.alternatives:
             if not self._alike(self.expected, self.run(function)):
                 yield function.__code__.co_firstlineno, "this other solution fails a hidden check"
+        told = {_text(canonical): text for canonical, _, text in reversed(list(self.replies()))}
         for wrong, seen in zip(self.misconceptions, self.wrong_outcomes, strict=True):
             verdict = self._mark_outcomes(seen)
             if verdict.status is Status.RIGHT:
@@ -202,6 +207,8 @@ class Code(Exercise):
                 yield wrong.line, f"{wrong.name!r} does what {verdict.misconception!r} does: add a check that differs"
             elif self.passes_examples(wrong.answer):
                 yield wrong.line, f"{wrong.name!r} passes every example and gets a tick: add an example that it fails"
+            elif (text := told[_text(rounded(self._seen(wrong.answer)))]) != wrong.message:
+                yield wrong.line, f"{wrong.name!r} is told on the examples: {text!r}; add one where it differs"
         hidden = [arguments for _, arguments in self.cases]
         for number, example in enumerate(self.packed_examples, start=1):
             if example in hidden:
@@ -212,3 +219,7 @@ class Code(Exercise):
     def _changes(self, example: int) -> bool:
         self.reference(*self.examples[example])
         return bool(pack(self.examples[example]) != self.packed_examples[example])
+
+
+def _text(canonical: Any) -> str:
+    return json.dumps(canonical, sort_keys=True)

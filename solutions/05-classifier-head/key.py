@@ -165,7 +165,8 @@ read = Code(
          torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, 0.0, -0.5]),
          torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]), torch.tensor([10.0, 20.0])),
         (torch.tensor([[[2.0, 2.0], [1.0, 3.0]]]), torch.ones(2), torch.zeros(2), torch.eye(2), torch.zeros(2)),
-        (torch.tensor([[[0.001, 0.003], [8.0, 8.0]]]), torch.ones(2), torch.zeros(2), torch.eye(2), torch.zeros(2)),
+        (torch.tensor([[[0.001, 0.003, 0.0], [8.0, 8.0, 9.0], [1.0, 5.0, 2.0]]]),
+         torch.ones(3), torch.zeros(3), torch.eye(3), torch.zeros(3)),
     ],
     checks={
         "any picture": lambda dice: [rows(dice.randrange(10**6), 2, 5, 6, 3), rows(dice.randrange(10**6), 1, 4, 8, 5)],

@@ -604,7 +604,10 @@ most = Code(
     "largest-batch", title="Your own largest_batch", points=3, difficulty=1, minutes=5, tolerance=0,
     prompt="Turn the question round: not how much a batch needs, but how large a batch a GPU can take.",
     reference=largest_batch,
-    examples=[(100, 30, 20), (100, 40, 20), (20, 30, 20), (100, 130, 20), (8 * 2**30, 1_385_082_496, 172_000_000)],
+    examples=[
+        (100, 30, 20), (95, 30, 20), (100, 40, 20), (20, 30, 20), (100, 130, 20),
+        (8 * 2**30, 1_385_082_496, 172_000_000),
+    ],
     checks={
         "any budget": lambda dice: [budgets(dice) for _ in range(4)],
         "nothing left over": lambda dice: [(1000 + 7 * dice.randrange(20, 90), 1000, 7)],

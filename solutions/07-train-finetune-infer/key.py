@@ -349,7 +349,7 @@ plan = Code(
     reference=learning_rate,
     examples=[
         (0, 6, 2, 1.0, 0.0), (1, 6, 2, 1.0, 0.0), (2, 6, 2, 1.0, 0.0), (4, 6, 2, 1.0, 0.0),
-        (0, 6, 2, 1.0, 0.1), (3, 6, 2, 1.0, 0.1), (5, 6, 2, 1.0, 0.1), (0, 4, 0, 1.0, 0.0),
+        (0, 6, 2, 1.0, 0.3), (3, 6, 2, 1.0, 0.3), (5, 6, 2, 1.0, 0.3), (0, 4, 0, 1.0, 0.0),
     ],
     checks={
         "a whole run": lambda dice: plans(dice),
@@ -529,7 +529,7 @@ targets = Code(
     prompt="Write the table of smoothed targets, a row for each picture. The ε is spread over *all* K classes, the "
     "picture's own among them.",
     reference=smooth_targets,
-    examples=[(torch.tensor([1]), 4, 0.2), (torch.tensor([0, 2, 2]), 3, 0.0)],
+    examples=[(torch.tensor([1]), 4, 0.2), (torch.tensor([0, 2, 2]), 3, 0.0), (torch.tensor([1, 0]), 3, 0.3)],
     checks={
         "any labels": lambda dice: [(some_labels(dice, 5), 5, 0.1), (some_labels(dice, 10, 4), 10, 0.3)],
         "two classes": lambda dice: [(torch.tensor([0, 1, 1]), 2, 0.25)],
@@ -816,7 +816,7 @@ starts = Code(
     "window-starts", title="Your own window_starts", points=3, difficulty=2, minutes=7, tolerance=0,
     prompt="A model that reads windows is to read a whole picture. Where does each window begin, along one axis?",
     reference=window_starts,
-    examples=[(10, 4, 3), (12, 4, 3), (4, 4, 2)],
+    examples=[(10, 4, 3), (12, 4, 3), (4, 4, 2), (17, 4, 3)],
     checks={
         "pixels left over": lambda dice: roads(dice, left=True),
         "nothing left over": lambda dice: roads(dice, left=False),

@@ -71,6 +71,7 @@ cut = Code(
         (torch.arange(32).reshape(1, 4, 4, 2), 2),
         (torch.arange(48).reshape(2, 2, 6, 2), 2),
         (torch.zeros(1, 4, 5, 2), 2),
+        (torch.zeros(1, 3, 5, 1), 2),
     ],
     checks={
         "one number in a token": [(numbers(1, 6, 6, 1), 3), (numbers(1, 4, 6, 1), 2)],

@@ -149,6 +149,7 @@ share_right = Code(
         (torch.tensor([[0.0, 2.0], [3.0, 1.0]]), torch.tensor([[1], [0]])),
         (torch.tensor([[0.0, 2.0], [3.0, 1.0]]), torch.tensor([1, 0])),
         guesses(1, 8, 3, 6, column=True),
+        (torch.tensor([[0.0, 2.0], [3.0, 1.0], [2.0, 1.0], [1.0, 0.0]]), torch.tensor([1, 0, 0, 1])),
     ],
     checks={
         "labels of shape [B, 1]": [guesses(seed, 12, 5, 9, column=True) for seed in (2, 3, 4)],
@@ -755,6 +756,7 @@ load = Code(
         (weights_of(1), weights_of(2, "module.")),
         (weights_of(1), weights_of(2, "module.", count=4)),
         (weights_of(1), weights_of(2)),
+        (weights_of(1, count=1), weights_of(2, count=1)),
         (weights_of(1), weights_of(2, "module.", head__weight=torch.zeros(2, 3))),
         (weights_of(1, count=4), weights_of(2, "module.")),
         (

@@ -3,6 +3,7 @@
 The tests run over every key of the book, so a new exercise is covered the moment it is declared.
 """
 
+import json
 import re
 from itertools import combinations
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 
 from autograde.answers.outcomes import outcome
 from autograde.answers.serialize import pack
+from autograde.answers.sheet import make_replies
 from autograde.authoring.key import load_key
-from autograde.exercises import Choice, Code, Exercise, Numeric, Plain
+from autograde.exercises import Choice, Code, Exercise, Numeric, Plain, TrueFalse
 from autograde.exercises.verdict import Status
+from autograde.learner.examples import Wrong, try_examples
 
 ROOT = Path(__file__).parents[3]
 BOOK_FOLDERS = sorted(path.parent for path in ROOT.glob("solutions/*/key.py"))
@@ -154,15 +157,27 @@ def test_a_misconception_is_known_before_the_refusal_is_written():
     assert verdict.misconception == "left the rows behind the channels"
 
 
-BOOK = [exercise for key in KEYS[:-1] for exercise in key.exercises.values()]
+@each(Code)
+def test_every_wrong_function_fails_an_example_and_gets_its_own_message(exercise):
+    """As a learner meets it: `check` tries the examples that the notebook's sheet holds."""
+    entry = {"salt": "s", "variable": exercise.variable, "hints": 1, "replies": make_replies("s", exercise.replies())}
+    entry |= json.loads(json.dumps(exercise.entry()))
+    for wrong in exercise.misconceptions:
+        with pytest.raises(Wrong) as caught:
+            try_examples(entry, wrong.answer)
+        assert str(caught.value).endswith(exercise.fill(wrong.message)), wrong.name
+    assert try_examples(entry, exercise.reference).endswith(exercise.fill(exercise.why))
 
 
-@pytest.mark.parametrize("exercise", BOOK, ids=[exercise.id for exercise in BOOK])
-def test_the_book_is_thorough(exercise):
-    """Three misconceptions a number, ten wrong and two other right solutions a function, hints for all."""
-    assert exercise.hints and exercise.why
-    if isinstance(exercise, Numeric):
-        assert len(exercise.misconceptions) >= 3
-    if isinstance(exercise, Code):
-        assert len(exercise.misconceptions) >= 10
-        assert len(exercise.alternatives) >= 2
+@each(Exercise)
+def test_weave_refuses_no_exercise(exercise):
+    """Three misconceptions a number, ten wrong and two other right solutions a function, hints and a reason for all."""
+    assert list(exercise.problems()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "misconceptions", "alternatives"), [(Numeric, 3, 0), (Code, 10, 2), (TrueFalse, 0, 0), (Choice, 0, 0)]
+)
+def test_how_many_a_key_has_to_name(kind, misconceptions, alternatives):
+    assert kind.fewest_misconceptions == misconceptions
+    assert getattr(kind, "fewest_alternatives", 0) == alternatives

@@ -17,7 +17,7 @@ from autograde.learner.progress import read_progress
 
 CHAPTER = "07-own"
 KEY = """
-from autograde.exercises import Misconception
+from autograde.exercises import Misconception, Numeric
 from tests.autograde.exercises.several import Several
 
 tokens = Several(
@@ -25,6 +25,10 @@ tokens = Several(
     options={"a patch": True, "a pixel": False, "CLS": True, "a batch": False},
     misconceptions=[Misconception("pixels", [1, 2, 3], "A pixel is part of a patch.")],
     hints=["Which vectors does the encoder read?"], why="The encoder reads CLS and the patches.",
+)
+practice = Numeric(
+    "practice", title="Practice", points=0, prompt="2 + 2?", answer=4, hints=["Count."], why="2 + 2 = 4.",
+    misconceptions=[Misconception(f"said {wrong}", wrong, f"{wrong}?") for wrong in (3, 5, 22)],
 )
 """
 
@@ -38,6 +42,7 @@ def book(released_course, tmp_path_factory) -> Course:
     folder.mkdir()
     (folder / "key.py").write_text(KEY)
     cells = [nbformat.v4.new_markdown_cell("# My chapter"), nbformat.v4.new_markdown_cell("{exercise tokens}")]
+    cells.append(nbformat.v4.new_markdown_cell("{exercise practice}"))
     cells.insert(1, nbformat.v4.new_code_cell("from autograde import check"))
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / f"{CHAPTER}.ipynb")
     with pytest.MonkeyPatch.context() as patch:
@@ -90,7 +95,9 @@ def test_a_learner_gets_the_tick_the_reason_and_the_worked_solution(book, monkey
 def test_grading_finds_what_was_simulated(book):
     group = simulate(book, CHAPTER, 5)
     for simulated in group:
-        (verdict,) = read_graded(book, CHAPTER, simulated.student).verdicts
+        verdict, practice = read_graded(book, CHAPTER, simulated.student).verdicts
+        assert (practice["points"], practice["out_of"]) == (0, 0)
+        assert (practice["status"] == Status.RIGHT) == (simulated.answers["practice"] == "right")
         match simulated.answers["tokens"]:
             case "right":
                 assert (verdict["status"], verdict["points"]) == (Status.RIGHT, 2)
