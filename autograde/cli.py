@@ -35,7 +35,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--run", action="store_true", dest="execute", help="then execute it and store the outputs")
     sub = command("release", "make chapters/ from solutions/")
     sub.add_argument("--check", action="store_true", help="change nothing; fail where chapters/ is out of date")
-    sub.add_argument("--feedback", choices=("full", "form"), default="full", help="form: no digests of answers go out")
+    sub.add_argument(
+        "--feedback",
+        choices=("full", "check", "form"),
+        default="full",
+        help="check: worked solutions are left out; form: answer hashes, too",
+    )
     sub.add_argument("--variants", action="store_true", help="give every student numbers of their own")
     sub.add_argument("--force", action="store_true", help="overwrite a released chapter that someone worked in")
     sub = command("grade", "grade what is new or changed among the submissions")
@@ -50,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("feedback", "write each student's feedback page")
     command("report", "write the class report and marks.csv")
-    sub = commands.add_parser("simulate", help="hand in chapters for a class that never was")
+    sub = commands.add_parser("simulate", help="hand in chapters for simulated students")
     sub.add_argument("count", type=int, help="how many students")
     sub.add_argument("chapters", nargs="*", help="chapter folders; all by default")
     sub.add_argument("--seed", type=int, default=0)

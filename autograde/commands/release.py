@@ -11,9 +11,10 @@ from pathlib import Path
 
 import nbformat
 
-from autograde.authoring.weave import BEGIN, END, weave
+from autograde.authoring.weave import weave
 from autograde.course.course import CONFIG_FILE, Course, CourseError, succeed
 from autograde.course.plugins import STUB
+from autograde.exercises.base import BEGIN, END
 from autograde.learner.progress import FILE_NAME as PROGRESS_FILE
 
 

@@ -24,7 +24,7 @@ class ExerciseSummary:
     title: str
     out_of: float  # points
     share: float  # of the points, on average over the submissions, 0 to 1
-    slips: list[tuple[str, int]]  # the most common named slips, with how many made them
+    misconceptions: list[tuple[str, int]]  # the most common named misconceptions, with how many made them
     unanswered: int  # blank, or lost
 
 
@@ -38,12 +38,16 @@ def summarise(course: Course, chapter: str, results: Sequence[Graded]) -> list[E
     summaries = []
     for exercise in course.key(chapter).exercises.values():
         verdicts = [verdict for graded in results for verdict in graded.verdicts if verdict["exercise"] == exercise.id]
-        slips = Counter(verdict["slip"] for verdict in verdicts if verdict["slip"])
+        misconceptions = Counter(verdict["misconception"] for verdict in verdicts if verdict["misconception"])
         earned = sum(verdict["points"] for verdict in verdicts)
-        share = earned / (exercise.points * len(verdicts)) if verdicts else 0.0
+        right = sum(verdict["status"] == Status.RIGHT for verdict in verdicts)
+        most = exercise.points * len(verdicts)
+        share = earned / most if most else right / max(1, len(verdicts))  # of practice: how many are right
         unanswered = sum(verdict["status"] in (Status.BLANK, Status.LOST) for verdict in verdicts)
         title = exercise.title
-        summaries.append(ExerciseSummary(exercise.id, title, exercise.points, share, slips.most_common(3), unanswered))
+        summaries.append(
+            ExerciseSummary(exercise.id, title, exercise.points, share, misconceptions.most_common(3), unanswered)
+        )
     return summaries
 
 
@@ -64,7 +68,7 @@ def write_report(course: Course, chapters: list[str]) -> Path:
         exercises = summarise(course, chapter, group)
         pages.append({"name": chapter, "results": group, "exercises": exercises, "spread": spread(group)})
         results += group
-    template = resources.files("autograde").joinpath("report.html").read_text(encoding="utf-8")
+    template = resources.files("autograde.commands").joinpath("report.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
     folder = course.submitted.parent
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,10 +108,12 @@ def _colour(share: float) -> str:
 def _write_marks(path: Path, results: Sequence[Graded]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["student", "chapter", "exercise", "points", "out_of", "status", "slip", "message", "notes"])
+        writer.writerow(
+            ["student", "chapter", "exercise", "points", "out_of", "status", "misconception", "message", "notes"]
+        )
         for graded in results:
             for verdict in graded.verdicts:
-                row = [verdict[name] for name in ("exercise", "points", "out_of", "status", "slip", "message")]
+                row = [verdict[name] for name in ("exercise", "points", "out_of", "status", "misconception", "message")]
                 cells = (graded.student, graded.chapter, *row, " ".join(graded.notes))
                 writer.writerow([_harmless(cell) for cell in cells])
 

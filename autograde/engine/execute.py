@@ -7,7 +7,6 @@ of one function on inputs sent along, and what comes back is data that `Exercise
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import queue
 import subprocess
@@ -28,7 +27,7 @@ from autograde.answers.outcomes import Payload
 from autograde.authoring.key import Key
 from autograde.engine.client import Intake, read_json
 from autograde.engine.verdict_cell import write_verdict
-from autograde.exercises import Code, Exercise
+from autograde.exercises import Exercise
 from autograde.exercises.verdict import Verdict
 from autograde.sandbox.confine import Caps
 from autograde.sandbox.provisioner import SandboxProvisioner
@@ -175,12 +174,8 @@ class _Sitting:
     async def _answer(self, exercise: Exercise) -> Verdict:
         if self.gone:
             return exercise.lost(f"No answer arrived: {self.gone}, before this exercise was reached.")
-        ask = f"__import__('autograde.answers.outcomes', fromlist=['Payload']).Payload.of_value({exercise.variable})"
-        if isinstance(exercise, Code):
-            cases = json.dumps([arguments for _, arguments in exercise.cases])
-            ask = ask.replace("of_value", "of_calls").removesuffix(")") + f", {cases!r})"
         try:
-            reply = await self._request("", {"answer": ask}, self.limits.cell_seconds)
+            reply = await self._request("", {"answer": exercise.request()}, self.limits.cell_seconds)
         except _NoReplyError:
             reason = f"ran longer than {self.limits.cell_seconds:g} seconds or ended the kernel{self._why()}"
             await self._stop(f"{exercise.id} {reason}")
