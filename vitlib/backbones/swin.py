@@ -4,7 +4,7 @@ A Swin block is the ViT's block with attention inside windows, every second one 
 four neighbouring tokens become one.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, cast
 
 import torch
@@ -153,8 +153,8 @@ class SwinStage(nn.Module):
 class Swin(Staged):
     """[B, C, H, W] → [B, K], the logits of K classes. Parameters have timm's names.
 
-    >>> config = SwinConfig(image_size=(32, 32), depths=(2, 2), embed_dim=16, num_heads=(2, 4), window_size=4)
-    >>> model = Swin(replace(config, num_classes=5))
+    >>> few = SwinConfig(image_size=(32, 32), num_classes=5, depths=(2, 2), embed_dim=16, num_heads=(2, 4))
+    >>> model = Swin(few)
     >>> out = model(torch.zeros(2, 3, 32, 32), return_all=True)
     >>> {name: tuple(each.shape) for name, each in out.items()}
     {'patch_embed': (2, 64, 16), 'layers.0': (2, 64, 16), 'layers.1': (2, 16, 32), 'norm': (2, 16, 32),
