@@ -27,8 +27,8 @@ class SwinConfig(StageConfig):
     >>> config.grids, config.dims
     (((56, 56), (28, 28), (14, 14), (7, 7)), (96, 192, 384, 768))
 
-    Pictures of any multiple of the patch: where four tokens do not become one, or windows do not divide a grid, zeros
-    fill them. The libraries do it differently (`convention`), and agree where nothing is filled.
+    Pictures may have any multiple of the patch as sides: zeros fill what windows or mergings lack. The libraries do
+    that in different ways (`convention`), and agree where windows divide every grid and each side has two at least.
 
     Errors: those of StageConfig.
     """

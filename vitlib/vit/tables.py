@@ -1,7 +1,7 @@
 """Tensors that follow from a configuration: indices, masks, fixed positions. No checkpoint stores them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -21,7 +21,7 @@ class WithTables(nn.Module):
         for name, table in self.tables().items():
             self.register_buffer(name, table, persistent=False)
 
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "WithTables":
         empty = [name for name, each in self._buffers.items() if each is not None and each.is_meta]
         super()._apply(fn, recurse)
         tables = self.tables() if any(not self.get_buffer(name).is_meta for name in empty) else {}

@@ -150,6 +150,7 @@ def main() -> None:
         model.load_state_dict(given(shapes), strict=False)
         answers = model(images(config.get("in_chans", 3), *config["image_size"]))
         reference[name] = {
+            "library": library,
             "model": kind,
             "config": config,
             "shapes": {key: list(shape) for key, shape in shapes.items()},
