@@ -43,7 +43,7 @@ def create(
     weights are those that come with vitlib (see vitlib.trained), positions resized to `image_size`; for another
     `num_classes` the head is a fresh one.
 
-    >>> model = create("vit_tiny_patch16_224", num_classes=10, image_size=(64, 96), registers=4)
+    >>> model = create("vit_tiny_patch16_224", num_classes=10, image_size=(64, 96), reg_tokens=4)
     >>> model(torch.zeros(1, 3, 64, 96)).shape
     torch.Size([1, 10])
 

@@ -70,7 +70,7 @@ def test_the_five_lines_are_the_model() -> None:
 
 def test_the_shapes_of_the_summary_are_the_models() -> None:
     config = create("vit_cifar_patch4_32", seed=0).config
-    n, length, d = config.grid.tokens, 3 * config.grid.patch_height**2, config.width
+    n, length, d = config.grid.tokens, 3 * config.grid.patch_height**2, config.embed_dim
     shapes = f"$[{n}, {length}] \\to [{n}, {d}] \\to [{n + 1}, {d}] \\to [{n + 1}, {d}] \\to [{config.num_classes}]$"
     assert shapes in CELLS["summary"].source
 

@@ -73,8 +73,8 @@ def seat(model: ViT, picture: UInt8[Tensor, "3 H W"]) -> Seats:
     pixels, grid = middle(picture, config.image_size), config.grid
     tables = {
         "learned": model.pos_embed[0, config.prefix_rows :].detach(),
-        "sin-cos 1D": sincos_1d(grid.tokens, config.width)[0],
-        "sin-cos 2D": sincos_2d((grid.rows, grid.columns), config.width)[0],
+        "sin-cos 1D": sincos_1d(grid.tokens, config.embed_dim)[0],
+        "sin-cos 2D": sincos_2d((grid.rows, grid.columns), config.embed_dim)[0],
     }
     return Seats(pixels, grid, tables, cls_reads(model, pixels), torch.arange(grid.tokens), (1, 1))
 
