@@ -16,21 +16,24 @@ def run(options: argparse.Namespace) -> int:
     from autograde.engine import lean  # noqa: F401  # isort: skip  # first: what follows imports jsonschema
     from tqdm import tqdm
 
-    from autograde.course.course import Course, CourseError, succeed
-    from autograde.course.report import gather
+    from autograde.course.course import Course, CourseError
+    from autograde.course.marks import read_marks
+    from autograde.course.nbgrader import succeed
 
     course = Course.find()
     failures: list[CourseError] = []  # of one page, which keeps no other from being written
     for name in course.choose_graded(options.chapters):
-        results = gather(course, name)
+        graded = [
+            marks.student for marks in read_marks(course, name) if (course.autograded / marks.student / name).is_dir()
+        ]
         before = len(failures)
-        for graded in tqdm(results, desc=f"{name} feedback"):
-            done = course.api.generate_feedback(name, graded.student, force=True)
+        for student in tqdm(graded, desc=f"{name} feedback"):
+            done = course.api.generate_feedback(name, student, force=True)
             try:
-                succeed(done, f"feedback for {graded.student}")
+                succeed(done, f"feedback for {student}")
             except CourseError as error:
                 failures.append(error)
-        written = len(results) - len(failures) + before
+        written = len(graded) - len(failures) + before
         print(f"{name}: {written} feedback pages in {course.feedback.relative_to(course.root)}/")
     for failure in failures:
         print(f"autograde: {failure}", file=sys.stderr)

@@ -88,7 +88,7 @@ def simulate(course: Course, chapter: str, count: int, seed: int = 0) -> list[Si
     Raises:
         CourseError: the chapter is not released.
     """
-    key, template, sheet = course.key(chapter), course.template(chapter), read_sheet(course.released / chapter)
+    key, template, sheet = course.key(chapter), course.template(chapter), read_sheet(course.seal(chapter).folder)
     dice = random.Random(seed)
     group = []
     for number in range(count):

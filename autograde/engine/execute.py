@@ -26,7 +26,9 @@ from nbformat.v4 import new_markdown_cell, new_output
 
 from autograde.answers.outcomes import Payload
 from autograde.authoring.key import Key
+from autograde.engine import plain
 from autograde.engine.client import Intake, read_json
+from autograde.engine.plain import is_test
 from autograde.engine.verdict_cell import write_verdict
 from autograde.exercises import Code, Exercise
 from autograde.exercises.verdict import Verdict
@@ -119,7 +121,7 @@ class _Sitting:
                 if cell.cell_type != "code":
                     continue
                 cell.outputs, cell.execution_count = [], None
-                exercise = self.key.exercises.get(cell.id) if _is_graded(cell) else None
+                exercise = self.key.exercises.get(cell.id) if is_test(cell) else None
                 if not self.gone and time.monotonic() > deadline:
                     await self._stop(f"the notebook ran longer than {self.limits.notebook_seconds:g} seconds")
                 if exercise is not None:
@@ -127,9 +129,24 @@ class _Sitting:
                     write_verdict(cell, verdict)
                     verdicts.append(verdict)
                     tell(verdict)
+                elif is_test(cell):
+                    await self._test(cell, index)
                 elif not self.gone and ILLUSTRATION not in cell.metadata.get("tags", []):
                     await self._execute(cell, index)
         return verdicts
+
+    async def _test(self, cell: NotebookNode, index: int) -> None:
+        """Run an ordinary nbgrader test, and one that has to fail before it."""
+        if not self.gone:
+            control = plain.must_fail()
+            await self._execute(control, index)
+            if not self.gone and not plain.failed(control):
+                doubt = f"before {cell.metadata.nbgrader.grade_id}, a test that has to fail passed"
+                self.notebook.metadata.setdefault("autograde", {}).setdefault(plain.LOOK, []).append(doubt)
+        if self.gone:
+            plain.fail(cell, self.gone)
+        else:
+            await self._execute(cell, index)
 
     async def _execute(self, cell: NotebookNode, index: int) -> None:
         try:
@@ -226,10 +243,6 @@ def _mark(exercise: Exercise, reply: dict[str, Any]) -> Verdict:
         case {"answer": {"status": "error", "ename": "NameError"}}:
             return exercise.lost(f"`{exercise.variable}` is not defined: the cell that sets it failed or was deleted.")
     return exercise.lost(f"No answer arrived for `{exercise.variable}`: something in the notebook prevents reading it.")
-
-
-def _is_graded(cell: NotebookNode) -> bool:
-    return bool(cell.metadata.get("nbgrader", {}).get("grade"))
 
 
 def _error(name: str, text: str) -> NotebookNode:

@@ -13,7 +13,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +24,7 @@ from nbformat.v4 import reads_json, writes_json
 from autograde.answers.sheet import FILE_NAME
 from autograde.authoring.key import Key, load_key
 from autograde.engine.execute import Limits, run_notebook
+from autograde.engine.plain import LOOK, fail, is_test, suspicions
 from autograde.engine.repair import repair
 from autograde.engine.verdict_cell import write_verdict
 from autograde.exercises.verdict import Verdict
@@ -58,8 +59,8 @@ class Job:
     chapter: str
     submitted: bytes  # the notebook as it was handed in
     template: bytes  # the released notebook
-    sheet: bytes  # exercises.json
-    key: bytes  # key.py; stays in the grader's process
+    sheet: bytes  # exercises.json; empty for an ordinary nbgrader assignment
+    key: bytes  # key.py, or empty; stays in the grader's process
     student: str = ""  # full name, where everyone has numbers of their own
     missing: str = ""  # why there is no notebook, where none was handed in
     limits: Limits = field(default_factory=Limits)
@@ -87,8 +88,12 @@ def grade_submission(job: Job, tell: Callable[[Verdict], object] = lambda verdic
     notebook = repair(job.submitted, _template(job.template)).notebook
     notebook.metadata.autograde.graded = job.fingerprint
     with tempfile.TemporaryDirectory(prefix="autograde-") as desk:
-        Path(desk, FILE_NAME).write_bytes(job.sheet)
-        run_notebook(notebook, _key(job), Path(desk), job.limits, tell)
+        if job.sheet:
+            Path(desk, FILE_NAME).write_bytes(job.sheet)
+        key = _key(job)
+        run_notebook(notebook, key, Path(desk), job.limits, tell)
+    if any(is_test(cell) and cell.get("id") not in key.exercises for cell in notebook.cells):
+        notebook.metadata.autograde.setdefault(LOOK, []).extend(suspicions(notebook, _template(job.template)))
     return writes_json(notebook).encode()
 
 
@@ -99,16 +104,31 @@ def lost(job: Job, reason: str, earned: Mapping[str, Verdict] | None = None) -> 
     """
     notebook = copy.deepcopy(_template(job.template))
     notebook.metadata.autograde = {"notes": [], "failure": reason, "graded": job.fingerprint}
-    exercises = _key(job).exercises
+    try:
+        exercises = _key(job).exercises
+    except Exception:  # the key is what failed
+        exercises = {}
     for cell in notebook.cells:
-        if cell.id in exercises:  # the graded cell; the answer's is called <id>-answer
-            write_verdict(cell, (earned or {}).get(cell.id) or exercises[cell.id].lost(f"No answer arrived: {reason}."))
+        if (name := cell.get("id")) in exercises:  # the graded cell; the answer's is called <id>-answer
+            write_verdict(cell, (earned or {}).get(name) or exercises[name].lost(f"No answer arrived: {reason}."))
+        elif is_test(cell):
+            fail(cell, reason)
     return writes_json(notebook).encode()
 
 
 def _key(job: Job) -> Key:
+    """The key that a job is marked by: this student's numbers, and the points that were released."""
+    if not job.key:
+        return Key(job.chapter, {}, "")
     key = _load(job.chapter, job.key)
-    return key.of(job.student) if job.student else key
+    key = key.of(job.student) if job.student else key
+    points = {cell.get("id"): cell.metadata.nbgrader.points for cell in _template(job.template).cells if is_test(cell)}
+    changed = {
+        name: replace(exercise, points=points[name])
+        for name, exercise in key.exercises.items()
+        if points.get(name, exercise.points) != exercise.points
+    }
+    return replace(key, exercises=key.exercises | changed) if changed else key
 
 
 @lru_cache(maxsize=8)
