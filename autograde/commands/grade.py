@@ -14,7 +14,7 @@ from nbformat.v4 import reads_json
 from autograde.authoring.key import nearest
 from autograde.course.course import Course, CourseError
 from autograde.course.gradebook import Entries
-from autograde.engine.jobs import Job, WrongEnvironment, lost
+from autograde.engine.jobs import Job, Unsettled, WrongEnvironment, lost
 from autograde.engine.verdict_cell import read_verdict
 from autograde.engine.workers import ClusterError, Result, WorkerDied, run_jobs
 
@@ -56,6 +56,7 @@ def grade(
         if student not in submissions:
             raise CourseError(f"{student} handed in no {chapter}{nearest(student, list(submissions))}")
     with _alone(course), Entries(course, chapter) as entries:
+        course.results.sweep()
         waiting: dict[str, list[str]] = {}  # students by fingerprint: equal work is done once
         jobs: list[Job] = []
         for student in students or submissions:
@@ -81,15 +82,17 @@ def grade(
 
 
 def _keep(course: Course, job: Job, result: Result) -> NotebookNode:
-    """The graded notebook of a job, kept for the next run unless the grader itself failed."""
+    """The graded notebook of a job, kept for the next run unless time, its worker or the grader itself failed."""
     match result:
         case bytes():
             graded = result
+            course.results.put(job.fingerprint, graded)
+        case Unsettled():
+            graded = result.graded
         case WorkerDied():
             graded = lost(job, str(result), result.earned)
         case _:
-            return reads_json(lost(job, f"the grader failed on it: {result!r:.200}").decode())
-    course.results.put(job.fingerprint, graded)
+            graded = lost(job, f"the grader failed on it: {result!r:.200}")
     return reads_json(graded.decode())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -18,9 +17,10 @@ from traitlets.config import Config, PyFileConfigLoader
 
 from autograde.answers.sheet import FILE_NAME, full_name, read_sheet
 from autograde.authoring.key import Key, load_key, nearest
-from autograde.engine.execute import Limits
-from autograde.engine.jobs import Job, Results
-from autograde.engine.repair import MAX_BYTES
+from autograde.course.handed_in import read_submission
+from autograde.engine.jobs import Job
+from autograde.engine.limits import Limits
+from autograde.engine.results import Results
 
 CONFIG_FILE = "nbgrader_config.py"
 
@@ -128,17 +128,18 @@ class Course:
             CourseError: the chapter is not released.
         """
         released = self._released_notebook(chapter).parent
-        path = self.submitted / student / chapter / f"{chapter}.ipynb"
-        missing = "" if path.is_file() and is_own(path, self.submitted) else _what_is_there(path, self.submitted)
+        handed_in = read_submission(self.submitted / student / chapter, self.submitted, chapter, released)
         sheet = read_sheet(released)
         return Job(
             chapter,
-            submitted=b"" if missing else _beginning(path),
-            template=(released / path.name).read_bytes(),
+            submitted=handed_in.notebook,
+            template=(released / f"{chapter}.ipynb").read_bytes(),
             sheet=(released / FILE_NAME).read_bytes(),
             key=(self.solutions / chapter / "key.py").read_bytes(),
             student=full_name(sheet["course"], student) if "course" in sheet else "",
-            missing=missing,
+            missing=handed_in.missing,
+            files=handed_in.files,
+            notes=tuple(handed_in.notes),
             limits=self.limits,
         )
 
@@ -163,24 +164,6 @@ class Course:
     def submissions(self, chapter: str) -> dict[str, Path]:
         """The folder that each student handed in, by student id."""
         return {path.parent.name: path for path in sorted(self.submitted.glob(f"*/{chapter}")) if path.is_dir()}
-
-
-def _beginning(path: Path) -> bytes:
-    """A file's content, or of one too large to be graded just enough to see that it is."""
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
-
-
-def is_own(path: Path, root: Path) -> bool:
-    """Whether no link is on the way from `root` to `path`: it could lead to the key, or to a neighbour's work."""
-    straight = os.path.join(os.path.realpath(root), path.relative_to(root))
-    return not path.is_symlink() and os.path.realpath(path) == straight
-
-
-def _what_is_there(path: Path, root: Path) -> str:
-    names = sorted(other.name + " (a link)" * (not is_own(other, root)) for other in path.parent.glob("*.ipynb"))
-    found = f"it holds {', '.join(names)}" if names else "it holds no notebook"
-    return f"expected {path.name} in the submission, but {found}".encode("utf-8", "replace").decode()
 
 
 def succeed(result: dict[str, Any], what: str) -> None:

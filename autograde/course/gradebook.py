@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
-from nbformat.v4 import writes_json
 from nbgrader import utils
 from nbgrader.api import BaseCell, Comment, Grade, Gradebook, MissingEntry
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
 
-from autograde.course.course import Course, CourseError, is_own, succeed
+from autograde.course.course import Course, CourseError, succeed
+from autograde.course.handed_in import is_own
 from autograde.course.plugins import remark
-from autograde.engine.jobs import write_whole
+from autograde.engine.jobs import as_bytes
+from autograde.engine.results import write_whole
 
 # nbgrader's steps in our configuration, which `Entries` does the work of
 _STEPS = ["GradeAnswers", "LimitOutput", "SaveMarks", "AssignLatePenalties", "CheckCellMetadata"]
@@ -115,7 +116,7 @@ class Entries:
             room = self.coursedir.max_dir_size * 1000  # bytes
             for name in utils.find_all_files(str(source), [*self.coursedir.ignore, "*.ipynb"]):
                 room -= _copy(Path(name), target / Path(name).relative_to(source), room)
-        write_whole(target / f"{self.chapter}.ipynb", (writes_json(notebook) + "\n").encode())
+        write_whole(target / f"{self.chapter}.ipynb", as_bytes(notebook))
         (target / f"{self.chapter}.ipynb").chmod(0o444)
 
 

@@ -17,9 +17,9 @@ from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor, SaveAut
 
 from autograde.answers.sheet import FILE_NAME, read_sheet
 from autograde.course.course import Course
-from autograde.engine.execute import ILLUSTRATION, OPEN
-from autograde.engine.jobs import grade_submission
-from autograde.engine.repair import repair
+from autograde.engine.execute import OPEN
+from autograde.engine.jobs import Unsettled, grade_submission
+from autograde.engine.repair import ILLUSTRATION, repair
 
 Resources = dict[str, Any]
 STUB = "...  # your answer in place of the dots"
@@ -83,8 +83,11 @@ class GradeAnswers(NbGraderPreprocessor):
         job = course.job(grading["assignment"], grading["student"])
         graded = course.results.get(job.fingerprint)
         if graded is None:
-            done = grade_submission(job)
-            course.results.put(job.fingerprint, done)
+            try:
+                done = grade_submission(job)
+                course.results.put(job.fingerprint, done)
+            except Unsettled as shown:
+                done = shown.graded
             graded = nbformat.reads(done.decode(), as_version=4)
         return graded, resources
 
