@@ -19,11 +19,12 @@ from traitlets.config import Config, PyFileConfigLoader
 
 from autograde.answers.sheet import full_name
 from autograde.authoring.key import Key, load_key, nearest
+from autograde.course.handed_in import read_submission
 from autograde.course.seal import Seal
 from autograde.course.settings import CONFIG_FILE, CourseError, read_settings
-from autograde.engine.execute import Limits
-from autograde.engine.jobs import Job, Results
-from autograde.engine.repair import MAX_BYTES
+from autograde.engine.jobs import Job
+from autograde.engine.limits import Limits
+from autograde.engine.results import Results
 
 __all__ = ["CONFIG_FILE", "Course", "CourseError"]
 
@@ -129,17 +130,19 @@ class Course:
             CourseError: the chapter is not released.
         """
         seal, notebook = self.seal(chapter), notebook or chapter
-        submitted, missing = _read(self.submitted / student / chapter / f"{notebook}.ipynb", self.submitted)
+        handed_in = read_submission(self.submitted / student / chapter, self.submitted, notebook, seal)
         course = json.loads(seal.sheet or "{}").get("course")
         key = self.solutions / chapter / "key.py"
         return Job(
             chapter,
-            submitted=submitted,
+            submitted=handed_in.notebook,
             template=seal.notebook(notebook),
             sheet=seal.sheet,
             key=key.read_bytes() if key.is_file() else b"",
             student=full_name(course, student) if course else "",
-            missing=missing,
+            missing=handed_in.missing,
+            files=handed_in.files,
+            notes=tuple(handed_in.notes),
             limits=self.limits,
         )
 
@@ -183,26 +186,3 @@ def _has_graded_cell(path: Path) -> bool:
         return any(utils.is_grade(NotebookNode(cell)) or utils.is_task(NotebookNode(cell)) for cell in cells)
     except (OSError, ValueError, KeyError, TypeError):  # no notebook: releasing it says so
         return False
-
-
-def _read(path: Path, root: Path) -> tuple[bytes, str]:
-    """What was handed in, or why there is nothing to read; of a file too large, enough to see that it is."""
-    try:
-        if not (path.is_file() and is_own(path, root)):
-            return b"", _what_is_there(path, root)
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1), ""
-    except OSError as error:
-        return b"", f"{path.name} cannot be opened ({error.strerror})"
-
-
-def is_own(path: Path, root: Path) -> bool:
-    """Whether no link is on the way from `root` to `path`: it could lead to the key, or to a neighbour's work."""
-    straight = os.path.join(os.path.realpath(root), path.relative_to(root))
-    return not path.is_symlink() and os.path.realpath(path) == straight
-
-
-def _what_is_there(path: Path, root: Path) -> str:
-    names = sorted(other.name + " (a link)" * (not is_own(other, root)) for other in path.parent.glob("*.ipynb"))
-    found = f"it holds {', '.join(names)}" if names else "it holds no notebook"
-    return f"expected {path.name} in the submission, but {found}".encode("utf-8", "replace").decode()

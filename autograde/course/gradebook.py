@@ -14,17 +14,18 @@ from datetime import datetime
 from pathlib import Path
 
 from nbformat import NotebookNode
-from nbformat.v4 import writes_json
 from nbgrader import utils
 from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
 
-from autograde.course.course import Course, CourseError, is_own
+from autograde.course.course import Course, CourseError
 from autograde.course.database import open_gradebook
+from autograde.course.handed_in import is_own
 from autograde.course.nbgrader import succeed
 from autograde.course.plugins import GRADING_STEPS
 from autograde.course.rows import write_rows
-from autograde.engine.jobs import write_whole
+from autograde.engine.jobs import as_bytes
+from autograde.engine.results import write_whole
 
 
 class Entries:
@@ -129,7 +130,7 @@ class Entries:
             for name in utils.find_all_files(str(source), [*self.coursedir.ignore, "*.ipynb"]):
                 room -= _copy(Path(name), target / Path(name).relative_to(source), room)
         for name, notebook in notebooks.items():
-            write_whole(target / f"{name}.ipynb", (writes_json(notebook) + "\n").encode())
+            write_whole(target / f"{name}.ipynb", as_bytes(notebook))
             (target / f"{name}.ipynb").chmod(0o444)
 
 

@@ -18,7 +18,7 @@ from autograde.course.course import Course, CourseError
 from autograde.course.database import open_gradebook
 from autograde.course.gradebook import Entries
 from autograde.course.rows import doubts, read_result
-from autograde.engine.jobs import Job, WrongEnvironment, lost
+from autograde.engine.jobs import Job, Unsettled, WrongEnvironment, lost
 from autograde.engine.workers import ClusterError, Result, WorkerDied, run_jobs
 
 
@@ -61,13 +61,20 @@ def grade(
         if student not in submissions:
             raise CourseError(f"{student} handed in no {chapter}{nearest(student, list(submissions))}")
     with _alone(course), open_gradebook(course) as gradebook:
+        course.results.sweep()
         entries = Entries(course, chapter, gradebook)
         waiting: dict[str, list[tuple[str, str]]] = {}  # student and notebook by fingerprint: equal work is done once
         jobs: dict[str, Job] = {}
         done: dict[str, dict[str, NotebookNode]] = {student: {} for student in students or submissions}
         for student in list(done):
-            for name in names:
-                job = course.job(chapter, student, name)
+            try:
+                wanted = {name: course.job(chapter, student, name) for name in names}
+            except OSError as error:
+                del done[student]
+                reason = f"{error.filename} cannot be read ({error.strerror})"
+                yield Graded(student, chapter, failure=reason.encode("utf-8", "replace").decode())
+                continue
+            for name, job in wanted.items():
                 known = None if regrade else course.results.get(job.fingerprint)
                 if known is None:
                     jobs[job.fingerprint] = job
@@ -103,15 +110,17 @@ def _enter(entries: Entries, student: str, notebooks: dict[str, NotebookNode], u
 
 
 def _keep(course: Course, job: Job, result: Result) -> NotebookNode:
-    """The graded notebook of a job, kept for the next run unless the grader itself failed."""
+    """The graded notebook of a job, kept for the next run unless time, its worker or the grader itself failed."""
     match result:
         case bytes():
             graded = result
+            course.results.put(job.fingerprint, graded)
+        case Unsettled():
+            graded = result.graded
         case WorkerDied():
             graded = lost(job, str(result), result.earned)
         case _:
-            return reads_json(lost(job, f"the grader failed on it: {result!r:.200}").decode())
-    course.results.put(job.fingerprint, graded)
+            graded = lost(job, f"the grader failed on it: {result!r:.200}")
     return reads_json(graded.decode())
 
 

@@ -22,9 +22,8 @@ from autograde.answers.sheet import FILE_NAME, read_sheet
 from autograde.course.course import Course
 from autograde.course.rows import write_rows
 from autograde.course.seal import Seal
-from autograde.engine.execute import ILLUSTRATION
-from autograde.engine.jobs import grade_submission
-from autograde.engine.repair import repair
+from autograde.engine.jobs import Unsettled, grade_submission
+from autograde.engine.repair import ILLUSTRATION, repair
 
 Resources = dict[str, Any]
 STUB = "...  # your answer in place of the dots"
@@ -86,10 +85,11 @@ class SealCells(SaveCells):
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         names = resources["nbgrader"]
         chapter = names["assignment"]
-        seal = Seal(Path(self.folder, chapter)) if self.folder else Course.find().seal(chapter)
+        course = Course.find()
+        seal = Seal(Path(self.folder, chapter)) if self.folder else course.seal(chapter)
         if self.into_gradebook:
             nb, resources = super().preprocess(nb, resources)
-        seal.keep(names["notebook"], nbformat.writes(nb).encode(), Path(resources["metadata"]["path"]))
+        seal.keep(names["notebook"], nb, Path(resources["metadata"]["path"]), course.api.coursedir.ignore)
         return nb, resources
 
 
@@ -118,8 +118,11 @@ class GradeAnswers(NbGraderPreprocessor):
         job = course.job(grading["assignment"], grading["student"], grading["notebook"])
         graded = course.results.get(job.fingerprint)
         if graded is None:
-            done = grade_submission(job)
-            course.results.put(job.fingerprint, done)
+            try:
+                done = grade_submission(job)
+                course.results.put(job.fingerprint, done)
+            except Unsettled as shown:
+                done = shown.graded
             graded = nbformat.reads(done.decode(), as_version=4)
         return graded, resources
 

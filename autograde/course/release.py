@@ -73,10 +73,10 @@ def _release_one(course: Course, chapter: str, migrate: bool) -> None:
         leaks = list(find_leaks(course, chapter, released))
         if leaks:
             raise CourseError(f"{chapter} was not released: {'; '.join(leaks)}")
-        seal.keep_hashes(released)
         save_cells(course, chapter, seal, migrate)
         _put(released, course.released / chapter)
         _put(seal.folder, course.seal(chapter).folder)
+        course.seal(chapter).keep_hashes(released)
 
 
 def _build(course: Course, chapter: str, place: Path) -> tuple[Path, Seal]:

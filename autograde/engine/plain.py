@@ -1,17 +1,16 @@
 """Cells that nbgrader's own rules grade: an ordinary assignment's tests, which run in the learner's process.
 
-What runs in one process with a learner's code cannot be proof against it. Two looks from outside find what is common:
-the words that an attack on the tests needs, and a test that has to fail. Neither takes points; a teacher decides.
+What runs in one process with a learner's code cannot be proof against it. The engine runs an assertion that has to
+fail behind every test; and here, from outside, the learner's code is searched for the words that an attack on the
+tests needs. Such words take no points: a teacher looks.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from secrets import randbelow
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade, is_grade, is_solution
 
 LOOK = "look"  # where in a graded notebook's metadata it stands what a teacher should look at
@@ -51,20 +50,10 @@ def is_test(cell: NotebookNode) -> bool:
     return bool(cell.cell_type == "code" and is_grade(cell) and not is_solution(cell))
 
 
-def fail(cell: NotebookNode, reason: str) -> None:
-    """Let a test cell that was not run show an error: nbgrader gives full points to a cell that shows none."""
-    text = f"This test was not run: {reason}"
-    cell.outputs = [new_output("error", ename="NotRun", evalue=text, traceback=[text])]
-
-
-def must_fail() -> NotebookNode:
-    """A test that fails wherever tests are what they were, and that looks like any other."""
-    expected = randbelow(10**6)
-    return new_code_cell(f"assert {expected} == {expected + 1 + randbelow(99)}")
-
-
-def failed(cell: NotebookNode) -> bool:
-    return any(output.output_type == "error" and output.ename == "AssertionError" for output in cell.outputs)
+def look_at(notebook: NotebookNode, reasons: list[str]) -> None:
+    """Say why a teacher should look at a graded notebook; learners do not read it there."""
+    if reasons:
+        notebook.metadata.setdefault("autograde", NotebookNode()).setdefault(LOOK, []).extend(reasons)
 
 
 def suspicions(notebook: NotebookNode, template: NotebookNode) -> list[str]:
