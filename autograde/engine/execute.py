@@ -134,6 +134,8 @@ class _Sitting:
         late: dict[int, Verdict] = {}  # where nothing was there to be marked; asked for again at the end
         left = [index for index in self.to_run if index not in self.left_out and index not in self.verdicts]
         reply: dict[str, Any] | None = None
+        if not left:
+            return  # essays alone need no kernel
         async with Session.started(self.notebook, self.folder, self.limits) as session:
             for index, following in zip(left, [*left[1:], -1], strict=True):
                 if time.monotonic() > deadline:
