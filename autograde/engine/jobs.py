@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from nbformat import NotebookNode
-from nbformat.v4 import reads_json, writes_json
+from nbformat.v4 import new_markdown_cell, reads_json, writes_json
 
 from autograde.answers.sheet import FILE_NAME
 from autograde.authoring.key import Key, load_key
@@ -61,6 +61,7 @@ class Job:
     sheet: bytes  # exercises.json
     key: bytes  # key.py; stays in the grader's process
     student: str = ""  # full name, where everyone has numbers of their own
+    remark: str = ""  # what there is to say about whose numbers these are
     missing: str = ""  # why there is no notebook, where none was handed in
     limits: Limits = field(default_factory=Limits)
     environment: str = field(default_factory=environment)
@@ -68,8 +69,8 @@ class Job:
     @cached_property
     def fingerprint(self) -> str:
         """The same for the same work: 64 hexadecimal digits over everything the marks depend on."""
-        settings = repr((self.chapter, self.student, self.missing, self.environment, asdict(self.limits))).encode()
-        parts = (self.submitted, self.template, self.sheet, self.key, settings)
+        settings = (self.chapter, self.student, self.remark, self.missing, self.environment, asdict(self.limits))
+        parts = (self.submitted, self.template, self.sheet, self.key, repr(settings).encode())
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
@@ -86,6 +87,10 @@ def grade_submission(job: Job, tell: Callable[[Verdict], object] = lambda verdic
         return lost(job, job.missing)
     notebook = repair(job.submitted, _template(job.template)).notebook
     notebook.metadata.autograde.graded = job.fingerprint
+    if job.remark:
+        notebook.metadata.autograde.notes.append(job.remark)
+        shown = f"```text\n{job.remark}\n```"  # the name in it is the learner's: as text it does nothing on a page
+        notebook.cells.insert(0, new_markdown_cell(shown, id="whose-numbers"))
     with tempfile.TemporaryDirectory(prefix="autograde-") as desk:
         Path(desk, FILE_NAME).write_bytes(job.sheet)
         run_notebook(notebook, _key(job), Path(desk), job.limits, tell)
