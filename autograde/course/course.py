@@ -23,12 +23,13 @@ from autograde.course.who import Marked, Person, cells_of, is_student, marked_as
 from autograde.engine.execute import Limits
 from autograde.engine.jobs import Job, Results
 from autograde.engine.repair import MAX_BYTES
+from autograde.errors import AutogradeError
 
 CONFIG_FILE = "nbgrader_config.py"
 
 
-class CourseError(Exception):
-    """Something about the course that its teacher can put right; the text says what."""
+class CourseError(AutogradeError):
+    """Something about the course that its teacher can mend."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,13 @@ class Course:
     root: Path
 
     @classmethod
-    def find(cls, start: Path) -> Course:
-        """The course that `start` lies in.
+    def find(cls, start: Path | None = None) -> Course:
+        """The course that `start`, or else the working folder, lies in.
 
         Raises:
             CourseError: no folder from `start` upwards holds nbgrader_config.py.
         """
+        start = start or Path.cwd()
         for folder in (start.resolve(), *start.resolve().parents):
             if (folder / CONFIG_FILE).is_file():
                 return cls(folder)
@@ -101,6 +103,10 @@ class Course:
                 raise CourseError(f"no chapter {name} in {self.solutions.name}/{nearest(name, self.chapters)}")
         return names or self.chapters
 
+    def choose_graded(self, names: list[str]) -> list[str]:
+        """Those of the chapters named, or of all, that are graded."""
+        return [name for name in self.choose(names) if self.is_graded(name)]
+
     def key(self, chapter: str) -> Key:
         return load_key(self.solutions / chapter)
 
@@ -112,12 +118,12 @@ class Course:
         """What a submission may use: the defaults, and what nbgrader_config.py says of `c.Limits`.
 
         Raises:
-            CourseError: what it says there cannot be.
+            CourseError: a value there is invalid.
         """
         chosen, known = self.config.get("Limits", {}), [field.name for field in fields(Limits)]
         for name in chosen:
             if name not in known:
-                raise CourseError(f"{CONFIG_FILE} sets c.Limits.{name}, which is no limit{nearest(name, known)}")
+                raise CourseError(f"{CONFIG_FILE} sets c.Limits.{name}, an unknown setting{nearest(name, known)}")
         try:
             return Limits(**chosen)
         except ValueError as error:

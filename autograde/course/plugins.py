@@ -65,7 +65,7 @@ class SubmissionExporter(NotebookExporter):
 
     def from_filename(self, filename: str, resources: Any = None, **kw: Any) -> tuple[Any, Any]:
         grading = resources["nbgrader"]
-        course = Course.find(Path.cwd())
+        course = Course.find()
         path = Path(filename).resolve()
         if not path.is_relative_to(course.submitted):
             converted: tuple[Any, Any] = super().from_filename(filename, resources, **kw)
@@ -80,7 +80,7 @@ class GradeAnswers(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         grading = resources["nbgrader"]
-        course = Course.find(Path.cwd())
+        course = Course.find()
         job = course.job(grading["assignment"], grading["student"])
         graded = course.results.get(job.fingerprint)
         if graded is None:

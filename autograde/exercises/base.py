@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 
 from autograde.answers.forms import NotAnswered, describe
 from autograde.answers.serialize import BadAnswer, unpack_plain
+from autograde.errors import AutogradeError
 from autograde.exercises.verdict import Status, Verdict
 
 Text = str | Callable[..., str]  # Markdown with `{name}` for a given number, or a function that makes it from them
 
 
-class BadKey(ValueError):
+class BadKey(AutogradeError):
     """A key that contradicts itself; the text names the exercise and the remedy."""
 
 

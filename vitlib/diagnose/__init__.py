@@ -86,7 +86,7 @@ def examine(
         raise TypeError(f"model is a {type(model).__name__}: expected a torch.nn.Module")
     for name, each in (("pictures", pictures), ("test", test)):
         if not isinstance(each, Pictures) and each is not None:
-            raise TypeError(f"{name} is a {type(each).__name__}: expected Pictures(images, labels, classes)")
+            raise TypeError(f"{name} is a {type(each).__name__}: expected vitlib.data.pictures.Pictures")
     if pictures is None or len(pictures) < 2:
         raise ValueError(f"{0 if pictures is None else len(pictures)} pictures: expected at least 2, better 16 or more")
     if lr is not None and not lr > 0:

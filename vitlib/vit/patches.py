@@ -168,7 +168,7 @@ def refuse_leftovers(grid: PatchGrid) -> None:
         if size % patch
     ]
     if problems:
-        raise ValueError(f"image is {', and '.join(problems)} (vitlib.vit.fit_to_patch does either)")
+        raise ValueError(f"image is {', and '.join(problems)} (fit_to_patch does either)")
 
 
 def _by(height: int, width: int) -> str:

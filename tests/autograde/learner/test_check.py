@@ -6,7 +6,7 @@ import torch
 from nbclient import NotebookClient
 
 from autograde import check
-from autograde.commands.release import release
+from autograde.course.release import release
 from autograde.learner.check import CheckFailed
 from tests.autograde.conftest import TOY
 

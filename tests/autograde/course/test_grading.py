@@ -11,10 +11,10 @@ import pytest
 
 from autograde.answers.serialize import unpack
 from autograde.cli import main
-from autograde.commands.grade import grade, read_graded
-from autograde.commands.report import gather, spread, summarise, table, write_report
-from autograde.commands.simulate import TEMPERAMENTS, simulate
 from autograde.course.course import Course, CourseError
+from autograde.course.grading import grade, read_graded
+from autograde.course.report import gather, spread, summarise, table, write_report
+from autograde.course.simulate import TEMPERAMENTS, simulate
 from autograde.engine.execute import Limits
 from tests.autograde.conftest import TOY
 
@@ -211,7 +211,7 @@ def test_the_same_class_is_simulated_twice(course):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("c.Limits.cell_second = 60", "c.Limits.cell_second, which is no limit; did you mean cell_seconds?"),
+        ("c.Limits.cell_second = 60", "c.Limits.cell_second, an unknown setting; did you mean cell_seconds?"),
         ("c.Limits.cell_seconds = 0", "c.Limits.cell_seconds is 0: expected a number, 1 or more"),
         ("c.Limits.cell_seconds = '60'", "c.Limits.cell_seconds is '60': expected a number, 1 or more"),
         ("c.Limits.notebook_seconds = float('nan')", "c.Limits.notebook_seconds is nan: expected a number, 0 or more"),

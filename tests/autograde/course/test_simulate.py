@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from autograde.authoring.key import load_key
-from autograde.commands.simulate import standalone
+from autograde.course.simulate import standalone
 from autograde.exercises import Code
 
 BOOK = Path(__file__).parents[3] / "solutions"

@@ -5,8 +5,8 @@ import json
 import nbformat
 import pytest
 
-from autograde.commands.release import differences, find_leaks, release, solution_lines
 from autograde.course.course import Course, CourseError
+from autograde.course.release import differences, find_leaks, release, solution_lines
 from autograde.exercises import Code
 from tests.autograde.conftest import ROOT, TOY
 
