@@ -16,7 +16,8 @@ def run(options: argparse.Namespace) -> int:
     from autograde.engine import lean  # noqa: F401  # isort: skip  # first: what follows imports jsonschema
     from tqdm import tqdm
 
-    from autograde.course.course import Course, CourseError, succeed
+    from autograde.course.course import Course, CourseError
+    from autograde.course.feedback import write_feedback
     from autograde.course.report import gather
 
     course = Course.find()
@@ -25,9 +26,8 @@ def run(options: argparse.Namespace) -> int:
         results = gather(course, name)
         before = len(failures)
         for graded in tqdm(results, desc=f"{name} feedback"):
-            done = course.api.generate_feedback(name, graded.student, force=True)
             try:
-                succeed(done, f"feedback for {graded.student}")
+                write_feedback(course, name, graded.student)
             except CourseError as error:
                 failures.append(error)
         written = len(results) - len(failures) + before
