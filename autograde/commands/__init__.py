@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-COMMANDS = ["weave", "release", "simulate", "grade", "feedback", "report"]  # in the order of `autograde --help`
+COMMANDS = ["weave", "release", "simulate", "due", "extend", "grade", "feedback", "report"]
 
 
 def add_chapters(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from nbgrader.apps.api import NbGraderAPI
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config, PyFileConfigLoader
 
-from autograde.answers.names import normal
 from autograde.answers.sheet import FILE_NAME, full_name, read_sheet
 from autograde.authoring.key import Key, load_key, nearest
-from autograde.course.who import Marked, Person, cells_of, is_student, marked_as, signed_in
+from autograde.course.people import whose_numbers
+from autograde.course.who import Marked, is_student
 from autograde.engine.execute import Limits
 from autograde.engine.jobs import Job, Results
 from autograde.engine.repair import MAX_BYTES
@@ -136,10 +136,10 @@ class Course:
             CourseError: the chapter is not released.
         """
         released = self._released_notebook(chapter).parent
-        path = self._submission(chapter, student)
+        path = self.submitted / student / chapter / f"{chapter}.ipynb"
         missing = "" if path.is_file() and is_own(path, self.submitted) else _what_is_there(path, self.submitted)
         sheet = read_sheet(released)
-        marked = self._marked_as(chapter, student) if "course" in sheet else Marked("")
+        marked = whose_numbers(self, chapter, student) if "course" in sheet else Marked("")
         return Job(
             chapter,
             submitted=b"" if missing else _beginning(path),
@@ -151,38 +151,6 @@ class Course:
             missing=missing,
             limits=self.limits,
         )
-
-    def _submission(self, chapter: str, student: str) -> Path:
-        return self.submitted / student / chapter / f"{chapter}.ipynb"
-
-    def _claim(self, chapter: str, student: str) -> str:
-        """The name that a submission is signed in with; a class of them is read once."""
-        path = self._submission(chapter, student)
-        if not (path.is_file() and is_own(path, self.submitted)):
-            return ""
-        facts = path.stat()
-        return _claim_in(path, facts.st_mtime_ns, facts.st_size)
-
-    def _marked_as(self, chapter: str, student: str) -> Marked:
-        """By whose numbers a submission is marked: `course.who` says why."""
-        claim = self._claim(chapter, student)
-        if not claim or normal(claim) == normal(student):
-            return Marked(student)  # without a look at everybody else
-        known = {student: Person(student)} | self.people
-        claims = {other: self._claim(chapter, other) for other in self.submissions(chapter)}
-        return marked_as(known[student], claim, [one for one in known.values() if one.id != student], claims)
-
-    @property
-    def people(self) -> dict[str, Person]:
-        """Everybody in the course, by student id: in the gradebook or among the submissions."""
-        handed_in = {path.name: Person(path.name) for path in self.submitted.glob("*/") if is_student(path.name)}
-        return handed_in | self._enrolled
-
-    @cached_property
-    def _enrolled(self) -> dict[str, Person]:
-        with self.api.gradebook as gradebook:
-            rows = [(row.id, row.first_name, row.last_name, row.email) for row in gradebook.students]
-        return {row[0]: Person(*(field or "" for field in row)) for row in rows}
 
     @property
     def results(self) -> Results:
@@ -206,11 +174,6 @@ class Course:
         """The folder that each student handed in, by student id."""
         found = sorted(self.submitted.glob(f"*/{chapter}"))
         return {path.parent.name: path for path in found if path.is_dir() and is_student(path.parent.name)}
-
-
-@lru_cache(maxsize=4096)
-def _claim_in(path: Path, changed: int, size: int) -> str:
-    return signed_in(cells_of(_beginning(path)))
 
 
 def _beginning(path: Path) -> bytes:

@@ -17,7 +17,7 @@ class _OneSubmission(GenerateFeedback):
 
     def init_notebooks(self) -> None:
         folder = self._format_source(self.coursedir.assignment_id, self.coursedir.student_id)
-        self.notebooks = []
+        self.notebooks: list[str] = []
         self.assignments = {folder: sorted(glob.glob(str(Path(glob.escape(folder), "*.ipynb"))))}
 
 

@@ -20,6 +20,7 @@ from nbgrader.api import BaseCell, Comment, Grade, Gradebook, MissingEntry
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
 
 from autograde.course.course import Course, CourseError, is_own, succeed
+from autograde.course.lateness import enter_extension
 from autograde.course.plugins import remark
 from autograde.engine.jobs import write_whole
 
@@ -80,6 +81,7 @@ class Entries:
         self.gradebook.update_or_create_student(student)
         with self.gradebook.db.no_autoflush:  # the new rows refer to each other before all of them are there
             submission = self.gradebook.update_or_create_submission(self.chapter, student, **known)
+        enter_extension(self.course, self.gradebook, student, self.chapter)
         submitted = next(row for row in submission.notebooks if row.name == self.chapter)
         grades = self._rows(Grade, submitted.id)
         comments = self._rows(Comment, submitted.id)
