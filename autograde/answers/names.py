@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 SIGNED_IN = "signed_in"  # in the metadata of an output of `sign_in`: the name that the learner's numbers come from
@@ -24,3 +25,12 @@ def normal(name: str) -> str:
     True
     """
     return unicodedata.normalize("NFC", clean(name).casefold())
+
+
+def words(name: str) -> str:
+    """The words of a name in any order.
+
+    >>> words("Lovelace, Ada") == words("ada.lovelace")
+    True
+    """
+    return " ".join(sorted(re.findall(r"[^\W_]+", normal(name))))

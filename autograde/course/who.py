@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autograde.answers.names import SIGNED_IN, clean, normal
+from autograde.answers.names import SIGNED_IN, clean, normal, words
 
 _CALL = re.compile(
     r"""^(?:.*;)?[ \t]*(?:autograde\.)?sign_in\([ \t]*(?:student[ \t]*=[ \t]*)?(["'])([^"'\n]{1,200}|.{1,200}?)\1""",
@@ -35,9 +35,9 @@ class Person:
     def answers_to(self, name: str) -> bool:
         """Whether `name` is certainly theirs: their id, e-mail address or full name, however it is written."""
         mail = normal(self.email)
-        full = _words(f"{self.first_name} {self.last_name}") if self.first_name and self.last_name else None
+        full = words(f"{self.first_name} {self.last_name}") if self.first_name and self.last_name else ""
         spelled = {normal(self.id), mail, mail.partition("@")[0]} - {""}
-        return normal(name) in spelled or _words(name) in (_words(self.id), full)
+        return normal(name) in spelled or words(name) in {words(self.id), full} - {""}
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,3 @@ def _readable(name: Any) -> str:
         return ""
     text = clean(name.encode("utf-8", "replace").decode())
     return "" if text == "..." else text
-
-
-def _words(name: str) -> list[str]:
-    """The words of a name in any order: `Lovelace, Ada` and `ada.lovelace` are the same."""
-    return sorted(re.findall(r"\w+", normal(name)))
