@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-COMMANDS = ["weave", "release", "simulate", "due", "extend", "grade", "feedback", "report", "export"]
+COMMANDS = ["weave", "release", "simulate", "due", "extend", "collect", "grade", "feedback", "report", "export"]
 
 
 def add_chapters(parser: argparse.ArgumentParser) -> None:

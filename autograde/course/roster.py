@@ -101,6 +101,11 @@ class Roster:
                 return found[0]
         return None
 
+    def numbered(self, number: str) -> int | None:
+        """Where the learner with the platform's own number stands."""
+        numbers = [learner.lms_id.lower().removeprefix("participant ") for learner in self.learners]
+        return numbers.index(number) if number and numbers.count(number) == 1 else None
+
     def heading(self, chapter: str) -> str:
         """What the platform calls the chapter: `01-toy (4711)` in Canvas, `Assignment: 01-toy (Real)` in Moodle."""
         column = re.compile(rf"(?:[^:]+: )?{re.escape(chapter)}(?: \([^)]*\))?")
