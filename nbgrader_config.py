@@ -5,18 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from nbgrader.preprocessors import (
-    AssignLatePenalties,
-    CheckCellMetadata,
-    ClearOutput,
-    ComputeChecksums,
-    LimitOutput,
-    LockCells,
-    OverwriteCells,
-    SaveCells,
-)
-
-from autograde.course.plugins import AskVariants, ClearAnswers, GradeAnswers, SaveMarks, SubmissionExporter
+from autograde.course.plugins import GRADING_STEPS, RELEASE_STEPS, SubmissionExporter
 
 c = get_config()  # traitlets, which runs this file, provides the name
 
@@ -44,20 +33,14 @@ c.Exchange.root = str(exchange)
 c.Exchange.cache = str(run / "cache")
 c.Exchange.path_includes_course = True
 
-# Our classes in nbgrader's own places: formgrader, its command line and `autograde` all take the same path.
-c.GenerateAssignment.preprocessors = [
-    AskVariants,
-    LockCells,
-    ClearAnswers,
-    ClearOutput,
-    CheckCellMetadata,
-    ComputeChecksums,
-    SaveCells,
-    CheckCellMetadata,
-]
+# nbgrader's own steps, single ones replaced by ours: formgrader, its command line and `autograde` take the same path.
+c.GenerateAssignment.preprocessors = [*RELEASE_STEPS]
 c.Autograde.exporter_class = SubmissionExporter
-c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteCells, CheckCellMetadata]
-c.Autograde.autograde_preprocessors = [GradeAnswers, LimitOutput, SaveMarks, AssignLatePenalties, CheckCellMetadata]
+c.Autograde.autograde_preprocessors = [*GRADING_STEPS]
+
+# How chapters are released; all that can be set, and the defaults, are in autograde/course/settings.py, class Release.
+# c.Release.variants = True  # every student gets numbers of their own
+# c.Release.feedback = "form"  # `check` looks at the form of an answer only; the verdict comes with the marks
 
 # What a submission may use; all that can be set, and the defaults, are in autograde/engine/execute.py, class Limits.
 # c.Limits.cell_seconds = 60  # for one cell, or for one exercise's answer

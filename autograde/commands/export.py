@@ -23,14 +23,14 @@ def run(options: argparse.Namespace) -> int:
     import sys
 
     from autograde.course.course import Course, CourseError
-    from autograde.course.export import read_marks, rows_of
+    from autograde.course.export import read_table, rows_of
     from autograde.course.roster import read_roster
     from autograde.course.tables import as_csv
-    from autograde.engine.jobs import write_whole
+    from autograde.engine.results import write_whole
 
     course = Course.find()
     roster = read_roster(options.roster) if options.roster else None
-    marks = read_marks(course, course.choose(options.chapters))
+    marks = read_table(course, course.choose(options.chapters))
     if not marks.chapters:
         print("nothing is graded yet: run `autograde grade` first")
         return 0

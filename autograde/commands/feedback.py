@@ -18,19 +18,21 @@ def run(options: argparse.Namespace) -> int:
 
     from autograde.course.course import Course, CourseError
     from autograde.course.feedback import write_feedback
-    from autograde.course.report import gather
+    from autograde.course.marks import read_marks
 
     course = Course.find()
     failures: list[CourseError] = []  # of one page, which keeps no other from being written
     for name in course.choose_graded(options.chapters):
-        results = gather(course, name)
+        graded = [
+            marks.student for marks in read_marks(course, name) if (course.autograded / marks.student / name).is_dir()
+        ]
         before = len(failures)
-        for graded in tqdm(results, desc=f"{name} feedback"):
+        for student in tqdm(graded, desc=f"{name} feedback"):
             try:
-                write_feedback(course, name, graded.student)
+                write_feedback(course, name, student)
             except CourseError as error:
                 failures.append(error)
-        written = len(results) - len(failures) + before
+        written = len(graded) - len(failures) + before
         print(f"{name}: {written} feedback pages in {course.feedback.relative_to(course.root)}/")
     for failure in failures:
         print(f"autograde: {failure}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 
 from autograde.commands import add_chapters
 from autograde.engine.warm import warm_up
@@ -31,12 +32,16 @@ def run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from autograde.course.course import Course
-    from autograde.course.grading import Graded, grade
+    from autograde.course.database import GradebookLocked
+    from autograde.course.gradebook import refresh_times
+    from autograde.course.grading import grade
+    from autograde.course.marks import not_graded, read_marks
     from autograde.course.report import table
+    from autograde.errors import AutogradeError
     from autograde.sandbox import view
 
     course = Course.find()
-    failures: list[Graded] = []
+    problems = [f"a folder in submitted/ has no readable name, {name}: rename it" for name in course.unreadable_names]
     if options.no_sandbox:
         course.config.Limits.sandbox = False
     elif not options.scheduler:
@@ -46,8 +51,21 @@ def run(options: argparse.Namespace) -> int:
         if not handed_in:
             print(f"{name}: nothing is handed in yet")
             continue
-        arriving = grade(course, name, options.student, options.regrade, options.jobs, options.scheduler)
-        results = sorted(tqdm(arriving, total=len(handed_in), desc=name, unit="submission"), key=lambda g: g.student)
-        print(table(results))
-        failures += [graded for graded in results if graded.failure]
-    return int(bool(failures))
+        try:
+            arriving = grade(course, name, options.student, options.regrade, options.jobs, options.scheduler)
+            results = {one.student: one for one in tqdm(arriving, total=len(handed_in), desc=name, unit="submission")}
+            problems += refresh_times(course, name)
+            entered = {marks.student: marks for marks in read_marks(course, name)}
+        except GradebookLocked:
+            raise
+        except AutogradeError as error:  # of this chapter; the next one is graded all the same
+            problems.append(str(error))
+            continue
+        failed = {student: not_graded(one) for student, one in results.items() if one.failure}
+        print(table([(entered | failed)[student] for student in sorted(results)]))
+        problems += [f"{student}, {name}: {marks.failure}" for student, marks in failed.items()]
+        if changed := course.seal(name).changed(course.released / name):
+            print(f"{name}: graded against the sealed release; in {course.released.name}/ {', '.join(changed)} differs")
+    for problem in problems:
+        print(f"autograde: {problem}", file=sys.stderr)
+    return int(bool(problems))

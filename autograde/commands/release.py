@@ -11,9 +11,14 @@ from autograde.commands import add_chapters
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_chapters(parser)
     parser.add_argument("--check", action="store_true", help="change nothing; fail where chapters/ is out of date")
-    parser.add_argument("--feedback", choices=("full", "form"), default="full", help="form: answer hashes are left out")
-    parser.add_argument("--variants", action="store_true", help="give every student numbers of their own")
+    parser.add_argument("--feedback", choices=("full", "form"), help="instead of c.Release.feedback; also later")
+    parser.add_argument(
+        "--variants", action=argparse.BooleanOptionalAction, help="instead of c.Release.variants; also later"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite a released chapter that someone worked in")
+    parser.add_argument(
+        "--migrate", action="store_true", help="exercises may come, go or change points while there are submissions"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,6 +35,6 @@ def run(options: argparse.Namespace) -> int:
         else:
             print("chapters/ equals a fresh release of solutions/")
         return int(bool(found))
-    for name in release(course, options.chapters, options.feedback, options.variants, options.force):
+    for name in release(course, options.chapters, options.feedback, options.variants, options.force, options.migrate):
         print(f"{name}: released to {course.released.name}/{name}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from autograde.commands import add_chapters
 
@@ -13,11 +14,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from autograde.course.course import Course
-    from autograde.course.report import gather, table, write_report
+    from autograde.course.gradebook import refresh_times
+    from autograde.course.marks import read_marks
+    from autograde.course.report import table, write_report
 
     course = Course.find()
     chapters = course.choose_graded(options.chapters)
+    problems: list[str] = []
     for name in chapters:
-        print(f"{name}\n{table(gather(course, name))}")
+        problems += refresh_times(course, name)
+        print(f"{name}\n{table(read_marks(course, name))}")
     print(f"report: {write_report(course, chapters)}")
-    return 0
+    for problem in problems:
+        print(f"autograde: {problem}", file=sys.stderr)
+    return int(bool(problems))

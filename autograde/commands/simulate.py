@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     from autograde.course.simulate import simulate
 
     course = Course.find()
-    for name in course.choose_graded(options.chapters):
+    for name in filter(course.has_key, course.choose(options.chapters)):
         group = simulate(course, name, options.count, options.seed)
         print(f"{name}: {len(group)} simulated submissions in {course.submitted.relative_to(course.root)}/")
     return 0

@@ -13,51 +13,43 @@ is a 0 is for the teacher to say, and both platforms leave such a mark as it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from autograde.course.course import Course, CourseError
+from autograde.course.database import open_gradebook
+from autograde.course.marks import Marks, read_marks
 from autograde.course.roster import Learner, Roster
 
 FORMATS = ("csv", "canvas", "moodle")
 
 
 @dataclass(frozen=True)
-class Mark:
-    points: float  # after penalties
-    waits: bool = False  # part of it waits for a teacher's eye
-
-
-@dataclass(frozen=True)
-class Marks:
+class Table:
     """What the gradebook says: students by id, chapters with their maximum, and marks by student and chapter."""
 
     students: dict[str, Learner]
     chapters: dict[str, float]
-    marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
+    marks: dict[tuple[str, str], Marks]
 
     @property
     def waiting(self) -> int:
-        return sum(mark.waits for mark in self.marks.values())
+        """How many marks wait for a teacher's."""
+        return sum(bool(marks.by_hand) for marks in self.marks.values())
 
 
-def read_marks(course: Course, chapters: Sequence[str]) -> Marks:
+def read_table(course: Course, chapters: Sequence[str]) -> Table:
     """The marks of those of `chapters` that anything is graded in."""
-    found = Marks({}, {})
-    with course.api.gradebook as gradebook:
+    found = {chapter: marks for chapter in chapters if (marks := read_marks(course, chapter))}
+    students = {}
+    with open_gradebook(course) as gradebook:
         for row in gradebook.students:
             names = {name: getattr(row, name) or "" for name in ("first_name", "last_name", "email")}
-            found.students[row.id] = Learner(id=row.id, **names)
-        for assignment in gradebook.assignments:
-            if assignment.name not in chapters:
-                continue
-            for row in gradebook.assignment_submissions(assignment.name):
-                found.chapters[assignment.name] = assignment.max_score
-                points = max(0.0, row.score - (row.late_submission_penalty or 0.0))
-                found.marks[row.student_id, assignment.name] = Mark(points, row.needs_manual_grade)
-    return replace(found, chapters={name: found.chapters[name] for name in chapters if name in found.chapters})
+            students[str(row.id)] = Learner(id=row.id, **names)
+    most = {chapter: max(one.out_of for one in marks) for chapter, marks in found.items()}
+    return Table(students, most, {(one.student, name): one for name, marks in found.items() for one in marks})
 
 
-def rows_of(marks: Marks, to: str, roster: Roster | None = None) -> tuple[list[list[object]], list[str]]:
+def rows_of(marks: Table, to: str, roster: Roster | None = None) -> tuple[list[list[object]], list[str]]:
     """The table, and the students that the roster does not know; they are left out of it, except in `csv`.
 
     Raises:
@@ -95,7 +87,7 @@ def _person(to: str, student: str, learner: Learner) -> tuple[str, ...]:
     return student, learner.first_name, learner.last_name, learner.email, learner.section
 
 
-def _by_roster(marks: Marks, roster: Roster) -> tuple[list[tuple[str, Learner]], list[str]]:
+def _by_roster(marks: Table, roster: Roster) -> tuple[list[tuple[str, Learner]], list[str]]:
     """The roster's learners in its order, each with the gradebook's id, and who is not in the roster."""
     ids: dict[int, str] = {}
     unknown = []

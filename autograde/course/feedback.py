@@ -9,7 +9,8 @@ from nbgrader.apps.api import capture_log
 from nbgrader.converters import GenerateFeedback
 from traitlets.config import Config
 
-from autograde.course.course import Course, succeed
+from autograde.course.course import Course
+from autograde.course.nbgrader import succeed
 
 
 class _OneSubmission(GenerateFeedback):

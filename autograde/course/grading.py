@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import reads_json
+from sqlalchemy.exc import OperationalError
 
 from autograde.authoring.key import nearest
 from autograde.course.course import Course, CourseError
+from autograde.course.database import open_gradebook
 from autograde.course.gradebook import Entries
-from autograde.engine.jobs import Job, WrongEnvironment, lost
-from autograde.engine.verdict_cell import read_verdict
+from autograde.course.rows import doubts, read_result
+from autograde.engine.jobs import Job, Unsettled, WrongEnvironment, lost
 from autograde.engine.workers import ClusterError, Result, WorkerDied, run_jobs
 
 
@@ -28,6 +31,7 @@ class Graded:
     verdicts: list[dict[str, Any]] = field(default_factory=list)  # as `Verdict.as_data`, in the chapter's order
     notes: list[str] = field(default_factory=list)  # what had to be repaired before grading
     failure: str = ""  # why it could not be graded
+    look: list[str] = field(default_factory=list)  # what a teacher should look at
 
     @property
     def points(self) -> float:
@@ -44,68 +48,108 @@ def grade(
     """Grade the submissions of `chapter`, of all students or of those named, in the order in which they finish.
 
     On `workers` processes (0: in this one), or on the machines of the dask `scheduler`. Work that was done before, by
-    this run or by one that was killed, is not done again unless `regrade`.
+    this run or by one that was killed, is not done again unless `regrade`. What goes wrong with one submission is its
+    `failure`, and the others are graded.
 
     Raises:
         CourseError: the chapter is not released, a student named handed nothing in, another run is at work,
-            or no worker can be reached.
+            the gradebook is locked, or no worker can be reached.
     """
-    course.template(chapter)  # complains early where nothing is released
+    names = course.seal(chapter).notebooks  # complains early where nothing is released
     submissions = course.submissions(chapter)
     for student in students:
         if student not in submissions:
             raise CourseError(f"{student} handed in no {chapter}{nearest(student, list(submissions))}")
-    with _alone(course), Entries(course, chapter) as entries:
-        waiting: dict[str, list[str]] = {}  # students by fingerprint: equal work is done once
-        jobs: list[Job] = []
-        for student in students or submissions:
-            job = course.job(chapter, student)
-            done = None if regrade else course.results.get(job.fingerprint)
-            if done is None:
-                if job.fingerprint not in waiting:
-                    jobs.append(job)
-                waiting.setdefault(job.fingerprint, []).append(student)
-            else:
-                graded = _as_graded(done, chapter, student)
-                if not entries.has(student) or read_graded(course, chapter, student) != graded:
-                    entries.enter(student, done)
-                yield graded
+    with _alone(course), open_gradebook(course) as gradebook:
+        course.results.sweep()
+        entries = Entries(course, chapter, gradebook)
+        waiting: dict[str, list[tuple[str, str]]] = {}  # student and notebook by fingerprint: equal work is done once
+        jobs: dict[str, Job] = {}
+        done: dict[str, dict[str, NotebookNode]] = {student: {} for student in students or submissions}
+        for student in list(done):
+            try:
+                wanted = {name: course.job(chapter, student, name) for name in names}
+            except OSError as error:
+                del done[student]
+                reason = f"{error.filename} cannot be read ({error.strerror})"
+                yield Graded(student, chapter, failure=reason.encode("utf-8", "replace").decode())
+                continue
+            for name, job in wanted.items():
+                known = None if regrade else course.results.get(job.fingerprint)
+                if known is None:
+                    jobs[job.fingerprint] = job
+                    waiting.setdefault(job.fingerprint, []).append((student, name))
+                else:
+                    done[student][name] = known
+            if len(done[student]) == len(names):
+                yield _enter(entries, student, done.pop(student), unless_there=True)
         try:
-            for job, result in run_jobs(jobs, workers, scheduler):
+            for job, result in run_jobs(list(jobs.values()), workers, scheduler):
                 notebook = _keep(course, job, result)
-                for student in waiting[job.fingerprint]:
-                    entries.enter(student, notebook)
-                    yield _as_graded(notebook, chapter, student)
+                for student, name in waiting[job.fingerprint]:
+                    done[student][name] = copy.deepcopy(notebook)
+                    if len(done[student]) == len(names):
+                        yield _enter(entries, student, done.pop(student))
         except (ClusterError, WrongEnvironment) as error:
             raise CourseError(str(error)) from None
 
 
+def _enter(entries: Entries, student: str, notebooks: dict[str, NotebookNode], unless_there: bool = False) -> Graded:
+    """Enter a submission's marks; its failure, if they cannot be entered."""
+    course, chapter = entries.course, entries.chapter
+    graded = _as_graded(notebooks, chapter, student)
+    if unless_there and entries.has(student) and read_graded(course, chapter, student) == graded:
+        return graded
+    try:
+        entries.enter(student, notebooks)
+    except (OperationalError, KeyboardInterrupt):  # the gradebook is locked or gone: that holds for everybody
+        raise
+    except Exception as error:
+        return replace(graded, failure=f"its marks could not be written: {error!s:.200}")
+    return graded
+
+
 def _keep(course: Course, job: Job, result: Result) -> NotebookNode:
-    """The graded notebook of a job, kept for the next run unless the grader itself failed."""
+    """The graded notebook of a job, kept for the next run unless time, its worker or the grader itself failed."""
     match result:
         case bytes():
             graded = result
+            course.results.put(job.fingerprint, graded)
+        case Unsettled():
+            graded = result.graded
         case WorkerDied():
             graded = lost(job, str(result), result.earned)
         case _:
-            return reads_json(lost(job, f"the grader failed on it: {result!r:.200}").decode())
-    course.results.put(job.fingerprint, graded)
+            graded = lost(job, f"the grader failed on it: {result!r:.200}")
     return reads_json(graded.decode())
 
 
 def read_graded(course: Course, chapter: str, student: str) -> Graded | None:
     """The result of an earlier grading, or None where there is none."""
-    path = course.autograded / student / chapter / f"{chapter}.ipynb"
+    folder = course.autograded / student / chapter
     try:
-        return _as_graded(reads_json(path.read_text(encoding="utf-8")), chapter, student)
-    except (FileNotFoundError, ValueError):  # nbgrader's own command was killed while it wrote
+        notebooks = {
+            name: reads_json((folder / f"{name}.ipynb").read_text(encoding="utf-8"))
+            for name in course.seal(chapter).notebooks
+        }
+    except (OSError, ValueError):  # nbgrader's own command was killed while it wrote
         return None
+    return _as_graded(notebooks, chapter, student)
 
 
-def _as_graded(notebook: NotebookNode, chapter: str, student: str) -> Graded:
-    verdicts = [verdict for cell in notebook.cells if (verdict := read_verdict(cell)) is not None]
-    about = notebook.metadata.get("autograde", {})
-    return Graded(student, chapter, verdicts, list(about.get("notes", [])), about.get("failure", ""))
+def _as_graded(notebooks: dict[str, NotebookNode], chapter: str, student: str) -> Graded:
+    ordered = [notebooks[name] for name in sorted(notebooks)]
+    verdicts = [
+        result | {"notebook": name}
+        for name in sorted(notebooks)
+        for cell in notebooks[name].cells
+        if (result := read_result(cell)) is not None
+    ]
+    about = [notebook.metadata.get("autograde", {}) for notebook in ordered]
+    notes = [note for one in about for note in one.get("notes", [])]
+    look = [doubt for notebook in ordered for doubt in doubts(notebook)]
+    failures = [one["failure"] for one in about if one.get("failure")]
+    return Graded(student, chapter, verdicts, notes, "; ".join(failures), look)
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from pathlib import Path
 from nbgrader.api import Gradebook, MissingEntry
 
 from autograde.course.course import Course, CourseError
-from autograde.engine.jobs import write_whole
+from autograde.course.database import open_gradebook
+from autograde.engine.results import write_whole
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Lateness:
 def lateness(course: Course, student: str, chapter: str) -> Lateness:
     """How late `student` handed in `chapter`, by the gradebook's due date and time of submission."""
     extension = extension_of(course, student, chapter)
-    with course.api.gradebook as gradebook:
+    with open_gradebook(course) as gradebook:
         due = _due(gradebook, chapter)
         try:
             handed_in = gradebook.find_submission(chapter, student).timestamp
@@ -56,7 +57,7 @@ def lateness(course: Course, student: str, chapter: str) -> Lateness:
 
 def due(course: Course, chapter: str) -> datetime | None:
     """When `chapter` is due, in UTC."""
-    with course.api.gradebook as gradebook:
+    with open_gradebook(course) as gradebook:
         return _due(gradebook, chapter)
 
 
@@ -66,7 +67,7 @@ def set_due(course: Course, chapter: str, when: datetime | None) -> None:
     Raises:
         CourseError: the gradebook does not know the chapter yet.
     """
-    with course.api.gradebook as gradebook:
+    with open_gradebook(course) as gradebook:
         try:
             gradebook.find_assignment(chapter)
         except MissingEntry:
@@ -87,7 +88,7 @@ def extend(course: Course, student: str, chapter: str, span: timedelta) -> None:
     store = {name: kept for name, given in store.items() if (kept := {c: n for c, n in given.items() if n})}
     _file(course).parent.mkdir(parents=True, exist_ok=True)
     write_whole(_file(course), (json.dumps(store, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
-    with course.api.gradebook as gradebook:
+    with open_gradebook(course) as gradebook:
         enter_extension(course, gradebook, student, chapter)
 
 

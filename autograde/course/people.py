@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograde.answers.names import normal
+from autograde.course.handed_in import is_own
 from autograde.course.who import Marked, Person, cells_of, is_student, marked_as, signed_in
+from autograde.engine.reading import MAX_FILE
 
 if TYPE_CHECKING:
     from autograde.course.course import Course
 
-MAX_BYTES = 64 * 2**20  # of a notebook that a name is looked for in
+MAX_NOTEBOOKS = 100  # of a submission, in which a name is looked for
 
 
 def people(course: Course) -> dict[str, Person]:
     """Everybody, by student id: in the gradebook or among the submissions."""
+    from autograde.course.database import open_gradebook  # which imports the course
+
     handed_in = {path.name: Person(path.name) for path in course.submitted.glob("*/") if is_student(path.name)}
-    with course.api.gradebook as gradebook:
+    with open_gradebook(course) as gradebook:
         rows = [(row.id, row.first_name, row.last_name, row.email) for row in gradebook.students]
     return handed_in | {row[0]: Person(*(field or "" for field in row)) for row in rows}
 
@@ -34,9 +39,10 @@ def whose_numbers(course: Course, chapter: str, student: str) -> Marked:
 
 
 def _claim(course: Course, chapter: str, student: str) -> str:
-    """The name that a submission is signed in with: that of its notebooks' last one that has a name."""
+    """The name that a submission is signed in with: that of the last of its notebooks that has one."""
     folder, root = course.submitted / student / chapter, course.submitted
-    names = [_claim_in(path, root, *_state(path)) for path in sorted(folder.glob("*.ipynb"))]
+    notebooks = sorted(islice(folder.rglob("*.ipynb"), MAX_NOTEBOOKS)) if is_own(folder, root) else []
+    names = [_claim_in(path, *_state(path)) for path in notebooks if is_own(path, root)]
     return next((name for name in reversed(names) if name), "")
 
 
@@ -49,12 +55,9 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4096)
-def _claim_in(path: Path, root: Path, changed: int, size: int) -> str:
+def _claim_in(path: Path, changed: int, size: int) -> str:
     """Read once for a whole class; `changed` and `size` tell when it has to be read again."""
-    from autograde.course.course import is_own
-
     try:
-        readable = size <= MAX_BYTES and path.is_file() and is_own(path, root)
-        return signed_in(cells_of(path.read_bytes())) if readable else ""
+        return signed_in(cells_of(path.read_bytes())) if size <= MAX_FILE and path.is_file() else ""
     except OSError:
         return ""

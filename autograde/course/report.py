@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment
 
 from autograde.course.course import Course
-from autograde.course.grading import Graded, read_graded
+from autograde.course.marks import Marks, read_marks, spread
+from autograde.course.rows import BY_HAND
 from autograde.exercises.verdict import Status
 
 
@@ -28,39 +30,29 @@ class ExerciseSummary:
     unanswered: int  # blank, or lost
 
 
-def gather(course: Course, chapter: str) -> list[Graded]:
-    """Every graded submission of `chapter`."""
-    students = course.submissions(chapter)
-    return [graded for student in students if (graded := read_graded(course, chapter, student)) is not None]
-
-
-def summarise(course: Course, chapter: str, results: Sequence[Graded]) -> list[ExerciseSummary]:
+def summarise(course: Course, chapter: str, results: Sequence[Marks]) -> list[ExerciseSummary]:
+    """Every exercise and every other graded cell of a chapter, in its order."""
+    exercises = course.key(chapter).exercises if course.has_key(chapter) else {}
+    verdicts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for marks in results:
+        for verdict in marks.verdicts:
+            verdicts.setdefault((verdict["notebook"], verdict["exercise"]), []).append(verdict)
     summaries = []
-    for exercise in course.key(chapter).exercises.values():
-        verdicts = [verdict for graded in results for verdict in graded.verdicts if verdict["exercise"] == exercise.id]
-        slips = Counter(verdict["slip"] for verdict in verdicts if verdict["slip"])
-        earned = sum(verdict["points"] for verdict in verdicts)
-        share = earned / (exercise.points * len(verdicts)) if verdicts else 0.0
-        unanswered = sum(verdict["status"] in (Status.BLANK, Status.LOST) for verdict in verdicts)
-        title = exercise.title
-        summaries.append(ExerciseSummary(exercise.id, title, exercise.points, share, slips.most_common(3), unanswered))
+    for (_, name), given in verdicts.items():
+        out_of = given[0]["out_of"]
+        slips = Counter(verdict["slip"] for verdict in given if verdict["slip"])
+        share = sum(verdict["points"] for verdict in given) / (out_of * len(given)) if out_of else 0.0
+        unanswered = sum(verdict["status"] in (Status.BLANK, Status.LOST) for verdict in given)
+        title = exercises[name].title if name in exercises else name
+        summaries.append(ExerciseSummary(name, title, out_of, share, slips.most_common(3), unanswered))
     return summaries
-
-
-def spread(results: Sequence[Graded]) -> list[int]:
-    """How many submissions earned 0 to 10 % of the points, 10 to 20 %, and so on up to 100 %."""
-    counts = [0] * 10
-    for graded in results:
-        if graded.out_of:
-            counts[min(9, int(10 * graded.points / graded.out_of))] += 1
-    return counts
 
 
 def write_report(course: Course, chapters: list[str]) -> Path:
     """Write report.html and marks.csv beside the gradebook; returns the page's path."""
-    pages, results = [], list[Graded]()
+    pages, results = [], list[Marks]()
     for chapter in chapters:
-        group = gather(course, chapter)
+        group = read_marks(course, chapter)
         exercises = summarise(course, chapter, group)
         pages.append({"name": chapter, "results": group, "exercises": exercises, "spread": spread(group)})
         results += group
@@ -74,23 +66,25 @@ def write_report(course: Course, chapters: list[str]) -> Path:
     return path
 
 
-def table(results: Sequence[Graded]) -> str:
+def table(results: Sequence[Marks]) -> str:
     """One line a student, for the terminal."""
-    width = max([7, *(len(graded.student) for graded in results)])
+    width = max([7, *(len(marks.student) for marks in results)])
     lines = [f"{'student':<{width}}  {'points':>11}  exercises"]
-    for graded in results:
-        if graded.failure:
-            lines.append(f"{graded.student:<{width}}  {'not graded':>11}  {graded.failure}")
+    for marks in results:
+        if marks.failure:
+            lines.append(f"{marks.student:<{width}}  {'not graded':>11}  {marks.failure}")
             continue
-        signs = "".join(_sign(verdict["status"]) for verdict in graded.verdicts)
-        note = f"  {graded.notes[0]}" if graded.notes else ""
-        lines.append(f"{graded.student:<{width}}  {graded.points:>5g}/{graded.out_of:<5g}  {signs}{note}")
-    lines.append("✓ right  ◐ partly  ✗ wrong  … not answered  ! no answer arrived")
+        signs = "".join(_sign(verdict["status"]) for verdict in marks.verdicts)
+        late = [f"late: {marks.raw:g} less {marks.penalty:g}"] if marks.penalty else ["late"] * marks.is_late
+        told = "; ".join([*late, *(f"look at this one: {doubt}" for doubt in marks.look), *marks.notes[:1]])
+        lines.append(f"{marks.student:<{width}}  {marks.points:>5g}/{marks.out_of:<5g}  {signs}  {told}".rstrip())
+    lines.append("✓ right  ◐ partly  ✗ wrong  … not answered  ! no answer arrived  ✎ by hand")
     return "\n".join(lines)
 
 
 def _sign(status: str) -> str:
-    return {Status.RIGHT: "✓", Status.PARTLY: "◐", Status.BLANK: "…", Status.LOST: "!"}.get(Status(status), "✗")
+    signs = {Status.RIGHT: "✓", Status.PARTLY: "◐", Status.BLANK: "…", Status.LOST: "!", BY_HAND: "✎"}
+    return signs.get(status, "✗")
 
 
 def _colour(share: float) -> str:
@@ -101,15 +95,21 @@ def _colour(share: float) -> str:
     return "rgb({}, {}, {})".format(*mixed)
 
 
-def _write_marks(path: Path, results: Sequence[Graded]) -> None:
+_COLUMNS = ("exercise", "points", "out_of", "auto", "manual", "extra", "status", "slip", "message")
+
+
+def _write_marks(path: Path, results: Sequence[Marks]) -> None:
+    """One row a graded cell, and one for a late penalty: a submission's points add up to its score."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["student", "chapter", "exercise", "points", "out_of", "status", "slip", "message", "notes"])
-        for graded in results:
-            for verdict in graded.verdicts:
-                row = [verdict[name] for name in ("exercise", "points", "out_of", "status", "slip", "message")]
-                cells = (graded.student, graded.chapter, *row, " ".join(graded.notes))
-                writer.writerow([_harmless(cell) for cell in cells])
+        writer.writerow(["student", "chapter", *_COLUMNS, "notes"])
+        for marks in results:
+            rows = [[verdict[name] for name in _COLUMNS] for verdict in marks.verdicts]
+            if marks.points != marks.raw:
+                rows.append(["late penalty", marks.points - marks.raw, 0, "", "", "", "late", "", ""])
+            for row in rows:
+                notes = " ".join([*marks.look, *marks.notes])
+                writer.writerow([_harmless(cell) for cell in (marks.student, marks.chapter, *row, notes)])
 
 
 def _harmless(cell: object) -> object:

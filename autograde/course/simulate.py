@@ -90,7 +90,7 @@ def simulate(course: Course, chapter: str, count: int, seed: int = 0) -> list[Si
     Raises:
         CourseError: the chapter is not released, or a real student has the name of a simulated one.
     """
-    key, template, sheet = course.key(chapter), course.template(chapter), read_sheet(course.released / chapter)
+    key, template, sheet = course.key(chapter), course.template(chapter), read_sheet(course.seal(chapter).folder)
     students = [f"student-{number + 1:03d}" for number in range(count)]
     _refuse_real_students(course, chapter, students)
     dice = random.Random(seed)

@@ -9,13 +9,13 @@ nothing. Wherever the two names differ, the marks say so.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from autograde.answers.names import SIGNED_IN, clean, normal, words
+from autograde.engine.reading import Unreadable, whole
 
 _CALL = re.compile(
     r"""^(?:.*;)?[ \t]*(?:autograde\.)?sign_in\([ \t]*(?:student[ \t]*=[ \t]*)?(["'])([^"'\n]{1,200}|.{1,200}?)\1""",
@@ -81,9 +81,10 @@ def signed_in(cells: Iterable[Any]) -> str:
 def cells_of(submitted: bytes) -> list[Any]:
     """The cells of a submitted file, whatever it holds; none where it cannot be read."""
     try:
-        cells = json.loads(submitted.decode("utf-8-sig", "replace"))["cells"]
-    except (ValueError, RecursionError, TypeError, KeyError):
+        document = whole(submitted)
+    except Unreadable:
         return []
+    cells = document.get("cells") if isinstance(document, dict) else None
     return cells if isinstance(cells, list) else []
 
 
@@ -94,7 +95,8 @@ def marked_as(student: Person, claim: str, others: Iterable[Person], claims: Map
     """
     if not claim or normal(claim) == normal(student.id):
         return Marked(student.id)
-    told = f"The submission of {student.id} is signed in as “{claim}”. "
+    shown = claim.replace("`", "'")  # as code: the name is the learner's, and does nothing on a page
+    told = f"The submission of {student.id} is signed in as `{shown}`. "
     for other in others:
         if normal(other.id) == normal(claim) or (other.answers_to(claim) and not student.answers_to(claim)):
             why = f"that is another student ({other.id}), so it was marked with the numbers of {student.id}"

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from autograde.engine.jobs import Job, WrongEnvironment, grade_submission
+from autograde.engine.jobs import Job, Unsettled, WrongEnvironment, grade_submission
 from autograde.engine.warm import warm_up
 from autograde.exercises.verdict import Status, Verdict
 from autograde.sandbox.view import SandboxError
@@ -65,7 +65,7 @@ def _run_in_cluster(jobs: Sequence[Job], workers: int, scheduler: str) -> Iterat
     suspects = []
     with _client(min(workers, len(jobs)), scheduler) as client:
         for job, result in _in_flight(client, jobs, sum(client.nthreads().values())):
-            if isinstance(result, KilledWorker):
+            if isinstance(result, KilledWorker | Unsettled):
                 suspects.append(job)
             else:
                 yield job, result

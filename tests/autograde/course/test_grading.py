@@ -13,7 +13,8 @@ from autograde.answers.serialize import unpack
 from autograde.cli import main
 from autograde.course.course import Course, CourseError
 from autograde.course.grading import grade, read_graded
-from autograde.course.report import gather, spread, summarise, table, write_report
+from autograde.course.marks import read_marks, spread
+from autograde.course.report import summarise, table, write_report
 from autograde.course.simulate import TEMPERAMENTS, simulate
 from autograde.engine.execute import Limits
 from tests.autograde.conftest import TOY
@@ -146,12 +147,12 @@ def test_the_report_names_every_student_and_the_most_common_slips(graded, monkey
     assert main(["report"]) == 0
     page = (course.root / "gradebook" / "report.html").read_text(encoding="utf-8")
     assert all(student in page for student in group)
-    summary = {row.id: row for row in summarise(course, TOY, gather(course, TOY))}
+    summary = {row.id: row for row in summarise(course, TOY, read_marks(course, TOY))}
     assert summary["positions"].slips[0][0] == "thought otherwise"
     verdicts = [verdict for result in results for verdict in result.verdicts]
     total = sum(verdict["points"] for verdict in verdicts if verdict["exercise"] == "remedy")
     assert summary["remedy"].share == pytest.approx(total / (2 * len(results)))
-    assert sum(spread(results)) == len(results) and spread(results)[9] == 1
+    assert sum(spread(read_marks(course, TOY))) == len(results) and spread(read_marks(course, TOY))[9] == 1
     marks = (course.root / "gradebook" / "marks.csv").read_text(encoding="utf-8").splitlines()
     assert len(marks) == 1 + len(results) * 5
 
@@ -163,7 +164,7 @@ def test_a_submission_without_its_notebook_stops_nobody(course, capsys):
     results = in_order(grade(course, TOY, []))
     assert "expected 01-toy.ipynb in the submission, but it holds Untitled.ipynb" in results[0].failure
     assert results[1].verdicts
-    assert "not graded" in table(results)
+    assert "not graded" in table(read_marks(course, TOY))
 
 
 def test_unknown_names_suggest_the_nearest(course, capsys):
@@ -188,7 +189,7 @@ def test_outside_a_course_the_command_says_where_to_go(tmp_path, monkeypatch, ca
 
 
 def test_an_unreleased_chapter_says_what_to_run(course, capsys):
-    shutil.rmtree(course.released)
+    shutil.rmtree(course.seal(TOY).folder)
     assert main(["simulate", "3"]) == 1
     assert "run `autograde release 01-toy` first" in capsys.readouterr().err
 
