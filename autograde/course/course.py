@@ -15,14 +15,14 @@ from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.apps.api import NbGraderAPI
 from sqlalchemy.exc import SAWarning
-from traitlets.config import Config, PyFileConfigLoader
+from traitlets.config import Config
 
 from autograde.answers.sheet import full_name
 from autograde.authoring.key import Key, load_key, nearest
 from autograde.course.handed_in import read_submission
 from autograde.course.people import whose_numbers
 from autograde.course.seal import Seal
-from autograde.course.settings import CONFIG_FILE, CourseError, read_settings
+from autograde.course.settings import CONFIG_FILE, CourseError, read_config, read_settings
 from autograde.course.who import Marked, is_student
 from autograde.engine.jobs import Job
 from autograde.engine.limits import Limits
@@ -50,7 +50,7 @@ class Course:
 
     @cached_property
     def config(self) -> Config:
-        config = PyFileConfigLoader(CONFIG_FILE, str(self.root)).load_config()
+        config = read_config(self.root)
         config.CourseDirectory.root = str(self.root)
         return config
 
