@@ -1,5 +1,6 @@
 """The course as nbgrader sees it: read by the command line, by NbGraderAPI and by JupyterLab's extensions."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -11,7 +12,11 @@ c = get_config()  # traitlets, which runs this file, provides the name
 
 course = Path(__file__).resolve().parent
 run = course / "gradebook"  # one course run, git-ignored
-exchange = run / "exchange"
+# Where learners fetch and submit: outside the course, in which they have no business. On a machine that a class shares,
+# make nbgrader's own folder (sudo mkdir -m 777 -p /usr/local/share/nbgrader/exchange), or name another one here.
+shared = Path("/usr/local/share/nbgrader/exchange")
+place = os.environ.get("NBGRADER_EXCHANGE", shared if shared.is_dir() else "~/.local/share/nbgrader/exchange")
+exchange = Path(place).expanduser()
 
 c.CourseDirectory.course_id = "vision-transformers"
 c.CourseDirectory.root = str(course)
@@ -49,10 +54,13 @@ c.Autograde.autograde_preprocessors = [*GRADING_STEPS]
 # formgrader's list of settings would show the server's token.
 c.FormgradeExtension.debug = False
 
+# Submissions and marks are the teacher's alone.
+run.mkdir(mode=0o700, exist_ok=True)
 # formgrader warns while the exchange is missing, and every learner must be able to write to it.
-if not exchange.is_dir():
-    exchange.mkdir(parents=True)
-    exchange.chmod(0o777)
+with contextlib.suppress(OSError):  # not here, or not by this user: `autograde doctor` says what to do
+    if not exchange.is_dir():
+        exchange.mkdir(parents=True)
+        exchange.chmod(0o777)
 
 # nbgrader upgrades its gradebook by running `alembic`: let it find the one beside this Python.
 if shutil.which("alembic") is None:

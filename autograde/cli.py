@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
-from autograde.commands import COMMANDS
+from autograde.commands import COMMANDS, PUBLIC
 from autograde.errors import AutogradeError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status: 0 done, 1 something is wrong and was named, 2 unusable arguments."""
     options = _parser().parse_args(arguments)
+    before = os.umask(0o077)  # marks and answers are nobody else's
+    if options.public:
+        os.umask(before)
     try:
         return int(options.run(options))
     except AutogradeError as error:
         print(f"autograde: {error}", file=sys.stderr)
         return 1
+    finally:
+        os.umask(before)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         text = str(command.__doc__)
         sub = commands.add_parser(name, help=text.splitlines()[0], description=text)
         command.add_arguments(sub)
-        sub.set_defaults(run=command.run)
+        sub.set_defaults(run=command.run, public=name in PUBLIC)
     return parser
 
 

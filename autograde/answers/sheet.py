@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from autograde.answers.names import normal
+
 FILE_NAME = "exercises.json"
 
 
@@ -21,8 +23,8 @@ def digest(salt: str, canonical: Any) -> str:
 
 
 def full_name(course: str, student: str) -> str:
-    """What a student's numbers depend on, besides the exercise."""
-    return f"{course}|{student.strip()}"
+    """What a student's numbers depend on, besides the exercise: the same for every spelling of the student id."""
+    return f"{course}|{normal(student)}"
 
 
 def pick(student: str, exercise_id: str, count: int) -> int:

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import argparse
 
-COMMANDS = ["weave", "release", "simulate", "grade", "feedback", "report"]  # in the order of `autograde --help`
+# in the order of `autograde --help`
+COMMANDS = [
+    *("weave", "release", "simulate", "due", "extend", "collect"),
+    *("grade", "feedback", "report", "export", "doctor"),
+]
+PUBLIC = {"weave", "release"}  # what these write is for others to read; what the rest writes is the teacher's alone
 
 
 def add_chapters(parser: argparse.ArgumentParser) -> None:

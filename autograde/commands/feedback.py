@@ -17,8 +17,8 @@ def run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from autograde.course.course import Course, CourseError
+    from autograde.course.feedback import write_feedback
     from autograde.course.marks import read_marks
-    from autograde.course.nbgrader import succeed
 
     course = Course.find()
     failures: list[CourseError] = []  # of one page, which keeps no other from being written
@@ -28,9 +28,8 @@ def run(options: argparse.Namespace) -> int:
         ]
         before = len(failures)
         for student in tqdm(graded, desc=f"{name} feedback"):
-            done = course.api.generate_feedback(name, student, force=True)
             try:
-                succeed(done, f"feedback for {student}")
+                write_feedback(course, name, student)
             except CourseError as error:
                 failures.append(error)
         written = len(graded) - len(failures) + before

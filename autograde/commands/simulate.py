@@ -8,9 +8,15 @@ from autograde.commands import add_chapters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("count", type=int, help="how many students")
+    parser.add_argument("count", type=_count, help="how many students")
     add_chapters(parser)
     parser.add_argument("--seed", type=int, default=0)
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= 9999):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of students: expected 0 to 9999")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -15,13 +15,15 @@ from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.apps.api import NbGraderAPI
 from sqlalchemy.exc import SAWarning
-from traitlets.config import Config, PyFileConfigLoader
+from traitlets.config import Config
 
 from autograde.answers.sheet import full_name
 from autograde.authoring.key import Key, load_key, nearest
 from autograde.course.handed_in import read_submission
+from autograde.course.people import whose_numbers
 from autograde.course.seal import Seal
-from autograde.course.settings import CONFIG_FILE, CourseError, read_settings
+from autograde.course.settings import CONFIG_FILE, CourseError, read_config, read_settings
+from autograde.course.who import Marked, is_student
 from autograde.engine.jobs import Job
 from autograde.engine.limits import Limits
 from autograde.engine.results import Results
@@ -48,7 +50,7 @@ class Course:
 
     @cached_property
     def config(self) -> Config:
-        config = PyFileConfigLoader(CONFIG_FILE, str(self.root)).load_config()
+        config = read_config(self.root)
         config.CourseDirectory.root = str(self.root)
         return config
 
@@ -132,6 +134,7 @@ class Course:
         seal, notebook = self.seal(chapter), notebook or chapter
         handed_in = read_submission(self.submitted / student / chapter, self.submitted, notebook, seal)
         course = json.loads(seal.sheet or "{}").get("course")
+        marked = whose_numbers(self, chapter, student) if course else Marked("")
         key = self.solutions / chapter / "key.py"
         return Job(
             chapter,
@@ -139,10 +142,10 @@ class Course:
             template=seal.notebook(notebook),
             sheet=seal.sheet,
             key=key.read_bytes() if key.is_file() else b"",
-            student=full_name(course, student) if course else "",
+            student=full_name(course, marked.name) if course else "",
             missing=handed_in.missing,
             files=handed_in.files,
-            notes=tuple(handed_in.notes),
+            notes=(*handed_in.notes, *filter(None, [marked.remark])),
             limits=self.limits,
         )
 
@@ -165,7 +168,7 @@ class Course:
     def submissions(self, chapter: str) -> dict[str, Path]:
         """The folder that each student handed in, by student id."""
         folders = {path.parent.name: path for path in sorted(self.submitted.glob(f"*/{chapter}")) if path.is_dir()}
-        return {name: path for name, path in folders.items() if _is_text(name)}
+        return {name: path for name, path in folders.items() if _is_text(name) and is_student(name)}
 
     @property
     def unreadable_names(self) -> list[str]:

@@ -21,6 +21,7 @@ from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
 from autograde.course.course import Course, CourseError
 from autograde.course.database import open_gradebook
 from autograde.course.handed_in import is_own
+from autograde.course.lateness import enter_extension
 from autograde.course.nbgrader import succeed
 from autograde.course.plugins import GRADING_STEPS
 from autograde.course.rows import write_rows
@@ -110,6 +111,7 @@ class Entries:
         self.gradebook.update_or_create_student(student)
         with self.gradebook.db.no_autoflush:  # the new rows refer to each other before all of them are there
             submission = self.gradebook.update_or_create_submission(self.chapter, student, **known)
+        enter_extension(self.course, self.gradebook, student, self.chapter)
         for submitted in submission.notebooks:
             if submitted.name in notebooks:
                 write_rows(self.gradebook, submitted, notebooks[submitted.name])

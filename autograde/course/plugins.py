@@ -64,7 +64,8 @@ class AskVariants(NbGraderPreprocessor):
             name = cell.id.removesuffix("-prompt")
             if cell.cell_type == "code" and not any(other.cell_type == "code" for other in cells):
                 source = 'from autograde import ask, sign_in\n\nsign_in("...")  # your student id in place of the dots'
-                cells.append(new_code_cell(source, id="sign-in"))
+                cells.append(new_code_cell(source, id="sign-in"))  # on a hub it stays untouched, and grading skips it
+                cells[-1].metadata.tags = [ILLUSTRATION]
             cells.append(cell)
             if cell.id.endswith("-prompt") and name in varied:
                 heading = cell.source.split("\n\n")[:2]  # the question comes with the numbers

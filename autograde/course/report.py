@@ -15,6 +15,7 @@ from jinja2 import Environment
 from autograde.course.course import Course
 from autograde.course.marks import Marks, read_marks, spread
 from autograde.course.rows import BY_HAND
+from autograde.course.tables import harmless
 from autograde.exercises.verdict import Status
 
 
@@ -109,9 +110,4 @@ def _write_marks(path: Path, results: Sequence[Marks]) -> None:
                 rows.append(["late penalty", marks.points - marks.raw, 0, "", "", "", "late", "", ""])
             for row in rows:
                 notes = " ".join([*marks.look, *marks.notes])
-                writer.writerow([_harmless(cell) for cell in (marks.student, marks.chapter, *row, notes)])
-
-
-def _harmless(cell: object) -> object:
-    """Text that a spreadsheet would run as a formula is kept as text."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t")) else cell
+                writer.writerow([harmless(cell) for cell in (marks.student, marks.chapter, *row, notes)])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, TypeVar
 
-from traitlets.config import Config
+from traitlets.config import Config, PyFileConfigLoader
 
 from autograde.authoring.key import nearest
 from autograde.errors import AutogradeError
@@ -32,6 +34,25 @@ class Release:
             raise ValueError(f"variants is {self.variants!r}: expected True or False")
         if self.feedback not in FEEDBACK:
             raise ValueError(f"feedback is {self.feedback!r}: expected one of {', '.join(FEEDBACK)}")
+
+
+def read_config(folder: Path) -> Config:
+    """What nbgrader_config.py in `folder` sets.
+
+    Raises:
+        CourseError: it is Python that fails; the text names the line.
+    """
+    try:
+        config: Config = PyFileConfigLoader(CONFIG_FILE, str(folder)).load_config()
+    except Exception as error:  # whatever the file raises
+        if isinstance(error, SyntaxError):
+            line, reason = error.lineno, error.msg
+        else:
+            frames = traceback.extract_tb(error.__traceback__)
+            line = next((frame.lineno for frame in reversed(frames) if frame.filename.endswith(CONFIG_FILE)), None)
+            reason = str(error)
+        raise CourseError(f"{CONFIG_FILE}, line {line}: {type(error).__name__}: {reason}") from None
+    return config
 
 
 def read_settings(config: Config, kind: type[Settings], **fallback: Any) -> Settings:

@@ -23,8 +23,10 @@ from nbformat import NotebookNode
 from autograde.answers.sheet import full_name, read_sheet
 from autograde.authoring.key import Key
 from autograde.authoring.weave import source_of
-from autograde.course.course import Course
+from autograde.course.course import Course, CourseError
 from autograde.exercises import Code, Exercise, Plain
+
+MARKER = ".simulated"  # behind a chapter's name, in the folder of a student who never was: it may be overwritten
 
 
 @dataclass(frozen=True)
@@ -86,21 +88,39 @@ def simulate(course: Course, chapter: str, count: int, seed: int = 0) -> list[Si
     """Hand in `chapter` for `count` simulated students, and say what each of them answered.
 
     Raises:
-        CourseError: the chapter is not released.
+        CourseError: the chapter is not released, or a real student has the name of a simulated one.
     """
     key, template, sheet = course.key(chapter), course.template(chapter), read_sheet(course.seal(chapter).folder)
+    students = [f"student-{number + 1:03d}" for number in range(count)]
+    _refuse_real_students(course, chapter, students)
     dice = random.Random(seed)
     group = []
-    for number in range(count):
+    for number, student in enumerate(students):
         temperament = TEMPERAMENTS[number % len(TEMPERAMENTS)]
-        student = f"student-{number + 1:03d}"
         own = key.of(full_name(sheet["course"], student)) if "course" in sheet else key
         notebook, answers = answer(template, own, temperament, dice)
         folder = course.submitted / student / chapter
         folder.mkdir(parents=True, exist_ok=True)
+        (folder.parent / f"{chapter}{MARKER}").touch()
         (folder / f"{chapter}.ipynb").write_text(temperament.damage(notebook), encoding="utf-8")
         group.append(Simulated(student, temperament.name, answers))
     return group
+
+
+def _refuse_real_students(course: Course, chapter: str, students: list[str]) -> None:
+    """A folder that is not marked as simulated is a real student's."""
+    for student in students:
+        folder = course.submitted / student
+        if folder.exists() and not list(folder.glob(f"*{MARKER}")):
+            real = student
+        elif (folder / chapter).exists() and not (folder / f"{chapter}{MARKER}").exists():
+            real = f"{student}/{chapter}"
+        else:
+            continue
+        raise CourseError(
+            f"{course.submitted.relative_to(course.root)}/{real} was not made by `autograde simulate`, which leaves "
+            "real submissions alone: move it away, or simulate in a copy of the course"
+        )
 
 
 def answer(

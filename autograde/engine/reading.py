@@ -65,6 +65,15 @@ def read_cells(submitted: bytes, notes: list[str]) -> list[Cell]:
     return _with_room(kept, notes)
 
 
+def whole(submitted: bytes) -> Any:
+    """What a notebook's file holds, outputs and all.
+
+    Raises:
+        Unreadable: it is no notebook, or not a whole one.
+    """
+    return _document(_decoded(submitted, []), [])
+
+
 def slim(submitted: bytes) -> bytes:
     """The same notebook without its outputs where they make it large: grading has no use for them."""
     if len(submitted) <= MAX_BYTES:

@@ -35,8 +35,8 @@ except SystemExit:
 
 def test_outside_a_course_every_command_says_so_in_a_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    needed = {"simulate": ["3"], "extend": ["ada", "01-toy", "--days", "1"], "collect": ["in.zip"]}
     for name in COMMANDS:
-        arguments = ["3"] if name == "simulate" else []
-        assert main([name, *arguments]) == 1
+        assert main([name, *needed.get(name, [])]) == 1
         error = capsys.readouterr().err
         assert "run this inside the course's folder" in error and error.count("\n") == 1
