@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from autograde.answers.names import normal
+
 FILE_NAME = "exercises.json"
 SOLUTION = "worked solution"  # what locks a worked solution: that it stands in the sheet is no secret
 RIGHT, WRONG = "✓", "✗"  # the first character of a reply
@@ -66,8 +68,8 @@ def find_reply(entry: Mapping[str, Any], canonical: Any) -> tuple[bool, str] | N
 
 
 def full_name(course: str, student: str) -> str:
-    """What a student's numbers depend on, besides the exercise."""
-    return f"{course}|{student.strip()}"
+    """What a student's numbers depend on, besides the exercise: the same for every spelling of the student id."""
+    return f"{course}|{normal(student)}"
 
 
 def pick(student: str, exercise_id: str, count: int) -> int:

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import importlib.util
 import sys
+import traceback
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -46,7 +47,12 @@ def _load(path: Path, source: bytes) -> Key:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and inspect look a function's module up here
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
+        raise BadKey(f"{path.parent.name}/key.py, line {line}: {type(error).__name__}: {error}") from error
     exercises: dict[str, Exercise] = {}
     for value in vars(module).values():
         if isinstance(value, Exercise) and value not in exercises.values():

@@ -70,6 +70,8 @@ def _woven_cells(cells: list[NotebookNode], exercises: dict[str, Exercise], chap
     woven: list[NotebookNode] = []
     placed: list[str] = []
     ours = {f"{name}{part}" for name in exercises for part in ("", "-answer")}
+    dropped = {cell.id for cell in cells if cell.source.startswith(f'check("{cell.id}", ')} - exercises.keys()
+    cells = [cell for cell in cells if re.sub("-(answer|prompt)$", "", cell.id) not in dropped]
     for cell in cells:
         place = _PLACE.match(cell.source) if cell.cell_type == "markdown" else None
         name = place[1] if place else cell.id.removesuffix("-prompt") if cell.id.endswith("-prompt") else None
