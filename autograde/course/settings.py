@@ -27,9 +27,7 @@ class Release:
     """How chapters are released: `c.Release` in nbgrader_config.py."""
 
     variants: bool = False  # every student gets numbers of their own
-    feedback: str = (
-        "full"  # "check": no worked solutions; "form": no answer hashes either
-    )
+    feedback: str = "full"  # "check": no worked solutions; "form": no answer hashes either
 
     def __post_init__(self) -> None:
         if not isinstance(self.variants, bool):
