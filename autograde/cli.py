@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--regrade", action="store_true", help="grade again what has not changed, too")
     sub.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="worker processes; all cores by default")
     sub.add_argument("--scheduler", default="", metavar="ADDRESS", help="a running dask scheduler, instead of --jobs")
+    sub.add_argument("--verbose", action="store_true", help="where nothing arrives: what each worker is doing, too")
     sub.add_argument(
         "--no-sandbox",
         action="store_true",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from autograde import lean  # noqa: F401  # isort: skip  # first: what follows imports jsonschema
@@ -15,6 +16,9 @@ from autograde.course import Course, CourseError, succeed
 from autograde.exercises import BadKey
 from autograde.grading import Graded, grade
 from autograde.sandbox import view
+from autograde.watch import Watch
+
+_SILENCE = 60  # seconds in which nothing arrives, before `grade` says what it waits for
 
 
 def run(options: argparse.Namespace) -> int:
@@ -71,7 +75,8 @@ def _grade(course: Course, options: argparse.Namespace) -> int:
         if not handed_in:
             print(f"{name}: nothing is handed in yet")
             continue
-        arriving = grade(course, name, options.student, options.regrade, options.jobs, options.scheduler)
+        watch = Watch(_SILENCE, partial(tqdm.write, file=sys.stderr), options.verbose)
+        arriving = grade(course, name, options.student, options.regrade, options.jobs, options.scheduler, watch)
         results = sorted(tqdm(arriving, total=len(handed_in), desc=name, unit="submission"), key=lambda g: g.student)
         print(report.table(results))
         failures += [graded for graded in results if graded.failure]

@@ -16,6 +16,7 @@ from autograde.gradebook import Entries
 from autograde.jobs import Job, WrongEnvironment, lost
 from autograde.key import nearest
 from autograde.verdict_cell import read_verdict
+from autograde.watch import Watch
 from autograde.workers import ClusterError, Result, WorkerDied, run_jobs
 
 
@@ -39,12 +40,18 @@ class Graded:
 
 
 def grade(
-    course: Course, chapter: str, students: list[str], regrade: bool = False, workers: int = 0, scheduler: str = ""
+    course: Course,
+    chapter: str,
+    students: list[str],
+    regrade: bool = False,
+    workers: int = 0,
+    scheduler: str = "",
+    watch: Watch | None = None,
 ) -> Iterator[Graded]:
     """Grade the submissions of `chapter`, of all students or of those named, in the order in which they finish.
 
     On `workers` processes (0: in this one), or on the machines of the dask `scheduler`. Work that was done before, by
-    this run or by one that was killed, is not done again unless `regrade`.
+    this run or by one that was killed, is not done again unless `regrade`. `watch` says what is being waited for.
 
     Raises:
         CourseError: the chapter is not released, a student named handed nothing in, another run is at work,
@@ -70,12 +77,15 @@ def grade(
                 if not entries.has(student) or read_graded(course, chapter, student) != graded:
                     entries.enter(student, done)
                 yield graded
+        watch = watch or Watch()
+        watch.students = waiting
         try:
-            for job, result in run_jobs(jobs, workers, scheduler):
-                notebook = _keep(course, job, result)
-                for student in waiting[job.fingerprint]:
-                    entries.enter(student, notebook)
-                    yield _as_graded(notebook, chapter, student)
+            with watch:
+                for job, result in run_jobs(jobs, workers, scheduler, watch):
+                    notebook = _keep(course, job, result)
+                    for student in waiting[job.fingerprint]:
+                        entries.enter(student, notebook)
+                        yield _as_graded(notebook, chapter, student)
         except (ClusterError, WrongEnvironment) as error:
             raise CourseError(str(error)) from None
 

@@ -40,7 +40,7 @@ class Intake(NotebookClient):
     """A NotebookClient that expects the worst of its kernel, which is sandboxed where `caps` are given."""
 
     def __init__(self, notebook: NotebookNode, caps: Caps | None, **kwargs: Any):
-        super().__init__(notebook, store_widget_state=False, record_timing=False, iopub_timeout=1, **kwargs)
+        super().__init__(notebook, store_widget_state=False, record_timing=False, **kwargs)
         self.caps = caps
         self.room = 0  # characters that the cell may still show
         self.room_in_all = MAX_SHOWN_IN_ALL  # and the notebook
@@ -71,18 +71,19 @@ class Intake(NotebookClient):
         _limit(client.context, MAX_MESSAGE)
         client.start_channels(stdin=False, hb=False)  # the heartbeat has a thread; a provisioner knows who is alive
         deadline = time.monotonic() + self.startup_timeout
-        while not await self._greet(client):
+        asked: set[str] = set()
+        while not await self._greet(client, asked):
             if time.monotonic() > deadline or not await manager.is_alive():
                 await self._async_cleanup_kernel()
                 raise RuntimeError("the kernel did not answer")
         return client
 
-    async def _greet(self, client: Any) -> bool:
-        """Whether a question is answered on the shell channel, and its answer announced on the other."""
-        asked = client.kernel_info()
+    async def _greet(self, client: Any, asked: set[str]) -> bool:
+        """Ask once more; whether any of the questions is answered on the shell channel, and one on the other."""
+        asked.add(client.kernel_info())
         for channel in (client.shell_channel, client.iopub_channel):
             try:
-                while (await channel.get_msg(timeout=1))["parent_header"].get("msg_id") != asked:
+                while (await channel.get_msg(timeout=1))["parent_header"].get("msg_id") not in asked:
                     pass
             except Empty:
                 return False

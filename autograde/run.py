@@ -99,6 +99,7 @@ class _Sitting:
             notebook,
             Caps(limits.memory, limits.processes, limits.scratch) if limits.sandbox else None,
             timeout=math.ceil(limits.cell_seconds),
+            startup_timeout=math.ceil(limits.overtime),
             interrupt_on_timeout=False,
             allow_errors=True,
             shutdown_kernel="immediate",
