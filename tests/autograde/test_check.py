@@ -111,7 +111,7 @@ def test_in_a_notebook_a_failed_check_shows_its_message_and_no_traceback(chapter
     sources = ["from autograde import check", 'check("tokens", 4)', 'check("tokens", 16)']
     notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
     folder = {"metadata": {"path": str(chapter.released / TOY)}}
-    NotebookClient(notebook, allow_errors=True, timeout=60, resources=folder).execute()
+    NotebookClient(notebook, allow_errors=True, timeout=300, resources=folder).execute()
     (failed,), (passed,) = notebook.cells[1].outputs, notebook.cells[2].outputs
     assert failed.traceback == ["✗ 4 patches: That is one side of 32 / 8."]
     assert "16 patches is right." in passed.data["text/html"]

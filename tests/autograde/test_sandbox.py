@@ -291,7 +291,7 @@ def test_submissions_share_nothing(tmp_path):
 def test_the_environment_holds_no_secrets(monkeypatch):
     monkeypatch.setenv("GRADEBOOK_PASSWORD", "open sesame")
     command = view.command(["-c", "import os; print(*os.environ)"])
-    seen = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    seen = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout.split()
     assert {"PATH", "HOME", "OMP_NUM_THREADS"} <= set(seen)
     assert "GRADEBOOK_PASSWORD" not in seen
 
@@ -359,7 +359,7 @@ def test_a_course_inside_the_view_is_refused():
     assert "bubblewrap" not in str(caught.value)
 
 
-def until(happened, seconds=20):
+def until(happened, seconds=120):
     deadline = time.monotonic() + seconds
     while not (done := happened()) and time.monotonic() < deadline:
         time.sleep(0.05)
