@@ -30,9 +30,10 @@ lab: setup  ## JupyterLab on chapter 0; formgrader and the assignment list are i
 	jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) \
 	    --LabApp.default_url=/lab/tree/chapters/$(CHAPTER)/$(CHAPTER).ipynb $(LAB)
 
-test: setup  ## every part, one after another, whatever fails on the way
+test: setup  ## every part, two at a time, whatever fails on the way; each is shown when it is done
 	@$(BRING) bubblewrap chromium postgresql
-	@$(MAKE) --no-print-directory --keep-going BRING=: lint types unit notebooks in-sync browser
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target BRING=: \
+	    lint unit notebooks types in-sync browser
 	@echo "all parts passed"
 
 lint: setup  ## ruff
