@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from vitlib.vit.config import check_class_names
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
@@ -22,6 +24,7 @@ class StageConfig:
     patch_size: int = 4  # pixels: the side of a square patch, one token of the first stage
     in_chans: int = 3  # of a picture: 3 for RGB, 1 for grey
     num_classes: int = 1000  # logits; 0 leaves the classifier out, and the model returns features
+    class_names: tuple[str, ...] = ()  # in the order of the logits; (): not known
     depths: tuple[int, ...]  # blocks in each stage
     drop_path_rate: float = 0.0  # probability that the last block skips a branch; grows from 0 with the block's number
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of the pixels (0…1) it was trained on: one for all, or one each
@@ -30,6 +33,7 @@ class StageConfig:
     def __post_init__(self) -> None:
         if not self.depths or min(self.depths) < 1:
             raise ValueError(f"depths is {self.depths}: expected at least one stage, and a block in each")
+        check_class_names(self.class_names, self.num_classes)
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.in_chans):
                 raise ValueError(f"{name} has {len(values)} numbers: expected 1, or {self.in_chans}, one a channel")

@@ -1,9 +1,45 @@
 """What a Vision Transformer is made of, in numbers: the one object that every other module reads."""
 
-from dataclasses import dataclass, fields
-from typing import Literal, get_args, get_origin
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args, get_origin
 
 from vitlib.vit.patches import PatchGrid
+
+# what fields and values were called before they took timm's words; saved models, snapshots and recipes still say it
+RENAMED = {
+    "patch": "patch_size",
+    "channels": "in_chans",
+    "width": "embed_dim",
+    "widths": "dims",
+    "heads": "num_heads",
+    "registers": "reg_tokens",
+    "pooling": "global_pool",
+    "drop_path": "drop_path_rate",
+    "window": "window_size",
+    "kernel": "kernel_size",
+    "batch": "batch_size",
+    "smoothing": "label_smoothing",
+}
+RENAMED_POOLING = {"cls": "token", "mean": "avg", "attention": "map"}
+
+
+def renamed(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a configuration or a recipe, with the names of today.
+
+    >>> renamed({"width": 64, "pooling": "cls", "depth": 2})
+    {'embed_dim': 64, 'global_pool': 'token', 'depth': 2}
+    """
+    now = {RENAMED.get(name, name): value for name, value in known.items()}
+    if "pooling" in known:
+        now["global_pool"] = RENAMED_POOLING.get(known["pooling"], known["pooling"])
+    return now
+
+
+def check_class_names(names: tuple[str, ...], classes: int) -> None:
+    """ValueError where a model's classes have names, but not one each."""
+    if names and len(names) != classes:
+        raise ValueError(f"class_names has {len(names)} names: expected {classes}, one a class, or none: ()")
 
 
 @dataclass(frozen=True)
@@ -21,6 +57,7 @@ class ViTConfig:
     patch_size: int | tuple[int, int] = 16  # pixels: the side of a square patch, or (height, width)
     in_chans: int = 3  # of a picture: 3 for RGB, 1 for grey
     num_classes: int = 1000  # logits; 0 leaves the classifier out, and the model returns features
+    class_names: tuple[str, ...] = field(default=(), kw_only=True)  # in the order of the logits; (): not known
     embed_dim: int = 768  # d, the numbers in a token
     depth: int = 12  # encoder blocks
     num_heads: int = 12  # of attention; they share the width
@@ -43,10 +80,10 @@ class ViTConfig:
     resize: Literal["timm", "hf", "torchvision", "dinov2", "google"] = "timm"  # see resize.py
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, choices = getattr(self, field.name), get_args(field.type)
-            if get_origin(field.type) is Literal and value not in choices:
-                raise ValueError(f"{field.name} is {value!r}: expected one of {', '.join(map(repr, choices))}")
+        for each in fields(self):
+            value, choices = getattr(self, each.name), get_args(each.type)
+            if get_origin(each.type) is Literal and value not in choices:
+                raise ValueError(f"{each.name} is {value!r}: expected one of {', '.join(map(repr, choices))}")
         grid = self.grid
         if not grid.divides:
             raise ValueError(
@@ -59,6 +96,7 @@ class ViTConfig:
             raise ValueError(
                 'global_pool "token" reads the CLS token, and class_token is False; set it, or take global_pool "avg"'
             )
+        check_class_names(self.class_names, self.num_classes)
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.in_chans):
                 raise ValueError(f"{name} has {len(values)} numbers: expected 1, or {self.in_chans}, one a channel")

@@ -38,7 +38,7 @@ Size = int | tuple[int, int]
 HEAD = {"head.weight", "head.bias", "head.fc.weight", "head.fc.bias"}
 SIZES = {name: torch.empty(0) for name in ("patch_embed.proj.weight", "blocks.0.mlp.fc1.weight")}
 # fields of a configuration in which two models may differ, and one set of weights still means the same to both
-FREE = {"fused", "dropout", "drop_path_rate", "mean", "std", "resize", "layer_scale"}
+FREE = {"class_names", "fused", "dropout", "drop_path_rate", "mean", "std", "resize", "layer_scale"}
 
 
 def load(
@@ -93,7 +93,10 @@ def load(
         _check_names(ours, left, SIZES | ours, layout, "any ViT")
     config, form = recognise(ours, LAYOUTS[layout], told | heads_apart(state, LAYOUTS[layout]), like)
     ours = {name: each for name, each in move_rows(ours, form, config.prefix_positions).items() if name not in UNREAD}
-    model = ViT(config if num_classes is None else replace(config, num_classes=num_classes), generator)
+    wanted = config
+    if num_classes is not None and num_classes != config.num_classes:
+        wanted = replace(config, num_classes=num_classes, class_names=())
+    model = ViT(wanted, generator)
     if model.config.num_classes != config.num_classes:
         ours = {name: each for name, each in ours.items() if name not in HEAD} | _head(model)
     _check(ours, left, model, layout, dtype)

@@ -34,7 +34,9 @@ def load_staged(
     ours = to_timm(state)
     check_numbers(ours, dtype)
     config = _config(ours, told)
-    wanted = config if num_classes is None else replace(config, num_classes=num_classes)
+    wanted = config
+    if num_classes is not None and num_classes != config.num_classes:
+        wanted = replace(config, num_classes=num_classes, class_names=())
     model = Swin(wanted, generator) if isinstance(wanted, SwinConfig) else ConvNeXt(wanted, generator)
     if wanted.num_classes != config.num_classes:
         own = {name: each for name, each in model.state_dict().items() if name in HEAD}
