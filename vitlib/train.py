@@ -80,6 +80,7 @@ def fit(
     test: Pictures | None = None,
     recipe: Recipe = Recipe(),
     *,
+    teacher: nn.Module | None = None,
     save: Path | None = None,
     resume: bool = True,
     watch: Callable[[History], object] | None = None,
@@ -89,7 +90,8 @@ def fit(
 
     With `save`, a snapshot is written after every epoch, and a run that finds its own goes on from there, on a CPU to
     the same bits as if it had never stopped; `resume=False` starts again. `watch` is called with the history after
-    every epoch. Any model that maps normalised pictures [B, C, H, W] to logits [B, K] will do. Parameters that
+    every epoch. With a `teacher`, a trained model that sees the same changed pictures, half of each target is the
+    probabilities that it gives (Hinton et al., 2015). Any model that maps normalised pictures [B, C, H, W] to logits [B, K] will do. Parameters that
     require no gradient stay as they are.
 
     >>> from vitlib.datasets import digits
@@ -121,6 +123,9 @@ def fit(
     def loss_of(chosen: Int64[Tensor, "B"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """How wrong the model is on these pictures, and the share that it gets right."""
         images, targets = changed(train, chosen, recipe, *normalisation(model))
+        if teacher:
+            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=recipe.amp):
+                targets = targets.lerp(teacher(images).float().softmax(dim=1), 0.5)  # B K
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.amp):
             logits = forward(images)  # B K
         right = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean()

@@ -21,39 +21,58 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from vitlib.datasets import cifar10
 from vitlib.device import best_device, fast_bfloat16
 from vitlib.pictures import Pictures
 from vitlib.presets import create
+from vitlib.recipes.neighbours import embed_whitened, look_at_neighbours
+from vitlib.recipes.teacher import Teacher
 from vitlib.train import Recipe, evaluate, fit
+from vitlib.vit import ViT
 from vitlib.weights import files, save
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A part of the training, on pictures of one size."""
+
+    side: int  # pixels
+    recipe: Recipe
+    taught: bool = False  # whether the teacher's answers are half of what is learned
+
+
+@dataclass(frozen=True)
 class Plan:
-    """A model, and the recipes by which it learns, one after another."""
+    """A model, the stages in which it learns, and its teacher."""
 
     model: str  # its preset
-    stages: Mapping[int, Recipe]  # by the side of the pictures, in pixels
+    stages: tuple[Stage, ...]
+    teacher: Recipe
+    widths: tuple[int, ...] = (64, 128, 128)  # channels of the teacher's blocks
     changes: Mapping[str, Any] = field(default_factory=dict)  # fields of the model's configuration
 
 
-BASE = Recipe(optimizer="muon", batch=256, warmup=0.05, flip=True, amp=True)
+BASE = Recipe(optimizer="muon", batch=256, lr=3e-3, warmup=0.05, shift=2, flip=True, amp=True)
+TEACHER = replace(BASE, epochs=10, batch=500, lr=1e-2, warmup=0.1)
 PLANS = {
     "short": Plan(
         "vit_cifar_patch4_32",
-        {
-            16: replace(BASE, epochs=7, lr=3e-3, floor=0.6, shift=1),  # 16 tokens and CLS
-            24: replace(BASE, epochs=2, lr=2e-3, floor=0.6, shift=2),  # 36 tokens and CLS
-            32: replace(BASE, epochs=2, lr=1.5e-3, shift=3),  # 64 tokens and CLS
-        },
+        (
+            Stage(16, replace(BASE, epochs=7, floor=0.6)),  # 16 tokens and CLS
+            Stage(32, replace(BASE, epochs=4, lr=2e-3, smoothing=0.0), taught=True),  # 64 tokens and CLS
+        ),
+        TEACHER,
     ),
     # A stem of convolutions helps a ViT that sees few pictures (Hassani et al., 2021, "Escaping the big data
     # paradigm"); with so many epochs, mixed pictures keep it from knowing them by heart.
     "long": Plan(
         "vitc_cifar_patch4_32",
-        {32: replace(BASE, epochs=200, batch=512, lr=3e-3, shift=4, mixup=0.2, cutmix=1.0, compile=True)},
+        (Stage(32, replace(BASE, epochs=200, batch=512, shift=4, mixup=0.2, cutmix=1.0, compile=True), taught=True),),
+        replace(TEACHER, epochs=30),
+        (64, 256, 256),
         {"width": 256, "heads": 4, "depth": 7, "drop_path": 0.1},
     ),
 }
@@ -64,18 +83,19 @@ def plan_for(device: torch.device) -> str:
     return "long" if device.type == "cuda" else "short"
 
 
-def shrunk(pictures: Pictures, side: int) -> Pictures:
-    """The same pictures, `side` pixels high and wide: each new pixel is the mean of what it covers.
+class Smaller(nn.Module):
+    """A model that sees each picture `side` pixels high and wide: each of its pixels is the mean of what it covers.
 
-    >>> whole = Pictures(torch.full((2, 3, 32, 32), 7, dtype=torch.uint8), torch.tensor([0, 1]), ("cat", "dog"))
-    >>> shrunk(whole, 24).images.shape
-    torch.Size([2, 3, 24, 24])
+    >>> Smaller(create("vit_cifar_patch4_32", image_size=16), 16)(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 10])
     """
-    parts = [
-        F.interpolate(part.float(), size=(side, side), mode="area").round().to(torch.uint8)
-        for part in pictures.images.split(5000)
-    ]
-    return Pictures(torch.cat(parts), pictures.labels, pictures.classes)
+
+    def __init__(self, model: Any, side: int) -> None:
+        super().__init__()
+        self.model, self.side, self.config = model, side, model.config
+
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        return self.model(F.interpolate(images, size=(self.side, self.side), mode="area"))
 
 
 def run(source: Path, folder: Path, plan: Plan, seed: int = 0, progress: bool = True) -> dict[str, Any]:
@@ -83,15 +103,21 @@ def run(source: Path, folder: Path, plan: Plan, seed: int = 0, progress: bool = 
     device = best_device()
     train, test = (part.to(device) for part in cifar10(source))
     folder.mkdir(parents=True, exist_ok=True)
-    model = create(plan.model, seed=seed, image_size=min(plan.stages), **plan.changes).to(device)
-    stages: list[dict[str, Any]] = []
-    for side, recipe in plan.stages.items():
-        model = model.resized((side, side))
+    parts: list[dict[str, Any]] = []
+
+    def learn(model: nn.Module, name: str, recipe: Recipe, teacher: nn.Module | None = None) -> None:
         recipe = replace(recipe, seed=seed, amp=recipe.amp and fast_bfloat16(device))
-        kept = folder / f"{side}.safetensors"
-        history = fit(model, shrunk(train, side), shrunk(test, side), recipe, save=kept, progress=progress)
-        stages.append({"side": side, "recipe": asdict(recipe), "history": asdict(history)})
-        print(f"{side} × {side} pixels\n{history}", flush=True)
+        kept = folder / f"{name}.safetensors"
+        history = fit(model, train, test, recipe, teacher=teacher, save=kept, progress=progress)
+        parts.append({"name": name, "recipe": asdict(recipe), "history": asdict(history)})
+        print(f"{name}\n{history}", flush=True)
+
+    teacher = fresh_teacher(train, plan.widths, seed).to(device)
+    learn(teacher, "teacher", plan.teacher)
+    model = fresh_student(train, plan, seed).to(device)
+    for stage in plan.stages:
+        model = model.resized((stage.side, stage.side))
+        learn(Smaller(model, stage.side), f"{stage.side}", stage.recipe, teacher if stage.taught else None)
     half = copy.deepcopy(model).half()
     save(half, folder / f"{plan.model}.safetensors")
     card = {
@@ -100,17 +126,36 @@ def run(source: Path, folder: Path, plan: Plan, seed: int = 0, progress: bool = 
         "data": "CIFAR-10, its pictures as JPEG files" if source.suffix == ".npz" else "CIFAR-10",
         "test_accuracy": evaluate(half.float(), test),
         "seed": seed,
-        "seconds": round(sum(sum(stage["history"]["seconds"]) for stage in stages)),
+        "seconds": round(sum(sum(part["history"]["seconds"]) for part in parts)),
         "hardware": _hardware(device),
         "torch": torch.__version__,
         "mean": list(model.config.mean),
         "std": list(model.config.std),
         "classes": list(train.classes),
-        "stages": stages,
+        "teacher": {"widths": list(plan.widths), **parts[0]},
+        "stages": [{"side": stage.side, **part} for stage, part in zip(plan.stages, parts[1:], strict=True)],
     }
     with files.whole(folder / f"{plan.model}.json") as draft:
         draft.write_text(json.dumps(card, indent=1) + "\n")
     return card
+
+
+def fresh_teacher(train: Pictures, widths: tuple[int, ...], seed: int) -> Teacher:
+    """A teacher that has learned nothing; the same seed gives the same one."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Teacher(train.images.cpu(), widths, len(train.classes))
+
+
+def fresh_student(train: Pictures, plan: Plan, seed: int) -> Any:
+    """A model for the first stage; a plain ViT starts from whitened patches, and looks at neighbours."""
+    side = plan.stages[0].side
+    model = create(plan.model, seed=seed, image_size=side, **plan.changes)
+    if type(model) is ViT:
+        some = F.interpolate(train.images[:5000].cpu().float(), size=(side, side), mode="area").round().byte()
+        look_at_neighbours(model, seed)
+        embed_whitened(model, some, seed)
+    return model
 
 
 def _hardware(device: torch.device) -> str:
