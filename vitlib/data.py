@@ -1,7 +1,8 @@
-"""Pictures to look at: eight that come with scikit-image and scikit-learn, and the learner's own.
+"""Pictures to look at: eight that come with scikit-image and scikit-learn, eight photos of vitlib's own of things that
+CIFAR-10 has a class for, and the learner's.
 
-Nothing is downloaded: the bundled files lie inside the two installed packages. They are opened with Pillow,
-so neither package is imported.
+Nothing is downloaded: the bundled files lie inside the installed packages. They are opened with Pillow, so neither
+scikit package is imported.
 """
 
 import difflib
@@ -9,7 +10,6 @@ import gzip
 import importlib.util
 import io
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +18,10 @@ from jaxtyping import Float, Int64, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from vitlib.pictures_bundled import PHOTOS, Source
+
 MAX_PIXELS = 64_000_000  # of one picture; more would be slow to show and teaches nothing more
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a bundled picture comes from, in the words of the package that brings it."""
-
-    shows: str  # what one sees
-    package: str  # the installed package that holds the file
-    file: str  # path inside that package
-    author: str  # or the owner
-    licence: str  # terms of use
 
 
 _CC_BY = "CC BY 2.0, https://creativecommons.org/licenses/by/2.0/"
@@ -92,6 +83,7 @@ PICTURES = {
         "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998",
         "CC BY 4.0 at the UCI repository; scikit-learn states no other",
     ),
+    **PHOTOS,
 }
 
 
