@@ -40,7 +40,8 @@ def orthogonalised(matrices: Float[Tensor, "*K m n"], rounds: int = 5) -> Float[
 
 
 class Muon(Optimizer):
-    """Step down the orthogonalised average of the gradients; for matrices [m, n] alone.
+    """Step down the orthogonalised average of the gradients; for matrices [m, n], and for the kernels of convolutions
+    [m, n, h, w], each taken as a matrix [m, n·h·w].
 
     A step is as long as one of AdamW, 0.2 √max(m, n) times an orthogonal matrix, so both take the same `lr`.
     torch.optim has a Muon, too, which always computes in bfloat16: a processor that has no such arithmetic spends most

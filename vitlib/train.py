@@ -91,8 +91,8 @@ def fit(
     With `save`, a snapshot is written after every epoch, and a run that finds its own goes on from there, on a CPU to
     the same bits as if it had never stopped; `resume=False` starts again. `watch` is called with the history after
     every epoch. With a `teacher`, a trained model that sees the same changed pictures, half of each target is the
-    probabilities that it gives (Hinton et al., 2015). Any model that maps normalised pictures [B, C, H, W] to logits [B, K] will do. Parameters that
-    require no gradient stay as they are.
+    probabilities that it gives (Hinton et al., 2015). Any model that maps normalised pictures [B, C, H, W] to logits
+    [B, K] will do. Parameters that require no gradient stay as they are.
 
     >>> from vitlib.datasets import digits
     >>> from vitlib.presets import create
@@ -111,7 +111,7 @@ def fit(
     average = None
     if recipe.ema:
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
-    snapshot = Snapshot(save, model, average, movers, about(model, train, recipe)) if save else None
+    snapshot = Snapshot(save, model, average, movers, about(model, train, recipe, teacher)) if save else None
     history = snapshot.read() if snapshot and snapshot.path.exists() and resume else History()
     total = recipe.epochs * steps
     warmup, done = round(recipe.warmup * total), len(history) * steps
@@ -124,8 +124,7 @@ def fit(
         """How wrong the model is on these pictures, and the share that it gets right."""
         images, targets = changed(train, chosen, recipe, *normalisation(model))
         if teacher:
-            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=recipe.amp):
-                targets = targets.lerp(teacher(images).float().softmax(dim=1), 0.5)  # B K
+            targets = targets.lerp(predict(teacher, images, len(images), recipe.amp).softmax(dim=1), 0.5)  # B K
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.amp):
             logits = forward(images)  # B K
         right = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean()

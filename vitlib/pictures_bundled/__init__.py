@@ -82,7 +82,7 @@ PHOTOS = {
         "fire_engine",
         "truck",
         "a fire engine on white",
-        f"Aaron M. Lang, https://en.wikipedia.org/wiki/Image:E28_b.JPG; cut out by Bill Kendrick for Tux Paint",
+        "Aaron M. Lang, https://en.wikipedia.org/wiki/Image:E28_b.JPG; cut out by Bill Kendrick for Tux Paint",
         "CC BY 2.5, https://creativecommons.org/licenses/by/2.5/",
     ),
 }

@@ -4,7 +4,10 @@ PICTURES is the official archive, its folder, or an .npz of JPEG files (vitlib.d
 FOLDER, and the same command goes on with it; at its end the weights lie there in half precision, beside a card that
 says how they were made. The weights that come with vitlib are those of the short plan.
 
-Two plans: the short one is for a CPU and half an hour, the long one for a CUDA device and a few minutes there. A step's
+A teacher is trained first, a small convolutional network (teacher.py); the model learns from labels, and in the end
+from the teacher's answers as well. A plain ViT does not start from random weights (neighbours.py).
+
+Two plans: the short one is for a CPU and an hour, the long one for a CUDA device and a few minutes there. A step's
 time grows with the number of tokens, so the short plan begins on small pictures, where the model learns what is coarse,
 and ends on whole ones. Between two stages its positions are resized. Source: Howard, 2018 (progressive resizing);
 Touvron et al., 2019, "Fixing the train-test resolution discrepancy".
@@ -21,8 +24,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from vitlib.datasets import cifar10
 from vitlib.device import best_device, fast_bfloat16
@@ -41,7 +43,7 @@ class Stage:
 
     side: int  # pixels
     recipe: Recipe
-    taught: bool = False  # whether the teacher's answers are half of what is learned
+    taught: bool = False  # whether half of what is learned is the teacher's answers: it knows whole pictures only
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,16 @@ class Plan:
     changes: Mapping[str, Any] = field(default_factory=dict)  # fields of the model's configuration
 
 
-BASE = Recipe(optimizer="muon", batch=256, lr=3e-3, warmup=0.05, shift=2, flip=True, amp=True)
-TEACHER = replace(BASE, epochs=10, batch=500, lr=1e-2, warmup=0.1)
+BASE = Recipe(optimizer="muon", batch=256, warmup=0.05, flip=True, amp=True)
+TEACHER = replace(BASE, epochs=10, batch=500, lr=1e-2, warmup=0.1, shift=2)
 PLANS = {
     "short": Plan(
         "vit_cifar_patch4_32",
         (
-            Stage(16, replace(BASE, epochs=7, floor=0.6)),  # 16 tokens and CLS
-            Stage(32, replace(BASE, epochs=4, lr=2e-3, smoothing=0.0), taught=True),  # 64 tokens and CLS
+            Stage(16, replace(BASE, epochs=7, lr=3e-3, floor=0.6, shift=1)),  # 16 tokens and CLS
+            Stage(24, replace(BASE, epochs=2, lr=2e-3, floor=0.6, shift=2)),  # 36 tokens and CLS
+            Stage(32, replace(BASE, epochs=2, lr=1.5e-3, shift=3)),  # 64 tokens and CLS
+            Stage(32, replace(BASE, epochs=2, lr=1.5e-3, shift=3, smoothing=0.0), taught=True),
         ),
         TEACHER,
     ),
@@ -70,7 +74,13 @@ PLANS = {
     # paradigm"); with so many epochs, mixed pictures keep it from knowing them by heart.
     "long": Plan(
         "vitc_cifar_patch4_32",
-        (Stage(32, replace(BASE, epochs=200, batch=512, shift=4, mixup=0.2, cutmix=1.0, compile=True), taught=True),),
+        (
+            Stage(
+                32,
+                replace(BASE, epochs=200, batch=512, lr=3e-3, shift=4, mixup=0.2, cutmix=1.0, compile=True),
+                taught=True,
+            ),
+        ),
         replace(TEACHER, epochs=30),
         (64, 256, 256),
         {"width": 256, "heads": 4, "depth": 7, "drop_path": 0.1},
@@ -83,19 +93,18 @@ def plan_for(device: torch.device) -> str:
     return "long" if device.type == "cuda" else "short"
 
 
-class Smaller(nn.Module):
-    """A model that sees each picture `side` pixels high and wide: each of its pixels is the mean of what it covers.
+def shrunk(pictures: Pictures, side: int) -> Pictures:
+    """The same pictures, `side` pixels high and wide: each new pixel is the mean of what it covers.
 
-    >>> Smaller(create("vit_cifar_patch4_32", image_size=16), 16)(torch.zeros(2, 3, 32, 32)).shape
-    torch.Size([2, 10])
+    >>> whole = Pictures(torch.full((2, 3, 32, 32), 7, dtype=torch.uint8), torch.tensor([0, 1]), ("cat", "dog"))
+    >>> shrunk(whole, 24).images.shape
+    torch.Size([2, 3, 24, 24])
     """
-
-    def __init__(self, model: Any, side: int) -> None:
-        super().__init__()
-        self.model, self.side, self.config = model, side, model.config
-
-    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        return self.model(F.interpolate(images, size=(self.side, self.side), mode="area"))
+    parts = [
+        F.interpolate(part.float(), size=(side, side), mode="area").round().to(torch.uint8)
+        for part in pictures.images.split(5000)
+    ]
+    return Pictures(torch.cat(parts), pictures.labels, pictures.classes)
 
 
 def run(source: Path, folder: Path, plan: Plan, seed: int = 0, progress: bool = True) -> dict[str, Any]:
@@ -103,21 +112,24 @@ def run(source: Path, folder: Path, plan: Plan, seed: int = 0, progress: bool = 
     device = best_device()
     train, test = (part.to(device) for part in cifar10(source))
     folder.mkdir(parents=True, exist_ok=True)
-    parts: list[dict[str, Any]] = []
 
-    def learn(model: nn.Module, name: str, recipe: Recipe, teacher: nn.Module | None = None) -> None:
+    def learn(
+        model: nn.Module, name: str, side: int, recipe: Recipe, teacher: nn.Module | None = None
+    ) -> dict[str, Any]:
         recipe = replace(recipe, seed=seed, amp=recipe.amp and fast_bfloat16(device))
-        kept = folder / f"{name}.safetensors"
-        history = fit(model, train, test, recipe, teacher=teacher, save=kept, progress=progress)
-        parts.append({"name": name, "recipe": asdict(recipe), "history": asdict(history)})
-        print(f"{name}\n{history}", flush=True)
+        small, kept = (shrunk(train, side), shrunk(test, side)), folder / f"{name}.safetensors"
+        history = fit(model, *small, recipe, teacher=teacher, save=kept, progress=progress)
+        print(f"{name}: {side} × {side} pixels\n{history}", flush=True)
+        return {"side": side, "recipe": asdict(recipe), "history": asdict(history)}
 
     teacher = fresh_teacher(train, plan.widths, seed).to(device)
-    learn(teacher, "teacher", plan.teacher)
+    taught = {"widths": list(plan.widths), **learn(teacher, "teacher", train.images.shape[-1], plan.teacher)}
     model = fresh_student(train, plan, seed).to(device)
-    for stage in plan.stages:
+    stages = []
+    for number, stage in enumerate(plan.stages, start=1):
         model = model.resized((stage.side, stage.side))
-        learn(Smaller(model, stage.side), f"{stage.side}", stage.recipe, teacher if stage.taught else None)
+        told = learn(model, f"stage{number}", stage.side, stage.recipe, teacher if stage.taught else None)
+        stages.append(told | {"taught": stage.taught})
     half = copy.deepcopy(model).half()
     save(half, folder / f"{plan.model}.safetensors")
     card = {
@@ -126,14 +138,14 @@ def run(source: Path, folder: Path, plan: Plan, seed: int = 0, progress: bool = 
         "data": "CIFAR-10, its pictures as JPEG files" if source.suffix == ".npz" else "CIFAR-10",
         "test_accuracy": evaluate(half.float(), test),
         "seed": seed,
-        "seconds": round(sum(sum(part["history"]["seconds"]) for part in parts)),
+        "seconds": round(sum(sum(part["history"]["seconds"]) for part in [taught, *stages])),
         "hardware": _hardware(device),
         "torch": torch.__version__,
         "mean": list(model.config.mean),
         "std": list(model.config.std),
         "classes": list(train.classes),
-        "teacher": {"widths": list(plan.widths), **parts[0]},
-        "stages": [{"side": stage.side, **part} for stage, part in zip(plan.stages, parts[1:], strict=True)],
+        "teacher": taught,
+        "stages": stages,
     }
     with files.whole(folder / f"{plan.model}.json") as draft:
         draft.write_text(json.dumps(card, indent=1) + "\n")
@@ -152,9 +164,8 @@ def fresh_student(train: Pictures, plan: Plan, seed: int) -> Any:
     side = plan.stages[0].side
     model = create(plan.model, seed=seed, image_size=side, **plan.changes)
     if type(model) is ViT:
-        some = F.interpolate(train.images[:5000].cpu().float(), size=(side, side), mode="area").round().byte()
         look_at_neighbours(model, seed)
-        embed_whitened(model, some, seed)
+        embed_whitened(model, shrunk(train.to("cpu"), side).images, seed)
     return model
 
 

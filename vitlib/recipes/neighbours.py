@@ -64,12 +64,12 @@ def embed_whitened(model: ViT, images: UInt8[Tensor, "N C H W"], seed: int = 0) 
     weight.mul_(LOUDNESS / model.patch_embed(some).std())
 
 
-def wave(places: Int64[Tensor, "N"], omega: Float[Tensor, "F"]) -> Float[Tensor, "N 2F"]:
+def wave(places: Int64[Tensor, "N"], omega: Float[Tensor, "F"]) -> Float[Tensor, "N 2*F"]:
     """sin(ωx) for each ω, then cos(ωx)."""
     return torch.cat([(places[:, None] * omega).sin(), (places[:, None] * omega).cos()], dim=1)
 
 
-def turn(shift: int, omega: Float[Tensor, "F"]) -> Float[Tensor, "2F 2F"]:
+def turn(shift: int, omega: Float[Tensor, "F"]) -> Float[Tensor, "2*F 2*F"]:
     """The matrix that makes wave(x) into wave(x − shift).
 
     >>> omega = torch.tensor([0.5, 1.0])

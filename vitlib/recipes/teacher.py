@@ -30,7 +30,7 @@ class ConvBlock(nn.Module):
 
 
 class Teacher(nn.Module):
-    """[B, 3, H, W] → [B, K] logits: whitened windows of 2 × 2 pixels, a block for each width, the highest of all places.
+    """[B, 3, H, W] → [B, K], the logits: whitened windows of 2 × 2 pixels, a block for each width, the most of all.
 
     `images` are those to whiten by: the first layer is computed from them, and never trained.
 
