@@ -10,7 +10,7 @@ import math
 
 import torch
 from jaxtyping import Float, Int64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from vitlib.pictures import normalise
 from vitlib.recipes.teacher import whitening
@@ -30,7 +30,7 @@ def look_at_neighbours(model: ViT, seed: int = 0) -> None:
     Errors: ValueError for a model without learned positions.
     """
     config = model.config
-    if config.positions != "learned":
+    if not isinstance(model.pos_embed, nn.Parameter):
         raise ValueError(f"positions are {config.positions!r}: expected 'learned', so that they can be set")
     dice = torch.Generator().manual_seed(seed)
     width, head = config.width, config.width // config.heads
