@@ -80,6 +80,7 @@ def fit(
     test: Pictures | None = None,
     recipe: Recipe = Recipe(),
     *,
+    teacher: nn.Module | None = None,
     save: Path | None = None,
     resume: bool = True,
     watch: Callable[[History], object] | None = None,
@@ -89,8 +90,9 @@ def fit(
 
     With `save`, a snapshot is written after every epoch, and a run that finds its own goes on from there, on a CPU to
     the same bits as if it had never stopped; `resume=False` starts again. `watch` is called with the history after
-    every epoch. Any model that maps normalised pictures [B, C, H, W] to logits [B, K] will do. Parameters that
-    require no gradient stay as they are.
+    every epoch. With a `teacher`, a trained model that sees the same changed pictures, half of each target is the
+    probabilities that it gives (Hinton et al., 2015). Any model that maps normalised pictures [B, C, H, W] to logits
+    [B, K] will do. Parameters that require no gradient stay as they are.
 
     >>> from vitlib.data.datasets import digits
     >>> from vitlib.models import create
@@ -109,7 +111,7 @@ def fit(
     average = None
     if recipe.ema:
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
-    snapshot = Snapshot(save, model, average, movers, about(model, train, recipe)) if save else None
+    snapshot = Snapshot(save, model, average, movers, about(model, train, recipe, teacher)) if save else None
     history = snapshot.read() if snapshot and snapshot.path.exists() and resume else History()
     total = recipe.epochs * steps
     warmup, done = round(recipe.warmup * total), len(history) * steps
@@ -121,6 +123,8 @@ def fit(
     def loss_of(chosen: Int64[Tensor, "B"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """How wrong the model is on these pictures, and the share that it gets right."""
         images, targets = changed(train, chosen, recipe, *normalisation(model))
+        if teacher:
+            targets = targets.lerp(predict(teacher, images, len(images), recipe.amp).softmax(dim=1), 0.5)  # B K
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.amp):
             logits = forward(images)  # B K
         right = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean()

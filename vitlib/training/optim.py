@@ -56,7 +56,8 @@ def optimizers(
         if each.requires_grad:
             matrix = name.endswith("weight") and each.ndim > 1
             peak = lr * layer_decay ** (top - layer_of(name, top))
-            chosen = by_muon if kind == "muon" and each.ndim == 2 and "blocks." in name else by_adamw
+            dense = each.ndim > 1 and each.shape[1] > 1  # not a depthwise convolution
+            chosen = by_muon if kind == "muon" and dense and "blocks." in name else by_adamw
             chosen.setdefault((peak, weight_decay if matrix else 0.0), []).append(each)
     made: list[Optimizer] = []
     if by_muon:

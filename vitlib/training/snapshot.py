@@ -84,17 +84,23 @@ class Snapshot:
         return History(**note["history"])
 
 
-def about(model: nn.Module, train: Pictures, recipe: Any) -> dict[str, Any]:
-    """What makes a run this one and no other: the recipe, the model, the pictures."""
+def about(model: nn.Module, train: Pictures, recipe: Any, teacher: nn.Module | None = None) -> dict[str, Any]:
+    """What makes a run this one and no other: the recipe, the model, the pictures, and the teacher where it has one."""
+    known = [each.flatten().float() for each in teacher.state_dict().values()] if teacher else []
     shapes = {name: list(each.shape) for name, each in model.state_dict().items()}
     return {
         "recipe": asdict(recipe),
         "model": f"{type(model).__name__} {getattr(model, 'config', '')}".strip(),
         "weights": zlib.crc32(json.dumps(shapes).encode()),
         "pictures": f"{len(train)} of {'×'.join(map(str, train.images.shape[1:]))}",
-        "pixels": zlib.crc32(train.images.cpu().contiguous().numpy().data),
-        "labels": zlib.crc32(train.labels.cpu().contiguous().numpy().data),
+        "pixels": _checksum(train.images),
+        "labels": _checksum(train.labels),
+        **({"teacher": _checksum(torch.cat(known))} if known else {}),
     }
+
+
+def _checksum(tensor: torch.Tensor) -> int:
+    return zlib.crc32(tensor.detach().cpu().contiguous().numpy().data)
 
 
 def _flat(about: dict[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,41 @@ def test_fresh_weights_know_nothing_so_the_first_loss_is_ln_k(few):
     assert history.loss[0] == pytest.approx(math.log(10), abs=0.1)
 
 
+class Pupil(nn.Module):
+    """Answers every picture with the same logits, which it learns; keeps what it is shown."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits, self.seen = nn.Parameter(logits), []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen.append(images)
+        return self.logits.expand(len(images), -1)
+
+
+def test_half_of_what_is_learned_is_what_the_teacher_says(few):
+    """All labels say class 2 and the teacher says class 7, of the same changed pictures: the model learns even odds."""
+    fours = Pictures(few.images, torch.full_like(few.labels, 2), few.classes)
+    teacher, model = Pupil(50 * torch.eye(10)[7]), Pupil(torch.zeros(10))
+    recipe = Recipe(epochs=30, batch=32, lr=0.2, smoothing=0.0, weight_decay=0.0, shift=1)
+    fit(model, fours, recipe=recipe, teacher=teacher, progress=False)
+    assert model.logits.softmax(dim=0)[[2, 7]].tolist() == pytest.approx([0.5, 0.5], abs=0.02)
+    assert len(teacher.seen) == 90  # three batches in each epoch
+    assert all(torch.equal(one, other) for one, other in zip(teacher.seen, model.seen[-90:], strict=True))
+    assert teacher.logits.grad is None
+
+
+def test_a_snapshot_is_its_teachers(few, tmp_path):
+    recipe, wise, other = Recipe(epochs=1, batch=32), small(seed=5), small(seed=6)
+    fit(small(), few, recipe=recipe, teacher=wise, save=tmp_path / "run.safetensors", progress=False)
+    fit(again := small(seed=1), few, recipe=recipe, teacher=wise, save=tmp_path / "run.safetensors", progress=False)
+    fit(anew := small(), few, recipe=recipe, teacher=wise, progress=False)
+    assert same(again, anew)
+    for teacher in (other, None):
+        with pytest.raises(CheckpointError, match=r"another run: teacher is \d+ there"):
+            fit(small(), few, recipe=recipe, teacher=teacher, save=tmp_path / "run.safetensors", progress=False)
+
+
 def test_one_step_is_the_textbook_formula(few):
     """One step with nothing switched on is cross-entropy, backward, AdamW.
 
