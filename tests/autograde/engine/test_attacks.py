@@ -19,7 +19,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbconvert import HTMLExporter
 from nbgrader.server_extensions.formgrader.handlers import template_path
-from tests.autograde.commands.test_grading import gradebook_rows
 from traitlets.config import Config
 
 from autograde.authoring.key import load_key
@@ -36,6 +35,7 @@ from tests.autograde.attacks.machine import LOOKERS, ON_THE_MACHINE, calls
 from tests.autograde.attacks.marks import ON_THE_MARKS
 from tests.autograde.attacks.notebooks import FORM
 from tests.autograde.conftest import HERE, TOY
+from tests.autograde.course.test_grading import gradebook_rows
 from tests.autograde.sandboxed import running
 
 GROUPS: dict[str, Attacks] = {

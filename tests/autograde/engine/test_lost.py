@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import nbformat
 import pytest
-from tests.autograde.commands.test_grading import gradebook_rows, in_order
 
 from autograde.cli import main
 from autograde.course.grading import grade
 from autograde.course.simulate import simulate
 from tests.autograde.conftest import TOY
+from tests.autograde.course.test_grading import gradebook_rows, in_order
 
 DIES = "os.kill(os.getpid(), signal.SIGKILL)"
 HANGS = "__import__('ctypes').PyDLL(None).sleep(10**6)"  # and lets nothing else run in its process

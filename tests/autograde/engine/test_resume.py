@@ -13,13 +13,13 @@ from contextlib import closing
 
 import psutil
 import pytest
-from tests.autograde.commands.test_grading import gradebook_rows, in_order
 
 from autograde.course.course import Course, CourseError
 from autograde.course.grading import grade, read_graded
 from autograde.course.simulate import simulate
 from autograde.sandbox.forkserver import fork_server
 from tests.autograde.conftest import TOY
+from tests.autograde.course.test_grading import gradebook_rows, in_order
 
 pytestmark = pytest.mark.forks
 

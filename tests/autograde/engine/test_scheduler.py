@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.autograde.commands.test_grading import gradebook_rows, in_order
 
 from autograde.cli import main
 from autograde.course.course import Course
@@ -17,6 +16,7 @@ from autograde.course.grading import grade
 from autograde.course.simulate import TEMPERAMENTS, simulate
 from autograde.engine.watch import Watch
 from tests.autograde.conftest import TOY
+from tests.autograde.course.test_grading import gradebook_rows, in_order
 
 
 @dataclass

@@ -4,10 +4,10 @@ import re
 import threading
 
 import pytest
-from autograde.grading import grade
-from autograde.simulate import simulate
 
 from autograde.cli import main
+from autograde.course.grading import grade
+from autograde.course.simulate import simulate
 from autograde.engine.watch import Watch
 from tests.autograde.conftest import TOY
 
