@@ -23,8 +23,9 @@ from traitlets.config import Config
 
 from autograde.authoring.key import load_key
 from autograde.cli import main
-from autograde.course.course import Course, succeed
+from autograde.course.course import Course
 from autograde.course.grading import Graded, grade
+from autograde.course.nbgrader import succeed
 from autograde.engine.client import MAX_SHOWN_IN_ALL
 from autograde.engine.jobs import Job
 from tests.autograde.attacks.answers import MESSAGES, VALUES

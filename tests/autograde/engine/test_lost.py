@@ -7,6 +7,7 @@ import nbformat
 import pytest
 
 from autograde.cli import main
+from autograde.course.course import Course
 from autograde.course.grading import grade
 from autograde.course.simulate import simulate
 from tests.autograde.conftest import TOY
