@@ -21,10 +21,10 @@ class Wrong(Exception):
 
 
 def try_examples(entry: dict[str, Any], function: Any) -> str:
-    """What is said to a function that passes all examples.
+    """Run a function on the examples; return the message for one that passes them all.
 
     Raises:
-        BadAnswer: it is no function. NotAnswered: it returns its dots. Wrong: an example fails.
+        BadAnswer: it is not a function. NotAnswered: it still returns `...`. Wrong: an example fails.
     """
     if not callable(function):
         forms.refuse_blank(function)
@@ -45,7 +45,10 @@ def try_examples(entry: dict[str, Any], function: Any) -> str:
 
 
 def _advice(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
-    """The message of the misconception that does the same, at least where a value is expected; else where help is."""
+    """The message of the misconception that gives the same results; else where to find help.
+
+    If no misconception agrees on all examples, those where an exception is expected are left out.
+    """
     seen = bare(results)
     for known in (seen, returning(entry["expected"], seen)):
         reply = find_reply(entry, rounded(known))
@@ -73,7 +76,7 @@ def _told(outcome: dict[str, Any]) -> str:
 
 
 def _short(packed: Any) -> str:
-    """A packed value for the eye: tensors by shape, and in full where they are small."""
+    """A packed value as text: tensors by their shape, with their numbers if there are few."""
     value = unpack(packed)
     if isinstance(value, Opaque):
         return forms.describe(value)

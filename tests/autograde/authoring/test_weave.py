@@ -108,6 +108,9 @@ def line_of(key: str, words: str) -> int:
         (".flip(1)", "", "last row first", "'last row first' passes every hidden check"),
         ("        (torch.zeros(1, 1, 3, 2), 2),\n", "", "does not refuse", "passes every example and gets a tick"),
         ("(torch.zeros(1, 1, 3, 2), 2)", "(torch.zeros(1, 1, 5, 2), 2)", "cut_rows = C", "example 3 is a hidden case"),
+        ("points=2,", "points=-2,", "remedy = C", "-2 points; expected 0 or more"),
+        ("points=2,", "pionts=2,", "remedy = C", "unexpected keyword argument 'pionts'"),
+        ("remedy = Choice(", "remedy = Choice(,", "remedy = C", "invalid syntax"),
         (".flip(3)", ".flip(1)", "each row upside down", "does what 'last row first' does"),
     ],
 )
