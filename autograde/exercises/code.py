@@ -137,7 +137,7 @@ class Code(Exercise):
                 rounded(returning(expected, seen)),
                 False,
                 self.fill(wrong.message),
-            )  # for a learner who does not raise yet
+            )  # before it raises
 
     # In grading
 
