@@ -11,9 +11,9 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell
 
-from autograde.commands.release import release
-from autograde.commands.simulate import TEMPERAMENTS, answer
 from autograde.course.course import CONFIG_FILE, Course
+from autograde.course.release import release
+from autograde.course.simulate import TEMPERAMENTS, answer
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTER = "01-patch-grid"

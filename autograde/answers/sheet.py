@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from autograde.answers.names import normal
+
 FILE_NAME = "exercises.json"
 SOLUTION = "worked solution"  # locks a worked solution: it is hidden from the eye, not kept secret
 RIGHT, WRONG = "✓", "✗"  # the first character of a reply
@@ -66,8 +68,8 @@ def find_reply(entry: Mapping[str, Any], canonical: Any) -> tuple[bool, str] | N
 
 
 def full_name(course: str, student: str) -> str:
-    """The name that, with the exercise, determines a student's variant."""
-    return f"{course}|{student.strip()}"
+    """The name that, with the exercise, determines a student's variant: the same for every spelling of the id."""
+    return f"{course}|{normal(student)}"
 
 
 def pick(student: str, exercise_id: str, count: int) -> int:

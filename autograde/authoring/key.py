@@ -50,8 +50,10 @@ def _load(path: Path, source: bytes) -> Key:
     sys.modules[name] = module  # dataclasses and inspect look a function's module up here
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # a key is Python, and may fail in any way
-        raise BadKey(f"{path.parent.name}/key.py:{_line_of(error, path)}: {error}") from error
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
+        raise BadKey(f"{path.parent.name}/key.py, line {line}: {type(error).__name__}: {error}") from error
     exercises: dict[str, Exercise] = {}
     for value in vars(module).values():
         if isinstance(value, Exercise) and value not in exercises.values():
@@ -62,14 +64,6 @@ def _load(path: Path, source: bytes) -> Key:
     if not exercises:
         raise BadKey(f"{path.parent.name}/key.py declares no exercise")
     return Key(path.parent.name, exercises, hashlib.sha256(source).hexdigest())
-
-
-def _line_of(error: Exception, path: Path) -> int:
-    """The line of the key where `error` was raised."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    if isinstance(error, SyntaxError):
-        lines.append(error.lineno)
-    return next(filter(None, reversed(lines)), 1)
 
 
 def nearest(name: str, names: list[str]) -> str:

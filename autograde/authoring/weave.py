@@ -51,7 +51,7 @@ def refuse_problems(key: Key) -> None:
     exercises = key.exercises.values()
     found = [(line, f"{exercise.id}: {text}") for exercise in exercises for line, text in exercise.problems()]
     if found:
-        lines = "\n".join(f"  {key.chapter}/key.py:{line}: {text}" for line, text in sorted(found))
+        lines = "\n".join(f"  {key.chapter}/key.py, line {line}: {text}" for line, text in sorted(found))
         raise BadKey(f"{key.chapter} cannot be woven:\n{lines}")
 
 
@@ -71,6 +71,8 @@ def _woven_cells(cells: list[NotebookNode], exercises: dict[str, Exercise], chap
     woven: list[NotebookNode] = []
     placed: list[str] = []
     ours = {f"{name}{part}" for name in exercises for part in ("", "-answer")}
+    dropped = {cell.id for cell in cells if cell.source.startswith(f'check("{cell.id}", ')} - exercises.keys()
+    cells = [cell for cell in cells if re.sub("-(answer|prompt)$", "", cell.id) not in dropped]
     for cell in cells:
         place = _PLACE.match(cell.source) if cell.cell_type == "markdown" else None
         name = place[1] if place else cell.id.removesuffix("-prompt") if cell.id.endswith("-prompt") else None

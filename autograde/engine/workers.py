@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from autograde.engine.jobs import Job, WrongEnvironment, grade_submission
+from autograde.engine.jobs import Job, Unsettled, WrongEnvironment, grade_submission
 from autograde.engine.warm import warm_up
 from autograde.exercises.verdict import Status, Verdict
 from autograde.sandbox.view import SandboxError
@@ -45,6 +45,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, scheduler: str = "") -> Iterator
         ClusterError: nothing answers at `scheduler`, or no worker has joined it.
         SandboxError: a machine cannot sandbox. WrongEnvironment: it has other versions.
     """
+    if not jobs:
+        return  # nothing is new: no worker needs to start
     for job, result in _run_in_cluster(jobs, workers, scheduler) if workers or scheduler else _run_here(jobs):
         if isinstance(result, SandboxError | WrongEnvironment):
             raise result
@@ -65,7 +67,7 @@ def _run_in_cluster(jobs: Sequence[Job], workers: int, scheduler: str) -> Iterat
     suspects = []
     with _client(min(workers, len(jobs)), scheduler) as client:
         for job, result in _in_flight(client, jobs, sum(client.nthreads().values())):
-            if isinstance(result, KilledWorker):
+            if isinstance(result, KilledWorker | Unsettled):
                 suspects.append(job)
             else:
                 yield job, result

@@ -18,13 +18,14 @@ from typing import Any, ClassVar
 
 from autograde.answers.forms import NotAnswered, describe
 from autograde.answers.serialize import BadAnswer, unpack_plain
+from autograde.errors import AutogradeError
 from autograde.exercises.verdict import Status, Verdict
 
 Text = str | Callable[..., str]  # Markdown with `{name}` for a parameter, or a function that makes it from them
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"  # a release leaves out what stands between them
 
 
-class BadKey(ValueError):
+class BadKey(AutogradeError):
     """A key that contradicts itself; the text says where, and what to change."""
 
 
@@ -64,6 +65,7 @@ class Exercise(ABC):
     line: int = field(default_factory=line_in_key, repr=False)  # where the key declares it
 
     kind: ClassVar[str]
+    runs_code: ClassVar[bool] = False  # whether marking calls a function of the learner's
     fewest_misconceptions: ClassVar[int] = 0  # that a key has to name
     misconceptions: Sequence[Misconception]
 
@@ -123,9 +125,10 @@ class Exercise(ABC):
 
     # In grading
 
-    def request(self) -> str:
-        """The Python expression that the learner's kernel is asked for; what it gives goes to `mark`."""
-        return f"__import__('autograde.answers.outcomes', fromlist=['Payload']).Payload.of_value({self.variable})"
+    def request(self, expression: str = "") -> str:
+        """What the learner's kernel is asked for, and `mark` gets: the variable, or another expression in its place."""
+        payload = "__import__('autograde.answers.outcomes', fromlist=['Payload']).Payload"
+        return f"{payload}.of_value(({expression or self.variable}))"
 
     def mark(self, payload: Any) -> Verdict:
         """The verdict on what a kernel sent: `{"answer": …}`, `{"refused": …}` or, for functions, `{"outcomes": …}`."""

@@ -38,6 +38,7 @@ class Code(Exercise):
     alternatives: list[Function] = field(default_factory=list)
     misconceptions: list[Misconception] = field(default_factory=list)
     kind = "code"
+    runs_code = True
     fewest_misconceptions = 10
     fewest_alternatives = 2
 
@@ -141,9 +142,9 @@ class Code(Exercise):
 
     # In grading
 
-    def request(self) -> str:
+    def request(self, expression: str = "") -> str:
         cases = json.dumps([arguments for _, arguments in self.cases])
-        return f"{super().request().replace('of_value', 'of_calls').removesuffix(')')}, {cases!r})"
+        return f"{super().request(expression).replace('of_value', 'of_calls').removesuffix(')')}, {cases!r})"
 
     def _mark_value(self, value: Any) -> Verdict:
         if value is ...:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from autograde.errors import AutogradeError
 from autograde.sandbox.confine import SCRATCH
 
 NOBODY = 65534  # user and group that a root grader's kernels have: they own no file, and limits count for them
@@ -28,7 +29,7 @@ This machine cannot run learners' code in a sandbox: {reason}.
 """
 
 
-class SandboxError(Exception):
+class SandboxError(AutogradeError):
     """No sandbox on this machine; the text says why, and how to proceed."""
 
 

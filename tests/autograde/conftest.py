@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from autograde.commands.release import release
 from autograde.course.course import CONFIG_FILE, Course
+from autograde.course.release import release
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

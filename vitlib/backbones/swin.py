@@ -179,7 +179,7 @@ class Swin(Staged):
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, also what each stage gives, by name."""
-        check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight.dtype)
+        images = check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
         out = {"patch_embed": (x := self.patch_embed(images))}  # B N D
         for i, layer in enumerate(self.layers):
             out[f"layers.{i}"] = x = layer(x)

@@ -73,7 +73,7 @@ class ViT(WithTables):
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, every named intermediate, and the same logits, bit for bit."""
-        check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight.dtype)
+        images = check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
         if return_all:
             return self.steps(images)
         x = self.tokens(self.patch_embed(images))  # B T D

@@ -10,7 +10,7 @@ import pytest
 from nbgrader.api import Gradebook
 
 from autograde.cli import main
-from autograde.commands.simulate import simulate
+from autograde.course.simulate import simulate
 from tests.autograde.conftest import TOY, make_course
 
 STUDENTS = 8  # some notebooks are beyond repair

@@ -19,12 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbconvert import HTMLExporter
 from nbgrader.server_extensions.formgrader.handlers import template_path
+from tests.autograde.commands.test_grading import gradebook_rows
 from traitlets.config import Config
 
 from autograde.authoring.key import load_key
 from autograde.cli import main
-from autograde.commands.grade import Graded, grade
 from autograde.course.course import Course, succeed
+from autograde.course.grading import Graded, grade
 from autograde.engine.client import MAX_SHOWN_IN_ALL
 from tests.autograde.attacks.answers import MESSAGES, VALUES
 from tests.autograde.attacks.base import FILE, FULL, RIGHT, Attacks, answered, write
@@ -33,7 +34,6 @@ from tests.autograde.attacks.files import BYTES, FOLDER, LINKS, STUDENTS, hand_i
 from tests.autograde.attacks.machine import ON_THE_MACHINE, calls
 from tests.autograde.attacks.marks import ON_THE_MARKS
 from tests.autograde.attacks.notebooks import FORM
-from tests.autograde.commands.test_grading import gradebook_rows
 from tests.autograde.conftest import HERE, TOY
 from tests.autograde.sandboxed import running
 

@@ -4,11 +4,11 @@ import re
 
 import nbformat
 import pytest
+from tests.autograde.commands.test_grading import gradebook_rows, in_order
 
 from autograde.cli import main
-from autograde.commands.grade import grade
-from autograde.commands.simulate import simulate
-from tests.autograde.commands.test_grading import gradebook_rows, in_order
+from autograde.course.grading import grade
+from autograde.course.simulate import simulate
 from tests.autograde.conftest import TOY
 
 DIES = "os.kill(os.getpid(), signal.SIGKILL)"

@@ -13,12 +13,12 @@ from contextlib import closing
 
 import psutil
 import pytest
-
-from autograde.commands.grade import grade, read_graded
-from autograde.commands.simulate import simulate
-from autograde.course.course import Course, CourseError
-from autograde.sandbox.forkserver import fork_server
 from tests.autograde.commands.test_grading import gradebook_rows, in_order
+
+from autograde.course.course import Course, CourseError
+from autograde.course.grading import grade, read_graded
+from autograde.course.simulate import simulate
+from autograde.sandbox.forkserver import fork_server
 from tests.autograde.conftest import TOY
 
 pytestmark = pytest.mark.forks

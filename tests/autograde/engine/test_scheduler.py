@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from tests.autograde.commands.test_grading import gradebook_rows, in_order
 
 from autograde.cli import main
-from autograde.commands.grade import grade
-from autograde.commands.simulate import TEMPERAMENTS, simulate
 from autograde.course.course import Course
-from tests.autograde.commands.test_grading import gradebook_rows, in_order
+from autograde.course.grading import grade
+from autograde.course.simulate import TEMPERAMENTS, simulate
 from tests.autograde.conftest import TOY
 
 

@@ -9,7 +9,7 @@ from nbclient import NotebookClient
 
 from autograde import check, solution
 from autograde.answers.serialize import pack
-from autograde.commands.release import release
+from autograde.course.release import release
 from autograde.learner.check import CheckFailed, Tick
 from tests.autograde.conftest import TOY
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograde import check
-from autograde.commands.grade import grade
+from autograde.course.grading import grade
 from autograde.learner.check import CheckFailed
 from autograde.learner.progress import FILE_NAME, note, read_progress, read_ticks
 from autograde.learner.progress_board import ACHIEVEMENTS, Board, board_html, earned

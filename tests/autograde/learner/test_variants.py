@@ -9,9 +9,9 @@ from nbclient import NotebookClient
 
 from autograde.answers.serialize import pack
 from autograde.answers.sheet import full_name, pick
-from autograde.commands.grade import grade
-from autograde.commands.release import release
-from autograde.commands.simulate import simulate
+from autograde.course.grading import grade
+from autograde.course.release import release
+from autograde.course.simulate import simulate
 from autograde.exercises import BadKey, Misconception, Numeric, Plain
 from autograde.learner import student
 from autograde.learner.check import CheckFailed, ask, check
