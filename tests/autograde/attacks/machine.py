@@ -47,8 +47,9 @@ while True: pass
         right=True,
         worth=2,
         says="did not stop when asked",
+        endless=True,
     ),
-    "sleeps": cell("import time; time.sleep(10**6)", BEFORE, right=True, worth=9),
+    "sleeps": cell("import time; time.sleep(10**6)", BEFORE, right=True, worth=9, endless=True),
     "stops itself": cell("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)", BEFORE, right=True, worth=9),
     "waits for input": cell("input('your name? ')", BEFORE, right=True, worth=9),
     "kills everything it may": cell(
@@ -76,6 +77,7 @@ while True:
         right=True,
         worth=2,
         says="No answer arrived",
+        endless=True,
     ),
     "thread bomb": cell(
         """
@@ -119,7 +121,7 @@ for folder in (".", "/tmp", "/dev/shm", "/var/tmp", "/"):
         right=True,
         worth=9,
     ),
-    "a million lines": cell("for line in range(10**6): print(line)", BEFORE, right=True, worth=9),
+    "a million lines": cell("for line in range(10**6): print(line)", BEFORE, right=True, worth=9, endless=True),
     "a line without end": cell("print('x' * (300 * 2**20))", BEFORE, right=True, worth=9),
     "a hundred thousand displays": cell(
         """
@@ -129,6 +131,7 @@ for number in range(100_000): display(number)
         BEFORE,
         right=True,
         worth=9,
+        endless=True,
     ),
     "processes that outlive it": cell(
         """
@@ -156,11 +159,12 @@ threading.Thread(target=chatter, daemon=True).start()
         """
 import os
 found = []
-for folder, _, files in os.walk("/"):
+for folder, folders, files in os.walk("/"):
+    folders[:] = [name for name in folders if name not in ("site-packages", "dist-packages")]  # anyone may have those
     found += [os.path.join(folder, name) for name in files
-              if name in ("key.py", "gradebook.db", "nbgrader_config.py", "canary.txt")
-              or (name.endswith(".ipynb") and "site-packages" not in folder)]
-assert not found, found
+              if name in ("gradebook.db", "nbgrader_config.py", "canary.txt") or name.endswith(".ipynb")
+              or (name == "key.py" and "__init__.py" not in files)]  # a chapter's: autograde.key is no secret
+print("secrets found:", found)
 """,
         BEFORE,
         right=True,
@@ -171,7 +175,8 @@ assert not found, found
 import glob, os
 found = [path for pattern in ("../*", "../../*", "../../../../*/*.db", "/proc/*/cwd/*", "~/*", "~root/*")
          for path in glob.glob(os.path.expanduser(pattern))]
-assert not [path for path in found if "autograde" in path or path.endswith((".db", ".ipynb", ".py"))], found
+found = [path for path in found if "autograde" in path or path.endswith((".db", ".ipynb", ".py"))]
+print("secrets found:", found)
 """,
         BEFORE,
         right=True,
@@ -200,5 +205,8 @@ for name in ("print", "open", "__import__", "repr"): delattr(builtins, name)
         right=True,
         worth=2,
         says="No answer arrived",
+        endless=True,
     ),
 }
+
+LOOKERS = ("looks for the key and the neighbours", "paths out of its folder")  # they print what they have found

@@ -1,6 +1,7 @@
 """A None or a 0 has its reason, in the gradebook and in the feedback, whatever became of the submission."""
 
 import re
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -12,7 +13,8 @@ from autograde.course.simulate import simulate
 from tests.autograde.conftest import TOY
 
 DIES = "os.kill(os.getpid(), signal.SIGKILL)"
-HANGS = "re.match('(a|a)*b', 'a' * 99)"  # for ever, and without a look at what else there is to do
+HANGS = "__import__('ctypes').PyDLL(None).sleep(10**6)"  # and lets nothing else run in its process
+VICTIM = "student-002"
 DEADLY = """
 
 class Deadly(Choice):
@@ -30,10 +32,17 @@ remedy = Deadly("remedy", title="", prompt="", points=2, options=remedy.options)
 """
 
 
+class Deadly(Course):
+    """Only the victim's job is given up soon: the others may take as long as a busy machine makes them."""
+
+    def job(self, chapter, student):
+        job = super().job(chapter, student)
+        return replace(job, limits=replace(job.limits, notebook_seconds=5, overtime=20)) if student == VICTIM else job
+
+
 @pytest.fixture
 def deadly(course, tmp_path, times, how):
     """Marking one student's answer kills the process that marks it, as no answer should; the others are all right."""
-    course.config.Limits.update(notebook_seconds=10, overtime=5)
     simulate(course, TOY, 3)
     (tmp_path / "deaths").touch()
     key = course.solutions / TOY / "key.py"
@@ -43,8 +52,8 @@ def deadly(course, tmp_path, times, how):
     for student in course.submissions(TOY):
         nbformat.write(solved, course.submitted / student / TOY / f"{TOY}.ipynb")
     next(cell for cell in solved.cells if cell.id == "remedy-answer").source = "remedy = 3"
-    nbformat.write(solved, course.submitted / "student-002" / TOY / f"{TOY}.ipynb")
-    return course
+    nbformat.write(solved, course.submitted / VICTIM / TOY / f"{TOY}.ipynb")
+    return Deadly(course.root)
 
 
 @pytest.mark.parametrize(("how", "times"), [(DIES, 1)])

@@ -48,17 +48,25 @@ def test_fresh_weights_know_nothing_so_the_first_loss_is_ln_k(few):
 
 
 def test_one_step_is_the_textbook_formula(few):
-    """One step with nothing switched on is cross-entropy, backward, AdamW."""
+    """One step with nothing switched on is cross-entropy, backward, AdamW.
+
+    Adam's first step is the sign of the gradient, so it is compared where that sign is not a matter of rounding: where
+    the gradient is more than a ten-thousandth of the largest, a thousand times what float32 rounds away.
+    """
     recipe = Recipe(epochs=1, batch_size=96, lr=1e-2, warmup=0.0, weight_decay=0.0, label_smoothing=0.0, clip=math.inf)
     fitted, by_hand = small(), small()
-    fit(fitted, few, recipe=recipe, progress=False)
+    history = fit(fitted, few, recipe=recipe, progress=False)
 
     logits = by_hand(normalise(few.images, by_hand.config.mean, by_hand.config.std))
-    nn.functional.cross_entropy(logits, few.labels).backward()
+    loss = nn.functional.cross_entropy(logits, few.labels)
+    loss.backward()
     torch.optim.AdamW(by_hand.parameters(), lr=1e-2, weight_decay=0.0).step()
-    for ours, theirs in zip(fitted.parameters(), by_hand.parameters(), strict=True):
-        # Adam's first step is the sign of the gradient: where that is nearly 0, rounding may turn it round
-        assert (ours - theirs).abs().lt(1e-4).float().mean() > 0.95
+    assert history.loss == pytest.approx([loss.item()], rel=1e-5)
+    slopes = torch.cat([each.grad.flatten() for each in by_hand.parameters()]).abs()
+    clear = slopes > 1e-4 * slopes.max()
+    assert clear.float().mean() > 0.9  # so most numbers are compared, and not one of them may differ
+    ours, theirs = (nn.utils.parameters_to_vector(each.parameters()) for each in (fitted, by_hand))
+    torch.testing.assert_close(ours[clear], theirs[clear], rtol=0, atol=1e-4)
 
 
 def test_the_same_recipe_gives_the_same_weights_and_leaves_the_callers_dice_alone(few):
