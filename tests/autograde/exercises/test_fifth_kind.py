@@ -8,9 +8,9 @@ import pytest
 from autograde import check, solution
 from autograde.authoring.weave import weave
 from autograde.cli import main
-from autograde.commands.grade import read_graded
-from autograde.commands.simulate import simulate
 from autograde.course.course import Course
+from autograde.course.grading import read_graded
+from autograde.course.simulate import simulate
 from autograde.exercises.verdict import Status
 from autograde.learner.check import CheckFailed
 from autograde.learner.progress import read_progress
