@@ -1,4 +1,4 @@
-"""Are two values the same, and if not, what differs? In words that reveal neither of them."""
+"""Are two values equal, and if not, what differs?"""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from autograde.answers.forms import describe
 
 
 def difference(expected: Any, got: Any, tolerance: float = 0.0) -> str | None:
-    """None where `got` equals `expected` within `tolerance` (absolute and relative), else what is different.
+    """None where `got` equals `expected` within `tolerance` (absolute and relative), else what differs.
 
-    Both are plain values as `serialize.unpack_plain` gives them. Lists and tuples count as equal, and so do
-    tensors and arrays; a bool array is no float array.
+    The text holds none of their numbers. Both are plain values as `serialize.unpack_plain` gives them. A list equals
+    a tuple, and a tensor equals an array; a bool array does not equal a float array.
 
     >>> difference([1, 2], [1, 3])
     'its value number 2 is off'
@@ -40,7 +40,7 @@ def difference(expected: Any, got: Any, tolerance: float = 0.0) -> str | None:
 
 
 def first_difference(expected: Any, got: Any, tolerance: float = 0.0) -> tuple[str, str, str] | None:
-    """Where two containers of one shape begin to differ, and both values there; None where they cannot be compared so.
+    """The first place where two containers of one shape differ, and both values there; None where there is none.
 
     >>> first_difference(np.array([[1.0, 2.0]]), np.array([[1.0, 2.5]]))
     ('[0, 1]', '2.0', '2.5')

@@ -1,12 +1,12 @@
-"""Answers as data: what may cross the border between a learner's process and the grader's.
+"""Answers as data, as they travel from a learner's process to the grader.
 
 `pack` turns any Python value into plain data that JSON can carry; arrays and tensors travel as .npy bytes.
-`unpack` turns that data back into values. Nothing is ever pickled, so reading an answer runs no code of its author.
+`unpack` turns that data back into values. Nothing is ever pickled, so reading an answer runs no code of the learner's.
 
 Packed forms: None, bool, int, float, str and list stand for themselves; everything else is a dict with one tag:
 `{"array": base64, "of": "torch" | "numpy"}`, `{"float": "nan"}`, `{"integer": digits}` (beyond 64 bits),
 `{"items": [[key, value], ...]}`, `{"blank": true}` (the `...` of an exercise nobody answered) and
-`{"object": type name}` for a value of no interest to any exercise.
+`{"object": type name}` for a value that no exercise asks for.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _DIGITS = 4_000  # of an integer: Python itself refuses to print more than 4300
 
 
 class BadAnswer(ValueError):
-    """An answer that cannot be carried or read; the text says why, in words for its author."""
+    """An answer that cannot be sent or read; the text tells the learner why."""
 
 
 @dataclass(frozen=True)
 class Opaque:
-    """Stands for a value that does not travel: only the name of its type does."""
+    """Stands for a value that is not sent, only the name of its type."""
 
     type_name: str
 
@@ -159,7 +159,7 @@ def _pack_array(array: np.ndarray, owner: str) -> Any:
 
 
 def _read_npy(text: str) -> np.ndarray:
-    """The array in base64 .npy `text`; its header is believed only as far as the bytes that follow bear it out."""
+    """The array in base64 .npy `text`, after checking its header against the bytes that follow."""
     if len(text) > MAX_ARRAY_BYTES * 4 // 3 + 8192:
         raise BadAnswer(f"is an array of more than {MAX_ARRAY_BYTES >> 20} MiB")
     try:
@@ -167,7 +167,7 @@ def _read_npy(text: str) -> np.ndarray:
         if np.lib.format.read_magic(buffer) != (1, 0):
             raise ValueError("version")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(buffer)
-    except Exception as error:  # numpy's reader of headers raises what it likes on forged ones
+    except Exception as error:  # a forged header can make numpy raise anything
         raise BadAnswer("is an array that cannot be read") from error
     body = buffer.read()
     if dtype.kind not in "biuf" or len(shape) > 32 or min(shape, default=0) < 0:
@@ -176,7 +176,7 @@ def _read_npy(text: str) -> np.ndarray:
         raise BadAnswer("is an array whose size contradicts its shape")
     try:
         return np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C").copy()
-    except (TypeError, ValueError) as error:  # lengths that are no integers, or beyond all bounds beside a 0
+    except (TypeError, ValueError) as error:  # lengths that are not integers, or huge ones beside a 0
         raise BadAnswer("is an array that cannot be read") from error
 
 

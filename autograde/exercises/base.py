@@ -26,11 +26,11 @@ BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"  # a release leaves out wh
 
 
 class BadKey(AutogradeError):
-    """A key that contradicts itself; the text names the exercise and the remedy."""
+    """A key that contradicts itself; the text says where, and what to change."""
 
 
 def line_in_key() -> int:
-    """The line of the key that is being executed, for messages; 0 outside of a key."""
+    """The line of the key.py that is being executed, for messages; 0 outside of a key."""
     frame = sys._getframe(1)
     while frame is not None and not frame.f_code.co_filename.endswith("key.py"):
         frame = frame.f_back  # type: ignore[assignment]  # None at the end
@@ -39,7 +39,7 @@ def line_in_key() -> int:
 
 @dataclass(frozen=True)
 class Misconception:
-    """A wrong answer that learners give for a reason, and the message that helps them."""
+    """A wrong answer that learners give for a known reason, and the message that helps them."""
 
     name: str  # "forgot to square"
     answer: Any  # a value, or a function: of the parameters, or for Code the wrong function itself

@@ -22,7 +22,7 @@ def chapter(course, monkeypatch):
 
 def right_rows(images, patch):
     if images.shape[2] % patch:
-        raise ValueError
+        raise ValueError(f"{images.shape[2]} is not a multiple of {patch}")
     return torch.stack(images.split(patch, dim=2), dim=1)
 
 
@@ -213,3 +213,23 @@ def test_every_tick_shows_its_reason(chapter, capsys):
 def test_a_reason_is_shown_with_its_code_and_emphasis():
     html = Tick("Take `x < 1`, **not** *y*: 2 * 3 * 4.")._repr_html_()
     assert "Take <code>x &lt; 1</code>, <b>not</b> <i>y</i>: 2 * 3 * 4." in html
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError(), "Your ValueError says nothing: let it name the value"),
+        (ValueError("no"), "Your ValueError says only “no”: let it name the value"),
+        (ValueError("height 3 does not divide"), ""),
+        (ValueError("expected a multiple of 2."), ""),
+    ],
+)
+def test_a_tick_remarks_on_an_error_that_names_no_value(chapter, capsys, error, words):
+    def rows(images, patch):
+        if images.shape[2] % patch:
+            raise error
+        return right_rows(images, patch)
+
+    check("cut-rows", rows)
+    told = capsys.readouterr().out
+    assert words in told and ("Your ValueError" in told) == bool(words)
