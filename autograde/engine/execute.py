@@ -10,14 +10,13 @@ the notebook runs again in a fresh kernel without it; what was marked before sta
 Where an answer is asked for: where its graded cell stands in the learner's order, after everything above it. Where
 nothing is defined there, or the dots are, it is asked for once more at the end. The learner may have put the answer
 below its check, and "Run All" does define it. A value that was there is never looked at again: a name that is used for
-something else further down costs nothing, and a right answer behind a wrong one earns nothing. Where a name is still not there, an
-answer that the learner typed into the call of `check` itself is taken.
+something else further down costs nothing, and a right answer behind a wrong one earns nothing. Where a name is still
+not there, an answer that the learner typed into the call of `check` itself is taken.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -282,12 +281,8 @@ class _Sitting:
 
 def _question(exercise: Exercise, expression: str = "") -> str:
     """What a kernel is asked for: the exercise's variable, or another expression in its place."""
-    answer = f"({expression or exercise.variable})"
-    payload = "__import__('autograde.answers.outcomes', fromlist=['Payload']).Payload"
-    if isinstance(exercise, Code):
-        cases = json.dumps([arguments for _, arguments in exercise.cases])
-        return f"{payload}.of_calls({answer}, {cases!r})"
-    return f"{payload}.of_value({answer})"
+    request = exercise.request()
+    return request.replace(f"({exercise.variable}", f"(({expression})", 1) if expression else request
 
 
 def _has_answer(reply: dict[str, Any] | None) -> bool:

@@ -44,7 +44,10 @@ def drop_share(course):
     (course.solutions / TOY / "key.py").write_text(text[:begin] + text[text.index("positions = TrueFalse(") :])
 
 
-ADDED = 'extra = TrueFalse("extra", title="Extra", prompt="Is 1 one?", answer=True, slip="It is.")\n\n'
+ADDED = (
+    'extra = TrueFalse("extra", title="Extra", prompt="Is 1 one?", answer=True, misconception="It is.", '
+    'hints=["Count."], why="One is one.")\n\n'
+)
 
 
 def add_extra(course):

@@ -2,13 +2,13 @@
 
 import json
 import shutil
+from random import Random
 
 import nbformat
 import pytest
 
 from autograde.cli import main
 from autograde.course.marks import read_marks
-from autograde.course.simulate import right_source
 from tests.autograde.conftest import TOY
 
 
@@ -18,7 +18,7 @@ def solved(course):
     exercises = course.key(TOY).exercises
     for cell in notebook.cells:
         if cell.metadata.get("nbgrader", {}).get("solution"):
-            cell.source = right_source(exercises[cell.id.removesuffix("-answer")], __import__("random").Random(0))
+            cell.source = exercises[cell.id.removesuffix("-answer")].right_source(Random(0))
     return notebook
 
 
