@@ -14,12 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--feedback",
         choices=("full", "check", "form"),
-        help="check: worked solutions are left out; form: answer hashes, too; it holds for later releases",
+        help="check: no worked solutions go out; form: no answer hashes either; later releases keep it",
     )
     parser.add_argument(
         "--variants",
         action=argparse.BooleanOptionalAction,
-        help="give every student numbers of their own; it holds for later releases",
+        help="give every student numbers of their own; later releases keep it",
     )
     parser.add_argument("--force", action="store_true", help="overwrite a released chapter that someone worked in")
     parser.add_argument(
