@@ -16,11 +16,11 @@ from vitlib.models import list_models
 
 WAYS = (
     (Run(), 80),
-    (Run(batch=64), "RTX 4090"),
-    (Run(batch=64, training=False), 8),
-    (Run(batch=512), 12),
-    (Run(batch=512, precision="amp"), 24),
-    (Run(batch=4096, precision="amp"), "T4"),
+    (Run(batch_size=64), "RTX 4090"),
+    (Run(batch_size=64, training=False), 8),
+    (Run(batch_size=512), 12),
+    (Run(batch_size=512, precision="amp"), 24),
+    (Run(batch_size=4096, precision="amp"), "T4"),
 )
 
 
@@ -35,7 +35,7 @@ def main() -> None:
                 _ = [[] for _ in range(1000)]  # a program goes on between answers, and a collection put off comes then
                 began = time.perf_counter()
                 will_it_fit(model, gpu, run)
-                spent.append((time.perf_counter() - began, model, run.batch))
+                spent.append((time.perf_counter() - began, model, run.batch_size))
     slowest, *slow = max(spent)
     print(f"{len(spent)} answers: median {1e3 * statistics.median(s for s, *_ in spent):.0f} ms, ", end="")
     print(f"slowest {1e3 * slowest:.0f} ms ({slow[0]}, batch {slow[1]})")

@@ -17,7 +17,7 @@ from autograde.course.simulate import TEMPERAMENTS, answer
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTER = "01-patch-grid"
-HONEST = TEMPERAMENTS[:5]  # right answers, slips and blanks, in notebooks that every grader can read
+HONEST = TEMPERAMENTS[:5]  # right answers, misconceptions and blanks, in notebooks that every grader can read
 HEAVY_CELLS = 3
 HEAVY = """\
 import torch

@@ -49,7 +49,7 @@ class Case:
     def name(self) -> str:
         """What tells it from the others: "vit_small_patch16_224, 64 × 224 px, train, amp, checkpointing"."""
         run = self.run
-        words = [self.model, f"{run.batch} × {self.side} px", "train" if run.training else "infer", run.precision]
+        words = [self.model, f"{run.batch_size} × {self.side} px", "train" if run.training else "infer", run.precision]
         words += ["readable"] * self.readable + ["checkpointing"] * run.checkpointing + ["EMA"] * run.ema
         words += [run.optimizer] * (run.training and run.optimizer != "adamw")
         words += [f"{name.replace('_', ' ')} {getattr(run, name)}" for name in run.dropins]
@@ -67,34 +67,38 @@ def cases() -> list[Case]:
     tiny, small, base, large = (f"vit_{size}_patch16_224" for size in ("tiny", "small", "base", "large"))
     amp, fast = Run(precision="amp"), Run(training=False)
     chosen = [
-        Case(small, 224, Run(batch=64, precision=precision, checkpointing=checkpointing), readable)
+        Case(small, 224, Run(batch_size=64, precision=precision, checkpointing=checkpointing), readable)
         for precision, checkpointing, readable in product(("fp32", "amp", "bf16"), (False, True), (False, True))
     ]
     chosen += [
-        Case(base, side, replace(amp, batch=batch, checkpointing=checkpointing), readable)
+        Case(base, side, replace(amp, batch_size=batch, checkpointing=checkpointing), readable)
         for (batch, side), checkpointing, readable in product(((64, 224), (12, 512)), (False, True), (False, True))
     ]
-    chosen += [Case(base, 1024, replace(amp, batch=2), readable) for readable in (False, True)]
-    chosen += [Case(base, 224, replace(amp, batch=batch)) for batch in (1, 8, 256)]
-    chosen += [Case(base, 512, replace(amp, batch=12, **dropin)) for dropin in DROPINS]
-    chosen += [Case(base, 224, Run(batch=8, **rule)) for rule in STATES]
-    chosen += [Case(tiny, 224, Run(batch=512, precision=precision)) for precision in ("fp32", "amp")]
-    chosen += [Case(tiny, side, replace(amp, batch=16)) for side in (384, 768)]
-    chosen += [Case(large, 224, replace(amp, batch=64, checkpointing=checkpointing)) for checkpointing in (False, True)]
-    chosen += [Case(large, 384, Run(batch=16, precision="bf16"))]
-    chosen += [Case("vit_cifar_patch4_32", 32, Run(batch=2048, precision=precision)) for precision in ("fp32", "amp")]
+    chosen += [Case(base, 1024, replace(amp, batch_size=2), readable) for readable in (False, True)]
+    chosen += [Case(base, 224, replace(amp, batch_size=batch)) for batch in (1, 8, 256)]
+    chosen += [Case(base, 512, replace(amp, batch_size=12, **dropin)) for dropin in DROPINS]
+    chosen += [Case(base, 224, Run(batch_size=8, **rule)) for rule in STATES]
+    chosen += [Case(tiny, 224, Run(batch_size=512, precision=precision)) for precision in ("fp32", "amp")]
+    chosen += [Case(tiny, side, replace(amp, batch_size=16)) for side in (384, 768)]
     chosen += [
-        Case(model, 224, Run(batch=64, precision=precision))
+        Case(large, 224, replace(amp, batch_size=64, checkpointing=checkpointing)) for checkpointing in (False, True)
+    ]
+    chosen += [Case(large, 384, Run(batch_size=16, precision="bf16"))]
+    chosen += [
+        Case("vit_cifar_patch4_32", 32, Run(batch_size=2048, precision=precision)) for precision in ("fp32", "amp")
+    ]
+    chosen += [
+        Case(model, 224, Run(batch_size=64, precision=precision))
         for model, precision in product(BACKBONE_NAMES, ("fp32", "amp", "bf16"))
     ]
-    chosen += [Case(BACKBONE_NAMES[0], 224, replace(amp, batch=64, checkpointing=True))]
+    chosen += [Case(BACKBONE_NAMES[0], 224, replace(amp, batch_size=64, checkpointing=True))]
     chosen += [
-        Case(model, 224, replace(fast, batch=256, precision=precision))
+        Case(model, 224, replace(fast, batch_size=256, precision=precision))
         for model, precision in product((small, base), ("fp32", "amp", "bf16"))
     ]
-    chosen += [Case(base, 1024, replace(fast, batch=4), readable) for readable in (False, True)]
-    chosen += [Case(base, 512, replace(fast, batch=16, **dropin)) for dropin in DROPINS]
-    return chosen + [Case(model, 224, replace(fast, batch=256)) for model in BACKBONE_NAMES]
+    chosen += [Case(base, 1024, replace(fast, batch_size=4), readable) for readable in (False, True)]
+    chosen += [Case(base, 512, replace(fast, batch_size=16, **dropin)) for dropin in DROPINS]
+    return chosen + [Case(model, 224, replace(fast, batch_size=256)) for model in BACKBONE_NAMES]
 
 
 BACKBONE_NAMES = ("swin_tiny_patch4_window7_224", "convnext_tiny", "vitc_4gf_patch16_224")

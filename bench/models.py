@@ -100,7 +100,7 @@ def rounds(steps: dict[str, Step], args: argparse.Namespace) -> dict[str, list[f
 def row(config: Config, batch: int, names: list[str], task: str, precision: str, how: str, args) -> dict:
     """Seconds of each peer that has this model."""
     torch.manual_seed(0)
-    images = torch.randn(batch, config.channels, *config.image_size, device=args.device)
+    images = torch.randn(batch, config.in_chans, *config.image_size, device=args.device)
     steps = {}
     for name in names:
         if (model := peers.build(name, config)) is None:

@@ -29,11 +29,11 @@ def from_timm(config: ViTConfig) -> nn.Module:
 
     return VisionTransformer(
         img_size=config.image_size,
-        patch_size=config.patch,
+        patch_size=config.patch_size,
         num_classes=config.num_classes,
-        embed_dim=config.width,
+        embed_dim=config.embed_dim,
         depth=config.depth,
-        num_heads=config.heads,
+        num_heads=config.num_heads,
     )
 
 
@@ -42,11 +42,11 @@ def from_torchvision(config: ViTConfig) -> nn.Module:
 
     return VisionTransformer(
         image_size=config.image_size[0],
-        patch_size=config.patch,
+        patch_size=config.patch_size,
         num_layers=config.depth,
-        num_heads=config.heads,
-        hidden_dim=config.width,
-        mlp_dim=int(config.width * config.mlp_ratio),
+        num_heads=config.num_heads,
+        hidden_dim=config.embed_dim,
+        mlp_dim=int(config.embed_dim * config.mlp_ratio),
         num_classes=config.num_classes,
     )
 
@@ -68,11 +68,11 @@ def from_transformers(config: ViTConfig) -> nn.Module:
 
     theirs = TheirConfig(
         image_size=config.image_size[0],
-        patch_size=config.patch,
-        hidden_size=config.width,
+        patch_size=config.patch_size,
+        hidden_size=config.embed_dim,
         num_hidden_layers=config.depth,
-        num_attention_heads=config.heads,
-        intermediate_size=int(config.width * config.mlp_ratio),
+        num_attention_heads=config.num_heads,
+        intermediate_size=int(config.embed_dim * config.mlp_ratio),
         num_labels=config.num_classes,
         attn_implementation="sdpa",
     )
@@ -82,13 +82,13 @@ def from_transformers(config: ViTConfig) -> nn.Module:
 def _lucidrains(config: ViTConfig) -> dict[str, int]:
     return {
         "image_size": config.image_size[0],
-        "patch_size": int(config.patch),
+        "patch_size": int(config.patch_size),
         "num_classes": config.num_classes,
-        "dim": config.width,
+        "dim": config.embed_dim,
         "depth": config.depth,
-        "heads": config.heads,
-        "mlp_dim": int(config.width * config.mlp_ratio),
-        "dim_head": config.width // config.heads,
+        "heads": config.num_heads,
+        "mlp_dim": int(config.embed_dim * config.mlp_ratio),
+        "dim_head": config.embed_dim // config.num_heads,
     }
 
 

@@ -27,13 +27,13 @@ from vitlib.vit.config import ViTConfig
 MIB = 2**20  # bytes
 TINY, SMALL = (replace(PRESETS[f"vit_{size}_patch16_224"], fused=True) for size in ("tiny", "small"))
 CASES = {
-    "ViT-Ti/16, batch 16": (TINY, Run(batch=16)),
-    "the same, readable attention": (replace(TINY, fused=False), Run(batch=16)),
-    "the same, fused, checkpointing": (TINY, Run(batch=16, checkpointing=True)),
-    "the same, inference, batch 64": (TINY, Run(batch=64, training=False)),
-    "ViT-S/16, batch 8": (SMALL, Run(batch=8)),
-    "the same, batch 1": (SMALL, Run(batch=1)),
-    "the same, batch 1, SGD": (SMALL, Run(batch=1, optimizer="sgd")),
+    "ViT-Ti/16, batch 16": (TINY, Run(batch_size=16)),
+    "the same, readable attention": (replace(TINY, fused=False), Run(batch_size=16)),
+    "the same, fused, checkpointing": (TINY, Run(batch_size=16, checkpointing=True)),
+    "the same, inference, batch 64": (TINY, Run(batch_size=64, training=False)),
+    "ViT-S/16, batch 8": (SMALL, Run(batch_size=8)),
+    "the same, batch 1": (SMALL, Run(batch_size=1)),
+    "the same, batch 1, SGD": (SMALL, Run(batch_size=1, optimizer="sgd")),
 }
 
 
@@ -48,14 +48,14 @@ def measure(config: ViTConfig, run: Run) -> int:
 def steps(config: ViTConfig, run: Run) -> int:
     """Bytes that are resident at the highest in the second of two steps."""
     model = build(config, run)
-    images = torch.rand(run.batch, config.channels, *config.image_size)
+    images = torch.rand(run.batch_size, config.in_chans, *config.image_size)
     rule = optimizer(model, run) if run.training else None
     for _ in range(2):
         Path("/proc/self/clear_refs").write_text("5")  # the highest begins anew, with what there is now
         with torch.set_grad_enabled(run.training), checkpointed(model, run.checkpointing):
             logits = model(images)
             if rule:
-                F.cross_entropy(logits, torch.zeros(run.batch, dtype=torch.int64)).backward()
+                F.cross_entropy(logits, torch.zeros(run.batch_size, dtype=torch.int64)).backward()
                 rule.step()
                 rule.zero_grad()
         del logits

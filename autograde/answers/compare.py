@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from numbers import Number
 from typing import Any
 
@@ -14,7 +15,7 @@ from autograde.answers.forms import describe
 def difference(expected: Any, got: Any, tolerance: float = 0.0) -> str | None:
     """None where `got` equals `expected` within `tolerance` (absolute and relative), else what is different.
 
-    Both are plain values as `wire.unpack_plain` gives them. Lists and tuples count as equal, and so do
+    Both are plain values as `serialize.unpack_plain` gives them. Lists and tuples count as equal, and so do
     tensors and arrays; a bool array is no float array.
 
     >>> difference([1, 2], [1, 3])
@@ -36,6 +37,48 @@ def difference(expected: Any, got: Any, tolerance: float = 0.0) -> str | None:
     if type(got) is not type(expected):
         return f"it is {describe(got)}, expected {_kind(expected)}"
     return None if got == expected else "its value is off"
+
+
+def first_difference(expected: Any, got: Any, tolerance: float = 0.0) -> tuple[str, str, str] | None:
+    """Where two containers of one shape begin to differ, and both values there; None where they cannot be compared so.
+
+    >>> first_difference(np.array([[1.0, 2.0]]), np.array([[1.0, 2.5]]))
+    ('[0, 1]', '2.0', '2.5')
+    >>> first_difference({"a": [1, 2]}, {"a": [1, 3]})
+    ("['a'][1]", '2', '3')
+    """
+    if isinstance(expected, np.ndarray) and isinstance(got, np.ndarray):
+        if expected.shape != got.shape or not expected.shape:
+            return None
+        same = expected == got
+        if expected.dtype.kind == got.dtype.kind == "f":
+            same = np.isclose(got, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
+        places = np.argwhere(~same)
+        if not len(places):
+            return None
+        place = tuple(map(int, places[0]))
+        return str(list(place)), _number(expected[place]), _number(got[place])
+    if isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
+        return _first_inside(enumerate(expected), got, tolerance)
+    if isinstance(expected, dict) and isinstance(got, dict) and expected.keys() == got.keys():
+        return _first_inside(expected.items(), got, tolerance)
+    return None
+
+
+def _first_inside(pairs: Iterable[tuple[Any, Any]], got: Any, tolerance: float) -> tuple[str, str, str] | None:
+    for key, want in pairs:
+        if difference(want, got[key], tolerance):
+            inside = first_difference(want, got[key], tolerance)
+            if inside is None:
+                return f"[{key!r}]", _number(want), _number(got[key])
+            return f"[{key!r}]{inside[0]}", *inside[1:]
+    return None
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, np.generic):
+        value = value.item()
+    return f"{value:.6g}" if isinstance(value, float) and not value.is_integer() else describe(value)
 
 
 def _kind(value: Any) -> str:

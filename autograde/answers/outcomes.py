@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,13 +63,13 @@ def outcome_difference(expected: Any, got: Any, tolerance: float) -> str | None:
     """None where the outcome is as expected, else a sentence about the learner's function that reveals no input."""
     match expected, got:
         case {"raised": [wanted, *_]}, {"raised": list(names)}:
-            return None if wanted in names else f"it raises {_first(names)} where {wanted} is expected"
+            return None if wanted in names else f"it raises {_first(names)}{_missing(got)} where {wanted} is expected"
         case {"raised": [wanted, *_]}, {"value": {"object": str(name)}} if name.endswith(("Error", "Exception")):
             return f"it returns a {name[:60]} where it should raise {wanted}: write raise, not return"
         case {"raised": [wanted, *_]}, _:
             return f"it returns a value where it should raise {wanted}"
         case _, {"raised": list(names)}:
-            return f"it raises {_first(names)}"
+            return f"it raises {_first(names)}{_missing(got)}"
         case {"value": want}, {"value": None} if want is not None:
             return "it returns nothing (None): give the result back with return; print only shows it"
         case {"value": want}, {"value": have}:
@@ -81,6 +82,12 @@ def outcome_difference(expected: Any, got: Any, tolerance: float) -> str | None:
 
 def _first(names: list[Any]) -> str:
     return str(names[0])[:60] if names else "an exception"
+
+
+def _missing(got: dict[str, Any]) -> str:
+    """Of a NameError, the name that is not defined."""
+    name = re.match(r"name '(\w{1,60})' is not defined", str(got.get("says", "")))
+    return f": `{name[1]}` is not defined" if name and "NameError" in got["raised"] else ""
 
 
 def _text_of(error: Exception) -> str:

@@ -11,13 +11,13 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from autograde.course.course import Course
 from autograde.course.settings import CourseError
 
-_PATIENCE = 60  # seconds for another program to let go of the gradebook
+PATIENCE = 60  # seconds for another program to let go of the gradebook
 
 
 def gradebook_url(course: Course) -> str:
     """Where the gradebook is; SQLite waits for a lock."""
     url = str(course.api.coursedir.db_url)
-    return f"{url}?timeout={_PATIENCE}" if url.startswith("sqlite") and "?" not in url else url
+    return f"{url}?timeout={PATIENCE}" if url.startswith("sqlite") and "?" not in url else url
 
 
 class GradebookLocked(CourseError):
@@ -39,7 +39,7 @@ def open_gradebook(course: Course) -> Iterator[Gradebook]:
         reason = str(error.orig)
         if "locked" in reason:
             raise GradebookLocked(
-                f"the gradebook has been locked by another program for {_PATIENCE} seconds: "
+                f"the gradebook has been locked by another program for {PATIENCE} seconds: "
                 "close what has it open (a database browser?), then run this again"
             ) from None
         raise CourseError(

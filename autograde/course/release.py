@@ -19,13 +19,14 @@ from nbformat import NotebookNode
 from nbgrader.apps.api import NbGraderAPI
 
 from autograde.answers.sheet import FILE_NAME
-from autograde.authoring.weave import BEGIN, END, weave
+from autograde.authoring.weave import weave
 from autograde.course.course import CONFIG_FILE, Course, CourseError
 from autograde.course.migrate import save_cells
 from autograde.course.nbgrader import succeed
 from autograde.course.plugins import STUB
 from autograde.course.seal import Seal
 from autograde.course.settings import Release, read_settings
+from autograde.exercises.base import BEGIN, END
 from autograde.learner.progress import FILE_NAME as PROGRESS_FILE
 
 

@@ -27,7 +27,7 @@ class ExerciseSummary:
     title: str
     out_of: float  # points
     share: float  # of the points, on average over the submissions, 0 to 1
-    slips: list[tuple[str, int]]  # the most common named slips, with how many made them
+    misconceptions: list[tuple[str, int]]  # the most common named misconceptions, with how many made them
     unanswered: int  # blank, or lost
 
 
@@ -41,11 +41,13 @@ def summarise(course: Course, chapter: str, results: Sequence[Marks]) -> list[Ex
     summaries = []
     for (_, name), given in verdicts.items():
         out_of = given[0]["out_of"]
-        slips = Counter(verdict["slip"] for verdict in given if verdict["slip"])
-        share = sum(verdict["points"] for verdict in given) / (out_of * len(given)) if out_of else 0.0
+        misconceptions = Counter(verdict["misconception"] for verdict in given if verdict["misconception"])
+        right = sum(verdict["status"] == Status.RIGHT for verdict in given)
+        earned = sum(verdict["points"] for verdict in given)
+        share = (earned / out_of if out_of else right) / len(given)  # of practice: how many are right
         unanswered = sum(verdict["status"] in (Status.BLANK, Status.LOST) for verdict in given)
         title = exercises[name].title if name in exercises else name
-        summaries.append(ExerciseSummary(name, title, out_of, share, slips.most_common(3), unanswered))
+        summaries.append(ExerciseSummary(name, title, out_of, share, misconceptions.most_common(3), unanswered))
     return summaries
 
 
@@ -96,7 +98,7 @@ def _colour(share: float) -> str:
     return "rgb({}, {}, {})".format(*mixed)
 
 
-_COLUMNS = ("exercise", "points", "out_of", "auto", "manual", "extra", "status", "slip", "message")
+_COLUMNS = ("exercise", "points", "out_of", "auto", "manual", "extra", "status", "misconception", "message")
 
 
 def _write_marks(path: Path, results: Sequence[Marks]) -> None:

@@ -27,7 +27,8 @@ def write_rows(gradebook: Gradebook, submitted: SubmittedNotebook, notebook: Not
     grades, comments = _rows(gradebook, Grade, submitted.id), _rows(gradebook, Comment, submitted.id)
     look = bool(doubts(notebook))
     submitted.flagged = bool(submitted.flagged) or look
-    failed = bool(notebook.metadata.get("autograde", {}).get("failure"))
+    about = notebook.metadata.get("autograde", {})
+    failed = bool(about.get("failure")) and not about.get("unsettled")  # nothing of what was handed in is here
     for cell in notebook.cells:
         if utils.is_grade(cell):
             grade = grades[cell.metadata.nbgrader.grade_id]
@@ -40,7 +41,8 @@ def write_rows(gradebook: Gradebook, submitted: SubmittedNotebook, notebook: Not
         if utils.is_solution(cell) or utils.is_task(cell):
             same = cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
             comment = comments[cell.metadata.nbgrader.grade_id]
-            comment.auto_comment = remark("No response." if same and not utils.is_task(cell) else None, notebook)
+            silent = same and not failed and not utils.is_task(cell)
+            comment.auto_comment = remark("No response." if silent else None, notebook)
 
 
 def read_result(cell: NotebookNode) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from autograde.authoring.key import nearest
 from autograde.errors import AutogradeError
 
 CONFIG_FILE = "nbgrader_config.py"
-FEEDBACK = ("full", "form")
+FEEDBACK = ("full", "check", "form")
 
 Settings = TypeVar("Settings")
 
@@ -27,7 +27,7 @@ class Release:
     """How chapters are released: `c.Release` in nbgrader_config.py."""
 
     variants: bool = False  # every student gets numbers of their own
-    feedback: str = "full"  # or "form": answer hashes are left out, `check` looks at the form of an answer only
+    feedback: str = "full"  # or "check": worked solutions are left out; "form": answer hashes, too
 
     def __post_init__(self) -> None:
         if not isinstance(self.variants, bool):

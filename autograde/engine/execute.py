@@ -10,13 +10,13 @@ the notebook runs again in a fresh kernel without it; what was marked before sta
 Where an answer is asked for: where its graded cell stands in the learner's order, after everything above it. Where
 nothing is defined there, or the dots are, it is asked for once more at the end. The learner may have put the answer
 below its check, and "Run All" does define it. A value that was there is never looked at again: a name that is used for
-something else further down costs nothing, and a right answer behind a wrong one earns nothing.
+something else further down costs nothing, and a right answer behind a wrong one earns nothing. Where a name is still
+not there, an answer that the learner typed into the call of `check` itself is taken.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -134,6 +134,8 @@ class _Sitting:
         late: dict[int, Verdict] = {}  # where nothing was there to be marked; asked for again at the end
         left = [index for index in self.to_run if index not in self.left_out and index not in self.verdicts]
         reply: dict[str, Any] | None = None
+        if not left:
+            return  # essays alone need no kernel
         async with Session.started(self.notebook, self.folder, self.limits) as session:
             for index, following in zip(left, [*left[1:], -1], strict=True):
                 if time.monotonic() > deadline:
@@ -150,7 +152,10 @@ class _Sitting:
                 else:
                     late[index] = verdict
             for index, verdict in late.items():
+                instead = _about(self.notebook.cells[index]).get("instead", "")
                 again = self._mark(self.exercises[index], await self._ask(session, index))
+                if instead and not _is_there(again):
+                    again = self._mark(self.exercises[index], await self._ask(session, index, instead))
                 self._settle(index, again if _is_there(again) else verdict)
 
     async def _execute(self, session: Session, index: int, ask: Exercise | None) -> dict[str, Any] | None:
@@ -190,10 +195,10 @@ class _Sitting:
                 cell.outputs = [error_output("Untrustworthy", "a false assertion passes in this notebook")]
                 look_at(self.notebook, [f"at {self._name(index)}, a false assertion passes"])
 
-    async def _ask(self, session: Session, index: int) -> dict[str, Any]:
+    async def _ask(self, session: Session, index: int, expression: str = "") -> dict[str, Any]:
         exercise = self.exercises[index]
         try:
-            return await session.ask("", {"answer": _question(exercise)})
+            return await session.ask("", {"answer": _question(exercise, expression)})
         except KernelGone as gone:
             suspects = self._suspects(index) - {index}
             if isinstance(exercise, Code) or not suspects or "ended" not in str(gone):
@@ -274,13 +279,10 @@ class _Sitting:
         return f"cell {index + 1 - sum(cell.id in OURS for cell in self.notebook.cells[:2])}"
 
 
-def _question(exercise: Exercise) -> str:
-    """The expression that a kernel is asked for."""
-    payload = "__import__('autograde.answers.outcomes', fromlist=['Payload']).Payload"
-    if isinstance(exercise, Code):
-        cases = json.dumps([arguments for _, arguments in exercise.cases])
-        return f"{payload}.of_calls({exercise.variable}, {cases!r})"
-    return f"{payload}.of_value({exercise.variable})"
+def _question(exercise: Exercise, expression: str = "") -> str:
+    """What a kernel is asked for: the exercise's variable, or another expression in its place."""
+    request = exercise.request()
+    return request.replace(f"({exercise.variable}", f"(({expression})", 1) if expression else request
 
 
 def _has_answer(reply: dict[str, Any] | None) -> bool:

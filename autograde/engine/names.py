@@ -46,6 +46,23 @@ def names_of(source: str) -> Names:
     return Names(found.defined, found.needed | _words(source), found.certain)
 
 
+def typed_into_check(source: str, exercise: str) -> str:
+    """The expression in `check("exercise", expression)`, where it is no mere name; else nothing.
+
+    >>> typed_into_check('check("patch-tokens", 14 * 14)', "patch-tokens")
+    '14 * 14'
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    for node in nodes:
+        match node:
+            case ast.Call(func=ast.Name(id="check"), args=[ast.Constant(value=name), answer]) if name == exercise:
+                return "" if isinstance(answer, ast.Name) else ast.unparse(answer)
+    return ""
+
+
 def _of_python(source: str) -> Names:
     defined: set[str] = set()
     certain: set[str] = set()

@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 
 from nbformat import NotebookNode
 
-from autograde.engine.names import names_of
+from autograde.engine.names import names_of, typed_into_check
 from autograde.engine.reading import Cell, Unreadable, read_cells
 
 ILLUSTRATION = "illustration"  # the tag of figures: cells that no graded cell of the release needs
 OURS = ("put-right", "no-sandbox")  # cells that the grader puts in front
-ABOUT = "autograde"  # a cell's metadata: {"own": true} for a learner's code, {"skip": why} for what is not run
+ABOUT = "autograde"  # a cell's metadata: {"own": true} for a learner's code, {"skip": why} for what is not run,
+# and {"instead": expression} for a check that the learner typed the answer into
 
 
 @dataclass
@@ -165,6 +166,9 @@ def _restored(one: _Placed, said: Counter[str]) -> list[NotebookNode]:
         return [restored]
     if _is_ours(original):
         said[_CHANGED_CHECK if is_code else _CHANGED_TEXT] += 1
+        if is_code and (typed := typed_into_check(cell.source, original.id)):
+            said[f"The answer to {name} stands in its check; it was looked for there, too."] += 1
+            restored.metadata[ABOUT] = NotebookNode(instead=typed)
         return [_own(one), restored]
     if is_code and cell.type == "code":
         restored.source = cell.source

@@ -45,6 +45,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, scheduler: str = "") -> Iterator
         ClusterError: nothing answers at `scheduler`, or no worker has joined it.
         SandboxError: a machine cannot sandbox. WrongEnvironment: it has other versions.
     """
+    if not jobs:
+        return  # nothing is new: no worker needs to start
     for job, result in _run_in_cluster(jobs, workers, scheduler) if workers or scheduler else _run_here(jobs):
         if isinstance(result, SandboxError | WrongEnvironment):
             raise result

@@ -160,7 +160,7 @@ def _problem_with(function: Any, name: str, folder: Path) -> str:
         entries = read_sheet(folder)["exercises"].values()
     except (OSError, ValueError) as error:
         return str(error)
-    entry = next((entry for entry in entries if entry["kind"] == "code" and entry["variable"] == name), None)
+    entry = next((entry for entry in entries if "examples" in entry and entry["variable"] == name), None)
     if entry is None:
         return "this chapter has no such exercise"
     if function is None or function is ...:

@@ -31,7 +31,8 @@ class Tick:
 @dataclass(frozen=True)
 class Chapter:
     name: str  # its folder
-    kinds: dict[str, str]  # of its exercises, by id: numeric, truefalse, choice or code
+    kinds: dict[str, str]  # of its exercises, by id, as their sheet calls them
+    functions: frozenset[str]  # ids of the exercises that ask for a function
     solved: frozenset[str]  # ids of those with a tick
 
     @property
@@ -125,12 +126,14 @@ def read_progress(book: Path) -> Progress:
     for path in sorted(book.glob(f"*/{SHEET}")):
         name = path.parent.name
         try:
-            kinds = {key: entry["kind"] for key, entry in read_sheet(path.parent)["exercises"].items()}
-        except (OSError, ValueError):  # damaged: its own notebook says what to do
+            entries = read_sheet(path.parent)["exercises"]
+            kinds = {exercise: entry["kind"] for exercise, entry in entries.items()}
+            functions = frozenset(exercise for exercise, entry in entries.items() if "examples" in entry)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # damaged: its own notebook says what to do
             continue
         if kinds:
             solved = frozenset(tick.exercise for tick in ticks if tick.chapter == name) & kinds.keys()
-            chapters.append(Chapter(name, kinds, solved))
+            chapters.append(Chapter(name, kinds, functions, solved))
     return Progress(tuple(chapters), len({tick.day for tick in ticks}), unreadable, not_kept)
 
 

@@ -30,7 +30,7 @@ def test_every_choice_is_among_the_cases() -> None:
         assert {run.precision for run in runs} == {"fp32", "amp", "bf16"}
         assert {name for run in runs for name in run.dropins} == {"window", "pool_stride", "merge"}
         assert {case.readable for case in chosen if case.run.training == training} == {False, True}
-        assert len({(run.batch, case.side) for run, case in zip(runs, chosen, strict=False)}) >= 3
+        assert len({(run.batch_size, case.side) for run, case in zip(runs, chosen, strict=False)}) >= 3
     assert {case.run.checkpointing for case in chosen} == {False, True}
     assert {case.run.optimizer for case in chosen} == {"adamw", "adamw-foreach", "sgd"}
 
@@ -44,8 +44,8 @@ def test_the_gpu_of_a_case_is_the_smallest_that_is_said_to_be_large_enough(case:
 
 
 def test_a_case_says_what_tells_it_from_the_others() -> None:
-    plain = Case("vit_small_patch16_224", 224, Run(batch=64))
-    other = Case("vit_small_patch16_224", 384, Run(batch=8, precision="amp", checkpointing=True, window=8), True)
+    plain = Case("vit_small_patch16_224", 224, Run(batch_size=64))
+    other = Case("vit_small_patch16_224", 384, Run(batch_size=8, precision="amp", checkpointing=True, window=8), True)
     assert plain.name == "vit_small_patch16_224, 64 × 224 px, train, fp32"
     assert other.name == "vit_small_patch16_224, 8 × 384 px, train, amp, readable, checkpointing, window 8"
     assert other.config.fused is False

@@ -53,7 +53,7 @@ def everyones_numbers(name: str) -> list[tuple[Any, Any]]:
 def test_the_answers_to_numbers_are_what_the_library_gives() -> None:
     for n, answer in everyones_numbers("block-parameters")[::20]:
         with torch.device("meta"):
-            assert sum(p.numel() for p in Block(n.d, heads=1).parameters()) == answer
+            assert sum(p.numel() for p in Block(n.d, num_heads=1).parameters()) == answer
     for n, answer in everyones_numbers("mean-distance"):
         maps = torch.eye(4)  # patches 2 to 4 look at themselves
         maps[0] = torch.tensor([n.a, n.b, n.c, 100 - n.a - n.b - n.c]) / 100

@@ -70,7 +70,9 @@ def test_the_model_that_learners_write_is_the_librarys(
     batch: int, rows: int, columns: int, patch: int, depth: int, heads: int
 ) -> None:
     size = (rows * patch, columns * patch)
-    model = create("vit_digits_patch2_8", 3, size, patch=patch, depth=depth, width=4 * heads, heads=heads, seed=0)
+    model = create(
+        "vit_digits_patch2_8", 3, size, patch_size=patch, depth=depth, embed_dim=4 * heads, num_heads=heads, seed=0
+    )
     images = torch.rand(batch, 1, *size)
     logits = code("vit").reference(images, model.state_dict(), patch, heads)
     torch.testing.assert_close(logits, model(images), atol=1e-4, rtol=1e-4)

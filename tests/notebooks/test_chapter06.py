@@ -87,8 +87,10 @@ def test_a_block_keeps_what_everyone_says(fused: bool) -> None:
 
 @given(side=st.integers(1, 8), batch=SMALL, heads=SMALL, depth=SMALL)
 def test_the_tables_that_learners_count_are_those_of_the_library(side: int, batch: int, heads: int, depth: int) -> None:
-    config = ViTConfig((16 * side, 16 * side), width=8 * heads, heads=heads, depth=depth, fused=False, trim=False)
-    found = cost(config, Run(batch=batch)).phases["forward"].scores
+    config = ViTConfig(
+        (16 * side, 16 * side), embed_dim=8 * heads, num_heads=heads, depth=depth, fused=False, trim=False
+    )
+    found = cost(config, Run(batch_size=batch)).phases["forward"].scores
     assert found == code("attention-bytes")(16 * side, 16, batch, heads, depth)
 
 
@@ -123,10 +125,10 @@ def test_the_message_names_the_tables_of_one_layer() -> None:
 
 
 def test_checkpointing_does_nothing_at_inference_and_a_smaller_batch_does() -> None:
-    run = Run(batch=512, training=False)
+    run = Run(batch_size=512, training=False)
     peak = cost(ViTConfig(), run).peak
     assert cost(ViTConfig(), replace(run, checkpointing=True)).peak == peak
-    assert cost(ViTConfig(), replace(run, batch=128)).peak < peak / 2
+    assert cost(ViTConfig(), replace(run, batch_size=128)).peak < peak / 2
 
 
 def test_in_the_clinic_fused_attention_is_enough() -> None:

@@ -126,7 +126,7 @@ def test_frozen_features_leave_the_head_to_learn() -> None:
     base = create("vit_cifar_patch4_32", pretrained=True)
     pixels = torch.randint(256, (4, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     pictures = Pictures(pixels, torch.tensor([0, 1, 0, 1]), ("face", "background"))
-    tuned, _ = finetune(base, pictures, recipe=Recipe(epochs=1, batch=4), blocks=0, progress=False)
+    tuned, _ = finetune(base, pictures, recipe=Recipe(epochs=1, batch_size=4), blocks=0, progress=False)
     before = dict(base.named_parameters())
     learned = {name: each for name, each in tuned.named_parameters() if not torch.equal(each, before[name])}
     assert {*learned} == {"head.weight", "head.bias"}

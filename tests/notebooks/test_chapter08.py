@@ -147,7 +147,9 @@ def test_everyones_stem_sees_as_many_pixels_as_its_gradient() -> None:
 
 def test_a_pictures_tokens_are_its_patches() -> None:
     for it, answer in everyones("picture-tokens"):
-        config = create("vit_cifar_patch4_32", image_size=it.side, patch=it.patch, width=8, heads=1, depth=1).config
+        config = create(
+            "vit_cifar_patch4_32", image_size=it.side, patch_size=it.patch, embed_dim=8, num_heads=1, depth=1
+        ).config
         assert answer == it.pictures * config.grid.tokens + it.words
 
 
@@ -175,7 +177,12 @@ def test_without_the_mask_one_edge_changes_the_answer_at_the_other() -> None:
 
 def test_the_patches_of_4_pixels_make_four_billion_scores() -> None:
     config = config_of("swin_tiny_patch4_window7_224")
-    assert "stages" in right("high-resolution") and [config.patch * 2**stage for stage in range(4)] == [4, 8, 16, 32]
+    assert "stages" in right("high-resolution") and [config.patch_size * 2**stage for stage in range(4)] == [
+        4,
+        8,
+        16,
+        32,
+    ]
     assert (1024 // 4) ** 2 == 65_536 and 4e9 < 65_536**2
 
 

@@ -190,10 +190,10 @@ def test_positions_of_a_batch_are_blind_for_places_and_not_for_company(seed: int
 
 
 def test_of_the_remedies_that_change_nothing_only_both_together_fit() -> None:
-    large = ViTConfig((896, 896), num_classes=10, width=384, heads=6, fused=False)
-    fused, saving = replace(large, fused=True), Run(batch=16, checkpointing=True)
+    large = ViTConfig((896, 896), num_classes=10, embed_dim=384, num_heads=6, fused=False)
+    fused, saving = replace(large, fused=True), Run(batch_size=16, checkpointing=True)
     assert cost(fused, saving).peak < 0.9 * 8 * GIB
-    for config, run in ((large, Run(batch=16)), (large, saving), (fused, Run(batch=16))):
+    for config, run in ((large, Run(batch_size=16)), (large, saving), (fused, Run(batch_size=16))):
         assert cost(config, run).peak > 8 * GIB
 
 

@@ -32,7 +32,7 @@ def count(config: ViTConfig) -> int:
 
 
 def formula(config: ViTConfig) -> int:
-    d, n, p = config.width, config.grid.tokens, config.grid.patch_height * config.grid.patch_width * config.channels
+    d, n, p = config.embed_dim, config.grid.tokens, config.grid.patch_height * config.grid.patch_width * config.in_chans
     block = (3 * d * d + 3 * d) + (d * d + d) + (4 * d * d + 4 * d) + (4 * d * d + d) + 2 * 2 * d
     return (p * d + d) + d + (n + 1) * d + config.depth * block + 2 * d + (d + 1) * config.num_classes
 
@@ -49,27 +49,35 @@ def test_parameters_are_as_many_as_the_formula_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_head_has_64_numbers_and_80_in_the_huge_model(name: str) -> None:
-    assert PRESETS[name].width / PRESETS[name].heads == (80 if "huge" in name else 64)
+    assert PRESETS[name].embed_dim / PRESETS[name].num_heads == (80 if "huge" in name else 64)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_name_says_patch_and_side(name: str) -> None:
     config = PRESETS[name]
-    assert name.endswith(f"_patch{config.patch}_{config.image_size[0]}")
+    assert name.endswith(f"_patch{config.patch_size}_{config.image_size[0]}")
     assert config.image_size[0] == config.image_size[1]
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if PRESETS[name].image_size[0] <= 64])
 def test_the_small_family_runs(name: str) -> None:
     config = PRESETS[name]
-    images = torch.zeros(2, config.channels, *config.image_size)
+    images = torch.zeros(2, config.in_chans, *config.image_size)
     assert create(name)(images).shape == (2, config.num_classes)
 
 
 def test_changes_are_fields_of_the_configuration() -> None:
-    model = vitlib.create("vit_digits_patch2_8", num_classes=3, image_size=16, registers=2, mean=(0.3,))
+    model = vitlib.create("vit_digits_patch2_8", num_classes=3, image_size=16, reg_tokens=2, mean=(0.3,))
     assert model.config == ViTConfig(
-        image_size=(16, 16), patch=2, channels=1, num_classes=3, width=48, depth=3, heads=4, registers=2, mean=(0.3,)
+        image_size=(16, 16),
+        patch_size=2,
+        in_chans=1,
+        num_classes=3,
+        embed_dim=48,
+        depth=3,
+        num_heads=4,
+        reg_tokens=2,
+        mean=(0.3,),
     )
 
 
@@ -105,8 +113,10 @@ def test_an_unknown_name_is_answered_with_the_nearest(name: str, words: str) -> 
 
 
 def test_an_unknown_field_is_answered_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"a ViT has no 'pooling_kind': did you mean 'pooling'\?; it has image_size"):
-        create("vit_digits_patch2_8", pooling_kind="mean")
+    with pytest.raises(
+        ValueError, match=r"a ViT has no 'pool_global': did you mean 'global_pool'\?; it has image_size"
+    ):
+        create("vit_digits_patch2_8", pool_global="mean")
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:

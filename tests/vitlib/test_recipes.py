@@ -29,7 +29,7 @@ def test_digits_are_one_call_and_a_seed_gives_its_own_model() -> None:
 
 
 def test_both_models_are_compared_on_both_tasks_in_processes_of_their_own() -> None:
-    recipe = Recipe(epochs=1, batch=32)
+    recipe = Recipe(epochs=1, batch_size=32)
     found = same_different.compare_all(seeds=2, recipe=recipe, train=64, test=32)
     assert list(found) == [("ViT", True), ("ViT", False), ("CNN", True), ("CNN", False)]
     here = same_different.compare("CNN", aligned=False, seed=1, recipe=recipe, train=64, test=32)
@@ -57,7 +57,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-SMALL: dict[str, Any] = {"width": 16, "heads": 2, "depth": 1, "num_classes": 2}
+SMALL: dict[str, Any] = {"embed_dim": 16, "num_heads": 2, "depth": 1, "num_classes": 2}
 
 
 def tiny(name: str) -> Plan:
@@ -86,7 +86,7 @@ def test_every_plan_leaves_weights_and_a_card(
     }  # fmt: skip
 
     model = load(folder / f"{plan.model}.safetensors", dtype=torch.float32)
-    assert model.config.image_size == (32, 32) and model.config.width == 16
+    assert model.config.image_size == (32, 32) and model.config.embed_dim == 16
     assert evaluate(model, cifar10.cifar10(pictures)[1]) == card["test_accuracy"]
     again = cifar10.run(pictures, folder, plan, seed=3, progress=False)  # every stage is found, and nothing trained
     assert again == card

@@ -30,18 +30,18 @@ class ConvNeXtConfig(StageConfig):
     """
 
     depths: tuple[int, ...] = (3, 3, 9, 3)  # blocks in each stage
-    widths: tuple[int, ...] = (96, 192, 384, 768)  # channels inside, in each stage
-    kernel: int = 7  # tokens: the side of what a block's convolution sees
+    dims: tuple[int, ...] = (96, 192, 384, 768)  # channels inside, in each stage
+    kernel_size: int = 7  # tokens: the side of what a block's convolution sees
     mlp_ratio: float = 4.0  # hidden width of the MLP over the number of channels
     layer_scale: float = 1e-6  # first value of each branch's scale (Touvron et al., 2021)
     eps: float = 1e-6  # added to the variance in every LayerNorm
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.widths) != len(self.depths):
-            raise ValueError(f"widths are {self.widths} and depths {self.depths}: expected one number for each stage")
-        if self.kernel % 2 == 0:
-            raise ValueError(f"kernel is {self.kernel}: expected an odd side, with a token in its middle")
+        if len(self.dims) != len(self.depths):
+            raise ValueError(f"dims are {self.dims} and depths {self.depths}: expected one number for each stage")
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size is {self.kernel_size}: expected an odd side, with a token in its middle")
 
 
 def patch_convolution(x: Float[Tensor, "B H W C"], conv: nn.Conv2d) -> Float[Tensor, "B H2 W2 C2"]:
@@ -59,7 +59,7 @@ def patch_convolution(x: Float[Tensor, "B H W C"], conv: nn.Conv2d) -> Float[Ten
 class ConvNeXtBlock(nn.Module):
     """x + γ mlp(norm(conv(x))): [B, H, W, C] → [B, H, W, C].
 
-    >>> ConvNeXtBlock(width=96)(torch.zeros(2, 14, 14, 96)).shape
+    >>> ConvNeXtBlock(embed_dim=96)(torch.zeros(2, 14, 14, 96)).shape
     torch.Size([2, 14, 14, 96])
 
     Source: Liu et al., 2022, "A ConvNet for the 2020s", figure 4.
@@ -67,18 +67,20 @@ class ConvNeXtBlock(nn.Module):
 
     def __init__(
         self,
-        width: int,
-        kernel: int = 7,
+        embed_dim: int,
+        kernel_size: int = 7,
         mlp_ratio: float = 4.0,
         layer_scale: float = 1e-6,
         eps: float = 1e-6,
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
-        self.conv_dw = nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width)  # a filter for each channel
-        self.norm = nn.LayerNorm(width, eps)
-        self.mlp = MLP(width, int(width * mlp_ratio))
-        self.gamma = nn.Parameter(layer_scale * torch.ones(width))
+        self.conv_dw = nn.Conv2d(
+            embed_dim, embed_dim, kernel_size, padding=kernel_size // 2, groups=embed_dim
+        )  # a filter for each channel
+        self.norm = nn.LayerNorm(embed_dim, eps)
+        self.mlp = MLP(embed_dim, int(embed_dim * mlp_ratio))
+        self.gamma = nn.Parameter(layer_scale * torch.ones(embed_dim))
         self.drop = Drop(0.0, drop_path) if drop_path else None
 
     def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
@@ -94,12 +96,14 @@ class ConvNeXtStage(nn.Module):
 
     def __init__(self, config: ConvNeXtConfig, stage: int) -> None:
         super().__init__()
-        c, width = config, config.widths[stage]
+        c, width = config, config.dims[stage]
         self.downsample: nn.Module = nn.Identity()
         if stage:
-            before = c.widths[stage - 1]
+            before = c.dims[stage - 1]
             self.downsample = nn.Sequential(nn.LayerNorm(before, c.eps), nn.Conv2d(before, width, 2, stride=2))
-        blocks = [ConvNeXtBlock(width, c.kernel, c.mlp_ratio, c.layer_scale, c.eps, p) for p in c.drop_paths[stage]]
+        blocks = [
+            ConvNeXtBlock(width, c.kernel_size, c.mlp_ratio, c.layer_scale, c.eps, p) for p in c.drop_paths[stage]
+        ]
         self.blocks = cast(list[ConvNeXtBlock], nn.ModuleList(blocks))
 
     def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H2 W2 C2"]:
@@ -114,7 +118,7 @@ class ConvNeXtStage(nn.Module):
 class ConvNeXt(Staged):
     """[B, C, H, W] → [B, K], the logits of K classes. Parameters have timm's names.
 
-    >>> model = ConvNeXt(ConvNeXtConfig(image_size=(32, 32), depths=(1, 1), widths=(16, 32), num_classes=5))
+    >>> model = ConvNeXt(ConvNeXtConfig(image_size=(32, 32), depths=(1, 1), dims=(16, 32), num_classes=5))
     >>> out = model(torch.zeros(2, 3, 32, 32), return_all=True)
     >>> {name: tuple(each.shape) for name, each in out.items()}
     {'stem': (2, 8, 8, 16), 'stages.0': (2, 8, 8, 16), 'stages.1': (2, 4, 4, 32), 'pooled': (2, 32), 'logits': (2, 5)}
@@ -129,11 +133,11 @@ class ConvNeXt(Staged):
         super().__init__(config)
         c = config
         self.stem = nn.Sequential(
-            nn.Conv2d(c.channels, c.widths[0], c.patch, stride=c.patch), nn.LayerNorm(c.widths[0], c.eps)
+            nn.Conv2d(c.in_chans, c.dims[0], c.patch_size, stride=c.patch_size), nn.LayerNorm(c.dims[0], c.eps)
         )
         self.stages = nn.ModuleList([ConvNeXtStage(c, stage) for stage in range(len(c.depths))])
-        head = nn.Linear(c.widths[-1], c.num_classes) if c.num_classes else nn.Identity()
-        self.head = nn.ModuleDict({"norm": nn.LayerNorm(c.widths[-1], c.eps), "fc": head})
+        head = nn.Linear(c.dims[-1], c.num_classes) if c.num_classes else nn.Identity()
+        self.head = nn.ModuleDict({"norm": nn.LayerNorm(c.dims[-1], c.eps), "fc": head})
         init_stages(self, generator)
 
     def forward(
@@ -141,7 +145,7 @@ class ConvNeXt(Staged):
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, also what each stage gives, by name."""
         conv, norm = cast(nn.Conv2d, self.stem[0]), self.stem[1]
-        check_images(images, self.config.channels, self.config.image_size, conv.weight.dtype)
+        images = check_images(images, self.config.in_chans, self.config.image_size, conv.weight)
         out = {"stem": (x := norm(patch_convolution(images.permute(0, 2, 3, 1), conv)))}  # B H W C
         for i, stage in enumerate(self.stages):
             out[f"stages.{i}"] = x = stage(x)

@@ -31,10 +31,10 @@ class HybridConfig(ViTConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.patch != 2 ** len(self.stem):
+        if self.patch_size != 2 ** len(self.stem):
             raise ValueError(
-                f"patch is {self.patch} and the stem has {len(self.stem)} convolutions, each halving the sides: choose "
-                f"patch {2 ** len(self.stem)}, or a stem whose length fits the patch, such as 4 for 16"
+                f"patch_size is {self.patch_size} and the stem has {len(self.stem)} convolutions, each halving the "
+                f"sides: choose {2 ** len(self.stem)}, or a stem whose length fits the patch, such as 4 for 16"
             )
 
 
@@ -56,16 +56,16 @@ class StemLayer(nn.Module):
 class ConvStem(PatchEmbed):
     """Convolve, halve, repeat; what is left is embedded place by place, as patches of one: [B, C, H, W] → [B, N, D].
 
-    >>> stem = ConvStem(channels=3, stem=(24, 48, 96, 192), width=192)
+    >>> stem = ConvStem(in_chans=3, stem=(24, 48, 96, 192), embed_dim=192)
     >>> stem(torch.zeros(2, 3, 64, 96)).shape
     torch.Size([2, 24, 192])
 
     Source: Xiao et al., 2021, "Early convolutions help transformers see better", section 4.
     """
 
-    def __init__(self, channels: int, stem: tuple[int, ...], width: int) -> None:
-        super().__init__(stem[-1], 1, width)
-        before = (channels, *stem[:-1])
+    def __init__(self, in_chans: int, stem: tuple[int, ...], embed_dim: int) -> None:
+        super().__init__(stem[-1], 1, embed_dim)
+        before = (in_chans, *stem[:-1])
         self.backbone = nn.Sequential(*(StemLayer(*sizes) for sizes in zip(before, stem, strict=True)))
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
@@ -75,7 +75,7 @@ class ConvStem(PatchEmbed):
 class Hybrid(ViT):
     """A ViT with a convolutional stem: [B, C, H, W] → [B, K]. Parameters have timm's names.
 
-    >>> config = HybridConfig(image_size=(32, 48), patch=8, width=64, depth=2, heads=4, num_classes=5, stem=(8, 16, 32))
+    >>> config = HybridConfig((32, 48), 8, embed_dim=64, depth=2, num_heads=4, num_classes=5, stem=(8, 16, 32))
     >>> model = Hybrid(config)
     >>> model(torch.zeros(2, 3, 32, 48)).shape
     torch.Size([2, 5])
@@ -86,7 +86,7 @@ class Hybrid(ViT):
 
     def __init__(self, config: HybridConfig, generator: torch.Generator | None = None) -> None:
         super().__init__(config, generator)
-        self.patch_embed = ConvStem(config.channels, config.stem, config.width)
+        self.patch_embed = ConvStem(config.in_chans, config.stem, config.embed_dim)
         for module in self.patch_embed.modules():
             if isinstance(module, nn.Conv2d):  # each keeps the scale: He et al., 2015
                 nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu", generator=generator)

@@ -32,7 +32,7 @@ def with_pooled_keys(model: ViT, stride: int) -> ViT:
 class PooledAttention(Attention):
     """Attention to averages of s × s patches: [B, T, D] → [B, T, D]. The `prefix` tokens are asked as they are.
 
-    >>> attention = PooledAttention(width=192, heads=3, grid=(14, 14), stride=2, prefix=1)
+    >>> attention = PooledAttention(embed_dim=192, num_heads=3, grid=(14, 14), stride=2, prefix=1)
     >>> attention(torch.zeros(2, 197, 192)).shape
     torch.Size([2, 197, 192])
 
@@ -42,9 +42,9 @@ class PooledAttention(Attention):
     """
 
     def __init__(
-        self, width: int, heads: int, grid: tuple[int, int], stride: int, prefix: int, fused: bool | None = None
+        self, embed_dim: int, num_heads: int, grid: tuple[int, int], stride: int, prefix: int, fused: bool | None = None
     ) -> None:
-        super().__init__(width, heads, fused)
+        super().__init__(embed_dim, num_heads, fused)
         if stride < 1 or grid[0] % stride or grid[1] % stride:
             fits = [s for s in range(1, min(grid) + 1) if grid[0] % s == 0 and grid[1] % s == 0]
             raise ValueError(

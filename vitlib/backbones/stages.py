@@ -10,46 +10,55 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from vitlib.vit.config import check_class_names
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
     """The choices that every model with stages has.
 
-    Errors: ValueError where the picture's sides are no multiples of `unit`, and for a model without blocks.
+    Errors: ValueError where the picture's sides are no multiples of `step`, and for a model without blocks.
     """
 
     image_size: tuple[int, int] = (224, 224)  # pixels: height, width
-    patch: int = 4  # pixels: the side of a square patch, one token of the first stage
-    channels: int = 3  # of a picture: 3 for RGB, 1 for grey
+    patch_size: int = 4  # pixels: the side of a square patch, one token of the first stage
+    in_chans: int = 3  # of a picture: 3 for RGB, 1 for grey
     num_classes: int = 1000  # logits; 0 leaves the classifier out, and the model returns features
+    class_names: tuple[str, ...] = ()  # in the order of the logits; (): not known
     depths: tuple[int, ...]  # blocks in each stage
-    drop_path: float = 0.0  # probability that the last block skips a branch; grows from 0 with the block's number
+    drop_path_rate: float = 0.0  # probability that the last block skips a branch; grows from 0 with the block's number
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of the pixels (0…1) it was trained on: one for all, or one each
     std: tuple[float, ...] = (0.229, 0.224, 0.225)  # likewise
 
     def __post_init__(self) -> None:
         if not self.depths or min(self.depths) < 1:
             raise ValueError(f"depths is {self.depths}: expected at least one stage, and a block in each")
+        check_class_names(self.class_names, self.num_classes)
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) not in (1, self.channels):
-                raise ValueError(f"{name} has {len(values)} numbers: expected 1, or {self.channels}, one a channel")
+            if len(values) not in (1, self.in_chans):
+                raise ValueError(f"{name} has {len(values)} numbers: expected 1, or {self.in_chans}, one a channel")
         for side, size in zip(("high", "wide"), self.image_size, strict=True):
-            if size < 1 or size % self.unit:
-                below, above = size // self.unit * self.unit, (size // self.unit + 1) * self.unit
+            if size < 1 or size % self.step:
+                below, above = size // self.step * self.step, (size // self.step + 1) * self.step
                 nearest = f"{below} or {above}" if below > 0 else f"{above}"
                 raise ValueError(f"picture is {size} pixels {side}: {self._why()}; choose {nearest}")
 
     @property
     def unit(self) -> int:
-        """Pixels: a side of the picture is a multiple of it, so that the last stage has whole tokens."""
-        return self.patch * 2 ** (len(self.depths) - 1)
+        """Pixels: where the sides of a picture are multiples of it, the last stage has whole tokens."""
+        return self.patch_size * 2 ** (len(self.depths) - 1)
+
+    @property
+    def step(self) -> int:
+        """Pixels: a side of the picture is a multiple of it."""
+        return self.unit
 
     @property
     def grids(self) -> tuple[tuple[int, int], ...]:
         """Rows and columns of each stage, in tokens."""
         height, width = self.image_size
-        sides = [self.patch * 2**stage for stage in range(len(self.depths))]  # pixels of a token
-        return tuple((height // side, width // side) for side in sides)
+        sides = [self.patch_size * 2**stage for stage in range(len(self.depths))]  # pixels of a token
+        return tuple((-(-height // side), -(-width // side)) for side in sides)
 
     @property
     def drop_paths(self) -> tuple[tuple[float, ...], ...]:
@@ -57,12 +66,12 @@ class StageConfig:
         last = max(sum(self.depths) - 1, 1)
         before = [sum(self.depths[:stage]) for stage in range(len(self.depths))]
         return tuple(
-            tuple(self.drop_path * (first + i) / last for i in range(depth))
+            tuple(self.drop_path_rate * (first + i) / last for i in range(depth))
             for first, depth in zip(before, self.depths, strict=True)
         )
 
     def _why(self) -> str:
-        return f"patch {self.patch}, halved {len(self.depths) - 1} times, takes multiples of {self.unit}"
+        return f"patch {self.patch_size}, halved {len(self.depths) - 1} times, takes multiples of {self.unit}"
 
 
 class Staged(nn.Module):

@@ -47,8 +47,8 @@ def cost(config: Config, run: Run = Run()) -> Cost:  # noqa: B008, a Run is froz
     ops, number = operations(config, run), run.numbers[0]
     every = flat(ops)
     parameters, buffers = sum(op.weights for op in every), sum(op.buffers for op in every)
-    weights, channels, (height, width) = number * parameters + buffers, config.channels, config.image_size
-    pictures = run.batch * (number * channels * height * width)
+    weights, channels, (height, width) = number * parameters + buffers, config.in_chans, config.image_size
+    pictures = run.batch_size * (number * channels * height * width)
     states = {"sgd": 1}.get(run.optimizer, 2)  # SGD's momentum; AdamW's two averages, of the gradient and its square
     lasting = Breakdown(weights=weights, inputs=pictures)
     if run.training:
@@ -56,7 +56,7 @@ def cost(config: Config, run: Run = Run()) -> Cost:  # noqa: B008, a Run is froz
             lasting,
             optimizer=states * number * parameters,
             ema=weights if run.ema else 0,
-            inputs=pictures + 8 * run.batch,  # the labels
+            inputs=pictures + 8 * run.batch_size,  # the labels
         )
         ops = (*ops, cross_entropy(every[-1].out // run.numbers[1 if config.num_classes else 0]))
     return Cost(parameters, _flops(ops, run), peaks(ops, run, lasting))
@@ -65,7 +65,7 @@ def cost(config: Config, run: Run = Run()) -> Cost:  # noqa: B008, a Run is froz
 def flops(config: Config, run: Run = Run()) -> dict[str, int]:  # noqa: B008, a Run is frozen
     """FLOPs by phase: "forward" and "backward" of a training step, or "inference". A multiply-add is 2.
 
-    >>> flops(ViTConfig(), Run(batch=2, training=False))["inference"] == 2 * flops(ViTConfig())["forward"]
+    >>> flops(ViTConfig(), Run(batch_size=2, training=False))["inference"] == 2 * flops(ViTConfig())["forward"]
     True
 
     Errors: those of `cost`.

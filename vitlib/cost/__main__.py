@@ -49,7 +49,7 @@ def changed(options: argparse.Namespace) -> Config:
             raise ValueError(f"--size is {options.size}: expected a side, or height and width, in pixels")
         changes["image_size"] = (options.size[0], options.size[-1])
     if options.patch is not None:
-        changes["patch"] = options.patch
+        changes["patch_size"] = options.patch
     if options.readable:
         changes["fused"] = False
     for name in set(changes) - {field.name for field in fields(config)}:
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = command.parse_args(arguments)
     try:
         run = Run(
-            batch=options.batch,
+            batch_size=options.batch,
             training=not options.inference,
             precision="amp" if options.amp else "bf16" if options.bf16 else "fp32",
             checkpointing=options.checkpointing,

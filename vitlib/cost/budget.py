@@ -92,7 +92,7 @@ def will_it_fit(model: str | Config, gpu: str | float, run: Run = Run()) -> Fit:
 
     model: a name, one of vitlib.list_models(), or a configuration; gpu: a name, such as "RTX 4090", or GiB.
 
-    >>> fit = will_it_fit("vit_base_patch16_224", "RTX 4090", Run(batch=512, precision="amp"))
+    >>> fit = will_it_fit("vit_base_patch16_224", "RTX 4090", Run(batch_size=512, precision="amp"))
     >>> fit.fits, fit.phase
     (False, 'backward')
 
@@ -119,7 +119,7 @@ def _fit(model: str | Config, gpu: str | float, run: Run) -> Fit:
     single = remedies(job, room)
     enough = job.peak <= room or any(each.fits for each in single)
     several = () if enough else combined(job, room)
-    most = largest(lambda batch: job.rerun(batch=batch).peak, room)
+    most = largest(lambda batch: job.rerun(batch_size=batch).peak, room)
     return Fit(name, config, run, gpu, budget, priced(config, run), most, single, several)
 
 

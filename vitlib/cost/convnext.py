@@ -11,18 +11,22 @@ from vitlib.cost.stages import nested, widened, without_input
 
 def convnext(config: ConvNeXtConfig, run: Run) -> Ops:
     """Patches → stages of blocks, with a halving between two → the mean of the places → logits."""
-    c, width = config, config.widths[-1]
-    rows, pixels = run.batch * places(c, 0), c.channels * c.patch**2
-    stem = patch_convolution(rows, pixels, c.widths[0], run)
-    head = (*cast(run.batch, width, run), linear("head", run.batch, width, c.num_classes, run)) if c.num_classes else ()
+    c, width = config, config.dims[-1]
+    rows, pixels = run.batch_size * places(c, 0), c.in_chans * c.patch_size**2
+    stem = patch_convolution(rows, pixels, c.dims[0], run)
+    head = (
+        (*cast(run.batch_size, width, run), linear("head", run.batch_size, width, c.num_classes, run))
+        if c.num_classes
+        else ()
+    )
     return listed(
         *stem[:-1],
         replace(without_input(stem[-1]), extra=0),
-        widened(rows, c.widths[0], run),
-        norm("norm", rows, c.widths[0], run),
+        widened(rows, c.dims[0], run),
+        norm("norm", rows, c.dims[0], run),
         nested(
             *(stage(c, i, run) for i in range(len(c.depths))),
-            (Op("mean", run.numbers[0] * run.batch * width), norm("norm", run.batch, width, run), *head),
+            (Op("mean", run.numbers[0] * run.batch_size * width), norm("norm", run.batch_size, width, run), *head),
         ),
     )
 
@@ -44,25 +48,25 @@ def patch_convolution(rows: int, numbers: int, width: int, run: Run) -> tuple[Op
 
 def stage(c: ConvNeXtConfig, number: int, run: Run) -> Ops:
     """Halve the sides (but in the first stage), then the blocks. Without drop path all are alike but the first."""
-    alike = [i if c.drop_path else min(i, 1) for i in range(c.depths[number])]
+    alike = [i if c.drop_path_rate else min(i, 1) for i in range(c.depths[number])]
     return listed(halving(c, number, run) if number else (), *(block(c, number, i, run) for i in alike))
 
 
 def halving(c: ConvNeXtConfig, number: int, run: Run) -> Call:
     """Four places, normalised, become one."""
-    rows, width = run.batch * places(c, number), c.widths[number - 1]
+    rows, width = run.batch_size * places(c, number), c.dims[number - 1]
     normed = norm("norm", 4 * rows, width, run)
-    return call(normed, call(patch_convolution(rows, 4 * width, c.widths[number], run)))
+    return call(normed, call(patch_convolution(rows, 4 * width, c.dims[number], run)))
 
 
 @lru_cache(maxsize=8)
 def block(c: ConvNeXtConfig, number: int, index: int, run: Run) -> Call:
     """x + γ mlp(norm(conv(x))). The sum is computed in float32, and so is in float32 under autocast as well."""
-    rows, width, (outer, inner) = run.batch * places(c, number), c.widths[number], run.numbers
+    rows, width, (outer, inner) = run.batch_size * places(c, number), c.dims[number], run.numbers
     narrow = index == 0 and number > 0  # x is what a product wrote
     hidden, size = int(width * c.mlp_ratio), rows * width
-    flops = 2 * size * c.kernel**2  # each place of a channel sees kernel² of its neighbours
-    weights = width * (c.kernel**2 + 1)
+    flops = 2 * size * c.kernel_size**2  # each place of a channel sees kernel² of its neighbours
+    weights = width * (c.kernel_size**2 + 1)
     copies = inner * weights if run.precision == "amp" else 0
     return call(
         () if narrow else cast(rows, width, run),

@@ -15,27 +15,27 @@ def windowed_attention(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
     Errors: ValueError for a window that does not fit the grid.
     """
     windows = Windows(c.grid.rows, c.grid.columns, run.window, run.window // 2 * (number % 2))
-    (learned, size), every, keys = run.numbers, run.batch * c.tokens, c.prefix + windows.area
-    count, each = run.batch * windows.count, c.width // c.heads
+    (learned, size), every, keys = run.numbers, run.batch_size * c.tokens, c.prefix + windows.area
+    count, each = run.batch_size * windows.count, c.embed_dim // c.num_heads
     lines = windows.area * (count if windows.shift and windows.count > 1 else 1)
     buffers = 16 * c.grid.tokens + learned * windows.count * windows.area * keys  # order, places and bias
-    patches = size * run.batch * c.grid.tokens * c.width
+    patches = size * run.batch_size * c.grid.tokens * c.embed_dim
     return call(
-        cast(every, c.width, run),
-        linear("qkv", every, c.width, 3 * c.width, run),
+        cast(every, c.embed_dim, run),
+        linear("qkv", every, c.embed_dim, 3 * c.embed_dim, run),
         call(
-            attend(run.batch, c.heads, c.prefix, c.tokens, each, c.fused, run, parts=3),
+            attend(run.batch_size, c.num_heads, c.prefix, c.tokens, each, c.fused, run, parts=3),
             call(
-                Op("cut", 3 * size * count * keys * c.width, kind="copies", scratch=patches, buffers=buffers),
+                Op("cut", 3 * size * count * keys * c.embed_dim, kind="copies", scratch=patches, buffers=buffers),
                 call(
-                    attend_biased(count, c.heads, windows.area, keys, each, lines, c.fused, run, apart=True),
-                    call(joined(run.batch * c.grid.tokens, c.width, c.fused, run), Op("order", patches)),
+                    attend_biased(count, c.num_heads, windows.area, keys, each, lines, c.fused, run, apart=True),
+                    call(joined(run.batch_size * c.grid.tokens, c.embed_dim, c.fused, run), Op("order", patches)),
                 ),
-                Op("tokens", size * every * c.width, adds=True, passes=True),
+                Op("tokens", size * every * c.embed_dim, adds=True, passes=True),
             ),
             call(
-                Op("join heads", size * every * c.width),
-                linear("proj", run.batch * rows, c.width, c.width, run),
+                Op("join heads", size * every * c.embed_dim),
+                linear("proj", run.batch_size * rows, c.embed_dim, c.embed_dim, run),
             ),
         ),
     )
@@ -53,18 +53,18 @@ def pooled_attention(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
             f"pool_stride is {stride}, and the grid has {grid.rows} × {grid.columns} tokens: choose "
             f"{', '.join(map(str, fits))}"
         )
-    keys, queries, width = c.prefix + grid.tokens // stride**2, run.batch * rows, c.width
-    means = run.numbers[0] * run.batch * keys * width
+    keys, queries, width = c.prefix + grid.tokens // stride**2, run.batch_size * rows, c.embed_dim
+    means = run.numbers[0] * run.batch_size * keys * width
     fused = c.fused is None or c.fused
     return call(
         cast(queries, width, run),
         linear("q", queries, width, width, run),
         call(
             Op("pool", means, scratch=means, keeps="in" if fused else ""),  # q, which attention needs
-            cast(run.batch * keys, width, run),
-            linear("k, v", run.batch * keys, width, 2 * width, run),
+            cast(run.batch_size * keys, width, run),
+            linear("k, v", run.batch_size * keys, width, 2 * width, run),
             call(
-                attend(run.batch, c.heads, rows, keys, width // c.heads, fused, run, parts=2),
+                attend(run.batch_size, c.num_heads, rows, keys, width // c.num_heads, fused, run, parts=2),
                 linear("proj", queries, width, width, run),
             ),
         ),

@@ -34,7 +34,7 @@ class Job:
     @property
     def work(self) -> float:
         """FLOPs for a picture."""
-        return sum(priced(self.config, self.run).flops.values()) / self.run.batch
+        return sum(priced(self.config, self.run).flops.values()) / self.run.batch_size
 
     def reshaped(self, **changes: Any) -> "Job":
         """With another configuration."""

@@ -82,7 +82,7 @@ def measured_flops(config: Config, run: Run = Run()) -> dict[str, int]:  # noqa:
 def measured_memory(config: Config, run: Run = Run()) -> dict[str, int]:  # noqa: B008, a Run is frozen
     """Bytes at the peak of each phase ("forward", "backward" and "step", or "inference"), from fake tensors.
 
-    >>> peaks = measured_memory(ViTConfig(), Run(batch=64))
+    >>> peaks = measured_memory(ViTConfig(), Run(batch_size=64))
     >>> max(peaks, key=peaks.get)
     'backward'
     """
@@ -149,8 +149,8 @@ class _Job:
         self.run, self.model = run, model
         first = next(model.parameters())
         device = first.device
-        self.images = torch.zeros(run.batch, config.channels, *config.image_size, dtype=first.dtype, device=device)
-        self.labels = torch.zeros(run.batch * run.training, dtype=torch.int64, device=device)
+        self.images = torch.zeros(run.batch_size, config.in_chans, *config.image_size, dtype=first.dtype, device=device)
+        self.labels = torch.zeros(run.batch_size * run.training, dtype=torch.int64, device=device)
         self.optimizer = optimizer(self.model, run) if run.training else None
         averaged = (*model.parameters(), *model.buffers()) if run.ema and run.training else ()
         self.average = [each.detach().clone() for each in averaged]

@@ -21,8 +21,8 @@ def merged_blocks(c: ViTConfig, run: Run) -> Ops:
             f"merge is {run.merge}: {c.grid.tokens} patches through {c.depth} blocks can lose 0 to {most} in each; "
             f"choose {most} or less"
         )
-    if c.pooling == "attention":
-        raise ValueError('the model pools by attention, which does not weigh tokens: expected "cls" or "mean"')
+    if c.global_pool == "map":
+        raise ValueError('the model pools by attention, which does not weigh tokens: expected "token" or "avg"')
     looks, thinks = zip(*(halves(c, number, run) for number in range(c.depth)), strict=True)
     merges = [merge(c, c.tokens - run.merge * number, run) for number in range(c.depth - 1)]
     # what comes after a block's first half: the last has nobody to merge for
@@ -36,13 +36,13 @@ def merged_blocks(c: ViTConfig, run: Run) -> Ops:
 
 def halves(c: ViTConfig, number: int, run: Run) -> tuple[Call, Call]:
     """x + attention(norm1(x)), with the sizes' logarithms as a bias; and x + mlp(norm2(x)), when tokens have merged."""
-    last, batch, width, each = number == c.depth - 1, run.batch, c.width, c.width // c.heads
+    last, batch, width, each = number == c.depth - 1, run.batch_size, c.embed_dim, c.embed_dim // c.num_heads
     tokens = c.tokens - run.merge * number
-    queries = tokens if not last else 1 if c.pooling == "cls" else tokens - c.prefix
+    queries = tokens if not last else 1 if c.global_pool == "token" else tokens - c.prefix
     every, some, left = (batch * n for n in (tokens, queries, queries if last else tokens - run.merge))
-    path = c.drop_path * number / max(c.depth - 1, 1)
+    path = c.drop_path_rate * number / max(c.depth - 1, 1)
     waits = run.numbers[0] * (every - some) * width  # the gradient of all rows, where the block answers for a few
-    first, *rest = attend_biased(batch, c.heads, queries, tokens, each, batch, c.fused, run, apart=False)
+    first, *rest = attend_biased(batch, c.num_heads, queries, tokens, each, batch, c.fused, run, apart=False)
     first = replace(first, scratch_back=first.scratch_back + waits, joins=first.joins + waits)
     look = (
         norm("norm1", every, width, run),
@@ -66,9 +66,9 @@ def merge(c: ViTConfig, tokens: int, run: Run) -> tuple[Op, Op]:
     Which goes where is a choice and has no slope: backward has no products for it. It needs the places, and torch keeps
     what it adds up.
     """
-    (learned, number), batch, patches, each = run.numbers, run.batch, tokens - c.prefix, c.width // c.heads
+    (learned, number), batch, patches, each = run.numbers, run.batch_size, tokens - c.prefix, c.embed_dim // c.num_heads
     first, second = (patches + 1) // 2, patches // 2
-    weighed, means = (learned * batch * n * c.width for n in (patches, patches - run.merge))
+    weighed, means = (learned * batch * n * c.embed_dim for n in (patches, patches - run.merge))
     keys = number * batch * patches * each
     compared = number * batch * first * second + 2 * keys  # similarities, and the keys' directions
     flops = 2 * batch * first * second * each
@@ -76,5 +76,5 @@ def merge(c: ViTConfig, tokens: int, run: Run) -> tuple[Op, Op]:
     held = means + keys + 3 * 8 * batch * patches  # until the next: with the keys, and three lists of places
     return (
         Op("means", held, flops, extra=kept, scratch=max(means, compared - kept), scratch_back=2 * weighed),
-        Op("row", learned * batch * (tokens - run.merge) * c.width, scratch=learned * batch * tokens * c.width),
+        Op("row", learned * batch * (tokens - run.merge) * c.embed_dim, scratch=learned * batch * tokens * c.embed_dim),
     )

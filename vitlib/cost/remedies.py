@@ -46,7 +46,7 @@ def remedies(job: Job, room: int) -> tuple[Remedy, ...]:
     """Every remedy that saves something, each by itself. `room`: bytes that may be allocated.
 
     >>> from vitlib.models import PRESETS
-    >>> job = Job(PRESETS["vit_base_patch16_224"], Run(batch=64, precision="amp"))
+    >>> job = Job(PRESETS["vit_base_patch16_224"], Run(batch_size=64, precision="amp"))
     >>> print(remedies(job, room=3 * 2**30)[0])
     batch 22, gradients of 3 steps added up: saves ... GiB; the same gradient, in more and smaller steps; as many FLOPs
     """
@@ -98,18 +98,18 @@ def _half_precision(job: Job, room: int) -> Found:
 
 def _smaller_batch(job: Job, room: int) -> Found:
     """As few steps as possible, and as equal as possible."""
-    whole = job.run.batch
+    whole = job.run.batch_size
     if whole == 1 or job.peak <= room:
         return None
-    most = largest(lambda batch: job.rerun(steps=2, batch=batch).peak, room, whole - 1)
+    most = largest(lambda batch: job.rerun(steps=2, batch_size=batch).peak, room, whole - 1)
     steps = -(-whole // max(most, 1))
     batch = -(-whole // steps)
     if not job.run.training:
-        return f"batch {batch}, {steps} times", job.rerun(batch=batch), "the same answers"
+        return f"batch {batch}, {steps} times", job.rerun(batch_size=batch), "the same answers"
     price = "the same gradient, in more and smaller steps"
     if isinstance(job.config, HybridConfig):
         price = "nearly the same gradient, as the stem normalises over fewer pictures"
-    return f"batch {batch}, gradients of {steps} steps added up", job.rerun(steps, batch=batch), price
+    return f"batch {batch}, gradients of {steps} steps added up", job.rerun(steps, batch_size=batch), price
 
 
 def _checkpointing(job: Job, room: int) -> Found:
@@ -122,7 +122,7 @@ def _checkpointing(job: Job, room: int) -> Found:
 
 def _token_merging(job: Job, room: int) -> Found:
     """Half of what there is to merge: the paper loses little up to there (Bolya et al., 2023)."""
-    if not _plain_vit(job.config, job.run) or job.config.pooling == "attention" or job.config.depth == 1:
+    if not _plain_vit(job.config, job.run) or job.config.global_pool == "map" or job.config.depth == 1:
         return None
     r = job.config.grid.tokens // job.config.depth // 2
     price = "like patches share a token: a little accuracy"
@@ -169,14 +169,14 @@ def _windows(job: Job, room: int) -> Found:
 def _larger_patch(job: Job, room: int) -> Found:
     """The smallest that fits, up to twice the side; the largest of these where none does."""
     config = job.config
-    if not _plain_vit(config, job.run) or not isinstance(config.patch, int):
+    if not _plain_vit(config, job.run) or not isinstance(config.patch_size, int):
         return None
-    patches = range(config.patch + 1, 2 * config.patch + 1)
-    jobs = [job.reshaped(patch=side) for side in patches if gcd(*config.image_size) % side == 0]
+    patches = range(config.patch_size + 1, 2 * config.patch_size + 1)
+    jobs = [job.reshaped(patch_size=side) for side in patches if gcd(*config.image_size) % side == 0]
     if not jobs:
         return None
     larger = next((each for each in jobs if each.peak <= room), jobs[-1])
-    return f"patches of {larger.config.patch}", larger, "another model, to be trained anew; small things are lost"
+    return f"patches of {larger.config.patch_size}", larger, "another model, to be trained anew; small things are lost"
 
 
 CHEAPEST_FIRST: tuple[Callable[[Job, int], Found], ...] = (

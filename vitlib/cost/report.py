@@ -99,7 +99,7 @@ def pictures(fit: Fit) -> str:
 def way(fit: Fit) -> str:
     """How the model is run."""
     run, config = fit.run, fit.config
-    words = [f"{'training' if run.training else 'inference'} with batch {run.batch}", run.precision]
+    words = [f"{'training' if run.training else 'inference'} with batch {run.batch_size}", run.precision]
     if isinstance(config, ViTConfig | SwinConfig):
         words.append("readable attention" if config.fused is False else "fused attention")
     if run.training:

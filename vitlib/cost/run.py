@@ -14,14 +14,14 @@ Kind = Literal[
 class Run:
     """How a model is run. The defaults are a training step with one picture, in full precision.
 
-    >>> Run(batch=64, precision="amp").numbers  # bytes of a weight, and of a number in a matrix product
+    >>> Run(batch_size=64, precision="amp").numbers  # bytes of a weight, and of a number in a matrix product
     (4, 2)
 
     Errors: TypeError or ValueError for a batch that is no positive whole number, for unknown words, and for two
     drop-ins at once.
     """
 
-    batch: int = 1  # pictures in a step
+    batch_size: int = 1  # pictures in a step
     training: bool = True  # forward, backward and optimizer step; False: inference, without gradients
     precision: Literal["fp32", "amp", "bf16"] = "fp32"  # amp: fp32 weights, autocast to bfloat16; bf16: everything
     checkpointing: bool = False  # vitlib.training.memory.checkpointed; without effect on inference
@@ -32,7 +32,7 @@ class Run:
     merge: int = 0  # pairs of tokens that MergedViT merges in each block; 0: none (ViT only)
 
     def __post_init__(self) -> None:
-        require_size("batch", self.batch)
+        require_size("batch", self.batch_size)
         for field in fields(self):
             value, choices = getattr(self, field.name), get_args(field.type)
             if get_origin(field.type) is Literal and value not in choices:

@@ -13,33 +13,37 @@ from vitlib.cost.stages import nested, widened, without_input
 def swin(config: SwinConfig, run: Run) -> Ops:
     """Patches → stages of blocks, with a merging between two → the mean of the tokens → logits."""
     c, tokens = config, [rows * columns for rows, columns in config.grids]
-    rows, width = run.batch * tokens[-1], c.widths[-1]
-    pixels = c.channels * c.patch**2
-    embed = linear("patch_embed", run.batch * tokens[0], pixels, c.width, run)
-    head = (*cast(run.batch, width, run), linear("head", run.batch, width, c.num_classes, run)) if c.num_classes else ()
+    rows, width = run.batch_size * tokens[-1], c.dims[-1]
+    pixels = c.in_chans * c.patch_size**2
+    embed = linear("patch_embed", run.batch_size * tokens[0], pixels, c.embed_dim, run)
+    head = (
+        (*cast(run.batch_size, width, run), linear("head", run.batch_size, width, c.num_classes, run))
+        if c.num_classes
+        else ()
+    )
     return listed(
-        cast(run.batch * tokens[0], pixels, run),
+        cast(run.batch_size * tokens[0], pixels, run),
         without_input(embed),
-        widened(run.batch * tokens[0], c.width, run),
-        norm("norm", run.batch * tokens[0], c.width, run),
+        widened(run.batch_size * tokens[0], c.embed_dim, run),
+        norm("norm", run.batch_size * tokens[0], c.embed_dim, run),
         nested(
             *(stage(c, i, run) for i in range(len(tokens))),
             (*widened(rows, width, run, stream(len(tokens) - 1, run)), norm("norm", rows, width, run)),
-            (Op("mean", run.numbers[0] * run.batch * width), *head),
+            (Op("mean", run.numbers[0] * run.batch_size * width), *head),
         ),
     )
 
 
 def stage(c: SwinConfig, number: int, run: Run) -> Ops:
     """Merge (but in the first stage), then the blocks."""
-    alike = [i if c.drop_path else i % 2 for i in range(c.depths[number])]  # every second one has shifted windows
+    alike = [i if c.drop_path_rate else i % 2 for i in range(c.depths[number])]  # every second one has shifted windows
     return listed(merging(c, number, run) if number else (), *(block(c, number, i, run) for i in alike))
 
 
 def merging(c: SwinConfig, number: int, run: Run) -> Call:
     """Four neighbours side by side, normalised, and one product that leaves twice the width."""
     rows, columns = c.grids[number]
-    tokens, width = run.batch * rows * columns, 4 * c.widths[number - 1]
+    tokens, width = run.batch_size * rows * columns, 4 * c.dims[number - 1]
     before = stream(number - 1, run)
     return call(
         Op("side by side", before * tokens * width),
@@ -58,8 +62,8 @@ def stream(number: int, run: Run) -> int:
 @lru_cache(maxsize=8)
 def block(c: SwinConfig, number: int, index: int, run: Run) -> Call:
     """x + attention(norm1(x)), then x + mlp(norm2(x))."""
-    windows, width, heads = c.windows(number, index), c.widths[number], c.heads[number]
-    rows, each = run.batch * windows.rows * windows.columns, stream(number, run)
+    windows, width, heads = c.windows(number, index), c.dims[number], c.num_heads[number]
+    rows, each = run.batch_size * windows.rows * windows.columns, stream(number, run)
     size = run.numbers[1] * rows * width
     branches = attention(windows, width, heads, c.fused, run), mlp(rows, width, int(width * c.mlp_ratio), run)
     return call(
@@ -79,7 +83,7 @@ def block(c: SwinConfig, number: int, index: int, run: Run) -> Call:
 
 def attention(windows: Windows, width: int, heads: int, fused: bool | None, run: Run) -> Call:
     """Cut into windows, attend in each, and put the tokens back."""
-    rows, (outer, inner) = run.batch * windows.rows * windows.columns, run.numbers
+    rows, (outer, inner) = run.batch_size * windows.rows * windows.columns, run.numbers
     buffers = 8 * (2 * windows.rows * windows.columns + windows.area**2)  # order, places and index
     masked = outer * windows.count * windows.area**2 if windows.shift else 0
     attend = fused_attention if fused is None or fused else written_attention
@@ -103,7 +107,7 @@ def fused_attention(windows: Windows, width: int, heads: int, run: Run) -> Ops:
     It reads biases in rows of a multiple of 8 numbers, and writes their gradients, for each window, in rows of 16.
     """
     (outer, inner), m = run.numbers, windows.area
-    count = run.batch * windows.count  # V
+    count = run.batch_size * windows.count  # V
     lines = heads * m * (count if windows.shift else 1)  # rows of biases
     copies = [outer * lines * m, inner * lines * m * (inner < outer), inner * lines * up(m, 8) * (m % 8 > 0)]
     kept = next(size for size in reversed(copies) if size)
@@ -127,7 +131,7 @@ def fused_attention(windows: Windows, width: int, heads: int, run: Run) -> Ops:
 def written_attention(windows: Windows, width: int, heads: int, run: Run) -> Ops:
     """softmax(Q Kᵀ / √d + bias) V as it is written: q, k and v are copied, and every score is stored."""
     (outer, inner), m = run.numbers, windows.area
-    count = run.batch * windows.count  # V
+    count = run.batch_size * windows.count  # V
     scores, answers = count * heads * m * m, inner * count * m * width
     product = 2 * count * m * m * width
     table = (2 * windows.window - 1) ** 2 * heads

@@ -18,9 +18,9 @@ def vit(config: ViTConfig, run: Run) -> Ops:
     Errors: ValueError for heads that do not share the width.
     """
     c = config
-    check_heads(c.width, c.heads)
+    check_heads(c.embed_dim, c.num_heads)
     patches = c.grid.tokens - run.merge * (c.depth - 1)  # that are left in the end
-    read = 1 if c.pooling == "cls" else patches  # rows that the classifier reads
+    read = 1 if c.global_pool == "token" else patches  # rows that the classifier reads
     rows = [*[c.tokens] * (c.depth - 1), read if c.trim else c.tokens]  # that each block answers for
     return listed(
         patch_embed(c, run),
@@ -33,19 +33,19 @@ def vit(config: ViTConfig, run: Run) -> Ops:
 
 def patch_embed(c: ViTConfig, run: Run) -> Ops:
     """One product for all patches. Pictures need no gradient, so backward has one product and not two."""
-    rows, pixels = run.batch * c.grid.tokens, c.channels * c.grid.patch_height * c.grid.patch_width
-    embed = linear("patch_embed", rows, pixels, c.width, run)
+    rows, pixels = run.batch_size * c.grid.tokens, c.in_chans * c.grid.patch_height * c.grid.patch_width
+    embed = linear("patch_embed", rows, pixels, c.embed_dim, run)
     return (*cast(rows, pixels, run), replace(embed, back=embed.flops))
 
 
 def token_row(c: ViTConfig, run: Run) -> Call:
     """CLS and registers before the patches, and a position for each."""
-    numbers = run.batch * c.tokens * c.width
-    row, patch_row = run.numbers[0] * numbers, run.numbers[0] * c.grid.tokens * c.width
-    widened = run.batch * patch_row if run.precision == "amp" else 0  # the patches in float32, as CLS is
-    ops = [Op("tokens", row, weights=c.prefix * c.width, scratch=widened)]
+    numbers = run.batch_size * c.tokens * c.embed_dim
+    row, patch_row = run.numbers[0] * numbers, run.numbers[0] * c.grid.tokens * c.embed_dim
+    widened = run.batch_size * patch_row if run.precision == "amp" else 0  # the patches in float32, as CLS is
+    ops = [Op("tokens", row, weights=c.prefix * c.embed_dim, scratch=widened)]
     if c.positions == "learned":
-        ops.append(Op("positions", row, weights=(c.prefix_rows + c.grid.tokens) * c.width, passes=True))
+        ops.append(Op("positions", row, weights=(c.prefix_rows + c.grid.tokens) * c.embed_dim, passes=True))
     elif c.positions != "none":
         ops.append(Op("positions", row, buffers=patch_row, passes=True))
     return call(*ops, drop(row, numbers, c.dropout, 0.0, run))
@@ -53,50 +53,52 @@ def token_row(c: ViTConfig, run: Run) -> Call:
 
 def blocks(c: ViTConfig, rows: list[int], run: Run) -> Ops:
     """One after another. Without drop path all are alike, or every second one where windows shift."""
-    return tuple(block(c, i if c.drop_path else i % 2 if run.window else 0, each, run) for i, each in enumerate(rows))
+    return tuple(
+        block(c, i if c.drop_path_rate else i % 2 if run.window else 0, each, run) for i, each in enumerate(rows)
+    )
 
 
 @lru_cache(maxsize=8)
 def block(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
     """x + attention(norm1(x)), then x + mlp(norm2(x)), for `rows` of the tokens."""
-    every, some, hidden = run.batch * c.tokens, run.batch * rows, int(c.width * c.mlp_ratio)
+    every, some, hidden = run.batch_size * c.tokens, run.batch_size * rows, int(c.embed_dim * c.mlp_ratio)
     if run.window:
         attend = windowed_attention(c, number, rows, run)
     elif run.pool_stride:
         attend = pooled_attention(c, number, rows, run)
     else:
-        attend = attention(run.batch, c.tokens, c.width, c.heads, c.fused, rows, run)
-    path = c.drop_path * number / max(c.depth - 1, 1)
-    looks = norm("norm1", every, c.width, run), attend
-    thinks = norm("norm2", some, c.width, run), mlp(some, c.width, hidden, run)
+        attend = attention(run.batch_size, c.tokens, c.embed_dim, c.num_heads, c.fused, rows, run)
+    path = c.drop_path_rate * number / max(c.depth - 1, 1)
+    looks = norm("norm1", every, c.embed_dim, run), attend
+    thinks = norm("norm2", some, c.embed_dim, run), mlp(some, c.embed_dim, hidden, run)
     scaled = c.layer_scale is not None
     return call(
-        *(residual(each, some, c.width, run, scaled, c.dropout, path) for each in (looks, thinks)),
+        *(residual(each, some, c.embed_dim, run, scaled, c.dropout, path) for each in (looks, thinks)),
         block=True,
     )
 
 
 def pool(c: ViTConfig, read: int, run: Run) -> Ops:
     """One normalised vector for each picture: CLS, the mean of the patches, or what a learned query finds in them."""
-    rows, number = run.batch * read, run.numbers[0]
-    if c.pooling == "attention":
-        return (norm("norm", rows, c.width, run), attention_pool(c, read, run))
-    mean = (Op("mean", number * run.batch * c.width),) if c.pooling == "mean" else ()
-    if c.pooling == "mean" and not c.norm_before_pool:
-        return (*mean, norm("fc_norm", run.batch, c.width, run))
-    return (norm("norm", rows, c.width, run), *mean)
+    rows, number = run.batch_size * read, run.numbers[0]
+    if c.global_pool == "map":
+        return (norm("norm", rows, c.embed_dim, run), attention_pool(c, read, run))
+    mean = (Op("mean", number * run.batch_size * c.embed_dim),) if c.global_pool == "avg" else ()
+    if c.global_pool == "avg" and not c.norm_before_pool:
+        return (*mean, norm("fc_norm", run.batch_size, c.embed_dim, run))
+    return (norm("norm", rows, c.embed_dim, run), *mean)
 
 
 def head(c: ViTConfig, run: Run) -> Ops:
     """The classifier, where there is one."""
     if not c.num_classes:
         return ()
-    return (*cast(run.batch, c.width, run), linear("head", run.batch, c.width, c.num_classes, run))
+    return (*cast(run.batch_size, c.embed_dim, run), linear("head", run.batch_size, c.embed_dim, c.num_classes, run))
 
 
 def attention_pool(c: ViTConfig, read: int, run: Run) -> Call:
     """One learned query looks at all patches, and an MLP works on what it found."""
-    batch, rows, width = run.batch, run.batch * read, c.width
+    batch, rows, width = run.batch_size, run.batch_size * read, c.embed_dim
     # the query comes from the latent, not from the tokens: in a list, it stands beside k and v
     q, kv = linear("q", batch, width, width, run), linear("q, k, v", rows, width, 2 * width, run)
     qkv = replace(
@@ -107,7 +109,7 @@ def attention_pool(c: ViTConfig, read: int, run: Run) -> Call:
     return call(
         cast(rows, width, run),
         qkv,
-        attend(batch, c.heads, 1, read, width // c.heads, True, run, parts=2),
+        attend(batch, c.num_heads, 1, read, width // c.num_heads, True, run, parts=2),
         linear("proj", batch, width, width, run),
         residual(then, batch, width, run, scaled=False, dropout=0.0, path=0.0),
     )

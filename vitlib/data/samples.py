@@ -7,19 +7,16 @@ so neither package is imported.
 import difflib
 import gzip
 import importlib.util
-import io
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-MAX_PIXELS = 64_000_000  # of one picture; more would be slow to show and teaches nothing more
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+from vitlib.data.decode import as_tensor, read_picture
 
 
 @dataclass(frozen=True)
@@ -116,13 +113,6 @@ def picture(name: str | Path) -> UInt8[Tensor, "3 H W"]:
     raise _unknown(str(name))
 
 
-def read_picture(file: Path | bytes, name: str = "") -> UInt8[Tensor, "3 H W"]:
-    """The picture in a file, or in the bytes of an uploaded file, which `name` names in an error."""
-    name = name or (str(file) if isinstance(file, Path) else "the file")
-    with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
-        return _tensor(_decode(stream, name))
-
-
 def to_float(picture: UInt8[Tensor, "C H W"]) -> Float[Tensor, "1 C H W"]:
     """Bytes 0…255 as numbers 0…1, with the batch axis that a model expects.
 
@@ -147,7 +137,7 @@ def shrink(picture: UInt8[Tensor, "3 H W"], longest: int) -> UInt8[Tensor, "3 H2
     """
     image = Image.fromarray(picture.permute(1, 2, 0).numpy())  # C H W → H W C
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    return _tensor(image)
+    return as_tensor(image)
 
 
 def digits() -> tuple[UInt8[Tensor, "1797 1 8 8"], Int64[Tensor, "1797"]]:
@@ -169,37 +159,6 @@ def _digit_sheet() -> UInt8[Tensor, "3 80 80"]:
     images, _ = digits()
     sheet = images[:100, 0].reshape(10, 10, 8, 8).permute(0, 2, 1, 3).reshape(1, 80, 80)
     return sheet.repeat(3, 1, 1)
-
-
-def _tensor(image: Image.Image) -> UInt8[Tensor, "3 H W"]:
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()  # H W C → C H W
-
-
-def _decode(stream: io.BytesIO | io.BufferedReader, name: str) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours, below, is stricter
-            image = Image.open(stream, formats=FORMATS)
-        if image.width * image.height > MAX_PIXELS:
-            raise Image.DecompressionBombError
-        return _rgb(ImageOps.exif_transpose(image))
-    except Image.DecompressionBombError:
-        limit = MAX_PIXELS // 1_000_000
-        raise ValueError(f"{name} has more than {limit} million pixels; shrink it and try again") from None
-    except Image.UnidentifiedImageError:
-        kinds = ", ".join(FORMATS)
-        raise ValueError(f"{name} is no picture that can be read; save it as one of {kinds}") from None
-    except (OSError, SyntaxError, EOFError) as error:  # Pillow's ways of meeting a damaged file
-        raise ValueError(f"{name} is damaged ({error}); save it again or choose another picture") from None
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):  # Pillow would clip 16-bit grey to white
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
 
 
 def package_file(package: str, file: str) -> Path:

@@ -45,7 +45,7 @@ class Case:
         """Where the patches lie, or None where the model does not tell."""
         config = self.config
         if config is not None:
-            return PatchGrid(*config.image_size, config.patch)
+            return PatchGrid(*config.image_size, config.patch_size)
         proj = getattr(getattr(self.model, "patch_embed", None), "proj", None)
         height, width = self.pictures.images.shape[2:]
         if isinstance(proj, nn.Conv2d) and proj.kernel_size == proj.stride:

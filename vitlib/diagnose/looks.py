@@ -16,10 +16,10 @@ def picture_size(case: Case) -> Finding:
     config = case.config
     if config is None:
         return left_out(check, "the model does not say what size it was made for")
-    expected = (config.channels, *config.image_size)
+    expected = (config.in_chans, *config.image_size)
     words = "×".join(map(str, shape))
     if shape == expected:
-        return fine(check, f"{words}, as the model has it: patches of {config.patch} fill the grid")
+        return fine(check, f"{words}, as the model has it: patches of {config.patch_size} fill the grid")
     return alarm(
         check,
         f"the pictures are {words}",

@@ -117,12 +117,12 @@ def infect(model: ViT, mistake: str) -> ViT:
 
 def _positions_of_a_batch(model: ViT) -> None:
     model.__class__ = BatchPositions
-    model.pos_embed = nn.Parameter(torch.randn(BATCH, 1, model.config.width))
+    model.pos_embed = nn.Parameter(torch.randn(BATCH, 1, model.config.embed_dim))
 
 
 def _wide_heads(model: ViT) -> None:
     for block in model.blocks:
-        block.attn = WideHeads(model.config.width, model.config.heads)
+        block.attn = WideHeads(model.config.embed_dim, model.config.num_heads)
 
 
 def _turn(part: Callable[[ViT], list[nn.Module]], kind: type[nn.Module]) -> Callable[[ViT], None]:

@@ -107,7 +107,7 @@ def attention_focus(case: Case) -> Finding:
 def readout(case: Case) -> Finding:
     """Does the head read what the configuration says: CLS, or the mean of the patches, behind the final norm?"""
     check, model = "readout", case.exact
-    if not isinstance(model, ViT) or model.config.pooling == "attention" or not isinstance(model.head, nn.Linear):
+    if not isinstance(model, ViT) or model.config.global_pool == "map" or not isinstance(model.head, nn.Linear):
         return left_out(check, "the model is no ViT whose head reads CLS or a mean")
     at: dict[str, Tensor] = {}
     with (
@@ -131,13 +131,13 @@ def readout(case: Case) -> Finding:
             "the mean of the patches without the final norm": rows[:, first:].mean(dim=1),
         }
     found = _recognise(at["read"], {words: way for words, way in ways.items() if way is not None})
-    expected = {"cls": "CLS", "mean": "the mean of the patches"}[model.config.pooling]
+    expected = {"token": "CLS", "avg": "the mean of the patches"}[model.config.global_pool]
     if found == expected:
         return fine(check, f"the head reads {expected}, normalised")
     return alarm(
         check,
         f"the head reads {found or 'something else than the last block gives'}",
-        f"{expected} behind the final norm (pooling={model.config.pooling!r})",
+        f"{expected} behind the final norm (global_pool={model.config.global_pool!r})",
         "pick what the head was trained on: x[:, 0] is CLS; no shape tells you when it is another token",
     )
 
@@ -148,7 +148,7 @@ def _recognise(found: Tensor, ways: dict[str, Tensor]) -> str | None:
 
 
 def _heads(module: nn.Module) -> int:
-    return int(getattr(module, "heads", 0) or getattr(module, "num_heads", 0))
+    return int(getattr(module, "num_heads", 0))
 
 
 def _inner(module: nn.Module) -> int:

@@ -39,7 +39,7 @@ class Plan:
     changes: Mapping[str, Any] = field(default_factory=dict)  # fields of the model's configuration
 
 
-BASE = Recipe(optimizer="muon", batch=256, warmup=0.05, flip=True, amp=True)
+BASE = Recipe(optimizer="muon", batch_size=256, warmup=0.05, flip=True, amp=True)
 PLANS = {
     "short": Plan(
         "vit_cifar_patch4_32",
@@ -53,8 +53,8 @@ PLANS = {
     # paradigm"); with so many epochs, mixed pictures keep it from knowing them by heart.
     "long": Plan(
         "vitc_cifar_patch4_32",
-        {32: replace(BASE, epochs=200, batch=512, lr=3e-3, shift=4, mixup=0.2, cutmix=1.0, compile=True)},
-        {"width": 256, "heads": 4, "depth": 7, "drop_path": 0.1},
+        {32: replace(BASE, epochs=200, batch_size=512, lr=3e-3, shift=4, mixup=0.2, cutmix=1.0, compile=True)},
+        {"embed_dim": 256, "num_heads": 4, "depth": 7, "drop_path_rate": 0.1},
     ),
 }
 

@@ -22,8 +22,8 @@ from vitlib.training.fit import History, Recipe, fit
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.model import ViT
 
-VIT = ViTConfig((16, 16), patch=4, channels=1, num_classes=2, width=48, depth=2, heads=4)
-BASE = Recipe(batch=64, lr=1e-2, smoothing=0.0)
+VIT = ViTConfig((16, 16), patch_size=4, in_chans=1, num_classes=2, embed_dim=48, depth=2, num_heads=4)
+BASE = Recipe(batch_size=64, lr=1e-2, label_smoothing=0.0)
 RECIPES = {"ViT": replace(BASE, epochs=3, optimizer="muon"), "CNN": replace(BASE, epochs=5)}  # about as many seconds
 TRAIN, TEST = 8000, 2000  # pictures
 SEEDS = 5

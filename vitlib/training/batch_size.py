@@ -85,7 +85,7 @@ def search(fits: Callable[[int], bool], limit: int) -> int:
 
 
 def step_memory(
-    model: nn.Module, picture: Shaped[Tensor, "C H W"], batch: int, train: bool = False, amp: bool = False
+    model: nn.Module, picture: Shaped[Tensor, "C H W"], batch_size: int, train: bool = False, amp: bool = False
 ) -> int:
     """Bytes that a step with `batch` pictures takes at its peak, beyond what is taken already: pictures, activations,
     and, to `train`, gradients and AdamW's two numbers a parameter.
@@ -93,15 +93,15 @@ def step_memory(
     On a CUDA device its allocator keeps the count. Elsewhere every tensor that an operation returns is counted; what
     a kernel needs inside itself is not.
     """
-    require_size("batch", batch)
+    require_size("batch", batch_size)
     device = next(model.parameters()).device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        _step(model, picture, batch, train, amp)
+        _step(model, picture, batch_size, train, amp)
         return torch.cuda.max_memory_allocated(device) - before
     with Counter() as count:
-        _step(model, picture, batch, train, amp)
+        _step(model, picture, batch_size, train, amp)
     return count.peak
 
 

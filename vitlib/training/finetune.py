@@ -52,9 +52,9 @@ def finetune(
     depth, channels = model.config.depth, train.images.shape[1]
     if blocks is not None and not 0 <= blocks <= depth:
         raise ValueError(f"blocks is {blocks}: expected 0 (the head alone) to {depth} (every block), or None for all")
-    if channels != model.config.channels:
+    if channels != model.config.in_chans:
         raise ValueError(
-            f"the pictures have {channels} channels and the model reads {model.config.channels}: "
+            f"the pictures have {channels} channels and the model reads {model.config.in_chans}: "
             "convert them, grey ones with images.expand(-1, 3, -1, -1)"
         )
     height, width = train.images.shape[2:]
@@ -74,7 +74,7 @@ def with_new_head(model: ViT, classes: int, seed: int = 0) -> ViT:
     """
     other = copy.deepcopy(model)
     other.config = replace(model.config, num_classes=classes)
-    head = nn.utils.skip_init(nn.Linear, model.config.width, classes)
+    head = nn.utils.skip_init(nn.Linear, model.config.embed_dim, classes)
     nn.init.trunc_normal_(head.weight, std=0.02, generator=torch.Generator().manual_seed(seed))
     nn.init.zeros_(head.bias)
     other.head = head.to(model.patch_embed.proj.weight)

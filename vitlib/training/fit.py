@@ -40,7 +40,7 @@ class Recipe:
     """
 
     epochs: int = 30  # passes over the training pictures
-    batch: int = 64  # pictures in a step
+    batch_size: int = 64  # pictures in a step
     optimizer: Literal["adamw", "muon"] = "adamw"  # Muon needs fewer steps, each a little dearer
     lr: float = 1e-3  # the highest learning rate, which the head reaches after the warm-up
     warmup: float = 0.1  # share of all steps in which the learning rate climbs
@@ -48,7 +48,7 @@ class Recipe:
     weight_decay: float = 0.05  # share of a matrix that goes in a step, per unit of learning rate
     layer_decay: float = 1.0  # learning rate of a block over that of the block above it
     clip: float = 1.0  # longest gradient, of all parameters together; a longer one is shortened
-    smoothing: float = 0.1  # share of the target that all classes get alike (label smoothing)
+    label_smoothing: float = 0.1  # share of the target that all classes get alike (label smoothing)
     shift: int = 0  # pixels: the furthest that a picture moves, along either axis
     flip: bool = False  # whether every second picture is mirrored, left to right
     erase: int = 0  # pixels: side of a grey square in each picture; 0: none
@@ -63,10 +63,10 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.optimizer not in ("adamw", "muon"):
             raise ValueError(f"optimizer is {self.optimizer!r}: expected 'adamw' or 'muon'")
-        for name in ("epochs", "batch", "lr", "clip"):
+        for name in ("epochs", "batch_size", "lr", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected more than 0")
-        for name in ("warmup", "floor", "smoothing", "ema"):
+        for name in ("warmup", "floor", "label_smoothing", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected a share from 0 to below 1")
         for name in ("weight_decay", "layer_decay", "shift", "erase", "mixup", "cutmix", "seed"):
@@ -104,7 +104,7 @@ def fit(
     model was not made for, or has too few classes for.
     """
     device = next(model.parameters()).device
-    steps = max(len(train) // recipe.batch, 1)  # an epoch leaves out the few that fill no batch, others each time
+    steps = max(len(train) // recipe.batch_size, 1)  # an epoch leaves out the few that fill no batch, others each time
     movers = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.layer_decay)
     average = None
     if recipe.ema:
@@ -124,10 +124,12 @@ def fit(
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.amp):
             logits = forward(images)  # B K
         right = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean()
-        return F.cross_entropy(logits.float(), targets, label_smoothing=recipe.smoothing), right
+        return F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing), right
 
     bar = tqdm(total=total, initial=done, disable=not progress, unit="step", delay=1)
-    trial = explained(lambda few: loss_of(torch.arange(few, device=device) % len(train))[0].backward(), recipe.batch)
+    trial = explained(
+        lambda few: loss_of(torch.arange(few, device=device) % len(train))[0].backward(), recipe.batch_size
+    )
     dice = torch.random.fork_rng([device] if device.type == "cuda" else [])  # the caller's are left as they were
     with bar, trial, dice, checkpointed(model, recipe.checkpointing):
         for epoch in range(len(history), recipe.epochs):
@@ -170,7 +172,7 @@ def fit(
 def shuffled(number: int, recipe: Recipe, epoch: int) -> tuple[Int64[Tensor, "_"], ...]:
     """The pictures' numbers in the order of this epoch, a batch at a time; the last batch may be smaller."""
     dice = torch.Generator().manual_seed(2**31 + 1_000_003 * recipe.seed + epoch)
-    return torch.randperm(number, generator=dice).split(recipe.batch)
+    return torch.randperm(number, generator=dice).split(recipe.batch_size)
 
 
 def changed(
@@ -193,7 +195,7 @@ def changed(
     return pixels, targets
 
 
-def evaluate(model: nn.Module, pictures: Pictures, batch: int = 512, amp: bool = False) -> float:
+def evaluate(model: nn.Module, pictures: Pictures, batch_size: int = 512, amp: bool = False) -> float:
     """The share of pictures, 0…1, that the model puts in their class; in evaluation mode, without changes.
 
     >>> from vitlib.models import create
@@ -201,8 +203,8 @@ def evaluate(model: nn.Module, pictures: Pictures, batch: int = 512, amp: bool =
     >>> evaluate(create("vit_digits_patch2_8"), blank) in (0.0, 1.0)  # all four alike
     True
     """
-    parts = zip(pictures.images.split(batch), pictures.labels.split(batch), strict=True)
-    right = sum(int((predict(model, images, batch, amp).argmax(1) == labels).sum()) for images, labels in parts)
+    parts = zip(pictures.images.split(batch_size), pictures.labels.split(batch_size), strict=True)
+    right = sum(int((predict(model, images, batch_size, amp).argmax(1) == labels).sum()) for images, labels in parts)
     return right / len(pictures)
 
 

@@ -1,10 +1,14 @@
 """Chapter 7: what a training run was like, epoch by epoch."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from vitlib.plotting import ORANGE, WIDTH, Plate
+if TYPE_CHECKING:
+    from vitlib.plotting import Plate
 
-BLUE = "#0072B2"  # of Okabe and Ito's palette, like ORANGE
+BLUE = "#0072B2"  # of Okabe and Ito's palette, like plotting.ORANGE
 
 
 @dataclass
@@ -42,6 +46,8 @@ class History:
 
         Errors: ValueError for a history without an epoch.
         """
+        from vitlib.plotting import ORANGE, WIDTH, Plate  # with matplotlib, which training does without
+
         if not self.loss:
             raise ValueError("the history is empty: nothing to plot before the first epoch")
         epochs = range(1, len(self) + 1)

@@ -20,7 +20,7 @@ Blend = Literal["tent", "flat"]
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, images: Shaped[Tensor, "N C H W"], batch: int = 64, amp: bool = False
+    model: nn.Module, images: Shaped[Tensor, "N C H W"], batch_size: int = 64, amp: bool = False
 ) -> Float[Tensor, "N ..."]:
     """What the model answers for N pictures, `batch` at a time: logits [N, K], in float32, where the images lie.
 
@@ -37,13 +37,13 @@ def predict(
     where a batch does not fit.
     """
     require_images(images)
-    require_size("batch", batch)
+    require_size("batch", batch_size)
     if not len(images):
         raise ValueError("there are no images: expected at least one")
     device = next(model.parameters(), images).device
     answers = []
-    parts = images.split(batch)
-    with in_mode(model, training=False), _explained(batch):
+    parts = images.split(batch_size)
+    with in_mode(model, training=False), _explained(batch_size):
         for part in tqdm(parts, desc="predict", delay=2, disable=len(parts) == 1):
             pixels = part.to(device)
             if pixels.dtype == torch.uint8:
@@ -59,7 +59,7 @@ def sliding_window(
     window: Size,
     stride: Size | None = None,
     blend: Blend = "tent",
-    batch: int = 32,
+    batch_size: int = 32,
     amp: bool = False,
 ) -> Float[Tensor, "K H W"]:
     """What a model answers at every pixel of a picture of any size, from windows of the size that it was made for.
@@ -85,12 +85,12 @@ def sliding_window(
         raise ValueError(f"picture has shape {tuple(picture.shape)}: expected three axes, (C, H, W), with pixels")
     if blend not in get_args(Blend):
         raise ValueError(f"blend is {blend!r}: expected one of {', '.join(map(repr, get_args(Blend)))}")
-    require_size("batch", batch)
+    require_size("batch", batch_size)
     h, w = _pair("window", window)
     down, right = (max(h // 2, 1), max(w // 2, 1)) if stride is None else _pair("stride", stride)
     if down > h or right > w:
         raise ValueError(f"stride is {down}×{right}: more than the window, {h}×{w}, leaves pixels that none covers")
-    ask = partial(predict, model, batch=batch, amp=amp) if isinstance(model, nn.Module) else model
+    ask = partial(predict, model, batch_size=batch_size, amp=amp) if isinstance(model, nn.Module) else model
 
     height, width = picture.shape[1:]
     row, column = (torch.arange(max(size, side)).clamp(max=size - 1) for size, side in ((height, h), (width, w)))
@@ -99,8 +99,8 @@ def sliding_window(
     weight = (_profile(h, blend)[:, None] * _profile(w, blend)).to(picture.device)  # h w
     total = torch.zeros(padded.shape[1:], device=picture.device)  # H' W'
     mean = torch.zeros(0)
-    for i in tqdm(range(0, len(corners), batch), desc="windows", delay=2):
-        some = corners[i : i + batch]
+    for i in tqdm(range(0, len(corners), batch_size), desc="windows", delay=2):
+        some = corners[i : i + batch_size]
         windows = torch.stack([padded[:, top : top + h, left : left + w] for top, left in some])  # B C h w
         maps = _maps(ask(windows), len(some), h, w)
         if not i:
@@ -126,13 +126,13 @@ def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(batch: int) -> Iterator[None]:
+def _explained(batch_size: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
-        words = f"{batch} pictures at a time do not fit in memory: largest_batch finds how many do"
+        words = f"{batch_size} pictures at a time do not fit in memory: largest_batch finds how many do"
         raise torch.OutOfMemoryError(f"{words} ({str(error).splitlines()[0]})") from None
 
 

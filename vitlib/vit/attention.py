@@ -46,19 +46,19 @@ class Attention(nn.Module):
 
     One matrix gives q, k and v; each head attends by itself; one more matrix mixes what the heads found.
 
-    >>> attention = Attention(width=192, heads=3)
+    >>> attention = Attention(embed_dim=192, num_heads=3)
     >>> attention(torch.zeros(2, 197, 192)).shape
     torch.Size([2, 197, 192])
 
     Errors: ValueError where the heads do not divide the width. Source: Vaswani et al., 2017, section 3.2.2.
     """
 
-    def __init__(self, width: int, heads: int, fused: bool | None = None) -> None:
+    def __init__(self, embed_dim: int, num_heads: int, fused: bool | None = None) -> None:
         super().__init__()
-        check_heads(width, heads)
-        self.heads, self.fused = heads, fused
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        check_heads(embed_dim, num_heads)
+        self.heads, self.fused = num_heads, fused
+        self.qkv = nn.Linear(embed_dim, 3 * embed_dim)
+        self.proj = nn.Linear(embed_dim, embed_dim)
 
     def forward(self, x: Float[Tensor, "B T D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
         """The answers of the tokens in `rows`; they attend to every token, whatever the rows."""

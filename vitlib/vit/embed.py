@@ -18,17 +18,17 @@ class PatchEmbed(nn.Module):
     `forward` convolves, which measures faster; `patch_by_patch` is the formula. A test holds them together.
 
     >>> import torch
-    >>> embed = PatchEmbed(channels=3, patch=16, width=192)
+    >>> embed = PatchEmbed(in_chans=3, patch_size=16, embed_dim=192)
     >>> embed(torch.zeros(2, 3, 64, 96)).shape
     torch.Size([2, 24, 192])
 
     Errors: those of patchify. Source: Dosovitskiy et al., 2021, equation 1.
     """
 
-    def __init__(self, channels: int, patch: int | tuple[int, int], width: int) -> None:
+    def __init__(self, in_chans: int, patch_size: int | tuple[int, int], embed_dim: int) -> None:
         super().__init__()
-        self.patch = patch
-        self.proj = nn.Conv2d(channels, width, kernel_size=patch, stride=patch)
+        self.patch = patch_size
+        self.proj = nn.Conv2d(in_chans, embed_dim, kernel_size=patch_size, stride=patch_size)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
         rows, columns = self.proj.stride

@@ -14,15 +14,15 @@ class MLP(nn.Module):
     """fc2(GELU(fc1(x))), token by token: widen, bend, narrow.
 
     >>> import torch
-    >>> MLP(width=192, hidden=768)(torch.zeros(2, 197, 192)).shape
+    >>> MLP(embed_dim=192, hidden=768)(torch.zeros(2, 197, 192)).shape
     torch.Size([2, 197, 192])
     """
 
-    def __init__(self, width: int, hidden: int, gelu: str = "erf") -> None:
+    def __init__(self, embed_dim: int, hidden: int, gelu: str = "erf") -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
+        self.fc1 = nn.Linear(embed_dim, hidden)
         self.act = nn.GELU(approximate="tanh" if gelu == "tanh" else "none")
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc2 = nn.Linear(hidden, embed_dim)
 
     def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         return self.fc2(self.act(self.fc1(x)))
@@ -35,7 +35,7 @@ class Block(nn.Module):
         x = x + mlp(norm2(x))
 
     >>> import torch
-    >>> block = Block(width=192, heads=3)
+    >>> block = Block(embed_dim=192, num_heads=3)
     >>> block(torch.zeros(2, 197, 192)).shape
     torch.Size([2, 197, 192])
 
@@ -46,8 +46,8 @@ class Block(nn.Module):
 
     def __init__(
         self,
-        width: int,
-        heads: int,
+        embed_dim: int,
+        num_heads: int,
         mlp_ratio: float = 4.0,
         eps: float = 1e-6,
         gelu: str = "erf",
@@ -57,12 +57,12 @@ class Block(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(width, eps)
-        self.attn = Attention(width, heads, fused)
-        self.ls1 = nn.Identity() if layer_scale is None else LayerScale(width, layer_scale)
-        self.norm2 = nn.LayerNorm(width, eps)
-        self.mlp = MLP(width, int(width * mlp_ratio), gelu)
-        self.ls2 = nn.Identity() if layer_scale is None else LayerScale(width, layer_scale)
+        self.norm1 = nn.LayerNorm(embed_dim, eps)
+        self.attn = Attention(embed_dim, num_heads, fused)
+        self.ls1 = nn.Identity() if layer_scale is None else LayerScale(embed_dim, layer_scale)
+        self.norm2 = nn.LayerNorm(embed_dim, eps)
+        self.mlp = MLP(embed_dim, int(embed_dim * mlp_ratio), gelu)
+        self.ls2 = nn.Identity() if layer_scale is None else LayerScale(embed_dim, layer_scale)
         self.drop = Drop(dropout, drop_path) if dropout or drop_path else nn.Identity()
 
     def forward(self, x: Float[Tensor, "B T D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:

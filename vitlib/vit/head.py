@@ -22,25 +22,27 @@ def read_mean(tokens: Float[Tensor, "B T D"]) -> Float[Tensor, "B D"]:
 class AttentionPool(nn.Module):
     """One learned query looks at all patches, and an MLP works on what it found: [B, N, D] → [B, D].
 
-    >>> AttentionPool(width=192, heads=3)(torch.zeros(2, 196, 192)).shape
+    >>> AttentionPool(embed_dim=192, num_heads=3)(torch.zeros(2, 196, 192)).shape
     torch.Size([2, 192])
 
     Source: Zhai et al., 2022, "Scaling vision transformers", section 3.4 (multi-head attention pooling).
     """
 
-    def __init__(self, width: int, heads: int, mlp_ratio: float = 4.0, eps: float = 1e-6, gelu: str = "erf") -> None:
+    def __init__(
+        self, embed_dim: int, num_heads: int, mlp_ratio: float = 4.0, eps: float = 1e-6, gelu: str = "erf"
+    ) -> None:
         super().__init__()
-        check_heads(width, heads)
-        self.heads = heads
-        self.latent = nn.Parameter(torch.zeros(1, 1, width))
-        self.q = nn.Linear(width, width)
-        self.kv = nn.Linear(width, 2 * width)
-        self.proj = nn.Linear(width, width)
-        self.norm = nn.LayerNorm(width, eps)
-        self.mlp = MLP(width, int(width * mlp_ratio), gelu)
+        check_heads(embed_dim, num_heads)
+        self.heads = num_heads
+        self.latent = nn.Parameter(torch.zeros(1, 1, embed_dim))
+        self.q = nn.Linear(embed_dim, embed_dim)
+        self.kv = nn.Linear(embed_dim, 2 * embed_dim)
+        self.proj = nn.Linear(embed_dim, embed_dim)
+        self.norm = nn.LayerNorm(embed_dim, eps)
+        self.mlp = MLP(embed_dim, int(embed_dim * mlp_ratio), gelu)
 
     def forward(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B D"]:
-        (q,) = split_heads(self.q(self.latent.expand(len(tokens), -1, -1)), self.heads, parts=1)  # B h 1 d
+        (q,) = split_heads(self.q(self.latent.expand(tokens.shape[0], -1, -1)), self.heads, parts=1)  # B h 1 d
         k, v = split_heads(self.kv(tokens), self.heads, parts=2)  # B h N d, each
         x = F.scaled_dot_product_attention(q, k, v)
         x = self.proj(x.transpose(1, 2).flatten(2))  # B 1 D

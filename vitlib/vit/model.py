@@ -18,12 +18,13 @@ from vitlib.vit.init import init_weights
 from vitlib.vit.positions import token_row
 from vitlib.vit.resize import resize_positions
 from vitlib.vit.sincos import fixed_positions
+from vitlib.vit.tables import WithTables
 
 
-class ViT(nn.Module):
+class ViT(WithTables):
     """[B, C, H, W] → [B, K], the logits of K classes. Parameters have timm's names.
 
-    >>> model = ViT(ViTConfig(image_size=(32, 48), patch=8, num_classes=10, width=64, depth=2, heads=4))
+    >>> model = ViT(ViTConfig(image_size=(32, 48), patch_size=8, num_classes=10, embed_dim=64, depth=2, num_heads=4))
     >>> images = torch.zeros(2, 3, 32, 48)
     >>> model(images).shape
     torch.Size([2, 10])
@@ -37,36 +38,42 @@ class ViT(nn.Module):
     def __init__(self, config: ViTConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.config = c = config
-        self.patch_embed = PatchEmbed(c.channels, c.patch, c.width)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, c.width)) if c.class_token else None
-        self.reg_token = nn.Parameter(torch.zeros(1, c.registers, c.width)) if c.registers else None
+        self.patch_embed = PatchEmbed(c.in_chans, c.patch_size, c.embed_dim)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, c.embed_dim)) if c.class_token else None
+        self.reg_token = nn.Parameter(torch.zeros(1, c.reg_tokens, c.embed_dim)) if c.reg_tokens else None
         self.pos_embed: Tensor | None
         if c.positions == "learned":
-            self.pos_embed = nn.Parameter(torch.zeros(1, c.prefix_rows + c.grid.tokens, c.width))
+            self.pos_embed = nn.Parameter(torch.zeros(1, c.prefix_rows + c.grid.tokens, c.embed_dim))
         else:
-            self.register_buffer("pos_embed", fixed_positions(c), persistent=False)
+            self.keep_tables()
         self.drop = Drop(c.dropout, path=0.0) if c.dropout else nn.Identity()
-        paths = [c.drop_path * i / max(c.depth - 1, 1) for i in range(c.depth)]
+        paths = [c.drop_path_rate * i / max(c.depth - 1, 1) for i in range(c.depth)]
         blocks = [
-            Block(c.width, c.heads, c.mlp_ratio, c.eps, c.gelu, c.layer_scale, c.fused, c.dropout, path)
+            Block(c.embed_dim, c.num_heads, c.mlp_ratio, c.eps, c.gelu, c.layer_scale, c.fused, c.dropout, path)
             for path in paths
         ]
         self.blocks = cast(list[Block], nn.ModuleList(blocks))
-        pool_first = c.pooling == "mean" and not c.norm_before_pool
-        self.norm = nn.Identity() if pool_first else nn.LayerNorm(c.width, c.eps)
+        pool_first = c.global_pool == "avg" and not c.norm_before_pool
+        self.norm = nn.Identity() if pool_first else nn.LayerNorm(c.embed_dim, c.eps)
         self.attn_pool: AttentionPool | None = None
-        if c.pooling == "attention":
-            self.attn_pool = AttentionPool(c.width, c.heads, c.mlp_ratio, c.eps, c.gelu)
-        self.fc_norm = nn.LayerNorm(c.width, c.eps) if pool_first else nn.Identity()
-        self.head = nn.Linear(c.width, c.num_classes) if c.num_classes else nn.Identity()
-        self.reads = slice(0, 1) if c.pooling == "cls" else slice(c.prefix, None)  # rows that the classifier reads
-        init_weights(self, c.width, generator)
+        if c.global_pool == "map":
+            self.attn_pool = AttentionPool(c.embed_dim, c.num_heads, c.mlp_ratio, c.eps, c.gelu)
+        self.fc_norm = nn.LayerNorm(c.embed_dim, c.eps) if pool_first else nn.Identity()
+        self.head = nn.Linear(c.embed_dim, c.num_classes) if c.num_classes else nn.Identity()
+        self.reads = (
+            slice(0, 1) if c.global_pool == "token" else slice(c.prefix, None)
+        )  # rows that the classifier reads
+        init_weights(self, c.embed_dim, generator)
+
+    def tables(self) -> dict[str, Tensor | None]:
+        """Positions that are computed, not learned: no checkpoint stores them."""
+        return {} if self.config.positions == "learned" else {"pos_embed": fixed_positions(self.config)}
 
     def forward(
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, every named intermediate, and the same logits, bit for bit."""
-        check_images(images, self.config.channels, self.config.image_size, self.patch_embed.proj.weight.dtype)
+        images = check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
         if return_all:
             return self.steps(images)
         x = self.tokens(self.patch_embed(images))  # B T D
@@ -99,13 +106,13 @@ class ViT(nn.Module):
 
     def pool(self, x: Float[Tensor, "B R D"]) -> Float[Tensor, "B D"]:
         """One normalised vector for each picture, from the rows `[:, model.reads]` of a block's output."""
-        read = self.attn_pool or {"cls": read_cls, "mean": read_mean}[self.config.pooling]
+        read = self.attn_pool or {"token": read_cls, "avg": read_mean}[self.config.global_pool]
         return self.fc_norm(read(self.norm(x)))
 
     def resized(self, image_size: tuple[int, int]) -> "ViT":
         """A copy for pictures of (height, width) pixels; learned positions are resized to the new grid.
 
-        >>> ViT(ViTConfig(width=64, depth=1, heads=1)).resized((384, 320)).config.grid.tokens
+        >>> ViT(ViTConfig(embed_dim=64, depth=1, num_heads=1)).resized((384, 320)).config.grid.tokens
         480
         """
         other = copy.deepcopy(self)

@@ -14,9 +14,9 @@ from vitlib.vit.config import ViTConfig
 def fixed_positions(config: ViTConfig) -> Float[Tensor, "1 N D"] | None:
     """The sin-cos positions of a configuration; None where it has none."""
     if config.positions == "sincos1d":
-        return sincos_1d(config.grid.tokens, config.width)
+        return sincos_1d(config.grid.tokens, config.embed_dim)
     if config.positions == "sincos2d":
-        return sincos_2d((config.grid.rows, config.grid.columns), config.width)
+        return sincos_2d((config.grid.rows, config.grid.columns), config.embed_dim)
     return None
 
 

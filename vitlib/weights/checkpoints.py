@@ -38,7 +38,7 @@ Size = int | tuple[int, int]
 HEAD = {"head.weight", "head.bias", "head.fc.weight", "head.fc.bias"}
 SIZES = {name: torch.empty(0) for name in ("patch_embed.proj.weight", "blocks.0.mlp.fc1.weight")}
 # fields of a configuration in which two models may differ, and one set of weights still means the same to both
-FREE = {"fused", "dropout", "drop_path", "mean", "std", "resize", "layer_scale"}
+FREE = {"class_names", "fused", "dropout", "drop_path_rate", "mean", "std", "resize", "layer_scale"}
 
 
 def load(
@@ -57,8 +57,8 @@ def load(
     """The model whose weights lie in a file, in a folder of Hugging Face's, or in a state dict; in evaluation mode.
 
     A ViT, Hybrid, Swin or ConvNeXt: the layout is detected and the sizes are read from the shapes. `choices` are fields
-    of its configuration that neither shows, such as heads=4 (known for the widths of published models; a model of your
-    own keeps them in the note that `save` writes).
+    of its configuration that neither shows, such as num_heads=4 (known for the widths of published models; a model of
+    your own keeps them in the note that `save` writes).
 
     - `num_classes` other than the checkpoint's puts a new head in place of the old, drawn with `generator`.
     - `image_size` (pixels: a side, or height and width) resizes the positions, in the way of the checkpoint's library.
@@ -93,7 +93,10 @@ def load(
         _check_names(ours, left, SIZES | ours, layout, "any ViT")
     config, form = recognise(ours, LAYOUTS[layout], told | heads_apart(state, LAYOUTS[layout]), like)
     ours = {name: each for name, each in move_rows(ours, form, config.prefix_positions).items() if name not in UNREAD}
-    model = ViT(config if num_classes is None else replace(config, num_classes=num_classes), generator)
+    wanted = config
+    if num_classes is not None and num_classes != config.num_classes:
+        wanted = replace(config, num_classes=num_classes, class_names=())
+    model = ViT(wanted, generator)
     if model.config.num_classes != config.num_classes:
         ours = {name: each for name, each in ours.items() if name not in HEAD} | _head(model)
     _check(ours, left, model, layout, dtype)
@@ -157,12 +160,12 @@ def save(model: ViT | Staged, path: str | PathLike[str], layout: str = "timm") -
         raise CheckpointError(
             f"{layout} keeps learned positions, and this model's are {config.positions!r}; save it as 'timm'"
         )
-    state |= {name: torch.zeros(1, config.width) for name in column.zeros}
-    theirs = to_theirs(state, layout, config.prefix_positions, config.heads)
+    state |= {name: torch.zeros(1, config.embed_dim) for name in column.zeros}
+    theirs = to_theirs(state, layout, config.prefix_positions, config.num_heads)
     # what the layout's library would make of these tensors, told what its users can tell it
-    told = {field: getattr(config, field) for field in ("heads", "image_size", "mean", "std", *column.settable)}
+    told = {field: getattr(config, field) for field in ("num_heads", "image_size", "mean", "std", *column.settable)}
     made, _ = recognise(to_ours(theirs, column)[0], column, told)
-    apart = [f for f in ("eps", "gelu", "pooling", "norm_before_pool") if getattr(made, f) != getattr(config, f)]
+    apart = [f for f in ("eps", "gelu", "global_pool", "norm_before_pool") if getattr(made, f) != getattr(config, f)]
     if apart:
         raise CheckpointError(
             f"{layout}'s own model has {', '.join(f'{f}={getattr(made, f)!r}' for f in apart)}, this one has "
@@ -187,7 +190,7 @@ def _deciding(config: Any) -> dict[str, Any]:
         return kept
     return kept | {
         "layer_scale": config.layer_scale is not None,  # the value is the first one alone, before training
-        "mlp_ratio": int(config.width * config.mlp_ratio) / config.width,
+        "mlp_ratio": int(config.embed_dim * config.mlp_ratio) / config.embed_dim,
     }
 
 
@@ -207,7 +210,7 @@ def _open(source: Source, part: str | None) -> tuple[State, dict[str, Any], Path
 def _check(ours: State, left: State, model: ViT, layout: str, dtype: torch.dtype | None) -> None:
     """CheckpointError for names, shapes, dtypes and numbers that are not those of the model's weights."""
     c = model.config
-    what = f"a ViT of width {c.width}, depth {c.depth}, patch {c.patch}"
+    what = f"a ViT of width {c.embed_dim}, depth {c.depth}, patch {c.patch_size}"
     called = _check_names(ours, left, model.state_dict(), layout, what)
     check_numbers(ours, dtype, called)
 

@@ -10,8 +10,8 @@ from vitlib.weights.files import CheckpointError
 
 # transformers' fields that the tensors of a Vision Transformer don't show, with the width as a check; and ours
 FIELDS = {
-    "hidden_size": "width",
-    "num_attention_heads": "heads",
+    "hidden_size": "embed_dim",
+    "num_attention_heads": "num_heads",
     "layer_norm_eps": "eps",
     "hidden_act": "gelu",
     "image_size": "image_size",
@@ -47,23 +47,25 @@ def plain(known: Mapping[str, Any]) -> dict[str, Any]:
 
 def hf_config(config: ViTConfig, layout: str) -> dict[str, Any]:
     """The config.json with which transformers builds the same model."""
-    hidden = int(config.width * config.mlp_ratio)
+    hidden = int(config.embed_dim * config.mlp_ratio)
     fields: dict[str, Any] = {
-        "hidden_size": config.width,
+        "hidden_size": config.embed_dim,
         "num_hidden_layers": config.depth,
-        "num_attention_heads": config.heads,
+        "num_attention_heads": config.num_heads,
         "hidden_act": "gelu" if config.gelu == "erf" else "gelu_pytorch_tanh",
         "layer_norm_eps": config.eps,
         "image_size": list(config.image_size),
-        "patch_size": config.patch if isinstance(config.patch, int) else list(config.patch),
-        "num_channels": config.channels,
+        "patch_size": config.patch_size if isinstance(config.patch_size, int) else list(config.patch_size),
+        "num_channels": config.in_chans,
         "qkv_bias": True,
     }
     if layout == "hf-dinov2":
-        if hidden % config.width:
-            raise CheckpointError(f"the MLP is {hidden} wide: transformers' DINOv2 needs a multiple of {config.width}")
-        name, base = ("dinov2_with_registers", "Dinov2WithRegisters") if config.registers else ("dinov2", "Dinov2")
-        fields |= {"mlp_ratio": hidden // config.width, "num_register_tokens": config.registers}
+        if hidden % config.embed_dim:
+            raise CheckpointError(
+                f"the MLP is {hidden} wide: transformers' DINOv2 needs a multiple of {config.embed_dim}"
+            )
+        name, base = ("dinov2_with_registers", "Dinov2WithRegisters") if config.reg_tokens else ("dinov2", "Dinov2")
+        fields |= {"mlp_ratio": hidden // config.embed_dim, "num_register_tokens": config.reg_tokens}
         return {"model_type": name, "architectures": [f"{base}Model"], **fields}
     labels = {f"LABEL_{k}": k for k in range(config.num_classes)}
     fields |= {"intermediate_size": hidden, "label2id": labels, "id2label": {k: label for label, k in labels.items()}}

@@ -151,7 +151,7 @@ LAYOUTS = {
         ),
         implies={**_PLAIN, **_HALVES, "resize": "timm"},
         prefix_positions="any",
-        settable=("eps", "gelu", "pooling", "norm_before_pool", "positions"),
+        settable=("eps", "gelu", "global_pool", "norm_before_pool", "positions"),
     ),
     "dinov2": Layout(
         rows=(*_ENCODER, row("reg_token", "register_tokens"), row("mask_token")),

@@ -41,29 +41,29 @@ def _recognise(
     ours: Mapping[str, Tensor], layout: Layout, told: Mapping[str, Any], like: ViTConfig | None
 ) -> tuple[ViTConfig, Form]:
     seen = _seen(ours)
-    width, ratio = seen["width"], told.get("mlp_ratio", seen["mlp_ratio"])
+    width, ratio = seen["embed_dim"], told.get("mlp_ratio", seen["mlp_ratio"])
     if int(width * ratio) == int(width * seen["mlp_ratio"]):  # 3.0 and 3.1 may make the same hidden width
         seen["mlp_ratio"] = ratio
-    for field in ("patch", "channels", "num_classes", "width", "registers", "mlp_ratio"):
+    for field in ("patch_size", "in_chans", "num_classes", "embed_dim", "reg_tokens", "mlp_ratio"):
         if told.get(field, seen[field]) != seen[field]:
             raise CheckpointError(
                 f"the tensors show {field}={seen[field]!r}, and an argument, a note or config.json says "
                 f"{told[field]!r}; is that about another checkpoint, or is a tensor missing?"
             )
-    implied = {**layout.implies, **(layout.with_registers if seen["registers"] else {})}
-    if len(implied["mean"]) not in (1, seen["channels"]):
+    implied = {**layout.implies, **(layout.with_registers if seen["reg_tokens"] else {})}
+    if len(implied["mean"]) not in (1, seen["in_chans"]):
         del implied["mean"], implied["std"]  # the statistics of colours, and these pictures have none
     facts = {**seen, **implied, **told}
     if unknown := facts.keys() - {field.name for field in fields(ViTConfig)}:
         raise CheckpointError(f"a ViT has no {', '.join(sorted(unknown))}; it has the fields of ViTConfig")
     if facts["depth"] > len(ours):
         raise CheckpointError(f"there are {len(ours)} tensors, and one of them is of block {facts['depth'] - 1}")
-    facts["heads"] = facts.get("heads") or _heads(facts, like)
+    facts["num_heads"] = facts.get("num_heads") or _heads(facts, like)
     facts["image_size"], form = _grid(ours, facts, layout, like)
     if "prefix_positions" not in told and facts.get("positions", "learned") == "learned":
-        cls_alone = form == "cls" and not facts["registers"]  # then CLS is all there is
-        facts["prefix_positions"] = "all" if cls_alone or not (facts["class_token"] or facts["registers"]) else form
-    check_heads(facts["width"], facts["heads"])
+        cls_alone = form == "cls" and not facts["reg_tokens"]  # then CLS is all there is
+        facts["prefix_positions"] = "all" if cls_alone or not (facts["class_token"] or facts["reg_tokens"]) else form
+    check_heads(facts["embed_dim"], facts["num_heads"])
     return ViTConfig(**facts), form
 
 
@@ -73,14 +73,14 @@ def _seen(ours: Mapping[str, Tensor]) -> dict[str, Any]:
     hidden, _ = _shape(ours, "blocks.0.mlp.fc1.weight", axes=2)
     ratio = hidden / width
     return {
-        "patch": sides[0] if sides[0] == sides[1] else tuple(sides),
-        "channels": channels,
+        "patch_size": sides[0] if sides[0] == sides[1] else tuple(sides),
+        "in_chans": channels,
         "num_classes": _shape(ours, "head.weight", axes=2)[0] if "head.weight" in ours else 0,
-        "width": width,
+        "embed_dim": width,
         "depth": 1 + max(int(name.split(".")[1]) for name in ours if name.startswith("blocks.")),
         "mlp_ratio": ratio if int(width * ratio) == hidden else nextafter(ratio, hidden),  # so that int() gives hidden
         "class_token": "cls_token" in ours,
-        "registers": _shape(ours, "reg_token", axes=3)[1] if "reg_token" in ours else 0,
+        "reg_tokens": _shape(ours, "reg_token", axes=3)[1] if "reg_token" in ours else 0,
         "layer_scale": 1.0 if "blocks.0.ls1.gamma" in ours else None,
         **_pooling(ours),
     }
@@ -94,34 +94,34 @@ def _shape(ours: Mapping[str, Tensor], name: str, axes: int) -> tuple[int, ...]:
 
 def _pooling(ours: Mapping[str, Tensor]) -> dict[str, Any]:
     if "attn_pool.latent" in ours:
-        return {"pooling": "attention"}
+        return {"global_pool": "map"}
     if "fc_norm.weight" in ours:
-        return {"pooling": "mean"}
+        return {"global_pool": "avg"}
     if "cls_token" in ours:
-        return {"pooling": "cls"}
-    return {"pooling": "mean", "norm_before_pool": True}
+        return {"global_pool": "token"}
+    return {"global_pool": "avg", "norm_before_pool": True}
 
 
 def _heads(facts: Mapping[str, Any], like: ViTConfig | None) -> int:
     """By the presets, then by what is usual for the large ones; a guess for a small one would be a gamble."""
-    width, depth = facts["width"], facts["depth"]
+    width, depth = facts["embed_dim"], facts["depth"]
     for preset in PRESETS.values():
-        if (preset.width, preset.depth) == (width, depth):
-            return preset.heads
+        if (preset.embed_dim, preset.depth) == (width, depth):
+            return preset.num_heads
     if width in HEADS:
         return HEADS[width]
     if width >= 192 and width % 64 == 0:
         return width // 64
     if like:
-        return like.heads
-    raise CheckpointError(f"the number of heads cannot be seen in a model {width} wide, {depth} deep; give heads=")
+        return like.num_heads
+    raise CheckpointError(f"the number of heads cannot be seen in a model {width} wide, {depth} deep; give num_heads=")
 
 
 def _grid(
     ours: Mapping[str, Tensor], facts: Mapping[str, Any], layout: Layout, like: ViTConfig | None
 ) -> tuple[tuple[int, int], Form]:
     """The size of the pictures, and which prefix tokens have a position: by counting rows, the grid being a square."""
-    size, patch = facts.get("image_size"), facts["patch"]
+    size, patch = facts.get("image_size"), facts["patch_size"]
     if facts.get("positions", "learned") != "learned":
         size = size or (like.image_size if like else None)
         if size is None:
@@ -134,7 +134,7 @@ def _grid(
         )
     n = _shape(ours, "pos_embed", axes=3)[1]
     counts: dict[Form, int] = {
-        "all": facts["class_token"] + facts["registers"], "cls": int(facts["class_token"]), "none": 0
+        "all": facts["class_token"] + facts["reg_tokens"], "cls": int(facts["class_token"]), "none": 0
     }  # fmt: skip
     forms: tuple[Form, ...] = ("all", "none") if layout.prefix_positions == "any" else (layout.prefix_positions,)
     patches = {form: n - counts[form] for form in forms}

@@ -40,7 +40,7 @@ def convert(
     to: str,
     from_: str | None = None,
     *,
-    heads: int | None = None,
+    num_heads: int | None = None,
     form: Form | None = None,
     drop: Sequence[str] = (),
 ) -> State:
@@ -62,7 +62,7 @@ def convert(
     ours, left = to_ours(state, layout)
     if left:
         raise CheckpointError(f"unknown names: {', '.join(grouped(left))}{telltale(left)}; name them in drop=")
-    return to_theirs(ours, to, _form(ours, layout, layout_named(to), form), heads)
+    return to_theirs(ours, to, _form(ours, layout, layout_named(to), form), num_heads)
 
 
 def to_ours(state: Mapping[str, Tensor], layout: Layout) -> tuple[State, State]:
@@ -94,7 +94,9 @@ def to_theirs(ours: Mapping[str, Tensor], to: str, form: Form, heads: int | None
             continue
         tensor, n = left.pop(row.ours), len(row.theirs)
         if row.each in BY_HEADS and heads is None:
-            raise CheckpointError(f"{to} keeps the heads apart, and a state dict does not tell how many: give heads=")
+            raise CheckpointError(
+                f"{to} keeps the heads apart, and a state dict does not tell how many: give num_heads="
+            )
         try:
             parts = [row.each.forth(part, heads or 1) for part in tensor.unflatten(0, (n, -1))]
         except (RuntimeError, IndexError):
@@ -194,12 +196,12 @@ def layout_named(name: str) -> Layout:
 
 
 def heads_apart(state: Mapping[str, Tensor], layout: Layout) -> dict[str, int]:
-    """{"heads": number} from a state dict that keeps the heads apart, as Flax does; {} from any other."""
+    """{"num_heads": number} from a state dict that keeps the heads apart, as Flax does; {} from any other."""
     names = spelled(state, layout)
     biases = [
         names[name] for row in rows(layout, names) if row.each is HEADS_BIAS for name in row.theirs if name in names
     ]
-    return {"heads": len(biases[0])} if biases and biases[0].ndim == 2 else {}
+    return {"num_heads": len(biases[0])} if biases and biases[0].ndim == 2 else {}
 
 
 def _known(names: Mapping[str, Tensor], layout: Layout) -> dict[str, Row]:

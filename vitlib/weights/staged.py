@@ -34,7 +34,9 @@ def load_staged(
     ours = to_timm(state)
     check_numbers(ours, dtype)
     config = _config(ours, told)
-    wanted = config if num_classes is None else replace(config, num_classes=num_classes)
+    wanted = config
+    if num_classes is not None and num_classes != config.num_classes:
+        wanted = replace(config, num_classes=num_classes, class_names=())
     model = Swin(wanted, generator) if isinstance(wanted, SwinConfig) else ConvNeXt(wanted, generator)
     if wanted.num_classes != config.num_classes:
         own = {name: each for name, each in model.state_dict().items() if name in HEAD}
@@ -61,7 +63,7 @@ def _config(ours: State, told: Mapping[str, Any]) -> SwinConfig | ConvNeXtConfig
                 f"the tensors show {field}={value!r}, and an argument, a note or config.json says {told[field]!r}; is "
                 "that about another checkpoint?"
             )
-    grey = {} if seen["channels"] == 3 else {"mean": (0.5,), "std": (0.5,)}
+    grey = {} if seen["in_chans"] == 3 else {"mean": (0.5,), "std": (0.5,)}
     try:
         return kind(**{**grey, **told, **seen})
     except ValueError as error:
@@ -77,13 +79,13 @@ def _swin(ours: State) -> dict[str, Any]:
         for stage in range(len(depths))
     ]
     return {
-        "patch": patch,
-        "channels": channels,
+        "patch_size": patch,
+        "in_chans": channels,
         "num_classes": len(ours[HEAD[0]]) if HEAD[0] in ours else 0,
-        "width": width,
+        "embed_dim": width,
         "depths": depths,
-        "heads": tuple(heads for _, heads in tables),
-        "window": (isqrt(tables[0][0]) + 1) // 2,  # a table has (2 window − 1)² rows
+        "num_heads": tuple(heads for _, heads in tables),
+        "window_size": (isqrt(tables[0][0]) + 1) // 2,  # a table has (2 window − 1)² rows
         "mlp_ratio": _shape(ours, "layers.0.blocks.0.mlp.fc1.weight", axes=2)[0] / width,
     }
 
@@ -93,12 +95,12 @@ def _convnext(ours: State) -> dict[str, Any]:
     depths = _depths(ours, "stages")
     kernels = [_shape(ours, f"stages.{stage}.blocks.0.conv_dw.weight", axes=4) for stage in range(len(depths))]
     return {
-        "patch": patch,
-        "channels": channels,
+        "patch_size": patch,
+        "in_chans": channels,
         "num_classes": len(ours[HEAD[0]]) if HEAD[0] in ours else 0,
-        "widths": tuple(width for width, *_ in kernels),
+        "dims": tuple(width for width, *_ in kernels),
         "depths": depths,
-        "kernel": kernels[0][-1],
+        "kernel_size": kernels[0][-1],
         "mlp_ratio": _shape(ours, "stages.0.blocks.0.mlp.fc1.weight", axes=2)[0] / kernels[0][0],
     }
 

@@ -23,7 +23,7 @@ TORCHVISION = (  # a layer is numbered, and what is in it; the embedding has a l
     (r"^conv_proj\.conv_bn_relu_(\d+)\.1\.", rf"{STEM}\1.bn."),
     (r"^conv_proj\.conv_last\.", "conv_proj."),
 )
-PICTURE = ("patch", "channels", "mean", "std", "stem")  # fields of which the ViT behind the stem has its own
+PICTURE = ("patch_size", "in_chans", "mean", "std", "stem")  # fields of which the ViT behind the stem has its own
 
 
 def apart(state: Mapping[str, Tensor]) -> tuple[State, State]:
@@ -45,8 +45,8 @@ def halvings(stem: Mapping[str, Tensor]) -> int:
 def behind(told: Mapping[str, Any], halvings: int) -> dict[str, Any]:
     """What is told of a hybrid, as it is for the ViT behind its stem; the same where there is none.
 
-    >>> behind({"image_size": (32, 64), "patch": 4, "heads": 3}, halvings=2)
-    {'image_size': (8, 16), 'heads': 3}
+    >>> behind({"image_size": (32, 64), "patch_size": 4, "num_heads": 3}, halvings=2)
+    {'image_size': (8, 16), 'num_heads': 3}
     """
     if not halvings:
         return dict(told)
@@ -61,7 +61,7 @@ def vit_behind(config: ViTConfig) -> ViTConfig:
     if not isinstance(config, HybridConfig):
         return config
     known = {field.name: getattr(config, field.name) for field in fields(config)}
-    return ViTConfig(**behind(known, len(config.stem)), patch=1, channels=config.stem[-1])
+    return ViTConfig(**behind(known, len(config.stem)), patch_size=1, in_chans=config.stem[-1])
 
 
 def joined(stem: Mapping[str, Tensor], vit: ViT, told: Mapping[str, Any]) -> Hybrid:
@@ -75,8 +75,8 @@ def joined(stem: Mapping[str, Tensor], vit: ViT, told: Mapping[str, Any]) -> Hyb
     widths, patch, grid = tuple(len(stem[name]) for name in names), 2 ** len(names), vit.config.grid
     known = {field.name: getattr(vit.config, field.name) for field in fields(vit.config)}
     known |= {field: told[field] for field in ("mean", "std") if field in told}
-    known |= {"patch": patch, "image_size": (grid.rows * patch, grid.columns * patch)}
-    known |= {"channels": stem[names[0]].shape[1], "stem": widths}
+    known |= {"patch_size": patch, "image_size": (grid.rows * patch, grid.columns * patch)}
+    known |= {"in_chans": stem[names[0]].shape[1], "stem": widths}
     model = Hybrid(HybridConfig(**known))
     mine = {name: each for name, each in model.state_dict().items() if name.startswith(STEM)}
     counters = {name: each for name, each in mine.items() if name.endswith("num_batches_tracked")}

@@ -59,7 +59,7 @@ class AttentionExplorer(VBox):
         own = () if name in PICTURES else (name,)
         self.choice = Dropdown(options=[*own, *PICTURES], value=name, description="Picture", **CONTROL)
         self.layer = IntSlider(value=config.depth, min=1, max=config.depth, description="Layer", **CONTROL)
-        heads = [*((str(head + 1), head) for head in range(config.heads)), ("mean of all", None)]
+        heads = [*((str(head + 1), head) for head in range(config.num_heads)), ("mean of all", None)]
         self.head = ToggleButtons(options=heads, value=0, description="Head", **CONTROL)
         self.head.style.button_width = "84px"
         self.head.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")

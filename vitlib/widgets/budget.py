@@ -107,7 +107,7 @@ class BudgetExplorer(VBox):
         self.side.max, self.side.min, self.side.step = LARGEST // unit * unit, unit, unit
         self.side.value = config.image_size[0]
         if vit:
-            self.patch.value = config.patch
+            self.patch.value = config.patch_size
         self._draw()
 
     def _draw(self, _: Any = None) -> None:
@@ -129,7 +129,7 @@ class BudgetExplorer(VBox):
         config = config_of(self.model.value)
         changes: dict[str, Any] = {"image_size": (self.side.value, self.side.value)}
         if not self.patch.disabled:
-            changes["patch"] = self.patch.value
+            changes["patch_size"] = self.patch.value
         if not self.attention.disabled:
             changes["fused"] = self.attention.value == "fused"
         return replace(config, **changes)
@@ -137,7 +137,7 @@ class BudgetExplorer(VBox):
     def _run(self) -> Run:
         training = self.mode.value == "training"
         return Run(
-            batch=self.batch.value,
+            batch_size=self.batch.value,
             training=training,
             precision=self.precision.value,
             checkpointing=self.checkpointing.value and not self.checkpointing.disabled,

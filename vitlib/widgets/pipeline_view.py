@@ -72,7 +72,7 @@ def still(view: Walk) -> Plate:
         rows = view.rows(stage)
         axes.imshow(_colours(rows).numpy(), aspect="auto", interpolation="nearest")
         axes.set_title(f"{mark} {STAGES[stage - 1]}: {shape(view, stage)}", fontsize=10)
-        axes.set(xlabel=f"the {c.width} numbers of a token", ylabel="patch")
+        axes.set(xlabel=f"the {c.embed_dim} numbers of a token", ylabel="patch")
         quarters = [grid.tokens * quarter // 4 for quarter in range(1, 5)]
         front = ["CLS"] if view.prefix(stage) else []
         places = [0] * len(front) + [view.prefix(stage) + patch - 1 for patch in quarters]

@@ -141,11 +141,11 @@ class TrainingCurves(VBox):
     def _chosen(self) -> Run:
         recipe = Recipe(
             epochs=self.epochs.value,
-            batch=self.batch.value,
+            batch_size=self.batch.value,
             optimizer=self.optimizer.value,
             lr=self.lr.value,
             warmup=self.warmup.value,
-            smoothing=0.0,  # so that ln K is the loss of guessing, and 0 that of knowing
+            label_smoothing=0.0,  # so that ln K is the loss of guessing, and 0 that of knowing
             seed=self.seed.value,
             **CHANGES[self.change.value],
         )

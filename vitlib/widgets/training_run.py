@@ -45,14 +45,14 @@ def small_vit(train: Pictures, seed: int = 0) -> nn.Module:
     """
     size = (train.images.shape[2], train.images.shape[3])
     classes = len(train.classes)
-    return create("vit_digits_patch2_8", classes, size, seed=seed, patch=4, width=32, depth=2, heads=4)
+    return create("vit_digits_patch2_8", classes, size, seed=seed, patch_size=4, embed_dim=32, depth=2, num_heads=4)
 
 
 @dataclass
 class Run:
     """A run: what was chosen, and what has become of it so far. `advance` takes it a little further.
 
-    >>> run = Run("100 digits", Recipe(epochs=1, batch=50, lr=1e-3))
+    >>> run = Run("100 digits", Recipe(epochs=1, batch_size=50, lr=1e-3))
     >>> while run.advance():
     ...     pass
     >>> run.state, len(run.loss), len(run.test)
@@ -113,7 +113,7 @@ class Run:
         train, test = DATA[self.data]()
         self.model = model = small_vit(train, recipe.seed)
         self.classes = len(train.classes)
-        self.per_epoch = max(len(train) // recipe.batch, 1)
+        self.per_epoch = max(len(train) // recipe.batch_size, 1)
         total = recipe.epochs * self.per_epoch
         movers = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay)
         plans = [schedule(each, total, round(recipe.warmup * total), recipe.floor) for each in movers]
@@ -122,7 +122,7 @@ class Run:
                 torch.manual_seed(1_000_003 * recipe.seed + len(self.loss))
                 model.train()
                 images, targets = changed(train, chosen, recipe, *normalisation(model))
-                loss = F.cross_entropy(model(images), targets, label_smoothing=recipe.smoothing)
+                loss = F.cross_entropy(model(images), targets, label_smoothing=recipe.label_smoothing)
                 loss.backward()
                 self.rate.append(float(plans[-1].get_last_lr()[-1]))
                 self.loss.append(loss.item())

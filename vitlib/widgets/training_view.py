@@ -66,7 +66,7 @@ def describe(run: Run) -> str:
     change = "pictures as they are" if changes == "none" else changes
     return (
         f"{run.data}, {recipe.optimizer}, learning rate {recipe.lr:g}, warm-up {recipe.warmup:.0%}, {change}, batch "
-        f"{recipe.batch}, {recipe.epochs} epochs, seed {recipe.seed}"
+        f"{recipe.batch_size}, {recipe.epochs} epochs, seed {recipe.seed}"
     )
 
 

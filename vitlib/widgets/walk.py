@@ -63,14 +63,17 @@ def walk(model: ViT, picture: UInt8[Tensor, "3 H W"], classes: Sequence[str] | N
     Errors: ValueError for a model whose classifier does not read CLS, and for as many names as there are no classes.
     """
     config = model.config
-    if config.pooling != "cls":
-        raise ValueError(f'pooling is {config.pooling!r}: the pipeline shows a head that reads CLS, pooling="cls"')
+    if config.global_pool != "token":
+        raise ValueError(
+            f'pooling is {config.global_pool!r}: the pipeline shows a head that reads CLS, global_pool="token"'
+        )
     names = tuple(classes or map(str, range(config.num_classes)))
     if len(names) != config.num_classes:
         raise ValueError(f"{len(names)} names for {config.num_classes} classes: expected one name for each logit")
     pixels = middle(picture, config.image_size)
     images = normalise(pixels[None], config.mean, config.std)
-    return Walk(pixels, config, names, patchify(images, config.patch)[0], model(images, return_all=True))
+    steps = {name: each.cpu() for name, each in model(images, return_all=True).items()}  # drawn from there
+    return Walk(pixels, config, names, patchify(images, config.patch_size)[0], steps)
 
 
 def shape(view: Walk, stage: int) -> str:
@@ -83,15 +86,15 @@ def sentence(view: Walk, stage: int) -> str:
     """What a stage does, with the shape that it gives."""
     c, grid = view.config, view.config.grid
     length, n = view.patches.shape[1], grid.tokens
-    front = "CLS" if c.prefix == 1 else f"CLS and {c.registers} registers"
+    front = "CLS" if c.prefix == 1 else f"CLS and {c.reg_tokens} registers"
     place = "" if c.positions == "none" else ", and adds to each the vector of its place"
     said = (
         f"Patchify cuts the picture of {grid.height} × {grid.width} pixels into {n} patches of {grid.patch_height} × "
         f"{grid.patch_width} and lays each out as {length} numbers",
-        f"Embed turns the {length} numbers of every patch into a token of {c.width}, all by the same matrix",
+        f"Embed turns the {length} numbers of every patch into a token of {c.embed_dim}, all by the same matrix",
         f"The token row puts {front} in front, {c.prefix} + {n} = {c.tokens} tokens{place}",
         f"The encoder lets the tokens take from one another, in {c.depth} blocks; the shape stays as it was",
-        f"Classify reads the row of CLS alone and makes of its {c.width} numbers one for each of {c.num_classes} "
+        f"Classify reads the row of CLS alone and makes of its {c.embed_dim} numbers one for each of {c.num_classes} "
         "classes; softmax turns them into shares of 1",
     )
     return f"{said[stage - 1]}: {shape(view, stage)}."

@@ -64,7 +64,7 @@ def test_every_learner_gets_what_their_answers_are_worth(graded):
                 assert (verdict["points"], verdict["status"]) == (0, "blank")
             else:
                 assert verdict["points"] < verdict["out_of"]
-                assert verdict["slip"] == answer
+                assert verdict["misconception"] == answer
 
 
 def test_the_solved_notebook_scores_full_marks_and_the_untouched_release_0(graded):
@@ -141,14 +141,14 @@ def test_feedback_shows_points_and_message_and_no_hidden_case(graded, monkeypatc
     assert "Put right before grading" in broken
 
 
-def test_the_report_names_every_student_and_the_most_common_slips(graded, monkeypatch, capsys):
+def test_the_report_names_every_student_and_the_most_common_misconceptions(graded, monkeypatch, capsys):
     course, group, results = graded
     monkeypatch.chdir(course.root)
     assert main(["report"]) == 0
     page = (course.root / "gradebook" / "report.html").read_text(encoding="utf-8")
     assert all(student in page for student in group)
     summary = {row.id: row for row in summarise(course, TOY, read_marks(course, TOY))}
-    assert summary["positions"].slips[0][0] == "thought otherwise"
+    assert summary["positions"].misconceptions[0][0] == "thought otherwise"
     verdicts = [verdict for result in results for verdict in result.verdicts]
     total = sum(verdict["points"] for verdict in verdicts if verdict["exercise"] == "remedy")
     assert summary["remedy"].share == pytest.approx(total / (2 * len(results)))

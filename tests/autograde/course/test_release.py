@@ -64,7 +64,7 @@ def test_form_feedback_sends_no_digest(course):
     release(course, [TOY], feedback="form")
     sheet = json.loads((course.released / TOY / "exercises.json").read_text(encoding="utf-8"))
     assert sheet["feedback"] == "form"
-    assert not any({"right", "slips"} & entry.keys() for entry in sheet["exercises"].values())
+    assert not any({"replies", "solution"} & entry.keys() for entry in sheet["exercises"].values())
 
 
 def test_a_fresh_release_is_in_sync(course):

@@ -9,8 +9,8 @@ import nbformat
 import pytest
 
 from autograde.authoring.key import load_key
-from autograde.course.simulate import standalone
 from autograde.exercises import Code
+from autograde.exercises.source import standalone
 
 BOOK = Path(__file__).parents[3] / "solutions"
 FUNCTIONS = [
@@ -51,6 +51,9 @@ def test_every_right_solution_is_right_in_a_notebook(chapter: str, exercise: Cod
 
 
 @each_function
-def test_every_slip_is_the_same_slip_in_a_notebook(chapter: str, exercise: Code) -> None:
-    for slip in exercise.slips:
-        assert exercise.mark({"outcomes": exercise.run(written(chapter, slip.answer))}).slip == slip.name
+def test_every_misconception_is_the_same_misconception_in_a_notebook(chapter: str, exercise: Code) -> None:
+    for misconception in exercise.misconceptions:
+        assert (
+            exercise.mark({"outcomes": exercise.run(written(chapter, misconception.answer))}).misconception
+            == misconception.name
+        )

@@ -46,7 +46,7 @@ def test_an_answer_that_lies_about_equality_is_read_as_the_number_it_is(course, 
     answer = next(cell for cell in notebook.cells if cell.id == "tokens-answer")
     answer.source = "class Yes(int):\n    __eq__ = lambda *_: True\n    __hash__ = int.__hash__\ntokens = Yes(4)"
     verdicts = run_notebook(notebook, course.key(TOY), tmp_path, Limits())
-    assert verdicts[0].slip == "forgot to square"
+    assert verdicts[0].misconception == "forgot to square"
 
 
 def test_a_notebook_may_run_only_so_long_in_all(course, tmp_path):

@@ -32,7 +32,7 @@ def right_rows(images, patch):
         ("share", 2 / 3, "is right"),
         ("positions", True, "True is right"),
         ("remedy", 2, "option 2 is right"),
-        ("cut-rows", right_rows, "the example passes. Grading tries other inputs too."),
+        ("cut-rows", right_rows, "all 3 examples pass. Grading tries other inputs too. Height becomes rows"),
     ],
 )
 def test_right_answers_get_a_tick(chapter, capsys, exercise, answer, words):
@@ -47,7 +47,11 @@ def test_right_answers_get_a_tick(chapter, capsys, exercise, answer, words):
         ("tokens", 17, "CLS is no patch."),
         ("tokens", 15, "15 patches is not the answer. Unfold a hint above"),
         ("tokens", (1, 6), "write it without commas"),
-        ("tokens", ..., "… `tokens` is not answered yet: put your answer in place of the dots"),
+        (
+            "tokens",
+            ...,
+            "✎ Your turn: `tokens` is not answered yet: put your answer in place of the dots, and run",
+        ),
         ("tokens", "16", "write it without quotes"),
         ("tokens", torch.tensor(16), "take it out with .item()"),
         ("tokens", None, "is None; expected a number"),
@@ -97,11 +101,11 @@ def test_without_its_sheet_a_notebook_says_what_to_fetch(tmp_path, monkeypatch):
         check("tokens", 16)
 
 
-def test_form_feedback_takes_any_answer_of_the_right_form_down(course, monkeypatch, capsys):
+def test_form_feedback_says_that_the_format_is_ok_and_no_more(course, monkeypatch, capsys):
     release(course, [TOY], feedback="form")
     monkeypatch.chdir(course.released / TOY)
     check("tokens", 15)
-    assert "15 patches is taken down" in capsys.readouterr().out
+    assert "15 patches: format OK, not marked yet." in capsys.readouterr().out
     with pytest.raises(CheckFailed, match="without quotes"):
         check("tokens", "15")
 

@@ -18,7 +18,7 @@ from vitlib.backbones.windows import Windows
 from vitlib.vit.attention import split_heads
 from vitlib.vit.model import ViT
 
-GRID = {"image_size": (16, 24), "patch": 4, "channels": 2}  # 4 × 6 patches
+GRID = {"image_size": (16, 24), "patch_size": 4, "in_chans": 2}  # 4 × 6 patches
 COPIES: dict[str, Callable[[ViT], Any]] = {
     "windows": lambda vit: with_windows(vit, 2),
     "pooled keys": lambda vit: with_pooled_keys(vit, 2),
@@ -60,7 +60,7 @@ def by_maps(attention: Any, x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("copy", WITHOUT_EFFECT)
-@pytest.mark.parametrize("choices", [{}, {"pooling": "mean", "registers": 2}, {"layer_scale": 0.1}])
+@pytest.mark.parametrize("choices", [{}, {"global_pool": "avg", "reg_tokens": 2}, {"layer_scale": 0.1}])
 def test_a_copy_without_effect_gives_the_same_logits(copy: str, choices: dict[str, Any]) -> None:
     model = vit(depth=1, **choices)  # one block, so that no window is shifted
     made = WITHOUT_EFFECT[copy](model)
@@ -69,7 +69,7 @@ def test_a_copy_without_effect_gives_the_same_logits(copy: str, choices: dict[st
 
 
 @every_copy
-@pytest.mark.parametrize("choices", [{}, {"pooling": "mean"}, {"pooling": "mean", "norm_before_pool": True}])
+@pytest.mark.parametrize("choices", [{}, {"global_pool": "avg"}, {"global_pool": "avg", "norm_before_pool": True}])
 def test_a_trimmed_last_block_changes_nothing(copy: str, choices: dict[str, Any]) -> None:
     trimmed, whole = (COPIES[copy](vit(trim=trim, **choices))(pictures()) for trim in (True, False))
     torch.testing.assert_close(trimmed, whole)
@@ -99,7 +99,7 @@ def test_every_parameter_gets_a_gradient_and_both_forms_agree(copy: str, fused: 
 @every_copy
 def test_compile_takes_the_copy_in_one_graph(copy: str, as_a_learner: None) -> None:
     torch.compiler.reset()
-    made = COPIES[copy](vit(depth=2, registers=1))
+    made = COPIES[copy](vit(depth=2, reg_tokens=1))
     compiled = torch.compile(made, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(pictures()), made(pictures()))
 
@@ -228,7 +228,7 @@ def test_groups_name_the_token_of_every_patch() -> None:
         (lambda: with_pooled_keys(vit(), 0), "stride is 0"),
         (lambda: MergedViT(vit(), 9), "r is 9: 24 patches through 3 blocks can lose 0 to 8 in each, .* choose r=8"),
         (lambda: MergedViT(vit(), -1), "r is -1: 24 patches through 3 blocks can lose 0 to 8"),
-        (lambda: MergedViT(vit(pooling="attention"), 2), 'pools by attention, .*: expected "cls" or "mean"'),
+        (lambda: MergedViT(vit(global_pool="map"), 2), 'pools by attention, .*: expected "token" or "avg"'),
         (lambda: match(torch.zeros(1, 5, 2), 3), "r is 3: of 5 tokens, 0 to 2 can merge at once"),
         (lambda: MergedViT(vit(), 8)(pictures(24, 16)), "expected torch.float64"),
     ],

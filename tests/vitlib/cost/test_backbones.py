@@ -15,22 +15,22 @@ SWIN = SwinConfig(depths=(2, 2, 2, 1))  # Swin-T, some blocks shorter
 WRITTEN = replace(SWIN, fused=False)
 CIFAR = BACKBONES["swin_cifar_patch2_window4_32"]
 CONVNEXT = ConvNeXtConfig(depths=(1, 2, 2, 1))
-HYBRID = HybridConfig(width=384, depth=3, heads=6, mlp_ratio=3.0)
+HYBRID = HybridConfig(embed_dim=384, depth=3, num_heads=6, mlp_ratio=3.0)
 PLAIN = replace(HYBRID, fused=False)
 CASES: list[tuple[Config, Run]] = [
-    *((config, Run(batch=4)) for config in (SWIN, WRITTEN, CONVNEXT, HYBRID, PLAIN, CIFAR)),
-    *((config, Run(batch=4, precision="amp")) for config in (SWIN, WRITTEN, CONVNEXT, HYBRID, PLAIN, CIFAR)),
-    *((config, Run(batch=4, precision="bf16")) for config in (SWIN, CONVNEXT, PLAIN)),
-    *((config, Run(batch=4, checkpointing=True)) for config in (SWIN, WRITTEN, HYBRID, PLAIN, CIFAR)),
-    *((config, Run(batch=4, checkpointing=True, precision="amp")) for config in (WRITTEN, HYBRID)),
-    *((config, Run(batch=4, training=False)) for config in (SWIN, WRITTEN, CONVNEXT, HYBRID, PLAIN)),
-    *((config, Run(batch=4, training=False, precision="amp")) for config in (SWIN, WRITTEN, CONVNEXT, HYBRID)),
-    (SWIN, Run(batch=1, optimizer="adamw-foreach", ema=True)),
-    (CONVNEXT, Run(batch=1, optimizer="sgd")),
-    (replace(SWIN, image_size=(448, 672), drop_path=0.2), Run(batch=2)),
-    (replace(CONVNEXT, image_size=(96, 608), kernel=5, drop_path=0.1), Run(batch=16, precision="amp")),
-    (replace(HYBRID, image_size=(384, 512), pooling="mean"), Run(batch=2)),
-    (replace(HYBRID, image_size=(64, 64), num_classes=0), Run(batch=32)),
+    *((config, Run(batch_size=4)) for config in (SWIN, WRITTEN, CONVNEXT, HYBRID, PLAIN, CIFAR)),
+    *((config, Run(batch_size=4, precision="amp")) for config in (SWIN, WRITTEN, CONVNEXT, HYBRID, PLAIN, CIFAR)),
+    *((config, Run(batch_size=4, precision="bf16")) for config in (SWIN, CONVNEXT, PLAIN)),
+    *((config, Run(batch_size=4, checkpointing=True)) for config in (SWIN, WRITTEN, HYBRID, PLAIN, CIFAR)),
+    *((config, Run(batch_size=4, checkpointing=True, precision="amp")) for config in (WRITTEN, HYBRID)),
+    *((config, Run(batch_size=4, training=False)) for config in (SWIN, WRITTEN, CONVNEXT, HYBRID, PLAIN)),
+    *((config, Run(batch_size=4, training=False, precision="amp")) for config in (SWIN, WRITTEN, CONVNEXT, HYBRID)),
+    (SWIN, Run(batch_size=1, optimizer="adamw-foreach", ema=True)),
+    (CONVNEXT, Run(batch_size=1, optimizer="sgd")),
+    (replace(SWIN, image_size=(448, 672), drop_path_rate=0.2), Run(batch_size=2)),
+    (replace(CONVNEXT, image_size=(96, 608), kernel_size=5, drop_path_rate=0.1), Run(batch_size=16, precision="amp")),
+    (replace(HYBRID, image_size=(384, 512), global_pool="avg"), Run(batch_size=2)),
+    (replace(HYBRID, image_size=(64, 64), num_classes=0), Run(batch_size=32)),
 ]
 
 

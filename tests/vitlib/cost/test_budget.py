@@ -36,9 +36,9 @@ def test_the_largest_batch_fits_and_one_picture_more_does_not(model, gpu, choice
     run = Run(**choices)
     fit = will_it_fit(model, gpu, run)
     most = fit.largest_batch
-    assert fit.fits == (run.batch <= most)
-    assert not most or will_it_fit(model, gpu, replace(run, batch=most)).fits
-    assert not will_it_fit(model, gpu, replace(run, batch=most + 1)).fits
+    assert fit.fits == (run.batch_size <= most)
+    assert not most or will_it_fit(model, gpu, replace(run, batch_size=most)).fits
+    assert not will_it_fit(model, gpu, replace(run, batch_size=most + 1)).fits
 
 
 def test_the_garbage_collector_waits_for_an_answer_and_goes_on_after_it_or_an_error():
@@ -50,7 +50,7 @@ def test_the_garbage_collector_waits_for_an_answer_and_goes_on_after_it_or_an_er
     gc.callbacks.append(note)
     gc.set_threshold(50, 1, 1)
     try:
-        run = Run(batch=3)
+        run = Run(batch_size=3)
         gc.collect()
         began.clear()
         will_it_fit(VIT, "T4", run)
@@ -67,7 +67,7 @@ def test_the_garbage_collector_waits_for_an_answer_and_goes_on_after_it_or_an_er
 
 @pytest.mark.parametrize("model", [*SMALL, "vitc_cifar_patch4_32", VIT])
 def test_every_kind_of_model_gets_an_answer(model):
-    fit = will_it_fit(model, "T4", Run(batch=256))
+    fit = will_it_fit(model, "T4", Run(batch_size=256))
     assert fit.model == model and fit.gpu == "T4"
     assert fit.allocated == cost(fit.config, fit.run).peak == fit.breakdown.total
     assert fit.phase in ("forward", "backward", "step")
@@ -83,13 +83,13 @@ def test_reserved_is_whole_segments_and_grows_with_allocated(allocated):
 
 
 def test_it_fits_to_the_byte():
-    needed = will_it_fit(VIT, 1000, Run(batch=8)).needed
-    assert will_it_fit(VIT, needed / GIB, Run(batch=8)).fits
-    assert not will_it_fit(VIT, (needed - 1) / GIB, Run(batch=8)).fits
+    needed = will_it_fit(VIT, 1000, Run(batch_size=8)).needed
+    assert will_it_fit(VIT, needed / GIB, Run(batch_size=8)).fits
+    assert not will_it_fit(VIT, (needed - 1) / GIB, Run(batch_size=8)).fits
 
 
 def test_remedies_are_enough_when_asked_again():
-    fit = will_it_fit(replace(PRESETS[VIT], depth=2, fused=False), "RTX 3060", Run(batch=1024))
+    fit = will_it_fit(replace(PRESETS[VIT], depth=2, fused=False), "RTX 3060", Run(batch_size=1024))
     assert not fit.fits and fit.remedy in fit.remedies and fit.combined == ()
     for remedy in fit.remedies:
         if remedy.job.steps == 1:
@@ -98,13 +98,13 @@ def test_remedies_are_enough_when_asked_again():
 
 
 def test_where_no_remedy_is_enough_several_are():
-    fit = will_it_fit(replace(PRESETS[VIT], image_size=(1024, 1024), fused=False), 6, Run(batch=64))
+    fit = will_it_fit(replace(PRESETS[VIT], image_size=(1024, 1024), fused=False), 6, Run(batch_size=64))
     assert fit.remedy is None and len(fit.combined) > 1
     assert "No remedy is enough by itself; together these are: fused attention + " in str(fit)
 
 
 def test_where_nothing_helps_it_says_so():
-    fit = will_it_fit(VIT, 0.9, Run(batch=64))
+    fit = will_it_fit(VIT, 0.9, Run(batch_size=64))
     assert (fit.largest_batch, fit.remedy, fit.combined) == (0, None, ())
     assert "No remedy is enough, not even all together: take a smaller model, or a larger GPU." in str(fit)
     assert "Not even one picture would fit." in str(fit)
@@ -112,11 +112,11 @@ def test_where_nothing_helps_it_says_so():
 
 def test_pictures_of_a_million_pixels_a_side_get_an_exact_answer():
     config = replace(PRESETS[VIT], depth=2, image_size=(10**6, 10**6), fused=False)
-    fit = will_it_fit(config, "B200", Run(batch=4096))
+    fit = will_it_fit(config, "B200", Run(batch_size=4096))
     tokens = (10**6 // 16) ** 2 + 1
     assert fit.breakdown.scores >= 4096 * 12 * tokens**2  # one block keeps at least a byte for each
     assert fit.largest_batch == 0 and not fit.fits
-    assert will_it_fit(config, 10**18, Run(batch=4096)).fits
+    assert will_it_fit(config, 10**18, Run(batch_size=4096)).fits
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_cannot_be_is_said_clearly(arguments, message):
 
 def test_the_command_prints_the_report(capsys):
     main([VIT, "--batch", "64", "--gpu", "RTX 4090", "--amp"])
-    fit = will_it_fit(VIT, "RTX 4090", Run(batch=64, precision="amp"))
+    fit = will_it_fit(VIT, "RTX 4090", Run(batch_size=64, precision="amp"))
     assert capsys.readouterr().out == f"{fit}\n"
     first, second = str(fit).splitlines()[:2]
     assert first == "vit_base_patch16_224: pictures of 224 × 224 pixels, 197 tokens"
@@ -151,7 +151,7 @@ def test_the_command_prints_the_report(capsys):
 def test_every_option_of_the_command_changes_the_run(capsys):
     options = "--batch 8 --bf16 --checkpointing --optimizer sgd --ema --readable --size 256 512 --patch 32 --window 4"
     main([VIT, "--gpu", "40", *options.split()])
-    config = replace(PRESETS[VIT], image_size=(256, 512), patch=32, fused=False)
+    config = replace(PRESETS[VIT], image_size=(256, 512), patch_size=32, fused=False)
     run = Run(8, precision="bf16", checkpointing=True, optimizer="sgd", ema=True, window=4)
     assert capsys.readouterr().out.splitlines()[1:] == str(will_it_fit(config, 40, run)).splitlines()[1:]
     main([VIT, "--gpu", "40", "--inference", "--pool-stride", "2"])

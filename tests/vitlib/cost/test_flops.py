@@ -11,21 +11,28 @@ from vitlib.cost.measured import build, measured_flops
 from vitlib.models import PRESETS
 from vitlib.vit.config import ViTConfig
 
-SMALL: dict[str, Any] = {"image_size": (24, 32), "patch": 4, "width": 32, "depth": 2, "heads": 4, "num_classes": 5}
+SMALL: dict[str, Any] = {
+    "image_size": (24, 32),
+    "patch_size": 4,
+    "embed_dim": 32,
+    "depth": 2,
+    "num_heads": 4,
+    "num_classes": 5,
+}
 KINDS: dict[str, dict[str, Any]] = {
     "as in the paper": {},
-    "registers, waves": {"registers": 3, "positions": "sincos2d"},
-    "registers, positions for CLS": {"registers": 3, "prefix_positions": "cls"},
+    "registers, waves": {"reg_tokens": 3, "positions": "sincos2d"},
+    "registers, positions for CLS": {"reg_tokens": 3, "prefix_positions": "cls"},
     "no positions": {"positions": "none"},
-    "mean": {"pooling": "mean", "registers": 2},
-    "mean of normed tokens": {"pooling": "mean", "class_token": False, "norm_before_pool": True},
-    "attention pooling": {"pooling": "attention", "class_token": False},
+    "mean": {"global_pool": "avg", "reg_tokens": 2},
+    "mean of normed tokens": {"global_pool": "avg", "class_token": False, "norm_before_pool": True},
+    "attention pooling": {"global_pool": "map", "class_token": False},
     "layer scale": {"layer_scale": 0.1},
     "no classifier": {"num_classes": 0},
     "last block whole": {"trim": False},
-    "regularised": {"dropout": 0.1, "drop_path": 0.1},
+    "regularised": {"dropout": 0.1, "drop_path_rate": 0.1},
     "one block": {"depth": 1},
-    "grey, oblong patches": {"channels": 1, "patch": (4, 8), "mlp_ratio": 2.5},
+    "grey, oblong patches": {"in_chans": 1, "patch_size": (4, 8), "mlp_ratio": 2.5},
 }
 
 
@@ -63,7 +70,7 @@ def test_flops_are_those_that_torch_counts(
 ) -> None:
     config = ViTConfig(**{**SMALL, **KINDS[kind], "fused": fused})
     run = Run(batch, precision=precision, checkpointing=checkpointing, **dropin)
-    if run.merge and (config.pooling == "attention" or config.depth == 1):
+    if run.merge and (config.global_pool == "map" or config.depth == 1):
         with pytest.raises(ValueError, match=r"pools by attention|can lose 0 to 0"):
             flops(config, run)
         return
@@ -72,5 +79,5 @@ def test_flops_are_those_that_torch_counts(
 
 @pytest.mark.parametrize("name", ["vit_cifar_patch4_32", "vit_small_patch32_384", "vit_large_patch16_224"])
 def test_flops_of_the_models_by_name(name: str) -> None:
-    run = Run(batch=2, training=False)
+    run = Run(batch_size=2, training=False)
     assert flops(PRESETS[name], run) == measured_flops(PRESETS[name], run)

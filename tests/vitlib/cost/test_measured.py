@@ -18,12 +18,12 @@ from vitlib.training.counter import Counter
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.model import ViT
 
-VIT = ViTConfig(image_size=(32, 32), patch=8, width=64, depth=2, heads=4, num_classes=10, fused=False)
+VIT = ViTConfig(image_size=(32, 32), patch_size=8, embed_dim=64, depth=2, num_heads=4, num_classes=10, fused=False)
 MODELS: list[Config] = [
     VIT,
-    HybridConfig(image_size=(32, 32), patch=4, stem=(8, 16), width=32, depth=2, heads=2, fused=False),
-    SwinConfig(image_size=(32, 32), depths=(2, 2), width=16, heads=(2, 4), window=2, fused=False),
-    ConvNeXtConfig(image_size=(32, 32), depths=(1, 1), widths=(16, 32)),
+    HybridConfig(image_size=(32, 32), patch_size=4, stem=(8, 16), embed_dim=32, depth=2, num_heads=2, fused=False),
+    SwinConfig(image_size=(32, 32), depths=(2, 2), embed_dim=16, num_heads=(2, 4), window_size=2, fused=False),
+    ConvNeXtConfig(image_size=(32, 32), depths=(1, 1), dims=(16, 32)),
 ]
 
 
@@ -39,7 +39,7 @@ def test_vit_b16_has_the_flops_that_are_known() -> None:
 @pytest.mark.parametrize("config", MODELS, ids=lambda config: type(config).__name__)
 @pytest.mark.parametrize("training", [True, False])
 def test_fake_tensors_count_as_real_ones(config: Config, training: bool) -> None:
-    run, found = Run(batch=2, training=training), {}
+    run, found = Run(batch_size=2, training=training), {}
     with Counter() as counter:
         job = _Job(config, run, build(config, run))
 
@@ -56,7 +56,7 @@ def test_fake_tensors_count_as_real_ones(config: Config, training: bool) -> None
 def test_the_step_holds_weights_gradients_and_states(optimizer: str, copies: int, precision: str, ema: bool) -> None:
     """A copy of the weights each; AdamW by foreach needs one more while it runs."""
     model = ViT(VIT)
-    run = Run(batch=2, precision=precision, optimizer=optimizer, ema=ema)  # type: ignore[arg-type]
+    run = Run(batch_size=2, precision=precision, optimizer=optimizer, ema=ema)  # type: ignore[arg-type]
     number = 2 if precision == "bf16" else 4
     expected = number * (copies + ema) * sum(each.numel() for each in model.parameters())
     pictures = number * 2 * 3 * 32 * 32
@@ -68,10 +68,10 @@ def test_checkpointing_computes_the_blocks_twice() -> None:
     """All but the last product of each, whose answer nobody needs again; and it keeps their inputs alone."""
     config = replace(VIT, image_size=(128, 128), trim=False)
     plain, twice = (measured_flops(config, Run(checkpointing=wanted)) for wanted in (False, True))
-    tokens, depth, width = config.tokens, config.depth, config.width
+    tokens, depth, width = config.tokens, config.depth, config.embed_dim
     again = 2 * depth * tokens * (8 * width**2 + 2 * tokens * width)  # qkv 3, proj 1 and fc1 4; q kᵀ and weights v
     assert twice == {"forward": plain["forward"], "backward": plain["backward"] + again}
-    few, many = (measured_memory(config, Run(batch=64, checkpointing=wanted)) for wanted in (True, False))
+    few, many = (measured_memory(config, Run(batch_size=64, checkpointing=wanted)) for wanted in (True, False))
     assert few["forward"] < 0.6 * many["forward"]
 
 
@@ -122,7 +122,7 @@ def test_torch_miscounts_a_convolution_of_single_channels() -> None:
 
 
 def test_other_convolutions_are_counted_as_torch_counts_them() -> None:
-    config, run = MODELS[1], Run(batch=2)
+    config, run = MODELS[1], Run(batch_size=2)
     with FlopCounterMode(display=False) as counter:
         model = build(config, run)
         model(torch.zeros(2, 3, 32, 32)).sum().backward()
@@ -131,8 +131,8 @@ def test_other_convolutions_are_counted_as_torch_counts_them() -> None:
 
 def test_size_costs_nothing() -> None:
     """A step of half a terabyte."""
-    config = ViTConfig(image_size=(4096, 4096), width=1024, heads=16, depth=2, fused=False)
-    assert max(measured_memory(config, Run(batch=2)).values()) > 5e11
+    config = ViTConfig(image_size=(4096, 4096), embed_dim=1024, num_heads=16, depth=2, fused=False)
+    assert max(measured_memory(config, Run(batch_size=2)).values()) > 5e11
 
 
 def test_without_a_device_there_is_nothing_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,11 @@ from vitlib.cost import Run, cost
 from vitlib.cost.measured import measured_memory
 from vitlib.vit.config import ViTConfig
 
-VIT = ViTConfig(image_size=(112, 112), patch=8, width=96, depth=3, heads=3, num_classes=10)  # 14 × 14 patches
+VIT = ViTConfig(
+    image_size=(112, 112), patch_size=8, embed_dim=96, depth=3, num_heads=3, num_classes=10
+)  # 14 × 14 patches
 WRITTEN = replace(VIT, fused=False)
-STEP = Run(batch=16)
+STEP = Run(batch_size=16)
 JOBS: dict[str, tuple[ViTConfig, Run]] = {}
 for (name, config), precision in product({"fused": VIT, "written": WRITTEN}.items(), ("fp32", "amp", "bf16")):
     run = replace(STEP, precision=precision)  # type: ignore[arg-type]
@@ -28,12 +30,12 @@ for (name, config), (precision, training), dropin in product(
     run = replace(STEP, precision=precision, training=training, **dropin)  # type: ignore[arg-type]
     JOBS[f"{name} {precision} {dropin}{'' if training else ' inference'}"] = config, run
 KINDS: dict[str, dict[str, Any]] = {
-    "registers, waves": {"registers": 3, "positions": "sincos2d"},
-    "mean": {"pooling": "mean"},
-    "mean of normed tokens": {"pooling": "mean", "class_token": False, "norm_before_pool": True},
-    "attention pooling": {"pooling": "attention", "class_token": False},
+    "registers, waves": {"reg_tokens": 3, "positions": "sincos2d"},
+    "mean": {"global_pool": "avg"},
+    "mean of normed tokens": {"global_pool": "avg", "class_token": False, "norm_before_pool": True},
+    "attention pooling": {"global_pool": "map", "class_token": False},
     "layer scale": {"layer_scale": 0.1},
-    "stochastic depth": {"drop_path": 0.1},
+    "stochastic depth": {"drop_path_rate": 0.1},
     "last block whole": {"trim": False},
     "one block": {"depth": 1},
     "narrow": {"mlp_ratio": 1.0},
@@ -44,7 +46,7 @@ JOBS |= {f"{name}, amp": (replace(VIT, **KINDS[name]), replace(STEP, precision="
 JOBS |= {
     "foreach": (VIT, replace(STEP, optimizer="adamw-foreach")),
     "SGD": (VIT, replace(STEP, optimizer="sgd")),
-    "ViT-B/16, three blocks": (ViTConfig(depth=3), Run(batch=64)),
+    "ViT-B/16, three blocks": (ViTConfig(depth=3), Run(batch_size=64)),
 }
 
 
@@ -60,19 +62,19 @@ def test_a_block_keeps_64_bytes_for_each_number_in_a_token() -> None:
 
     Besides: mean and deviation of each token in both norms, and a sum for each head and token, in rows of 32.
     """
-    one, two = (cost(ViTConfig(depth=depth), Run(batch=4)).phases["forward"].activations for depth in (3, 4))
+    one, two = (cost(ViTConfig(depth=depth), Run(batch_size=4)).phases["forward"].activations for depth in (3, 4))
     assert two - one == 4 * (64 * 197 * 768 + 2 * 8 * 197 + 4 * 12 * 224)
 
 
 def test_a_block_whose_attention_is_written_out_keeps_n_squared_weights_for_each_head() -> None:
-    shallow, deep = (cost(ViTConfig(depth=depth, fused=False), Run(batch=4)).phases["forward"] for depth in (3, 4))
+    shallow, deep = (cost(ViTConfig(depth=depth, fused=False), Run(batch_size=4)).phases["forward"] for depth in (3, 4))
     assert deep.scores - shallow.scores == 4 * 4 * 12 * 197**2
-    amp = [cost(ViTConfig(depth=d, fused=False), Run(batch=4, precision="amp")).phases["forward"] for d in (3, 4)]
+    amp = [cost(ViTConfig(depth=d, fused=False), Run(batch_size=4, precision="amp")).phases["forward"] for d in (3, 4)]
     assert amp[1].scores - amp[0].scores == 6 * 4 * 12 * 197**2  # in float32 for softmax, in bfloat16 for the product
 
 
 def test_checkpointing_keeps_a_token_row_for_each_block() -> None:
-    one, two = (cost(ViTConfig(depth=d), Run(batch=4, checkpointing=True)).phases["forward"] for d in (3, 4))
+    one, two = (cost(ViTConfig(depth=d), Run(batch_size=4, checkpointing=True)).phases["forward"] for d in (3, 4))
     assert two.activations - one.activations == 4 * 4 * 197 * 768
 
 
@@ -88,10 +90,10 @@ def test_the_step_holds_weights_gradients_and_states(optimizer: Any, states: int
 
 
 def test_inference_keeps_nothing_and_checkpointing_changes_nothing_there() -> None:
-    found = cost(VIT, Run(batch=16, training=False))
+    found = cost(VIT, Run(batch_size=16, training=False))
     peak = found.phases["inference"]
     assert peak.activations == peak.gradients == peak.optimizer == 0
-    assert found == cost(VIT, Run(batch=16, training=False, checkpointing=True))
+    assert found == cost(VIT, Run(batch_size=16, training=False, checkpointing=True))
 
 
 def test_a_million_pixels_a_side_are_answered_too() -> None:
@@ -105,11 +107,11 @@ def test_a_million_pixels_a_side_are_answered_too() -> None:
 @pytest.mark.parametrize(
     ("config", "run", "message"),
     [
-        (ViTConfig(width=100), Run(), "12 heads cannot share a width of 100"),
+        (ViTConfig(embed_dim=100), Run(), "12 heads cannot share a width of 100"),
         (VIT, Run(window=4), "no multiple of window 4; choose 1, 2, 7, 14"),
         (VIT, Run(pool_stride=3), "pool_stride is 3.*choose 1, 2, 7, 14"),
         (VIT, Run(merge=66), "merge is 66: 196 patches through 3 blocks can lose 0 to 65"),
-        (replace(VIT, pooling="attention"), Run(merge=1), "pools by attention"),
+        (replace(VIT, global_pool="map"), Run(merge=1), "pools by attention"),
     ],
 )
 def test_what_cannot_go_together_is_refused(config: ViTConfig, run: Run, message: str) -> None:

@@ -23,14 +23,14 @@ MODELS = {
     "convnext": BACKBONES["convnext_cifar_32"],
 }
 RUNS = [
-    Run(batch=64),
-    Run(batch=7, precision="amp", checkpointing=True, ema=True),
-    Run(batch=32, optimizer="adamw-foreach"),
-    Run(batch=1, precision="bf16", optimizer="sgd"),
-    Run(batch=64, training=False),
-    Run(batch=3, training=False, precision="bf16"),
+    Run(batch_size=64),
+    Run(batch_size=7, precision="amp", checkpointing=True, ema=True),
+    Run(batch_size=32, optimizer="adamw-foreach"),
+    Run(batch_size=1, precision="bf16", optimizer="sgd"),
+    Run(batch_size=64, training=False),
+    Run(batch_size=3, training=False, precision="bf16"),
 ]
-DROPINS = [Run(batch=16, window=7), Run(batch=16, pool_stride=7), Run(batch=16, merge=8)]
+DROPINS = [Run(batch_size=16, window=7), Run(batch_size=16, pool_stride=7), Run(batch_size=16, merge=8)]
 
 
 def found(job, room=0):
@@ -71,7 +71,7 @@ def test_none_is_on_already_and_none_makes_no_sense(job):
         assert "checkpointing" not in said
     if run.precision == "bf16" or (run.training and run.precision == "amp"):
         assert "bfloat16" not in said
-    if run.batch == 1:
+    if run.batch_size == 1:
         assert "batch" not in said
     if not run.training:
         assert "AdamW" not in said and "gradients" not in said
@@ -81,30 +81,30 @@ def test_none_is_on_already_and_none_makes_no_sense(job):
 
 
 def test_all_there_is_for_a_readable_vit_the_cheapest_first():
-    job = Job(MODELS["readable"], Run(batch=64, optimizer="adamw-foreach"))
+    job = Job(MODELS["readable"], Run(batch_size=64, optimizer="adamw-foreach"))
     expected = ["fused attention", "bfloat16", "batch 1", "checkpointing", "token merging", "pictures", "patches"]
     places = [names(found(job)).index(name) for name in expected]
     assert places == sorted(places)
 
 
 def test_the_batch_is_cut_into_as_few_and_as_equal_steps_as_possible():
-    job, room = Job(VIT, Run(batch=100)), Job(VIT, Run(batch=30), steps=4).peak
+    job, room = Job(VIT, Run(batch_size=100)), Job(VIT, Run(batch_size=30), steps=4).peak
     (smaller,) = [each for each in found(job, room) if "batch" in each.name]
     assert smaller.name == "batch 25, gradients of 4 steps added up"
-    assert smaller.change == (VIT, Run(batch=25)) and smaller.fits
+    assert smaller.change == (VIT, Run(batch_size=25)) and smaller.fits
 
 
 def test_gradients_that_are_added_up_are_there_all_the_time():
-    once, added = Job(VIT, Run(batch=64)), Job(VIT, Run(batch=64), steps=2)
-    peaks = cost(VIT, Run(batch=64)).phases
+    once, added = Job(VIT, Run(batch_size=64)), Job(VIT, Run(batch_size=64), steps=2)
+    peaks = cost(VIT, Run(batch_size=64)).phases
     assert added.peak >= peaks["forward"].total + peaks["step"].gradients
     assert once.peak < added.peak <= once.peak + peaks["step"].gradients
-    asked = Run(batch=64, training=False)
+    asked = Run(batch_size=64, training=False)
     assert Job(VIT, asked, steps=2).peak == Job(VIT, asked).peak
 
 
 def test_smaller_pictures_keep_their_proportions_and_their_patches():
-    job = Job(replace(VIT, image_size=(256, 384)), Run(batch=64))
+    job = Job(replace(VIT, image_size=(256, 384)), Run(batch_size=64))
     for room in range(job.peak // 8, job.peak, job.peak // 8):
         (smaller,) = [each for each in found(job, room) if "pictures" in each.name]
         height, width = smaller.change[0].image_size
@@ -113,12 +113,12 @@ def test_smaller_pictures_keep_their_proportions_and_their_patches():
 
 
 def test_windows_stay_whole_in_smaller_pictures():
-    (smaller,) = [each for each in found(Job(VIT, Run(batch=16, window=7))) if "pictures" in each.name]
+    (smaller,) = [each for each in found(Job(VIT, Run(batch_size=16, window=7))) if "pictures" in each.name]
     assert smaller.change[0].image_size == (112, 112)
 
 
 def test_combined_remedies_are_enough_together_and_the_last_is_needed():
-    job = Job(replace(VIT, image_size=(1024, 1024), fused=False), Run(batch=64))
+    job = Job(replace(VIT, image_size=(1024, 1024), fused=False), Run(batch_size=64))
     room = job.peak // 500
     taken = combined(job, room)
     assert len(taken) > 1
@@ -127,7 +127,7 @@ def test_combined_remedies_are_enough_together_and_the_last_is_needed():
 
 
 def test_where_nothing_helps_nothing_is_named():
-    assert combined(Job(VIT, Run(batch=64)), room=0) == ()
+    assert combined(Job(VIT, Run(batch_size=64)), room=0) == ()
 
 
 @given(st.integers(1, 10**9), st.integers(1, 10**9), st.integers(1, 10**7), st.integers(1, 10**9))
@@ -143,7 +143,10 @@ def test_the_largest_number_that_fits_is_found_though_the_line_is_bent(most, lim
 
 
 def test_every_remedy_can_be_reached():
-    jobs = [Job(MODELS["readable"], Run(batch=64, optimizer="adamw-foreach")), Job(MODELS["prime"], Run(batch=64))]
+    jobs = [
+        Job(MODELS["readable"], Run(batch_size=64, optimizer="adamw-foreach")),
+        Job(MODELS["prime"], Run(batch_size=64)),
+    ]
     jobs += [Job(replace(VIT, image_size=(1024, 1024), fused=False), Run()), Job(VIT, Run(optimizer="adamw-foreach"))]
     seen = {each.name.split()[0] for job in jobs for each in found(job)}
     assert len(seen) == len(CHEAPEST_FIRST)

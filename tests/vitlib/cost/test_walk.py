@@ -13,7 +13,7 @@ from vitlib.cost.ops import Call, Op
 from vitlib.models import PRESETS
 
 SWIN, CONVNEXT = BACKBONES["swin_cifar_patch2_window4_32"], BACKBONES["convnext_cifar_32"]
-VIT = replace(PRESETS["vit_cifar_patch4_32"], width=96, heads=3, num_classes=10)
+VIT = replace(PRESETS["vit_cifar_patch4_32"], embed_dim=96, num_heads=3, num_classes=10)
 
 
 PATHS = st.sampled_from([0.0, 0.1])
@@ -22,14 +22,14 @@ SHAPES = {
     VIT: {
         "depth": st.integers(2, 13),
         "fused": st.sampled_from([None, False]),
-        "pooling": st.sampled_from(["cls", "mean"]),
+        "global_pool": st.sampled_from(["token", "avg"]),
         "trim": st.booleans(),
         "layer_scale": st.sampled_from([None, 0.1]),
         "dropout": st.sampled_from([0.0, 0.1]),
-        "drop_path": PATHS,
+        "drop_path_rate": PATHS,
     },
-    SWIN: {"depths": DEPTHS, "fused": st.sampled_from([None, False]), "drop_path": PATHS},
-    CONVNEXT: {"depths": DEPTHS, "drop_path": PATHS},
+    SWIN: {"depths": DEPTHS, "fused": st.sampled_from([None, False]), "drop_path_rate": PATHS},
+    CONVNEXT: {"depths": DEPTHS, "drop_path_rate": PATHS},
 }
 RUNS = {
     "batch": st.sampled_from([1, 2, 64]),  # gradients outgrow what they are made of, or not

@@ -85,7 +85,7 @@ def test_the_model_that_comes_with_vitlib_is_healthy() -> None:
 @given(
     seed=st.integers(0, 2**30),
     patch=st.sampled_from([2, 4]),
-    pooling=st.sampled_from(["cls", "mean", "attention"]),
+    global_pool=st.sampled_from(["token", "avg", "map"]),
     positions=st.sampled_from(["learned", "sincos1d", "sincos2d", "none"]),
     registers=st.integers(0, 2),
     trim=st.booleans(),
@@ -93,7 +93,7 @@ def test_the_model_that_comes_with_vitlib_is_healthy() -> None:
     depth=st.integers(1, 3),
 )
 def test_whatever_a_fresh_vit_is_made_of_it_is_healthy(seed: int, trim: bool, **choices: object) -> None:
-    model = create("vit_digits_patch2_8", seed=seed, trim=trim, width=16, heads=2, **choices)
+    model = create("vit_digits_patch2_8", seed=seed, trim=trim, embed_dim=16, num_heads=2, **choices)
     report = examine(model, SOME, prepare=grey, test=TEST.take(slice(0, 200)))
     assert report.healthy, report
 
@@ -125,7 +125,7 @@ OWN = {
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**30), patch=st.sampled_from([2, 4]), heads=st.sampled_from([2, 4]))
 def test_every_mistake_in_code_raises_its_own_alarm(mistake: str, seed: int, patch: int, heads: int) -> None:
-    model = create("vit_digits_patch2_8", seed=seed, patch=patch, width=32, heads=heads, depth=2)
+    model = create("vit_digits_patch2_8", seed=seed, patch_size=patch, embed_dim=32, num_heads=heads, depth=2)
     found = alarms(infect(model, mistake))
     assert OWN[mistake] in found
     assert found <= {OWN[mistake], *RELATED.get(mistake, ())}

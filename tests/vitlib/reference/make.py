@@ -46,7 +46,7 @@ VARIANTS = {
     "mean of normed tokens": Variant("timm", TIMM | {"global_pool": "avg", "fc_norm": False}),
     "mean, no CLS": Variant("timm", TIMM | {"global_pool": "avg", "class_token": False}),
     "attention pooling": Variant("timm", TIMM | {"global_pool": "map", "class_token": False}),
-    "registers": Variant("timm", TIMM | {"reg_tokens": 3}),
+    "reg_tokens": Variant("timm", TIMM | {"reg_tokens": 3}),
     "no positions for CLS": Variant("timm", TIMM | {"no_embed_class": True}),
     "no positions for CLS and registers": Variant("timm", TIMM | {"no_embed_class": True, "reg_tokens": 3}),
     "layer scale": Variant("timm", TIMM | {"init_values": 0.1}),

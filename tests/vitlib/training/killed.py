@@ -18,14 +18,14 @@ from vitlib.models import create
 from vitlib.training.fit import Recipe, fit
 from vitlib.weights import save
 
-RECIPE = Recipe(epochs=8, batch=32, warmup=0.25, shift=1, mixup=0.2, cutmix=1.0, ema=0.9, optimizer="muon")
+RECIPE = Recipe(epochs=8, batch_size=32, warmup=0.25, shift=1, mixup=0.2, cutmix=1.0, ema=0.9, optimizer="muon")
 KILLS = 20
 
 
 def forked(train: Pictures, folder: Path, name: str) -> int:
     child = os.fork()
     if not child:
-        model = create("vit_digits_patch2_8", seed=0, width=16, depth=2, heads=2, dropout=0.1)
+        model = create("vit_digits_patch2_8", seed=0, embed_dim=16, depth=2, num_heads=2, dropout=0.1)
         fit(model, train, recipe=RECIPE, save=folder / f"{name}-run.safetensors", progress=False)
         save(model, folder / f"{name}.safetensors")
         os._exit(0)

@@ -9,7 +9,7 @@ from vitlib.models import create
 from vitlib.training.finetune import finetune, with_new_head
 from vitlib.training.fit import Recipe, fit
 
-SHORT = Recipe(epochs=1, batch=32, lr=1e-3)
+SHORT = Recipe(epochs=1, batch_size=32, lr=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_pictures_of_another_size_get_resized_positions_and_classes_of_their_own
 def test_lower_layers_move_less(few):
     model = create("vit_digits_patch2_8", seed=0)
     even, steep = (
-        finetune(model, few, recipe=Recipe(epochs=1, batch=32, layer_decay=each), progress=False)[0]
+        finetune(model, few, recipe=Recipe(epochs=1, batch_size=32, layer_decay=each), progress=False)[0]
         for each in (1.0, 0.1)
     )
 
@@ -73,7 +73,7 @@ def test_what_was_learned_helps_with_what_comes_next():
     knows = create("vit_digits_patch2_8", seed=0, num_classes=5)
     fit(knows, low[0], recipe=Recipe(epochs=3, lr=1e-2, optimizer="muon"), progress=False)
     ten = high[0].take(torch.cat([(high[0].labels == label).nonzero()[:10, 0] for label in range(5)]))
-    recipe = Recipe(epochs=10, batch=25, lr=3e-3, layer_decay=0.75)
+    recipe = Recipe(epochs=10, batch_size=25, lr=3e-3, layer_decay=0.75)
     histories = [finetune(model, ten, high[1], recipe, progress=False)[1] for model in (fresh, knows)]
     assert histories[1].test_accuracy[-1] > histories[0].test_accuracy[-1] + 0.05
 

@@ -17,7 +17,7 @@ from vitlib.models import create
 from vitlib.training.fit import Recipe, TrainingError, evaluate, fit
 from vitlib.weights import CheckpointError
 
-SHORT = Recipe(epochs=2, batch=32, warmup=0.25, shift=1, mixup=0.2, cutmix=1.0, ema=0.5, optimizer="muon")
+SHORT = Recipe(epochs=2, batch_size=32, warmup=0.25, shift=1, mixup=0.2, cutmix=1.0, ema=0.5, optimizer="muon")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def few() -> Pictures:
 
 
 def small(seed: int = 0, **changes: object) -> nn.Module:
-    return create("vit_digits_patch2_8", seed=seed, width=16, depth=2, heads=2, **changes)
+    return create("vit_digits_patch2_8", seed=seed, embed_dim=16, depth=2, num_heads=2, **changes)
 
 
 def same(one: nn.Module, other: nn.Module) -> bool:
@@ -35,7 +35,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 
 def test_a_few_pictures_are_learned_by_heart(few):
     model = create("vit_digits_patch2_8", seed=0)
-    recipe = Recipe(epochs=16, batch=32, lr=1e-2, smoothing=0.0, optimizer="muon")
+    recipe = Recipe(epochs=16, batch_size=32, lr=1e-2, label_smoothing=0.0, optimizer="muon")
     history = fit(model, few, few, recipe, progress=False)
     assert history.test_accuracy[-1] == 1.0
     assert history.loss[0] > 1.5 > 0.3 > history.loss[-1]
@@ -43,13 +43,13 @@ def test_a_few_pictures_are_learned_by_heart(few):
 
 
 def test_fresh_weights_know_nothing_so_the_first_loss_is_ln_k(few):
-    history = fit(small(), few, recipe=Recipe(epochs=1, batch=96, lr=1e-9, smoothing=0.0), progress=False)
+    history = fit(small(), few, recipe=Recipe(epochs=1, batch_size=96, lr=1e-9, label_smoothing=0.0), progress=False)
     assert history.loss[0] == pytest.approx(math.log(10), abs=0.1)
 
 
 def test_one_step_is_the_textbook_formula(few):
     """One step with nothing switched on is cross-entropy, backward, AdamW."""
-    recipe = Recipe(epochs=1, batch=96, lr=1e-2, warmup=0.0, weight_decay=0.0, smoothing=0.0, clip=math.inf)
+    recipe = Recipe(epochs=1, batch_size=96, lr=1e-2, warmup=0.0, weight_decay=0.0, label_smoothing=0.0, clip=math.inf)
     fitted, by_hand = small(), small()
     fit(fitted, few, recipe=recipe, progress=False)
 
@@ -83,9 +83,9 @@ def test_activation_checkpointing_changes_memory_and_no_number(few):
 
 def test_any_model_from_pictures_to_logits_will_do(few):
     cnn = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10))
-    history = fit(cnn, few, few, Recipe(epochs=3, batch=32, ema=0.5, amp=True), progress=False)
+    history = fit(cnn, few, few, Recipe(epochs=3, batch_size=32, ema=0.5, amp=True), progress=False)
     assert history.loss[-1] < history.loss[0]
-    with pytest.raises(ValueError, match=r"a Sequential has no vitlib.vit.encoder.Block to checkpoint"):
+    with pytest.raises(ValueError, match=r"a Sequential has no encoder Block to checkpoint"):
         fit(cnn, few, recipe=Recipe(checkpointing=True), progress=False)
 
 
@@ -133,7 +133,7 @@ def test_a_snapshot_of_another_run_is_refused_field_by_field(few, tmp_path):
     with pytest.raises(CheckpointError, match=r"lr is 0.001 there and 0.002 here\. Give another save="):
         fit(small(), few, recipe=replace(SHORT, lr=2e-3), save=path, progress=False)
     with pytest.raises(CheckpointError, match=r"model is ViT.*heads=2.* there and ViT.*heads=4.* here"):
-        fit(create("vit_digits_patch2_8", width=16, depth=2), few, recipe=SHORT, save=path, progress=False)
+        fit(create("vit_digits_patch2_8", embed_dim=16, depth=2), few, recipe=SHORT, save=path, progress=False)
     with pytest.raises(CheckpointError, match="pictures is 96 of 1×8×8 there and 90 of 1×8×8 here"):
         fit(small(), few.take(slice(0, 90)), recipe=SHORT, save=path, progress=False)
     assert path.read_bytes() == before

@@ -71,7 +71,7 @@ def test_predict_says_what_is_wrong():
     with pytest.raises(ValueError, match=r"take model.resized\(\(9, 9\)\)"):
         predict(model, torch.zeros(1, 1, 9, 9, dtype=torch.uint8))
     with pytest.raises(ValueError, match="batch is 0: expected at least 1"):
-        predict(model, torch.zeros(1, 1, 8, 8), batch=0)
+        predict(model, torch.zeros(1, 1, 8, 8), batch_size=0)
 
 
 class Glutton(nn.Module):
@@ -89,7 +89,7 @@ class Glutton(nn.Module):
 
 def test_too_large_a_batch_says_who_finds_one_that_fits():
     with pytest.raises(torch.OutOfMemoryError, match=r"8 pictures at a time do not fit.*largest_batch finds"):
-        predict(Glutton(most=7), torch.zeros(8, 1, 2, 2), batch=8)
+        predict(Glutton(most=7), torch.zeros(8, 1, 2, 2), batch_size=8)
 
 
 # sliding windows
@@ -162,7 +162,7 @@ def test_a_tent_hides_the_edges_that_flat_weights_show():
 def test_a_model_is_asked_through_predict():
     model = create("vit_digits_patch2_8", seed=0).eval()
     sheet = digits()[1].images[:12].reshape(3, 4, 8, 8).permute(0, 2, 1, 3).reshape(1, 24, 32)  # 3 rows of 4 digits
-    found = sliding_window(model, sheet, window=8, stride=8, batch=5)
+    found = sliding_window(model, sheet, window=8, stride=8, batch_size=5)
     assert found.shape == (10, 24, 32)
     assert torch.allclose(found[:, 4::8, 4::8].flatten(1).T, predict(model, digits()[1].images[:12]), atol=1e-5)
 
@@ -207,7 +207,7 @@ def test_the_memory_of_a_step_is_counted_to_the_byte():
     layer = nn.Linear(100, 10, bias=False)
     model = nn.Sequential(nn.Flatten(), layer)
     pictures, logits = 8 * 100 * 4, 8 * 10 * 4  # bytes
-    assert step_memory(model, torch.zeros(1, 10, 10), batch=8) == pictures + 2 * logits  # joined: a copy
+    assert step_memory(model, torch.zeros(1, 10, 10), batch_size=8) == pictures + 2 * logits  # joined: a copy
 
 
 @pytest.mark.parametrize("train", [False, True])

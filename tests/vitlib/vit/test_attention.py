@@ -69,26 +69,26 @@ def test_attention_is_blind_to_the_order_of_its_tokens(batch: int, heads: int, d
 
 
 def test_some_rows_are_rows_of_the_whole() -> None:
-    attention, x = Attention(width=8, heads=2), torch.randn(2, 5, 8)
+    attention, x = Attention(embed_dim=8, num_heads=2), torch.randn(2, 5, 8)
     torch.testing.assert_close(attention(x, rows=slice(1, 3)), attention(x)[:, 1:3])
 
 
 def test_heads_work_apart_and_are_mixed_at_the_end() -> None:
-    attention, x = Attention(width=6, heads=2), torch.randn(1, 4, 6)
+    attention, x = Attention(embed_dim=6, num_heads=2), torch.randn(1, 4, 6)
     q, k, v = attention.qkv(x)[0].split(6, dim=-1)
     heads = [attend(q[:, part], k[:, part], v[:, part]) for part in (slice(0, 3), slice(3, 6))]
     torch.testing.assert_close(attention(x)[0], attention.proj(torch.cat(heads, dim=-1)))
 
 
 def test_weights_are_those_that_attention_uses() -> None:
-    attention, x = Attention(width=8, heads=2), torch.randn(3, 5, 8)
+    attention, x = Attention(embed_dim=8, num_heads=2), torch.randn(3, 5, 8)
     v = attention.qkv(x)[..., 16:].unflatten(-1, (2, 4)).transpose(1, 2)  # B h T d
     mixed = (attention.weights(x) @ v).transpose(1, 2).flatten(2)
     torch.testing.assert_close(attention(x), attention.proj(mixed))
 
 
 def test_weights_are_exact_under_autocast() -> None:
-    attention, x = Attention(width=8, heads=2), torch.randn(3, 50, 8)
+    attention, x = Attention(embed_dim=8, num_heads=2), torch.randn(3, 50, 8)
     with torch.autocast("cpu", torch.bfloat16):
         weights = attention.weights(x)
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(3, 2, 50))
@@ -97,7 +97,7 @@ def test_weights_are_exact_under_autocast() -> None:
 @pytest.mark.parametrize(("heads", "remedy"), [(5, "3, 4, 6 heads can"), (500, "64, 96, 192 heads can")])
 def test_heads_that_cannot_share_the_width_are_refused(heads: int, remedy: str) -> None:
     with pytest.raises(ValueError, match=f"{heads} heads cannot share a width of 192; {remedy}"):
-        Attention(width=192, heads=heads)
+        Attention(embed_dim=192, num_heads=heads)
 
 
 @given(st.integers(1, 200), st.integers(1, 20))

@@ -17,9 +17,9 @@ def random_maps(*shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("fused", [True, False, None])
-@pytest.mark.parametrize("pooling", ["cls", "mean", "attention"])
+@pytest.mark.parametrize("pooling", ["token", "avg", "map"])
 def test_maps_sum_to_one_and_leave_the_logits_alone_bit_for_bit(fused: bool | None, pooling: str) -> None:
-    model = create("vit_digits_patch2_8", seed=0, fused=fused, pooling=pooling).eval()
+    model = create("vit_digits_patch2_8", seed=0, fused=fused, global_pool=pooling).eval()
     logits, maps = attention_maps(model, IMAGES)
     assert torch.equal(logits, model(IMAGES))
     assert maps.shape == (2, 3, 4, 17, 17)

@@ -27,7 +27,7 @@ def test_convolution_and_formula_agree_in_values_and_gradients(
 
 
 def test_a_token_is_the_dot_product_of_its_patch_with_each_filter() -> None:
-    embed = PatchEmbed(channels=3, patch=4, width=2)
+    embed = PatchEmbed(in_chans=3, patch_size=4, embed_dim=2)
     images = torch.randn(1, 3, 8, 12)
     third_of_second_row = images[0, :, 4:8, 8:12]
     expected = [(third_of_second_row * filter).sum() for filter in embed.proj.weight]
@@ -35,7 +35,7 @@ def test_a_token_is_the_dot_product_of_its_patch_with_each_filter() -> None:
 
 
 def test_a_pixel_changes_one_token_only() -> None:
-    embed = PatchEmbed(channels=1, patch=2, width=4)
+    embed = PatchEmbed(in_chans=1, patch_size=2, embed_dim=4)
     before = torch.zeros(1, 1, 4, 6)
     after = before.clone()
     after[0, 0, 3, 1] = 1.0  # second row of patches, first column: patch 3

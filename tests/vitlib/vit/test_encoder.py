@@ -9,7 +9,7 @@ from vitlib.vit.encoder import MLP, Block
 
 
 def test_the_block_is_two_lines_of_arithmetic() -> None:
-    block, x = Block(width=8, heads=2).double(), torch.randn(2, 5, 8, dtype=torch.float64)
+    block, x = Block(embed_dim=8, num_heads=2).double(), torch.randn(2, 5, 8, dtype=torch.float64)
 
     def norm(x: torch.Tensor) -> torch.Tensor:  # fresh scales are 1, fresh shifts 0
         return (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True, unbiased=False) + 1e-6).sqrt()
@@ -21,7 +21,7 @@ def test_the_block_is_two_lines_of_arithmetic() -> None:
 
 
 def test_some_rows_are_rows_of_the_whole_gradients_too() -> None:
-    block, x = Block(width=8, heads=2).double(), torch.randn(2, 5, 8, dtype=torch.float64, requires_grad=True)
+    block, x = Block(embed_dim=8, num_heads=2).double(), torch.randn(2, 5, 8, dtype=torch.float64, requires_grad=True)
     some, whole = block(x, rows=slice(0, 1)), block(x)[:, :1]
     torch.testing.assert_close(some, whole)
     inputs = [x, *block.parameters()]
@@ -30,7 +30,7 @@ def test_some_rows_are_rows_of_the_whole_gradients_too() -> None:
 
 @pytest.mark.parametrize("layer_scale", [None, 0.1])
 def test_the_steps_are_the_block_bit_for_bit(layer_scale: float | None) -> None:
-    block, x = Block(width=8, heads=2, layer_scale=layer_scale), torch.randn(2, 5, 8)
+    block, x = Block(embed_dim=8, num_heads=2, layer_scale=layer_scale), torch.randn(2, 5, 8)
     steps = block.steps(x)
     assert list(steps) == ["norm1", "attn", "+attn", "norm2", "mlp", "+mlp"]
     assert torch.equal(steps["+mlp"], block(x))
@@ -40,13 +40,13 @@ def test_the_steps_are_the_block_bit_for_bit(layer_scale: float | None) -> None:
 def test_gelu_in_both_kinds() -> None:
     x = torch.randn(3, 8) * 3
     for kind, approximate in [("erf", "none"), ("tanh", "tanh")]:
-        mlp = MLP(width=8, hidden=16, gelu=kind)
+        mlp = MLP(embed_dim=8, hidden=16, gelu=kind)
         torch.testing.assert_close(mlp(x), mlp.fc2(F.gelu(mlp.fc1(x), approximate=approximate)))
     assert (F.gelu(x) - F.gelu(x, approximate="tanh")).abs().max() > 1e-5
 
 
 def test_layer_scale_weighs_each_branch() -> None:
-    block, x = Block(width=8, heads=2, layer_scale=0.0), torch.randn(2, 5, 8)
+    block, x = Block(embed_dim=8, num_heads=2, layer_scale=0.0), torch.randn(2, 5, 8)
     assert torch.equal(block(x), x)
     assert isinstance(block.ls1, LayerScale)
     block.ls1.gamma.data[3] = 1.0

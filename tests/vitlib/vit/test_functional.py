@@ -27,7 +27,14 @@ def test_the_whole_model_gives_the_logits_of_the_classes(
 ) -> None:
     size = (rows * patch, columns * patch)
     model = create(
-        "vit_digits_patch2_8", 5, size, patch=patch, channels=channels, depth=depth, width=4 * heads, heads=heads
+        "vit_digits_patch2_8",
+        5,
+        size,
+        patch_size=patch,
+        in_chans=channels,
+        depth=depth,
+        embed_dim=4 * heads,
+        num_heads=heads,
     )
     images = torch.rand(batch, channels, *size, dtype=torch.float64)
     logits = functional.vit(images, dict(shaken(model).named_parameters()), patch, heads)
@@ -41,7 +48,7 @@ def test_the_row_of_tokens_is_that_of_the_module() -> None:
 
 
 def test_attention_and_the_block_are_those_of_the_modules() -> None:
-    x, block = torch.randn(2, 5, 12, dtype=torch.float64), shaken(Block(width=12, heads=3))
+    x, block = torch.randn(2, 5, 12, dtype=torch.float64), shaken(Block(embed_dim=12, num_heads=3))
     assert isinstance(block, Block) and isinstance(block.attn, Attention)
     torch.testing.assert_close(functional.encoder_block(x, dict(block.named_parameters()), 3), block(x))
     q, k, v = torch.randn(3, 2, 5, 4, dtype=torch.float64)

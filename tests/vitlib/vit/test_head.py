@@ -14,7 +14,7 @@ def test_cls_is_the_first_token_and_the_mean_is_of_all() -> None:
 
 
 def test_attention_pooling_is_one_query_over_all_tokens() -> None:
-    pool = AttentionPool(width=6, heads=2).double()
+    pool = AttentionPool(embed_dim=6, num_heads=2).double()
     torch.nn.init.normal_(pool.latent)
     tokens = torch.randn(5, 6, dtype=torch.float64)
     query = pool.q(pool.latent[0])
@@ -25,11 +25,11 @@ def test_attention_pooling_is_one_query_over_all_tokens() -> None:
 
 
 def test_attention_pooling_is_blind_to_the_order_of_its_tokens() -> None:
-    pool, tokens = AttentionPool(width=8, heads=2).double(), torch.randn(3, 5, 8, dtype=torch.float64)
+    pool, tokens = AttentionPool(embed_dim=8, num_heads=2).double(), torch.randn(3, 5, 8, dtype=torch.float64)
     torch.nn.init.normal_(pool.latent)
     torch.testing.assert_close(pool(tokens.flip(1)), pool(tokens))
 
 
 def test_heads_that_cannot_share_the_width_are_refused() -> None:
     with pytest.raises(ValueError, match="3 heads cannot share a width of 8"):
-        AttentionPool(width=8, heads=3)
+        AttentionPool(embed_dim=8, num_heads=3)

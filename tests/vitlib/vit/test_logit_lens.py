@@ -7,7 +7,7 @@ from vitlib import create
 from vitlib.vit.logit_lens import readout
 
 
-@pytest.mark.parametrize("changes", [{}, {"pooling": "mean"}, {"pooling": "mean", "class_token": False}])
+@pytest.mark.parametrize("changes", [{}, {"global_pool": "avg"}, {"global_pool": "avg", "class_token": False}])
 def test_there_is_a_row_for_every_depth_and_the_last_is_the_models_answer(changes: dict) -> None:
     model = create("vit_digits_patch2_8", seed=0, **changes)
     images = torch.rand(3, 1, 8, 8)

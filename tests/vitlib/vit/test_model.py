@@ -13,26 +13,39 @@ from vitlib.vit.encoder import MLP
 from vitlib.vit.model import ViT
 from vitlib.vit.resize import resize_positions
 
-SMALL = {"image_size": (8, 12), "patch": (4, 2), "channels": 2, "num_classes": 5, "width": 16, "depth": 2, "heads": 4}
+SMALL = {
+    "image_size": (8, 12),
+    "patch_size": (4, 2),
+    "in_chans": 2,
+    "num_classes": 5,
+    "embed_dim": 16,
+    "depth": 2,
+    "num_heads": 4,
+}
 KINDS: dict[str, dict[str, Any]] = {
     "as in the paper": {},
-    "registers": {"registers": 3},
-    "registers, positions for CLS": {"registers": 3, "prefix_positions": "cls"},
+    "reg_tokens": {"reg_tokens": 3},
+    "registers, positions for CLS": {"reg_tokens": 3, "prefix_positions": "cls"},
     "positions for patches": {"prefix_positions": "none"},
-    "positions for CLS, no CLS": {"prefix_positions": "cls", "class_token": False, "registers": 1, "pooling": "mean"},
+    "positions for CLS, no CLS": {
+        "prefix_positions": "cls",
+        "class_token": False,
+        "reg_tokens": 1,
+        "global_pool": "avg",
+    },
     "1D waves": {"positions": "sincos1d"},
-    "2D waves": {"positions": "sincos2d", "registers": 2},
+    "2D waves": {"positions": "sincos2d", "reg_tokens": 2},
     "no positions": {"positions": "none"},
-    "mean": {"pooling": "mean"},
-    "mean with registers": {"pooling": "mean", "registers": 2},
-    "mean without CLS": {"pooling": "mean", "class_token": False},
-    "mean of normed tokens": {"pooling": "mean", "norm_before_pool": True},
-    "attention pooling": {"pooling": "attention", "class_token": False},
+    "mean": {"global_pool": "avg"},
+    "mean with registers": {"global_pool": "avg", "reg_tokens": 2},
+    "mean without CLS": {"global_pool": "avg", "class_token": False},
+    "mean of normed tokens": {"global_pool": "avg", "norm_before_pool": True},
+    "attention pooling": {"global_pool": "map", "class_token": False},
     "layer scale, tanh": {"layer_scale": 0.1, "gelu": "tanh", "eps": 1e-12},
     "as the formula is written": {"fused": False},
     "no classifier": {"num_classes": 0},
     "last block whole": {"trim": False},
-    "regularised": {"dropout": 0.1, "drop_path": 0.2},
+    "regularised": {"dropout": 0.1, "drop_path_rate": 0.2},
     "one block": {"depth": 1},
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -54,7 +67,7 @@ def pictures(count: int = 3) -> Tensor:
 
 
 def test_the_parameters_have_timms_names_and_shapes() -> None:
-    model = make(depth=1, registers=3, layer_scale=0.1)
+    model = make(depth=1, reg_tokens=3, layer_scale=0.1)
     assert {name: tuple(each.shape) for name, each in model.state_dict().items()} == {
         "cls_token": (1, 1, 16),
         "reg_token": (1, 3, 16),
@@ -85,10 +98,10 @@ def test_the_parameters_have_timms_names_and_shapes() -> None:
 @pytest.mark.parametrize(
     ("choices", "there", "not_there"),
     [
-        ({"pooling": "mean"}, "fc_norm.weight", "norm.weight"),
-        ({"pooling": "mean", "norm_before_pool": True}, "norm.weight", "fc_norm.weight"),
-        ({"pooling": "attention"}, "attn_pool.latent", "fc_norm.weight"),
-        ({"class_token": False, "pooling": "mean"}, "pos_embed", "cls_token"),
+        ({"global_pool": "avg"}, "fc_norm.weight", "norm.weight"),
+        ({"global_pool": "avg", "norm_before_pool": True}, "norm.weight", "fc_norm.weight"),
+        ({"global_pool": "map"}, "attn_pool.latent", "fc_norm.weight"),
+        ({"class_token": False, "global_pool": "avg"}, "pos_embed", "cls_token"),
         ({"positions": "sincos2d"}, "cls_token", "pos_embed"),
         ({"num_classes": 0}, "norm.weight", "head.weight"),
     ],
@@ -123,7 +136,7 @@ def test_a_trimmed_last_block_changes_no_logit_and_no_gradient(kind: str) -> Non
 
 @pytest.mark.parametrize(("class_token", "registers"), [(True, 0), (True, 2), (False, 0), (False, 2)])
 def test_the_mean_is_of_the_patches_alone(class_token: bool, registers: int) -> None:
-    model = make(pooling="mean", class_token=class_token, registers=registers)
+    model = make(global_pool="avg", class_token=class_token, reg_tokens=registers)
     out = model(pictures(), return_all=True)
     patches = out["blocks.1.+mlp"][:, class_token + registers :]
     assert patches.shape[1] == 2 * 6
@@ -157,7 +170,7 @@ def test_the_seed_decides_the_weights() -> None:
 
 
 def test_a_model_learns_one_batch_by_heart() -> None:
-    model = make(drop_path=0.0).train()
+    model = make(drop_path_rate=0.0).train()
     images, labels = pictures(5), torch.arange(5)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for _ in range(30):
@@ -194,18 +207,18 @@ def test_autocast_takes_pictures_of_either_precision(dtype: torch.dtype) -> None
 
 
 def test_the_numbers_of_the_configuration_reach_every_layer() -> None:
-    layers = list(make(eps=1e-3, gelu="tanh", mlp_ratio=2.0, pooling="attention").modules())
+    layers = list(make(eps=1e-3, gelu="tanh", mlp_ratio=2.0, global_pool="map").modules())
     assert {each.eps for each in layers if isinstance(each, torch.nn.LayerNorm)} == {1e-3}
     assert {each.approximate for each in layers if isinstance(each, torch.nn.GELU)} == {"tanh"}
     assert {each.fc1.out_features for each in layers if isinstance(each, MLP)} == {32}
-    assert make(eps=1e-3, pooling="mean").fc_norm.eps == 1e-3
+    assert make(eps=1e-3, global_pool="avg").fc_norm.eps == 1e-3
 
 
 # Regularised
 
 
 def test_later_blocks_are_skipped_more_often() -> None:
-    model = make(depth=3, drop_path=0.2)
+    model = make(depth=3, drop_path_rate=0.2)
     assert isinstance(model.blocks[0].drop, torch.nn.Identity)
     assert [block.drop.path for block in model.blocks[1:]] == [pytest.approx(0.1), 0.2]
 
@@ -244,7 +257,7 @@ def test_compile_takes_training_and_autocast_in_one_graph(kind: str, as_a_learne
 
 @pytest.mark.parametrize("prefix_positions", ["all", "cls", "none"])
 def test_a_resized_model_has_resized_positions_and_the_same_weights(prefix_positions: str) -> None:
-    model = make(registers=2, prefix_positions=prefix_positions, resize="hf")
+    model = make(reg_tokens=2, prefix_positions=prefix_positions, resize="hf")
     other = model.resized((16, 8))
     assert other.config.image_size == (16, 8)
     rows = model.config.prefix_rows
@@ -268,7 +281,7 @@ def test_positions_that_are_not_learned_are_made_anew(positions: str) -> None:
     ("images", "words"),
     [
         (torch.zeros(2, 8, 12), r"\(2, 8, 12\): expected torch.float32 \(B, 2, 8, 12\); images\[None\]"),
-        (torch.zeros(1, 3, 8, 12), r"expected torch.float32 \(B, 2, 8, 12\); .* create the model with channels=3"),
+        (torch.zeros(1, 3, 8, 12), r"expected torch.float32 \(B, 2, 8, 12\); .* create the model with in_chans=3"),
         (
             torch.zeros(1, 2, 12, 8),
             r"\(1, 2, 12, 8\): expected .*; resize .*, or take model.resized\(\(12, 8\)\)",
@@ -286,15 +299,15 @@ def test_pictures_that_the_model_was_not_made_for_are_refused(images: Tensor, wo
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
-        ({"heads": 5}, "5 heads cannot share a width of 16; 2, 4, 8 heads can"),
-        ({"patch": 16}, "patch 16 × 16 is larger than the image, 8 × 12 pixels"),
-        ({"patch": 5}, "8×12 pixels: not a multiple of patch 5; choose 5×10 or another patch"),
+        ({"num_heads": 5}, "5 heads cannot share a width of 16; 2, 4, 8 heads can"),
+        ({"patch_size": 16}, "patch 16 × 16 is larger than the image, 8 × 12 pixels"),
+        ({"patch_size": 5}, "8×12 pixels: not a multiple of patch 5; choose 5×10 or another patch"),
         ({"depth": 0}, "depth is 0: expected at least one block"),
-        ({"class_token": False}, 'pooling "cls" reads the CLS token'),
+        ({"class_token": False}, 'global_pool "token" reads the CLS token'),
         ({"positions": "rope"}, "positions is 'rope': expected one of 'learned', 'sincos1d', 'sincos2d', 'none'"),
-        ({"pooling": "max"}, "pooling is 'max': expected one of 'cls', 'mean', 'attention'"),
+        ({"global_pool": "max"}, "global_pool is 'max': expected one of 'token', 'avg', 'map'"),
         ({"mean": (0.5, 0.5, 0.5)}, "mean has 3 numbers: expected 1, or 2, one a channel"),
-        ({"positions": "sincos2d", "width": 18, "heads": 2}, "width is 18: .* choose 20"),
+        ({"positions": "sincos2d", "embed_dim": 18, "num_heads": 2}, "width is 18: .* choose 20"),
     ],
 )
 def test_choices_that_cannot_go_together_are_refused(choices: dict[str, Any], words: str, as_a_learner: None) -> None:

@@ -91,7 +91,7 @@ def test_a_width_that_the_waves_do_not_divide_is_refused(make, words: str) -> No
 
 
 def test_a_configuration_knows_its_waves() -> None:
-    config = ViTConfig(image_size=(8, 12), patch=4, width=8, heads=2, positions="sincos2d")
+    config = ViTConfig(image_size=(8, 12), patch_size=4, embed_dim=8, num_heads=2, positions="sincos2d")
     assert torch.equal(fixed_positions(config), sincos_2d((2, 3), 8))
 
 

@@ -12,17 +12,17 @@ from vitlib.vit.config import ViTConfig
 from vitlib.vit.model import ViT
 from vitlib.weights import CheckpointError
 
-TINY = ViTConfig((32, 32), 8, num_classes=5, width=32, depth=2, heads=4)
+TINY = ViTConfig((32, 32), 8, num_classes=5, embed_dim=32, depth=2, num_heads=4)
 # a model that each layout can hold as it is: what its own library computes with
 FITTING = {
     "timm": TINY,
     "torchvision": TINY,
     "hf": TINY,
     "hf-disk": TINY,
-    "dinov2": replace(TINY, num_classes=0, registers=3, prefix_positions="cls", layer_scale=1.0),
-    "hf-dinov2": replace(TINY, num_classes=0, registers=3, prefix_positions="cls", layer_scale=1.0),
+    "dinov2": replace(TINY, num_classes=0, reg_tokens=3, prefix_positions="cls", layer_scale=1.0),
+    "hf-dinov2": replace(TINY, num_classes=0, reg_tokens=3, prefix_positions="cls", layer_scale=1.0),
     "google": replace(TINY, gelu="tanh"),
-    "big_vision": replace(TINY, gelu="tanh", class_token=False, pooling="attention"),
+    "big_vision": replace(TINY, gelu="tanh", class_token=False, global_pool="map"),
 }
 
 
@@ -38,7 +38,7 @@ def tensors(config: ViTConfig = TINY) -> dict[str, Tensor]:
 
 
 def pictures(config: ViTConfig = TINY) -> Tensor:
-    return images(config.channels, *config.image_size)
+    return images(config.in_chans, *config.image_size)
 
 
 def assert_equal(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:

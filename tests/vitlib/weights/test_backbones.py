@@ -23,14 +23,14 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 def test_timms_and_torchvisions_weights_make_their_models(name: str) -> None:
     """The shapes show all but the size of the pictures and, of a hybrid, the number of heads."""
     reference = REFERENCE[name]
-    told = {field: value for field, value in reference["config"].items() if field == "heads" and "hybrid" in name}
+    told = {field: value for field, value in reference["config"].items() if field == "num_heads" and "hybrid" in name}
     size = tuple(reference["config"]["image_size"])
     model = load(formula(reference["shapes"]), image_size=size, **told)
     expected = ours(reference)
     assert type(model) is type(expected)
     of_the_library = dict.fromkeys(("mean", "std", "resize"))
     assert vars(model.config) | of_the_library == vars(expected.config) | of_the_library
-    answers = model(images(model.config.channels, *size))
+    answers = model(images(model.config.in_chans, *size))
     torch.testing.assert_close(answers, torch.tensor(reference["logits"]), rtol=0, atol=1e-5)
 
 
@@ -114,8 +114,8 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     swin, hybrid, convnext = (dict(make(kind).state_dict()) for kind in ("swin", "hybrid", "convnext"))
     assert "in the last" not in refusal(lambda: load(swin, image_size=(16, 20)))
     assert "nothing in the weights shows it: give image_size=" in refusal(lambda: load(create_odd().state_dict()))
-    assert "the tensors are of a Swin, which has no kernel" in refusal(lambda: load(swin, kernel=3))
-    assert "tensors show width=8, and an argument" in refusal(lambda: load(swin, width=9))
+    assert "the tensors are of a Swin, which has no kernel_size" in refusal(lambda: load(swin, kernel_size=3))
+    assert "tensors show embed_dim=8, and an argument" in refusal(lambda: load(swin, embed_dim=9))
     table = "layers.0.blocks.0.attn.relative_position_bias_table"
     assert f"{table} is missing" in refusal(lambda: load({key: swin[key] for key in swin if key != table}))
     assert "is 5: expected 2 axes" in refusal(lambda: load(swin | {table: torch.zeros(5)}))
@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     assert "(NaN or infinity) in stem.0.bias" in refusal(lambda: load(broken))
 
     stem = "patch_embed.backbone.1"
-    told: dict[str, Any] = {"heads": 4, "made_for": (16, 32)}
+    told: dict[str, Any] = {"num_heads": 4, "made_for": (16, 32)}
     without_layer = {key: hybrid[key] for key in hybrid if key != f"{stem}.conv.weight"}
     assert f"the stem lacks {stem}.conv.weight" in refusal(lambda: load(without_layer, **told))
     without_mean = {key: hybrid[key] for key in hybrid if key != f"{stem}.bn.running_mean"}
@@ -146,4 +146,6 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 def create_odd() -> Any:
     """Three stages with windows of 5: 224 pixels make no whole windows."""
-    return create("swin_cifar_patch2_window4_32", window=5, image_size=40, width=8, heads=(1, 2, 4), depths=(1, 1, 1))
+    return create(
+        "swin_cifar_patch2_window4_32", window_size=5, image_size=40, embed_dim=8, num_heads=(1, 2, 4), depths=(1, 1, 1)
+    )

@@ -27,7 +27,7 @@ REFERENCE = json.loads(PATH.read_text())
 # what the tensors of a variant don't show; heads are never shown
 TOLD: dict[str, dict[str, Any]] = {
     "tanh GELU": {"gelu": "tanh"},
-    "mean of normed tokens": {"pooling": "mean", "norm_before_pool": True},
+    "mean of normed tokens": {"global_pool": "avg", "norm_before_pool": True},
     "not square": {"made_for": (24, 40)},
     "timm resized": {"image_size": (48, 24)},
     "torchvision resized": {"image_size": 48},
@@ -42,14 +42,14 @@ def assert_same(model: ViT, pictures: Tensor, expected: Tensor, within: float = 
 @pytest.mark.parametrize("name", REFERENCE)
 def test_timm_and_torchvision_give_these_logits(name: str) -> None:
     reference = REFERENCE[name]
-    model = load(weights(reference["shapes"]), heads=4, **TOLD.get(name, {}))
+    model = load(weights(reference["shapes"]), num_heads=4, **TOLD.get(name, {}))
     assert_same(model, images(*reference["images"]), torch.tensor(reference["logits"]))
 
 
 @pytest.mark.parametrize("name", ["tanh GELU", "mean of normed tokens"])
 def test_the_reference_tells_apart_what_no_tensor_shows(name: str) -> None:
     reference = REFERENCE[name]
-    model = load(weights(reference["shapes"]), heads=4)
+    model = load(weights(reference["shapes"]), num_heads=4)
     with torch.no_grad():
         difference = model(images(*reference["images"])) - torch.tensor(reference["logits"])
     assert difference.abs().max() > 5e-5
@@ -74,7 +74,7 @@ def hf_classifier() -> ViTForImageClassification:
 @torch.no_grad()
 def test_transformers_in_memory(hf_classifier: ViTForImageClassification) -> None:
     pictures = images(3, 32, 32)
-    model = load(hf_classifier.state_dict(), heads=4)
+    model = load(hf_classifier.state_dict(), num_heads=4)
     assert model.config.eps == 1e-12
     assert_same(model, pictures, hf_classifier(pictures).logits)
 
@@ -90,7 +90,7 @@ def test_transformers_from_disk_needs_no_hint(hf_classifier: ViTForImageClassifi
 @pytest.mark.parametrize("size", [(48, 48), (24, 56)])
 def test_transformers_at_another_size(hf_classifier: ViTForImageClassification, size: tuple[int, int]) -> None:
     pictures = images(3, *size)
-    model = load(hf_classifier.state_dict(), heads=4, image_size=size)
+    model = load(hf_classifier.state_dict(), num_heads=4, image_size=size)
     assert_same(model, pictures, hf_classifier(pictures, interpolate_pos_encoding=True).logits)
 
 
@@ -108,7 +108,7 @@ def test_transformers_features_without_their_pooler(tmp_path: Path) -> None:
     theirs = shaken(ViTModel(HFConfig(**HF)))
     pictures = images(3, 32, 32)
     features = theirs(pictures).last_hidden_state[:, 0]
-    assert_same(load(theirs.state_dict(), heads=4), pictures, features)
+    assert_same(load(theirs.state_dict(), num_heads=4), pictures, features)
     theirs.save_pretrained(tmp_path)
     assert_same(load(tmp_path), pictures, features)
 
@@ -123,7 +123,7 @@ def test_transformers_features_without_their_pooler(tmp_path: Path) -> None:
 def test_transformers_dinov2(theirs: torch.nn.Module, size: tuple[int, int], tmp_path: Path) -> None:
     pictures = images(3, *size)
     features = shaken(theirs)(pictures).last_hidden_state[:, 0]
-    assert_same(load(theirs.state_dict(), heads=4, image_size=size), pictures, features)
+    assert_same(load(theirs.state_dict(), num_heads=4, image_size=size), pictures, features)
     theirs.save_pretrained(tmp_path)
     assert_same(load(tmp_path, image_size=size), pictures, features)
 
@@ -132,7 +132,7 @@ def test_transformers_dinov2(theirs: torch.nn.Module, size: tuple[int, int], tmp
 @pytest.mark.parametrize("layout", ["hf", "hf-disk"])
 @pytest.mark.parametrize("classes", [5, 0])
 def test_transformers_reads_what_we_save(layout: str, classes: int, tmp_path: Path) -> None:
-    config = ViTConfig((32, 32), 8, num_classes=classes, width=32, depth=2, heads=4, eps=1e-9, gelu="tanh")
+    config = ViTConfig((32, 32), 8, num_classes=classes, embed_dim=32, depth=2, num_heads=4, eps=1e-9, gelu="tanh")
     ours = shaken(ViT(config))
     save(ours, tmp_path / "saved", layout)
     kind = ViTForImageClassification if classes else ViTModel
@@ -146,8 +146,8 @@ def test_transformers_reads_what_we_save(layout: str, classes: int, tmp_path: Pa
 @torch.no_grad()
 @pytest.mark.parametrize("registers", [0, 3])
 def test_transformers_reads_our_dinov2(registers: int, tmp_path: Path) -> None:
-    sizes = {"num_classes": 0, "width": 32, "depth": 2, "heads": 4}
-    ours = shaken(ViT(ViTConfig((32, 32), 8, **sizes, registers=registers, layer_scale=0.1)))
+    sizes = {"num_classes": 0, "embed_dim": 32, "depth": 2, "num_heads": 4}
+    ours = shaken(ViT(ViTConfig((32, 32), 8, **sizes, reg_tokens=registers, layer_scale=0.1)))
     save(ours, tmp_path / "saved", "hf-dinov2")
     kind = Dinov2WithRegistersModel if registers else Dinov2Model
     theirs, report = kind.from_pretrained(tmp_path / "saved", output_loading_info=True)
@@ -275,7 +275,7 @@ def test_google_npz(prefix: str, numbers: tuple[int, int, int], tmp_path: Path) 
 
     np.savez(tmp_path / "vit.npz", **{prefix + name: array for name, array in parameters.items()})
     model = load(tmp_path / "vit.npz")  # the heads are in the shapes
-    assert (model.config.heads, model.config.gelu, model.config.resize) == (HEADS, "tanh", "google")
+    assert (model.config.num_heads, model.config.gelu, model.config.resize) == (HEADS, "tanh", "google")
     assert_same(model, pictures, torch.from_numpy(logits).float(), within=1e-4)
 
 

@@ -23,7 +23,7 @@ def test_every_name_that_does_not_fit_is_named() -> None:
     state["blocks.1.norm1.bais"] = state.pop("blocks.1.norm1.bias")
     state["head.weight"] = torch.zeros(5, 31)
     del state["norm.weight"]
-    said = refusal(lambda: load(state, heads=4))
+    said = refusal(lambda: load(state, num_heads=4))
     assert (
         "missing (3):\n    blocks.#.norm1.bias (# = 0…1): the nearest is blocks.0.norm1.bais\n    norm.weight" in said
     )
@@ -34,7 +34,7 @@ def test_every_name_that_does_not_fit_is_named() -> None:
 def test_names_are_those_of_the_file() -> None:
     state = convert(tensors(), "hf-disk")
     del state["vit.encoder.layer.1.attention.attention.key.bias"]
-    said = refusal(lambda: load(state, heads=4))
+    said = refusal(lambda: load(state, num_heads=4))
     assert "missing (1):\n    vit.encoder.layer.1.attention.attention.key.bias" in said
     assert "not expected" not in said  # query and value have done nothing wrong
 
@@ -44,15 +44,15 @@ def test_a_name_that_shows_the_size_is_missed_like_any_other() -> None:
     state["vit.embeddings.patch_embedding.projection.weight"] = state.pop(
         "vit.embeddings.patch_embeddings.projection.weight"
     )
-    said = refusal(lambda: load(state, heads=4))
+    said = refusal(lambda: load(state, num_heads=4))
     assert "projection.weight: the nearest is vit.embeddings.patch_embedding.projection.weight" in said
 
 
 def test_extra_names_stay_out_on_request_alone() -> None:
     state = tensors() | {"ema_steps": torch.zeros(1), "decoder.weight": torch.zeros(3)}
-    said = refusal(lambda: load(state, heads=4))
+    said = refusal(lambda: load(state, num_heads=4))
     assert "ema_steps" in said and "decoder.weight" in said and "drop=" in said
-    assert_equal(load(state, heads=4, drop=["ema_*", "decoder.*"]).state_dict(), tensors())
+    assert_equal(load(state, num_heads=4, drop=["ema_*", "decoder.*"]).state_dict(), tensors())
     assert "ema_steps" in refusal(lambda: convert(state, "torchvision"))
 
 
@@ -66,7 +66,7 @@ def test_extra_names_stay_out_on_request_alone() -> None:
     ],
 )
 def test_relatives_are_recognised(name: str, shape: tuple[int, ...], what: str) -> None:
-    assert what in refusal(lambda: load(tensors() | {name: torch.zeros(shape)}, heads=4))
+    assert what in refusal(lambda: load(tensors() | {name: torch.zeros(shape)}, num_heads=4))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_other_networks_are_refused(names: list[str], what: str) -> None:
 
 
 def test_a_layout_has_no_place_for_everything(tmp_path: Path) -> None:
-    said = refusal(lambda: save(made(replace(TINY, registers=2, layer_scale=1.0)), tmp_path / "x.pth", "torchvision"))
+    said = refusal(lambda: save(made(replace(TINY, reg_tokens=2, layer_scale=1.0)), tmp_path / "x.pth", "torchvision"))
     assert "reg_token" in said and "blocks.#.ls1.gamma (# = 0…1)" in said
     said = refusal(lambda: save(made(TINY), tmp_path / "x.npz", "google"))
     assert "google's own model has gelu='tanh', this one has gelu='erf'" in said
@@ -95,56 +95,58 @@ def test_a_layout_has_no_place_for_everything(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_told_by_counting_is_asked_for() -> None:
-    assert "give heads=" in refusal(lambda: convert(tensors(), "google"))
+    assert "give num_heads=" in refusal(lambda: convert(tensors(), "google"))
     config = replace(TINY, image_size=(16, 40))
     assert 'form="all"' in refusal(lambda: convert(tensors(config), "torchvision"))
 
 
 def test_computed_positions_need_a_word() -> None:
     config = replace(TINY, positions="sincos2d")
-    assert "positions='sincos2d'" in refusal(lambda: load(tensors(config), heads=4))
-    assert load(tensors(config), heads=4, positions="sincos2d", made_for=32).config == config
+    assert "positions='sincos2d'" in refusal(lambda: load(tensors(config), num_heads=4))
+    assert load(tensors(config), num_heads=4, positions="sincos2d", made_for=32).config == config
 
 
 def test_numbers_that_are_none(tmp_path: Path) -> None:
     state = tensors()
     state["blocks.1.mlp.fc2.bias"][3] = torch.nan
     state["head.bias"][0] = torch.inf
-    said = refusal(lambda: load(state, heads=4))
+    said = refusal(lambda: load(state, num_heads=4))
     assert "blocks.1.mlp.fc2.bias; head.bias" in said and "NaN" in said
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_another_dtype_is_a_decision(dtype: torch.dtype, tmp_path: Path) -> None:
     save_file({name: each.to(dtype) for name, each in tensors().items()}, tmp_path / "vit.safetensors")
-    said = refusal(lambda: load(tmp_path / "vit.safetensors", heads=4))
+    said = refusal(lambda: load(tmp_path / "vit.safetensors", num_heads=4))
     assert str(dtype) in said and "dtype=torch.float32" in said
     for wanted in (torch.float32, dtype):
-        model = load(tmp_path / "vit.safetensors", heads=4, dtype=wanted)
+        model = load(tmp_path / "vit.safetensors", num_heads=4, dtype=wanted)
         assert {each.dtype for each in model.state_dict().values()} == {wanted}
 
 
 def test_whole_numbers_are_no_weights() -> None:
-    assert "torch.int8" in refusal(lambda: load(tensors() | {"head.bias": torch.zeros(5, dtype=torch.int8)}, heads=4))
+    assert "torch.int8" in refusal(
+        lambda: load(tensors() | {"head.bias": torch.zeros(5, dtype=torch.int8)}, num_heads=4)
+    )
 
 
 def test_told_and_shown_must_agree(tmp_path: Path) -> None:
     save_file(convert(tensors(), "hf-disk"), tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text('{"model_type": "vit", "hidden_size": 768, "num_attention_heads": 12}')
     said = refusal(lambda: load(tmp_path))
-    assert "width=32" in said and "768" in said
+    assert "embed_dim=32" in said and "768" in said
     (tmp_path / "config.json").write_text("<html>")
     assert "no JSON" in refusal(lambda: load(tmp_path))
     (tmp_path / "config.json").write_text('{"hidden_act": "relu"}')
     assert "hidden_act is 'relu'" in refusal(lambda: load(tmp_path))
-    assert "mlp_ratio=4.0" in refusal(lambda: load(tensors(), heads=4, mlp_ratio=2.0))
-    assert load(tensors(), heads=4, mlp_ratio=4.01).config.mlp_ratio == 4.01  # 128 hidden numbers, both
-    assert "a ViT has no colour" in refusal(lambda: load(tensors(), heads=4, colour="red"))
+    assert "mlp_ratio=4.0" in refusal(lambda: load(tensors(), num_heads=4, mlp_ratio=2.0))
+    assert load(tensors(), num_heads=4, mlp_ratio=4.01).config.mlp_ratio == 4.01  # 128 hidden numbers, both
+    assert "a ViT has no colour" in refusal(lambda: load(tensors(), num_heads=4, colour="red"))
 
 
 def test_a_block_of_an_absurd_number_builds_nothing() -> None:
     state = tensors() | {"blocks.99999999.norm1.bias": torch.zeros(32)}
-    assert "one of them is of block 99999999" in refusal(lambda: load(state, heads=4))
+    assert "one of them is of block 99999999" in refusal(lambda: load(state, num_heads=4))
 
 
 BREAKS: dict[str, Callable[[Tensor], Tensor | None]] = {
@@ -162,12 +164,12 @@ BREAKS: dict[str, Callable[[Tensor], Tensor | None]] = {
 @given(st.sampled_from(list(LAYOUTS)), st.integers(0, 100), st.sampled_from(list(BREAKS)))
 def test_whatever_breaks_is_refused_or_loads_the_same(layout: str, which: int, how: str) -> None:
     config = FITTING[layout]
-    state = convert(tensors(config), layout, "timm", heads=4, form=config.prefix_positions)
+    state = convert(tensors(config), layout, "timm", num_heads=4, form=config.prefix_positions)
     name = sorted(state)[which % len(state)]
     assume(name not in ("register_tokens", "embeddings.register_tokens") or how != "missing")  # then it's a DINOv2
     broken = BREAKS[how](state.pop(name))
     try:
-        model = load(state if broken is None else state | {name: broken}, heads=4)
+        model = load(state if broken is None else state | {name: broken}, num_heads=4)
     except CheckpointError:
         return
     assert_equal(model.state_dict(), tensors(model.config))  # one axis more of length 1 is no loss

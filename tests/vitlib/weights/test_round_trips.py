@@ -22,20 +22,22 @@ from vitlib.weights.layouts import LAYOUTS
 from vitlib.weights.renaming import move_rows
 
 choices = {
-    "patch": st.integers(1, 4),
+    "patch_size": st.integers(1, 4),
     "rows": st.integers(1, 4),
     "columns": st.integers(1, 4),
-    "heads": st.integers(1, 3),
+    "num_heads": st.integers(1, 3),
     "mlp_ratio": st.sampled_from([0.75, 1.0, 3.1, 4.0]),
-    "channels": st.sampled_from([1, 3]),
+    "in_chans": st.sampled_from([1, 3]),
     "num_classes": st.sampled_from([0, 1, 4]),
     "depth": st.integers(1, 3),
 }
 configs = st.fixed_dictionaries(choices)
 
 
-def drawn(rows: int, columns: int, patch: int, heads: int, **more: Any) -> ViTConfig:
-    return ViTConfig((patch * rows, patch * columns), patch, width=8 * heads, heads=heads, **more)
+def drawn(rows: int, columns: int, patch_size: int, num_heads: int, **more: Any) -> ViTConfig:
+    return ViTConfig(
+        (patch_size * rows, patch_size * columns), patch_size, embed_dim=8 * num_heads, num_heads=num_heads, **more
+    )
 
 
 @settings(max_examples=25)
@@ -43,17 +45,17 @@ def drawn(rows: int, columns: int, patch: int, heads: int, **more: Any) -> ViTCo
 def test_there_and_back_every_bit_is_the_same(choices: dict[str, Any], layout: str) -> None:
     config = drawn(**choices)
     state = tensors(config)
-    theirs = convert(state, layout, "timm", heads=config.heads, form="all")
+    theirs = convert(state, layout, "timm", num_heads=config.num_heads, form="all")
     assert detect(theirs) == layout
     assert_equal(convert(theirs, "timm"), state)
-    assert_equal(convert(convert(theirs, "timm"), layout, heads=config.heads, form="all"), theirs)
+    assert_equal(convert(convert(theirs, "timm"), layout, num_heads=config.num_heads, form="all"), theirs)
 
 
 @settings(max_examples=15)
 @given(configs, st.integers(0, 3), st.sampled_from(["dinov2", "hf-dinov2"]))
 def test_dinov2_there_and_back(choices: dict[str, Any], registers: int, layout: str) -> None:
-    config = replace(drawn(**choices), num_classes=0, registers=registers, prefix_positions="cls", layer_scale=0.1)
-    theirs = convert(tensors(config), layout, "timm", form="cls") | {"mask_token": torch.rand(1, config.width)}
+    config = replace(drawn(**choices), num_classes=0, reg_tokens=registers, prefix_positions="cls", layer_scale=0.1)
+    theirs = convert(tensors(config), layout, "timm", form="cls") | {"mask_token": torch.rand(1, config.embed_dim)}
     if layout == "hf-dinov2":
         theirs["embeddings.mask_token"] = theirs.pop("mask_token")
     assert detect(theirs) == layout
@@ -82,9 +84,9 @@ def test_no_layout_changes_what_the_model_computes() -> None:
     """Where a layout keeps the positions of the tokens before the patches otherwise, they move and the sum stays."""
     for config in (
         replace(TINY, prefix_positions="none"),
-        replace(TINY, registers=3, prefix_positions="all"),
-        replace(TINY, registers=3, prefix_positions="cls"),
-        replace(TINY, registers=3, prefix_positions="none"),
+        replace(TINY, reg_tokens=3, prefix_positions="all"),
+        replace(TINY, reg_tokens=3, prefix_positions="cls"),
+        replace(TINY, reg_tokens=3, prefix_positions="none"),
     ):
         model = made(config)
         expected = model(pictures())
@@ -100,8 +102,8 @@ def test_no_layout_changes_what_the_model_computes() -> None:
 @pytest.mark.parametrize("form", ["all", "none"])
 def test_positions_of_cls_fit_every_layout(layout: str, form: Any) -> None:
     model = made(replace(TINY, prefix_positions=form))
-    theirs = convert(model.state_dict(), layout, heads=4)  # the form is told by counting
-    back = load(theirs, heads=4, eps=1e-6, gelu="erf")
+    theirs = convert(model.state_dict(), layout, num_heads=4)  # the form is told by counting
+    back = load(theirs, num_heads=4, eps=1e-6, gelu="erf")
     torch.testing.assert_close(back(pictures()), model(pictures()), rtol=0, atol=1e-6)
 
 
@@ -128,27 +130,27 @@ def respelled(state: dict[str, Tensor], spell: Callable[[str], str]) -> dict[str
 )
 def test_older_and_wrapped_names_are_read(layout: str, spell: Callable[[str], str]) -> None:
     config = FITTING[layout]
-    theirs = convert(tensors(config), layout, "timm", heads=4, form=config.prefix_positions)
+    theirs = convert(tensors(config), layout, "timm", num_heads=4, form=config.prefix_positions)
     other = respelled(theirs, spell)
     assert other.keys() != theirs.keys() and detect(other) == layout
-    assert_equal(convert(other, layout, heads=4, form=config.prefix_positions), theirs)
+    assert_equal(convert(other, layout, num_heads=4, form=config.prefix_positions), theirs)
 
 
 def test_a_training_checkpoint_holds_its_state_dict_in_a_part(tmp_path: Path) -> None:
     state = tensors()
     torch.save({"model": state, "epoch": 3, "optimizer": {"state": {}, "param_groups": []}}, tmp_path / "one.pth")
-    assert_equal(load(tmp_path / "one.pth", heads=4).state_dict(), state)
+    assert_equal(load(tmp_path / "one.pth", num_heads=4).state_dict(), state)
     torch.save({"model": state, "model_ema": weights({name: tuple(t.shape) for name, t in state.items()})},
                tmp_path / "two.pth")  # fmt: skip
-    said = refusal(lambda: load(tmp_path / "two.pth", heads=4))
+    said = refusal(lambda: load(tmp_path / "two.pth", num_heads=4))
     assert "2 state dicts; choose one with part=: 'model', 'model_ema'" in said
-    assert_equal(load(tmp_path / "two.pth", part="model_ema", heads=4).state_dict(), state)
-    assert "no state dict 'ema'" in refusal(lambda: load(tmp_path / "two.pth", part="ema", heads=4))
+    assert_equal(load(tmp_path / "two.pth", part="model_ema", num_heads=4).state_dict(), state)
+    assert "no state dict 'ema'" in refusal(lambda: load(tmp_path / "two.pth", part="ema", num_heads=4))
 
 
 def test_torch_before_1_6_wrote_no_archive(tmp_path: Path) -> None:
     torch.save(tensors(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
-    assert_equal(load(tmp_path / "old.pth", heads=4).state_dict(), tensors())
+    assert_equal(load(tmp_path / "old.pth", num_heads=4).state_dict(), tensors())
 
 
 def test_bfloat16_travels_in_npz_as_big_vision_writes_it(tmp_path: Path) -> None:

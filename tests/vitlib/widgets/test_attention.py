@@ -109,7 +109,7 @@ def test_the_middle_of_a_picture_has_the_proportions_that_the_model_wants(size: 
 
 
 def test_registers_are_left_out() -> None:
-    seen = look(create("vit_cifar_patch4_32", seed=0, registers=4), picture("coffee"))
+    seen = look(create("vit_cifar_patch4_32", seed=0, reg_tokens=4), picture("coffee"))
     assert seen.maps.shape == (6, 3, 65, 65) and seen.grid == PatchGrid(32, 32, 4)
 
 
@@ -124,7 +124,7 @@ def test_a_patch_that_is_not_there_is_refused(patch: int, model: ViT) -> None:
 
 def test_a_model_without_cls_is_refused() -> None:
     with pytest.raises(ValueError, match="no CLS token"):
-        attention_explorer("chelsea", create("vit_cifar_patch4_32", class_token=False, pooling="mean"))
+        attention_explorer("chelsea", create("vit_cifar_patch4_32", class_token=False, global_pool="avg"))
 
 
 @pytest.mark.parametrize("patch", [0, 28])

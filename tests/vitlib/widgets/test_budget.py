@@ -77,7 +77,7 @@ def test_a_gpu_that_is_not_in_the_list_by_its_memory(widget):
 def test_every_batch(widget):
     for batch in BATCHES:
         widget.batch.value = batch
-        assert asked(widget)[1] == Run(batch=batch) and agrees(widget)
+        assert asked(widget)[1] == Run(batch_size=batch) and agrees(widget)
 
 
 def test_every_picture_and_patch_fits_the_grid_or_is_said_not_to(widget):
@@ -89,7 +89,9 @@ def test_every_picture_and_patch_fits_the_grid_or_is_said_not_to(widget):
             seen.add(whole := side % patch == 0)
             assert ("This cannot be" in said) != whole
             if whole:
-                assert asked(widget)[0] == replace(config_of(SMALL), image_size=(side, side), patch=patch, fused=True)
+                assert asked(widget)[0] == replace(
+                    config_of(SMALL), image_size=(side, side), patch_size=patch, fused=True
+                )
             else:
                 assert "a multiple of patch" in said or "larger than the image" in said
     assert seen == {True, False}

@@ -118,7 +118,7 @@ def test_without_a_kernel_a_figure_of_all_stages_takes_its_place(widget: Pipelin
 
 
 def test_words_fit_models_of_other_kinds() -> None:
-    model = create("vit_cifar_patch4_32", seed=0, depth=1, registers=2, positions="none", num_classes=3)
+    model = create("vit_cifar_patch4_32", seed=0, depth=1, reg_tokens=2, positions="none", num_classes=3)
     widget = pipeline("coffee", model, ["<a>", "b", "c"])
     widget.stage.value = 3
     assert "puts CLS and 2 registers in front, 3 + 64 = 67 tokens: [67, 192]." in widget.sentence
@@ -142,4 +142,4 @@ def test_it_cannot_be_opened_on_what_it_cannot_show() -> None:
     with pytest.raises(ValueError, match="2 names for 10 classes"):
         pipeline("chelsea", MODEL, ["cat", "dog"])
     with pytest.raises(ValueError, match="the pipeline shows a head that reads CLS"):
-        walk(create("vit_cifar_patch4_32", pooling="mean", depth=1), picture("chelsea"))
+        walk(create("vit_cifar_patch4_32", global_pool="avg", depth=1), picture("chelsea"))

@@ -21,7 +21,7 @@ from vitlib.widgets.positions_view import KINDS, cls_reads, order_of
 @pytest.fixture(scope="module")
 def model():
     """4 × 4 patches of 8 pixels, with positions as large as trained ones."""
-    small = create("vit_cifar_patch4_32", patch=8, width=24, depth=2, heads=2, seed=0).eval()
+    small = create("vit_cifar_patch4_32", patch_size=8, embed_dim=24, depth=2, num_heads=2, seed=0).eval()
     torch.nn.init.normal_(small.pos_embed, generator=torch.Generator().manual_seed(0))
     return small
 
@@ -118,7 +118,7 @@ def test_what_cls_reads_is_what_the_head_reads(model):
     images = pixels[None] / 255 * 2 - 1
     with torch.no_grad():
         torch.testing.assert_close(cls_reads(model, pixels)[0], model(images, return_all=True)["pooled"][0])
-        blind = create("vit_cifar_patch4_32", patch=8, width=24, depth=2, heads=2, positions="none").eval()
+        blind = create("vit_cifar_patch4_32", patch_size=8, embed_dim=24, depth=2, num_heads=2, positions="none").eval()
         blind.load_state_dict({name: value for name, value in model.state_dict().items() if name != "pos_embed"})
         torch.testing.assert_close(cls_reads(model, pixels)[1], blind(images, return_all=True)["pooled"][0])
 
@@ -142,10 +142,10 @@ def test_it_cannot_be_opened_on_what_it_does_not_offer(model, arguments, message
         position_explorer(**{"model": model, "first": 6, "second": 1} | arguments)
 
 
-@pytest.mark.parametrize("changes", [{"positions": "none"}, {"class_token": False, "pooling": "mean"}])
+@pytest.mark.parametrize("changes", [{"positions": "none"}, {"class_token": False, "global_pool": "avg"}])
 def test_it_needs_cls_and_learned_positions(changes):
     with pytest.raises(ValueError, match="the explorer shows CLS and learned positions"):
-        position_explorer(model=create("vit_cifar_patch4_32", depth=1, width=12, **changes))
+        position_explorer(model=create("vit_cifar_patch4_32", depth=1, embed_dim=12, **changes))
 
 
 def test_without_a_kernel_a_picture_and_a_sentence_take_its_place(explorer):

@@ -42,7 +42,9 @@ def trained(run: Run) -> Run:
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_run_gives_the_weights_that_fit_gives(data: str, optimizer: Any) -> None:
-    recipe = Recipe(epochs=2, batch=32, lr=3e-3, warmup=0.2, smoothing=0.0, shift=1, mixup=0.4, optimizer=optimizer)
+    recipe = Recipe(
+        epochs=2, batch_size=32, lr=3e-3, warmup=0.2, label_smoothing=0.0, shift=1, mixup=0.4, optimizer=optimizer
+    )
     run = trained(Run(data, replace(recipe, seed=3)))
     train, test = DATA[data]()
     model = small_vit(train, seed=3)
@@ -54,7 +56,7 @@ def test_a_run_gives_the_weights_that_fit_gives(data: str, optimizer: Any) -> No
 
 
 def test_a_run_leaves_the_notebooks_dice_alone_and_does_not_notice_them() -> None:
-    run, other = (Run(FEW, Recipe(epochs=1, batch=50, shift=1)) for _ in range(2))
+    run, other = (Run(FEW, Recipe(epochs=1, batch_size=50, shift=1)) for _ in range(2))
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -66,11 +68,11 @@ def test_a_run_leaves_the_notebooks_dice_alone_and_does_not_notice_them() -> Non
 
 def test_where_gradients_are_off_it_learns_all_the_same() -> None:
     with torch.no_grad():
-        assert trained(Run(FEW, Recipe(epochs=1, batch=50))).state == "done"
+        assert trained(Run(FEW, Recipe(epochs=1, batch_size=50))).state == "done"
 
 
 def test_a_loss_that_is_no_number_ends_the_run() -> None:
-    run = Run(FEW, Recipe(epochs=2, batch=50))
+    run = Run(FEW, Recipe(epochs=2, batch_size=50))
     run.advance()
     with torch.no_grad():
         next(run.model.parameters()).fill_(torch.nan)
@@ -273,5 +275,5 @@ def test_with_no_kernel_a_picture_stays(curves: TrainingCurves) -> None:
 
 def test_a_better_run_is_better() -> None:
     """What it trains is no mock: five epochs read most of the digits."""
-    run = trained(Run("1347 digits", Recipe(epochs=5, batch=64, lr=1e-2, smoothing=0.0)))
+    run = trained(Run("1347 digits", Recipe(epochs=5, batch_size=64, lr=1e-2, label_smoothing=0.0)))
     assert run.test[-1] > 0.85 and evaluate(run.model, DATA["1347 digits"]()[1]) == run.test[-1]
