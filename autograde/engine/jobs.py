@@ -165,7 +165,7 @@ def _key(job: Job) -> Key:
     changed = {
         name: replace(exercise, points=points[name])
         for name, exercise in key.exercises.items()
-        if points.get(name, exercise.points) != exercise.points
+        if points.get(name, exercise.counted) != exercise.counted
     }
     return replace(key, exercises=key.exercises | changed) if changed else key
 
