@@ -50,6 +50,8 @@ def _load(path: Path, source: bytes) -> Key:
     sys.modules[name] = module  # dataclasses and inspect look a function's module up here
     try:
         spec.loader.exec_module(module)
+    except BadKey:
+        raise
     except Exception as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")

@@ -8,7 +8,8 @@ from autograde.exercises import Exercise
 def heading(exercise: Exercise, number: int) -> str:
     """Number, title, stars, minutes and points."""
     stars = "★" * exercise.difficulty + "☆" * (3 - exercise.difficulty)
-    points = f"{exercise.points:g} point{'s' * (exercise.points != 1)}" if exercise.points else "practice, no points"
+    unit = f"{'bonus ' * exercise.bonus}point{'s' * (exercise.points != 1)}"
+    points = f"{exercise.points:g} {unit}" if exercise.points else "practice, no points"
     return f"### Exercise {number} · {exercise.title}\n\n{stars} · {exercise.minutes} min · {points}"
 
 

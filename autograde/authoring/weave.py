@@ -58,7 +58,7 @@ def refuse_problems(key: Key) -> None:
 def _refuse_false_title(cells: list[NotebookNode], key: Key) -> None:
     """Where the first cell counts exercises, minutes and points, it has to count them right."""
     exercises = key.exercises.values()
-    count, minutes, points = len(exercises), sum(e.minutes for e in exercises), sum(e.points for e in exercises)
+    count, minutes, points = len(exercises), sum(e.minutes for e in exercises), sum(e.counted for e in exercises)
     words = ("exercises take", "give") if count != 1 else ("exercise takes", "gives")
     true = f"{count} {words[0]} {minutes} of these minutes and {words[1]} {points:g} point{'s' * (points != 1)}"
     claim = _CLAIM.search(cells[0].source) if cells else None
@@ -99,7 +99,7 @@ def _exercise_cells(exercise: Exercise, number: int) -> list[NotebookNode]:
     prompt = nbformat.v4.new_markdown_cell(words, id=f"{exercise.id}-prompt")
     answer = nbformat.v4.new_code_cell(exercise.answer_source(), id=f"{exercise.id}-answer")
     graded = nbformat.v4.new_code_cell(f'check("{exercise.id}", {exercise.variable})', id=exercise.id)
-    graded.metadata.nbgrader = {"grade": True, "points": float(exercise.points)}
+    graded.metadata.nbgrader = {"grade": True, "points": exercise.counted}
     for cell in (prompt, answer, graded):
         common = {"schema_version": 3, "grade_id": cell.id, "task": False, "grade": False, "solution": cell is answer}
         cell.metadata.nbgrader = common | {"locked": cell is not answer} | cell.metadata.get("nbgrader", {})

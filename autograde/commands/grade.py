@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
             arriving = grade(course, name, options.student, options.regrade, options.jobs, options.scheduler, watch)
             results = {one.student: one for one in tqdm(arriving, total=len(handed_in), desc=name, unit="submission")}
             problems += refresh_times(course, name)
-            entered = {marks.student: marks for marks in read_marks(course, name)}
+            entered = {marks.student: marks for marks in read_marks(course, name, results)}
         except GradebookLocked:
             raise
         except AutogradeError as error:  # of this chapter; the next one is graded all the same

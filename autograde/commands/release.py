@@ -12,10 +12,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_chapters(parser)
     parser.add_argument("--check", action="store_true", help="change nothing; fail where chapters/ is out of date")
     parser.add_argument(
-        "--feedback", choices=("full", "check", "form"), help="instead of c.Release.feedback; also later"
+        "--feedback",
+        choices=("full", "check", "form"),
+        help="check: no worked solutions go out; form: no answer hashes either; later releases keep it",
     )
     parser.add_argument(
-        "--variants", action=argparse.BooleanOptionalAction, help="instead of c.Release.variants; also later"
+        "--variants",
+        action=argparse.BooleanOptionalAction,
+        help="give every student numbers of their own; later releases keep it",
     )
     parser.add_argument("--force", action="store_true", help="overwrite a released chapter that someone worked in")
     parser.add_argument(

@@ -6,7 +6,7 @@ told, and what had to be repaired, comes from the graded notebook and is never c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -56,8 +56,11 @@ def not_graded(graded: Graded) -> Marks:
     return Marks(graded.student, graded.chapter, 0.0, 0.0, graded.out_of, notes=graded.notes, failure=graded.failure)
 
 
-def read_marks(course: Course, chapter: str) -> list[Marks]:
-    """The marks of everybody who handed `chapter` in, by student id; none where nothing is graded."""
+def read_marks(course: Course, chapter: str, known: Mapping[str, Graded] | None = None) -> list[Marks]:
+    """The marks of everybody who handed `chapter` in, by student id; none where nothing is graded.
+
+    What is told beside the marks is read from the graded notebooks, unless it is `known`.
+    """
     with open_gradebook(course) as gradebook:
         try:
             assignment = gradebook.find_assignment(chapter)
@@ -65,7 +68,7 @@ def read_marks(course: Course, chapter: str) -> list[Marks]:
             return []
         cells = _cells(gradebook, assignment.id)
         submissions = sorted(assignment.submissions, key=lambda submission: str(submission.student_id))
-        return [_marks(course, chapter, one, cells.get(one.id, {})) for one in submissions]
+        return [_marks(course, chapter, one, cells.get(one.id, {}), known or {}) for one in submissions]
 
 
 Cells = dict[tuple[str, str], dict[str, Any]]  # by notebook and cell
@@ -93,9 +96,11 @@ def _cells(gradebook: Gradebook, assignment_id: str) -> dict[str, Cells]:
     return cells
 
 
-def _marks(course: Course, chapter: str, submission: SubmittedAssignment, cells: Cells) -> Marks:
+def _marks(
+    course: Course, chapter: str, submission: SubmittedAssignment, cells: Cells, known: Mapping[str, Graded]
+) -> Marks:
     student = str(submission.student_id)
-    graded = read_graded(course, chapter, student)
+    graded = known.get(student) or read_graded(course, chapter, student)
     told = {(verdict["notebook"], verdict["exercise"]): verdict for verdict in graded.verdicts} if graded else {}
     order = [*told, *sorted(cells.keys() - told.keys())]
     return Marks(

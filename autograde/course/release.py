@@ -128,7 +128,7 @@ def find_leaks(course: Course, chapter: str, released: Path | None = None) -> It
         shown = {line.strip() for cell in notebook.cells for line in cell.source.splitlines()}
         source = nbformat.read(course.solutions / chapter / path.name, as_version=4)
         for cell in source.cells:
-            if cell.metadata.get("nbgrader", {}).get("solution"):
+            if course.has_key(chapter) and cell.metadata.get("nbgrader", {}).get("solution"):
                 for line in solution_lines(cell.source):
                     if line in shown and _is_telling(line):
                         yield f"the solution line {line!r} of {_name(cell)} is in {path.name}"

@@ -43,10 +43,8 @@ def summarise(course: Course, chapter: str, results: Sequence[Marks]) -> list[Ex
         out_of = given[0]["out_of"]
         misconceptions = Counter(verdict["misconception"] for verdict in given if verdict["misconception"])
         right = sum(verdict["status"] == Status.RIGHT for verdict in given)
-        earned = (
-            sum(verdict["points"] for verdict in given) / out_of if out_of else right
-        )  # practice: how many are right
-        share = earned / len(given)
+        earned = sum(verdict["points"] for verdict in given)
+        share = (earned / out_of if out_of else right) / len(given)  # of practice: how many are right
         unanswered = sum(verdict["status"] in (Status.BLANK, Status.LOST) for verdict in given)
         title = exercises[name].title if name in exercises else name
         summaries.append(ExerciseSummary(name, title, out_of, share, misconceptions.most_common(3), unanswered))

@@ -13,6 +13,8 @@ import re
 from nbformat import NotebookNode
 from nbgrader.utils import determine_grade, is_grade, is_solution
 
+from autograde.engine.verdict_cell import read_verdict
+
 LOOK = "look"  # where in a graded notebook's metadata it stands what a teacher should look at
 
 _TELLING = {
@@ -69,13 +71,20 @@ def suspicions(notebook: NotebookNode, template: NotebookNode) -> list[str]:
 
 
 def marked(cell: NotebookNode) -> tuple[float | None, str]:
-    """nbgrader's automatic score of a graded cell (None: by hand), and why a teacher should look at it."""
-    points = float(cell.metadata.nbgrader.points)
+    """The automatic score of a graded cell (None: by hand), and why a teacher should look at it.
+
+    It is nbgrader's, except that a verdict may go beyond the cell's maximum: those are bonus points.
+    """
+    if verdict := read_verdict(cell):
+        return min(verdict["points"], verdict["out_of"]), ""
+    name, points = cell.metadata.nbgrader.grade_id, float(cell.metadata.nbgrader.points)
     try:
         score, _ = determine_grade(cell)
-    except (ValueError, KeyError) as error:  # more than there is, or no number
-        return points, f"the test {cell.metadata.nbgrader.grade_id} ended in an odd result ({error})"
-    return score, ""
+    except (ValueError, KeyError) as error:
+        return points, f"the test {name} ended in an odd result ({error})"
+    results = [output.data.get("text/plain", "") for output in cell.get("outputs", []) if "data" in output]
+    odd = [text for text in results if re.fullmatch(r"\s*(-\d.*|-?inf|nan)\s*", str(text))]
+    return score, f"the test {name} ended in an odd result ({odd[0]})" if odd and is_test(cell) else ""
 
 
 def _tree(source: str) -> ast.Module | None:

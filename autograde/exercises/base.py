@@ -56,6 +56,7 @@ class Exercise(ABC):
     title: str
     prompt: Text
     points: float = 1.0  # 0 for practice
+    bonus: bool = False  # whether its points come on top of the chapter's maximum
     difficulty: int = 1  # 1 to 3 stars
     minutes: int = 1  # that a learner should need
     hints: Sequence[Text] = ()  # from a nudge to nearly the answer, unfolded one by one
@@ -74,6 +75,11 @@ class Exercise(ABC):
             raise BadKey(f"exercise id {self.id!r}: expected lower-case words joined by hyphens, such as patch-tokens")
         if self.points < 0:
             raise BadKey(f"{self.id}: {self.points} points; expected 0 or more")
+
+    @property
+    def counted(self) -> float:
+        """Its share of the chapter's maximum."""
+        return 0.0 if self.bonus else float(self.points)
 
     @property
     def variable(self) -> str:
@@ -160,7 +166,8 @@ class Exercise(ABC):
         text = self.fill(message)
         if self.personal:
             text += f" Your numbers: {', '.join(f'{name} {number}' for name, number in self.parameters.items())}."
-        return Verdict(self.id, status, round(self.points * share, 2), self.points, text, misconception)
+        points = self.points if share == 1 else min(round(self.points * share, 2), self.points)
+        return Verdict(self.id, status, points, self.points, text, misconception)
 
     # In a rehearsal, and before anyone sees it
 

@@ -44,7 +44,10 @@ def drop_share(course):
     (course.solutions / TOY / "key.py").write_text(text[:begin] + text[text.index("positions = TrueFalse(") :])
 
 
-ADDED = 'extra = TrueFalse("extra", title="Extra", prompt="Is 1 one?", answer=True, slip="It is.")\n\n'
+ADDED = (
+    'extra = TrueFalse("extra", title="Extra", prompt="Is 1 one?", answer=True, misconception="It is.", '
+    'hints=["Count."], why="One is one.")\n\n'
+)
 
 
 def add_extra(course):
@@ -165,3 +168,20 @@ def test_a_flag_is_not_forgotten_by_the_next_release(course):
     assert main(["release", "--no-variants", "--feedback", "full"]) == 0
     assert main(["release"]) == 0
     assert sheet(course)["feedback"] == "full" and "course" not in sheet(course)
+
+
+def test_bonus_points_go_beyond_the_maximum_and_practice_earns_none(running):
+    edit_key(running, "    points=2,", "    points=2,\n    bonus=True,")
+    edit_key(running, 'title="A share",', 'title="A share",\n    points=0,')
+    assert main(["release", "--migrate"]) == 0
+    assert "2 bonus points" in (running.released / TOY / f"{TOY}.ipynb").read_text()
+    assert main(["grade", "--jobs", "1"]) == 0
+    marks = read_marks(running, TOY)[0]
+    assert (marks.points, marks.out_of) == (8, 6)
+    assert {verdict["exercise"]: verdict["points"] for verdict in marks.verdicts} == {
+        "tokens": 1, "share": 0, "positions": 1, "remedy": 2, "cut-rows": 4,
+    }  # fmt: skip
+    before = [marks.points for marks in read_marks(running, TOY)]
+    assert running.api.autograde(TOY, "student-001")["success"]
+    assert [marks.points for marks in read_marks(running, TOY)] == before
+    assert main(["report"]) == 0
