@@ -10,8 +10,8 @@ the notebook runs again in a fresh kernel without it; what was marked before sta
 Where an answer is asked for: where its graded cell stands in the learner's order, after everything above it. Where
 nothing is defined there, or the dots are, it is asked for once more at the end. The learner may have put the answer
 below its check, and "Run All" does define it. A value that was there is never looked at again: a name that is used for
-something else further down costs nothing, and a right answer behind a wrong one earns nothing. Where a name is still not there, an
-answer that the learner typed into the call of `check` itself is taken.
+something else further down costs nothing, and a right answer behind a wrong one earns nothing. Where a name is still
+not there, an answer that the learner typed into the call of `check` itself is taken.
 """
 
 from __future__ import annotations
@@ -99,16 +99,17 @@ class _Sitting:
         self.left_out: dict[int, str] = {}  # cells that do not run again, and why
         self.notes: list[str] = []
         self.unsettled = ""  # what may be owed to a busy machine
+        self._begun = 0.0  # when the first kernel was there
 
     async def run(self) -> list[Verdict]:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # of tasks whose kernel was stopped
         for cell in self.notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
-        deadline, reason = time.monotonic() + self.limits.notebook_seconds, ""
+        seconds, reason = self.limits.notebook_seconds, ""
         for kernel in range(1, MAX_KERNELS + 1):
             try:
-                await self._pass(deadline)
+                await self._pass(seconds)
                 break
             except _Accident as accident:
                 reason = str(accident)
@@ -116,15 +117,15 @@ class _Sitting:
                     self.unsettled = reason
                     break
                 self._leave_out(accident.culprits, reason, again=kernel < MAX_KERNELS)
-            deadline += self.limits.overtime / 2 if kernel == 1 else 0
+            seconds = self._begun + self.limits.notebook_seconds + self.limits.overtime / 2 - time.monotonic()
         for index, exercise in self.exercises.items():
             if index not in self.verdicts:
                 self._settle(index, exercise.lost(f"No answer arrived: {reason}, before this exercise was reached."))
         self._close(reason)
         return [self.verdicts[index] for index in self.exercises]
 
-    async def _pass(self, deadline: float) -> None:
-        """Run what there is to run in a kernel of its own.
+    async def _pass(self, seconds: float) -> None:
+        """Run what there is to run in a kernel of its own, which has so many seconds once it is there.
 
         Raises:
             _Accident: it did not come to the end.
@@ -135,8 +136,10 @@ class _Sitting:
         left = [index for index in self.to_run if index not in self.left_out and index not in self.verdicts]
         reply: dict[str, Any] | None = None
         async with Session.started(self.notebook, self.folder, self.limits) as session:
+            begun = time.monotonic()
+            self._begun = self._begun or begun
             for index, following in zip(left, [*left[1:], -1], strict=True):
-                if time.monotonic() > deadline:
+                if time.monotonic() > begun + seconds:
                     raise self._out_of_time()
                 if index not in self.exercises:
                     reply = await self._execute(session, index, ask=self.exercises.get(following))
