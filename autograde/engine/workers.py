@@ -124,14 +124,17 @@ def _in_flight(client: Any, jobs: Sequence[Job], at_once: int) -> Iterator[tuple
         yield by_key.pop(future.key), error if error is not None else future.result()
 
 
-def _sit_and_tell(job: Job) -> bytes:
+def _sit_and_tell(job: Job) -> Result:
     from distributed import get_worker
 
     worker = get_worker()
     with _no_longer_than(job.limits.notebook_seconds + job.limits.overtime):
-        return grade_submission(
-            job, lambda verdict: worker.log_event(_TOPIC, [job.fingerprint, json.dumps(verdict.as_data())])
-        )
+        try:
+            return grade_submission(
+                job, lambda verdict: worker.log_event(_TOPIC, [job.fingerprint, json.dumps(verdict.as_data())])
+            )
+        except Unsettled as shown:  # returned, since dask cuts what an exception carries
+            return shown
 
 
 @contextmanager
