@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autograde.answers.serialize import BadAnswer, Opaque
+from autograde.answers.serialize import BadAnswer, Named, Opaque
 
 
 class NotAnswered(BadAnswer):
@@ -110,6 +110,12 @@ def describe(value: Any) -> str:
             return f"a dict of {len(value)} item{'s' * (len(value) != 1)}"
         case np.ndarray():
             return f"an array or tensor of shape {value.shape}"
+        case complex():
+            return f"the complex number {value!r}"
+        case set():
+            return f"a set of {len(value)} value{'s' * (len(value) != 1)}"
+        case Named(kind, text):
+            return f"{text[:40]} ({kind})"
         case Opaque(name):
             return f"an object of type {name}"
     return "nothing" if value is ... else f"an object of type {type(value).__name__}"

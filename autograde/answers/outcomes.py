@@ -54,7 +54,9 @@ def _rounded(value: Any) -> Any:
             return [_rounded(item) for item in value]
         case dict():
             return pack({key: _rounded(item) for key, item in value.items()})
-        case np.ndarray() if value.dtype.kind == "f":
+        case complex():
+            return pack(complex(np.round(value, 3)))
+        case np.ndarray() if value.dtype.kind in "fc":
             return pack(value.round(3) + 0.0)
     return pack(value)
 

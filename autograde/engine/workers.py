@@ -159,14 +159,17 @@ def _places(client: Any, by_key: dict[str, Job], with_stacks: bool) -> dict[str,
     return places
 
 
-def _sit_and_tell(job: Job) -> bytes:
+def _sit_and_tell(job: Job) -> Result:
     from distributed import get_worker
 
     worker = get_worker()
     with _no_longer_than(job.limits.notebook_seconds + job.limits.overtime):
-        return grade_submission(
-            job, lambda verdict: worker.log_event(_TOPIC, [job.fingerprint, json.dumps(verdict.as_data())])
-        )
+        try:
+            return grade_submission(
+                job, lambda verdict: worker.log_event(_TOPIC, [job.fingerprint, json.dumps(verdict.as_data())])
+            )
+        except Unsettled as shown:  # returned, since dask cuts what an exception carries
+            return shown
 
 
 @contextmanager

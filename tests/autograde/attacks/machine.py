@@ -20,9 +20,9 @@ for host in ("127.0.0.1", "localhost", "0.0.0.0", "::1", socket.gethostname()):
 
 BEFORE = "positions-prompt"  # the first two answers, 2 points, stand before it
 ON_THE_MACHINE: Attacks = {
-    "leaves in the middle": cell("import os; os._exit(0)", BEFORE, right=True, worth=2, says="ended the kernel"),
+    "leaves in the middle": cell("import os; os._exit(0)", BEFORE, right=True, worth=9, says="ended the kernel"),
     "quits": cell("quit()", "end", right=True, worth=9),
-    "crashes": cell("import ctypes; ctypes.string_at(0)", BEFORE, right=True, worth=2, says="ended the kernel"),
+    "crashes": cell("import ctypes; ctypes.string_at(0)", BEFORE, right=True, worth=9, says="ended the kernel"),
     "recurses without end": cell(
         """
 import sys
@@ -32,8 +32,8 @@ down()
 """,
         BEFORE,
         right=True,
-        worth=2,
-        says="No answer arrived",
+        worth=9,
+        says="",
     ),
     "ignores signals and runs on": cell(
         """
@@ -45,7 +45,7 @@ while True: pass
 """,
         BEFORE,
         right=True,
-        worth=2,
+        worth=9,
         says="did not stop when asked",
         endless=True,
     ),
@@ -63,9 +63,7 @@ for target in (-1, 0, os.getppid(), 2, 3, 4):
         right=True,
         worth=9,
     ),
-    "closes every file": cell(
-        "import os; os.closerange(0, 256)", BEFORE, right=True, worth=2, says="No answer arrived"
-    ),
+    "closes every file": cell("import os; os.closerange(0, 256)", BEFORE, right=True, worth=9, says="left out"),
     "fork bomb": cell(
         """
 import os
@@ -75,8 +73,8 @@ while True:
 """,
         BEFORE,
         right=True,
-        worth=2,
-        says="No answer arrived",
+        worth=9,
+        says="left out",
         endless=True,
     ),
     "thread bomb": cell(
@@ -105,7 +103,7 @@ time.sleep(1000)
 """,
         BEFORE,
         right=True,
-        worth=2,
+        worth=9,
         says="held more than",
     ),
     "fills the disk": cell(
