@@ -4,6 +4,7 @@ A gradient of a matrix is steep in a few directions and flat in all the others; 
 itself, follows the few. Muon keeps the directions and makes them equally long.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -54,7 +55,7 @@ class Muon(Optimizer):
     >>> layer(torch.ones(1, 4)).sum().backward()
     >>> Muon(layer.parameters(), lr=0.1).step()
 
-    Errors: ValueError for a parameter that is no matrix.
+    Errors: ValueError for a parameter that is no matrix, and for a number out of its range.
     Sources: Jordan et al., 2024; Liu et al., 2025, "Muon is scalable for LLM training", equation 4 (the length).
     """
 
@@ -65,6 +66,11 @@ class Muon(Optimizer):
         momentum: float = 0.95,
         weight_decay: float = 0.0,
     ) -> None:
+        for name, value in (("lr", lr), ("weight_decay", weight_decay)):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} is {value}: expected 0 or more")
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum is {momentum}: expected a share from 0 to below 1")
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         for group in self.param_groups:
             if odd := [tuple(each.shape) for each in group["params"] if each.ndim < 2]:
