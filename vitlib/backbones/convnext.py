@@ -148,7 +148,7 @@ class ConvNeXt(Staged):
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, also what each stage gives, by name."""
         conv, norm = cast(nn.Conv2d, self.stem[0]), self.stem[1]
-        check_images(images, self.config.in_chans, self.config.image_size, conv.weight.dtype)
+        images = check_images(images, self.config.in_chans, self.config.image_size, conv.weight)
         out = {"stem": (x := norm(patch_convolution(images.permute(0, 2, 3, 1), conv)))}  # B H W C
         for i, stage in enumerate(self.stages):
             out[f"stages.{i}"] = x = stage(x)

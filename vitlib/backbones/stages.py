@@ -18,7 +18,7 @@ from vitlib.vit.config import check_class_names
 class StageConfig:
     """The choices that every model with stages has.
 
-    Errors: ValueError where the picture's sides are no multiples of `unit`, and for a model without blocks.
+    Errors: ValueError where the picture's sides are no multiples of `step`, and for a model without blocks.
     """
 
     image_size: tuple[int, int] = (224, 224)  # pixels: height, width
@@ -39,22 +39,27 @@ class StageConfig:
             if len(values) not in (1, self.in_chans):
                 raise ValueError(f"{name} has {len(values)} numbers: expected 1, or {self.in_chans}, one a channel")
         for side, size in zip(("high", "wide"), self.image_size, strict=True):
-            if size < 1 or size % self.unit:
-                below, above = size // self.unit * self.unit, (size // self.unit + 1) * self.unit
+            if size < 1 or size % self.step:
+                below, above = size // self.step * self.step, (size // self.step + 1) * self.step
                 nearest = f"{below} or {above}" if below > 0 else f"{above}"
                 raise ValueError(f"picture is {size} pixels {side}: {self._why()}; choose {nearest}")
 
     @property
     def unit(self) -> int:
-        """Pixels: a side of the picture is a multiple of it, so that the last stage has whole tokens."""
+        """Pixels: where the sides of a picture are multiples of it, the last stage has whole tokens."""
         return self.patch_size * 2 ** (len(self.depths) - 1)
+
+    @property
+    def step(self) -> int:
+        """Pixels: a side of the picture is a multiple of it."""
+        return self.unit
 
     @property
     def grids(self) -> tuple[tuple[int, int], ...]:
         """Rows and columns of each stage, in tokens."""
         height, width = self.image_size
         sides = [self.patch_size * 2**stage for stage in range(len(self.depths))]  # pixels of a token
-        return tuple((height // side, width // side) for side in sides)
+        return tuple((-(-height // side), -(-width // side)) for side in sides)
 
     @property
     def drop_paths(self) -> tuple[tuple[float, ...], ...]:

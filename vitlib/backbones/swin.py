@@ -5,9 +5,10 @@ four neighbouring tokens become one.
 """
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -26,7 +27,10 @@ class SwinConfig(StageConfig):
     >>> config.grids, config.dims
     (((56, 56), (28, 28), (14, 14), (7, 7)), (96, 192, 384, 768))
 
-    Errors: those of StageConfig; ValueError where a window does not fit into the grid of a stage.
+    Pictures may have any multiple of the patch as sides: zeros fill what windows or mergings lack. The libraries do
+    that in different ways (`convention`), and agree where windows divide every grid and each side has two at least.
+
+    Errors: those of StageConfig.
     """
 
     depths: tuple[int, ...] = (2, 2, 6, 2)  # blocks in each stage
@@ -36,6 +40,7 @@ class SwinConfig(StageConfig):
     mlp_ratio: float = 4.0  # hidden width of the MLP over the width of a token
     eps: float = 1e-5  # added to the variance in every LayerNorm
     fused: bool | None = None  # attention by a fused kernel, or as the formula is written; None: the faster one
+    convention: Literal["timm", "torchvision", "hf"] = "timm"  # whose way with grids that windows do not divide
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,8 +51,13 @@ class SwinConfig(StageConfig):
 
     @property
     def unit(self) -> int:
-        """Pixels: a side of the picture is a multiple of it, so that the last stage has whole windows."""
+        """Pixels: where the sides of a picture are multiples of it, every stage has whole windows."""
         return self.patch_size * 2 ** (len(self.depths) - 1) * self.window_size
+
+    @property
+    def step(self) -> int:
+        """Pixels: a side of the picture is a multiple of it."""
+        return self.patch_size
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -55,15 +65,27 @@ class SwinConfig(StageConfig):
         return tuple(self.embed_dim * 2**stage for stage in range(len(self.depths)))
 
     def windows(self, stage: int, block: int) -> Windows:
-        """Every second block is shifted by half a window, unless one window is all there is."""
-        rows, columns = self.grids[stage]
-        shifted = block % 2 and (rows, columns) != (self.window_size, self.window_size)
-        return Windows(rows, columns, self.window_size, self.window_size // 2 if shifted else 0)
+        """Every second block is shifted by half a window; not along an axis that has one window alone.
+
+        In a grid smaller than a window, timm takes a smaller window, the others fill it up. timm fills after the grid
+        has rolled, the others before. transformers shifts both axes or none.
+        """
+        (rows, columns), w = self.grids[stage], self.window_size
+        high, wide = (min(rows, w), min(columns, w)) if self.convention == "timm" else (w, w)
+        along = (rows > w, columns > w)
+        if not block % 2 or (self.convention == "hf" and not all(along)):
+            along = (False, False)
+        up, left = (w // 2 * each for each in along)
+        return Windows(
+            rows,
+            columns,
+            high if high == wide else (high, wide),
+            up if up == left else (up, left),
+            pad="after" if self.convention == "timm" else "before",
+        )
 
     def _why(self) -> str:
-        last = " × ".join(f"{side / self.patch_size / 2 ** (len(self.depths) - 1):g}" for side in self.image_size)
-        stages = len(self.depths)
-        return f"the last of {stages} stages would have {last} tokens, no multiple of window_size {self.window_size}"
+        return f"no multiple of patch_size {self.patch_size}"
 
 
 class PatchEmbedNorm(PatchEmbed):
@@ -80,23 +102,24 @@ class PatchEmbedNorm(PatchEmbed):
 class PatchMerging(nn.Module):
     """Four neighbours, side by side, become one token of twice the width: [B, N, D] → [B, N/4, 2D].
 
-    >>> PatchMerging(grid=(4, 6), width=8)(torch.zeros(2, 24, 8)).shape
+    >>> PatchMerging(grid=(4, 5), width=8)(torch.zeros(2, 20, 8)).shape  # zeros fill an odd side up
     torch.Size([2, 6, 16])
 
-    Errors: ValueError for a grid with an odd side. Source: Liu et al., 2021, section 3.1.
+    Source: Liu et al., 2021, section 3.1.
     """
 
     def __init__(self, grid: tuple[int, int], width: int, eps: float = 1e-5) -> None:
         super().__init__()
-        if grid[0] % 2 or grid[1] % 2:
-            raise ValueError(f"the grid has {grid[0]} × {grid[1]} tokens: four become one only where both are even")
         self.grid = grid
         self.norm = nn.LayerNorm(4 * width, eps)
         self.reduction = nn.Linear(4 * width, 2 * width, bias=False)
 
     def forward(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B N2 D2"]:
         rows, columns = self.grid
-        x = x.reshape(len(x), rows // 2, 2, columns // 2, 2, -1).permute(0, 1, 3, 4, 2, 5)  # B R C x y D
+        if rows % 2 or columns % 2:
+            x = F.pad(x.unflatten(1, self.grid), (0, 0, 0, columns % 2, 0, rows % 2))
+            rows, columns = rows + rows % 2, columns + columns % 2
+        x = x.reshape(x.shape[0], rows // 2, 2, columns // 2, 2, -1).permute(0, 1, 3, 4, 2, 5)  # B R C x y D
         return self.reduction(self.norm(x.flatten(3).flatten(1, 2)))  # B R·C 4D → B N/4 2D
 
 
@@ -106,7 +129,7 @@ class SwinBlock(Block):
     def __init__(self, config: SwinConfig, stage: int, block: int) -> None:
         c, embed_dim, num_heads = config, config.dims[stage], config.num_heads[stage]
         super().__init__(embed_dim, num_heads, c.mlp_ratio, c.eps, drop_path=c.drop_paths[stage][block])
-        self.attn = WindowAttention(embed_dim, num_heads, c.windows(stage, block), c.fused)
+        self.attn = WindowAttention(embed_dim, num_heads, c.windows(stage, block), c.fused, c.window_size)
 
 
 class SwinStage(nn.Module):
@@ -130,12 +153,12 @@ class SwinStage(nn.Module):
 class Swin(Staged):
     """[B, C, H, W] → [B, K], the logits of K classes. Parameters have timm's names.
 
-    >>> few = SwinConfig(image_size=(32, 32), num_classes=5, depths=(2, 2), embed_dim=16, num_heads=(2, 4))
+    >>> few = SwinConfig(image_size=(32, 32), depths=(2, 2), embed_dim=16, num_heads=(2, 4), window_size=4)
     >>> model = Swin(few)
     >>> out = model(torch.zeros(2, 3, 32, 32), return_all=True)
     >>> {name: tuple(each.shape) for name, each in out.items()}
     {'patch_embed': (2, 64, 16), 'layers.0': (2, 64, 16), 'layers.1': (2, 16, 32), 'norm': (2, 16, 32),
-    'pooled': (2, 32), 'logits': (2, 5)}
+    'pooled': (2, 32), 'logits': (2, 1000)}
 
     Errors: ValueError for images of another size, rank, number of channels or dtype.
     Source: Liu et al., 2021, "Swin transformer: hierarchical vision transformer using shifted windows".
@@ -159,7 +182,7 @@ class Swin(Staged):
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, also what each stage gives, by name."""
-        check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight.dtype)
+        images = check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
         out = {"patch_embed": (x := self.patch_embed(images))}  # B N D
         for i, layer in enumerate(self.layers):
             out[f"layers.{i}"] = x = layer(x)

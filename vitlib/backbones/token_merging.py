@@ -57,7 +57,7 @@ def match(metric: Float[Tensor, "B n d"], r: int) -> Merge:
 
 def total(merge: Merge, x: Float[Tensor, "B n D"]) -> Float[Tensor, "B left D"]:
     """The sum of what comes together in each place: `merge.matrix() @ x`, without the matrix."""
-    batch, width = len(x), x.shape[2]
+    batch, width = x.shape[0], x.shape[2]
     start = merge.left * torch.arange(batch, device=x.device)[:, None]  # the pictures' rows, one below the other
     sums = x.new_zeros(batch * merge.left, width).index_add(0, (merge.goes + start).flatten(), x.flatten(0, 1))
     return sums.unflatten(0, (batch, merge.left))
@@ -129,10 +129,10 @@ class MergedViT(nn.Module):
     def steps(self, images: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B N"]]:
         """The logits, and which token stands for each patch."""
         vit, prefix = self.vit, self.config.prefix
-        check_images(images, self.config.in_chans, self.config.image_size, vit.patch_embed.proj.weight.dtype)
+        images = check_images(images, self.config.in_chans, self.config.image_size, vit.patch_embed.proj.weight)
         x = vit.tokens(vit.patch_embed(images))  # B T D
         size = x.new_ones(x.shape[:2])
-        groups = torch.arange(x.shape[1] - prefix, device=x.device).repeat(len(x), 1)  # B N
+        groups = torch.arange(x.shape[1] - prefix, device=x.device).repeat(x.shape[0], 1)  # B N
         *body, last = vit.blocks
         for block in body:
             x, keys = look(block, x, size)

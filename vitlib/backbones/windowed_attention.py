@@ -9,6 +9,7 @@ from vitlib.backbones.dropins import check_tokens, with_attention
 from vitlib.backbones.windows import Windows, attend_with_bias
 from vitlib.vit.attention import EVERY, Attention, attend, split_heads
 from vitlib.vit.model import ViT
+from vitlib.vit.tables import WithTables
 
 
 def with_windows(model: ViT, window: int) -> ViT:
@@ -32,7 +33,7 @@ def with_windows(model: ViT, window: int) -> ViT:
     return with_attention(model, make)
 
 
-class WindowedAttention(Attention):
+class WindowedAttention(WithTables, Attention):
     """Attention inside windows, beside `prefix` tokens (CLS, registers) that see all and are seen by all.
 
     >>> attention = WindowedAttention(embed_dim=192, num_heads=3, windows=Windows(14, 14, window=7), prefix=1)
@@ -52,11 +53,14 @@ class WindowedAttention(Attention):
     ) -> None:
         super().__init__(embed_dim, num_heads, fused)
         self.windows, self.prefix = windows, prefix
-        order = windows.order().flatten()
-        self.register_buffer("order", order, persistent=False)
-        self.register_buffer("places", order.argsort(), persistent=False)
-        apart = F.pad(windows.apart()[:, None], (prefix, 0))  # W 1 M p+M: nobody is apart from CLS
-        self.register_buffer("bias", torch.zeros(apart.shape).masked_fill(apart, -torch.inf), persistent=False)
+        self.keep_tables()
+
+    def tables(self) -> dict[str, Tensor | None]:
+        """What follows from the windows: no checkpoint stores it."""
+        order = self.windows.order().flatten()
+        apart = F.pad(self.windows.apart()[:, None], (self.prefix, 0))  # W 1 M p+M: nobody is apart from CLS
+        bias = torch.zeros(apart.shape).masked_fill(apart, -torch.inf)
+        return {"order": order, "places": order.argsort(), "bias": bias}
 
     def forward(self, x: Float[Tensor, "B T D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
         check_tokens(x.shape[1], self.prefix, self.windows.rows, self.windows.columns)
@@ -90,4 +94,4 @@ class WindowedAttention(Attention):
         bias = q.new_full((x.shape[1], x.shape[1]), -torch.inf)
         bias[:p] = bias[:, :p] = 0
         bias[token[:, :, None], token[:, None, :]] = self.bias[:, 0, :, p:].to(q.dtype)
-        return ((q / q.shape[-1] ** 0.5) @ k.mT + bias).softmax(dim=-1)
+        return ((q / q.shape[-1] ** 0.5) @ k.transpose(-2, -1) + bias).softmax(dim=-1)

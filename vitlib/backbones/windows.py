@@ -6,6 +6,7 @@ of a border meet there. Source: Liu et al., 2021, "Swin transformer", sections 3
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from vitlib.vit.attention import EVERY, Attention, split_heads
+from vitlib.vit.tables import WithTables
 
 
 @dataclass(frozen=True)
@@ -28,74 +30,119 @@ class Windows:
     >>> windows.cut(torch.arange(16)[None]).tolist()
     [[5, 6, 9, 10], [7, 4, 11, 8], [13, 14, 1, 2], [15, 12, 3, 0]]
 
+    Where the window does not divide the grid, `pad` says how the last windows are filled with zeros: "before" or
+    "after" the grid rolls. Without it such a grid is refused.
+
     Errors: ValueError for a window larger than the grid or that does not divide it, and for a shift that is not
     smaller than the window.
     """
 
     rows: int  # tokens, from top to bottom of the grid
     columns: int  # tokens
-    window: int  # tokens: the side of a window
-    shift: int = 0  # tokens, up and to the left
+    window: int | tuple[int, int]  # tokens: the side of a window, or its height and width
+    shift: int | tuple[int, int] = 0  # tokens, up and to the left
+    pad: Literal["before", "after"] | None = None  # zeros at the bottom and on the right, before or after rolling
 
     def __post_init__(self) -> None:
         grid = f"{self.rows} × {self.columns} tokens"
         short = min(self.rows, self.columns)
-        if not 1 <= self.window <= short:
+        if min(self.sides) < 1 or (self.pad is None and self._beyond):
             raise ValueError(f"window is {self.window} tokens, and the grid has {grid}: choose 1 to {short}")
-        if self.rows % self.window or self.columns % self.window:
+        if self.pad is None and self.padded != (self.rows, self.columns):
             fits = [w for w in range(1, short + 1) if self.rows % w == 0 and self.columns % w == 0]
             raise ValueError(
                 f"the grid of {grid} is no multiple of window {self.window}; choose {', '.join(map(str, fits))}, or "
                 "pictures of another size"
             )
-        if not 0 <= self.shift < self.window:
-            raise ValueError(f"shift is {self.shift}: expected 0 to {self.window - 1}, less than the window")
+        for shift, side in zip(self.shifts, self.sides, strict=True):
+            if not 0 <= shift < side:
+                raise ValueError(f"shift is {self.shift}: expected 0 to {side - 1}, less than the window")
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """A window's height and width, in tokens."""
+        return self.window if isinstance(self.window, tuple) else (self.window, self.window)
+
+    @property
+    def shifts(self) -> tuple[int, int]:
+        """Tokens that the grid rolls up, and to the left."""
+        return self.shift if isinstance(self.shift, tuple) else (self.shift, self.shift)
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Rows and columns of the grid of whole windows."""
+        (rows, columns), (high, wide) = (self.rows, self.columns), self.sides
+        return -(-rows // high) * high, -(-columns // wide) * wide
 
     @property
     def count(self) -> int:
         """W, the number of windows."""
-        return self.rows * self.columns // self.area
+        return self.padded[0] * self.padded[1] // self.area
 
     @property
     def area(self) -> int:
         """M, the tokens in one window."""
-        return self.window**2
+        return self.sides[0] * self.sides[1]
 
     def cut(self, x: Shaped[Tensor, "B N *D"]) -> Shaped[Tensor, "V M *D"]:
         """The tokens of a grid, window by window; V = B · W."""
-        x = x.unflatten(1, (self.rows, self.columns)).roll((-self.shift, -self.shift), dims=(1, 2))
-        x = x.unflatten(2, (-1, self.window)).unflatten(1, (-1, self.window))  # B R w C w D
-        return x.transpose(2, 3).flatten(3, 4).flatten(0, 2)  # B R C w w D → B·W M D
+        (up, left), (high, wide) = self.shifts, self.sides
+        x = x.unflatten(1, (self.rows, self.columns))
+        x = self._fill(x) if self.pad == "before" else x
+        x = x.roll((-up, -left), dims=(1, 2))
+        x = self._fill(x) if self.pad == "after" else x
+        return _cut(x, high, wide)
 
     def join(self, x: Shaped[Tensor, "V M *D"]) -> Shaped[Tensor, "B N *D"]:
-        """The tokens back in their places: the inverse of `cut`."""
-        size = (-1, self.rows // self.window, self.columns // self.window, self.window, self.window)
-        x = x.flatten(0, 1).unflatten(0, size).transpose(2, 3)  # B R w C w D
-        return x.flatten(3, 4).flatten(1, 2).roll((self.shift, self.shift), dims=(1, 2)).flatten(1, 2)
+        """The tokens back in their places, without the zeros: the inverse of `cut`."""
+        (up, left), (high, wide), (rows, columns) = self.shifts, self.sides, self.padded
+        x = x.flatten(0, 1).unflatten(0, (-1, rows // high, columns // wide, high, wide)).transpose(2, 3)
+        x = x.flatten(3, 4).flatten(1, 2)  # B R w C w D → B rows columns D
+        x = x[:, : self.rows, : self.columns] if self.pad == "after" else x
+        return x.roll((up, left), dims=(1, 2))[:, : self.rows, : self.columns].flatten(1, 2)
 
     def order(self) -> Int[Tensor, "W M"]:
-        """Which token comes where in the windows. Picking tokens by it is `cut`, in one pass over memory."""
-        return self.cut(torch.arange(self.rows * self.columns)[None])
+        """Which token comes where in the windows; N for a zero. To pick tokens by it is `cut`, in one pass."""
+        n = self.rows * self.columns
+        numbers = self.cut(torch.arange(1, n + 1)[None]) - 1  # -1 for a zero
+        return numbers % (n + 1)
 
     def apart(self) -> Bool[Tensor, "W M M"]:
-        """Pairs that share a window only because the grid rolled: one of the two has come round, or both elsewhere."""
-        row, column = self.order() // self.columns, self.order() % self.columns
-        side = 2 * (row < self.shift) + (column < self.shift)  # W M: which border it rolled over, if any
+        """Pairs that share a window only because the grid rolled: the way between them leads over another border."""
+        (rows, columns), (up, left) = self.padded, self.shifts
+        over = 2 * (torch.arange(rows) >= rows - up)[:, None] + (torch.arange(columns) >= columns - left)
+        side = _cut(over[None], *self.sides)  # W M: which border a token rolled over, if any
         return side[:, :, None] != side[:, None, :]
 
+    @property
+    def _beyond(self) -> bool:
+        return self.sides[0] > self.rows or self.sides[1] > self.columns
 
-def relative_index(window: int) -> Int[Tensor, "M M"]:
+    def _fill(self, x: Shaped[Tensor, "B R C *D"]) -> Shaped[Tensor, "B R2 C2 *D"]:
+        down, right = self.padded[0] - self.rows, self.padded[1] - self.columns
+        return F.pad(x, [0, 0] * (x.ndim - 3) + [0, right, 0, down]) if down or right else x
+
+
+def _cut(x: Shaped[Tensor, "B R C *D"], high: int, wide: int) -> Shaped[Tensor, "V M *D"]:
+    x = x.unflatten(2, (-1, wide)).unflatten(1, (-1, high))  # B R w C w D
+    return x.transpose(2, 3).flatten(3, 4).flatten(0, 2)  # B R C w w D → B·W M D
+
+
+def relative_index(window: int | tuple[int, int], table: int | None = None) -> Int[Tensor, "M M"]:
     """For each pair of tokens in a window: the row of the table that belongs to their distance, (dy, dx).
 
-    Distances run from −(w − 1) to w − 1 in both directions, so the table has (2w − 1)² rows.
+    Distances run from −(w − 1) to w − 1 in both directions, so the table has (2w − 1)² rows. A table may be made for
+    a larger window (`table`, its side): smaller windows read its middle.
 
     >>> relative_index(2)[0].tolist()  # from the first token: to itself, its right, below, across
     [4, 3, 1, 0]
     """
-    place = torch.arange(window**2)
-    y, x = place // window, place % window
-    down, right = (each[:, None] - each[None, :] + window - 1 for each in (y, x))  # M M, from 0
-    return down * (2 * window - 1) + right
+    high, wide = window if isinstance(window, tuple) else (window, window)
+    largest = table or max(high, wide)
+    place = torch.arange(high * wide)
+    y, x = place // wide, place % wide
+    down, right = (each[:, None] - each[None, :] + largest - 1 for each in (y, x))  # M M, from 0
+    return down * (2 * largest - 1) + right
 
 
 def attend_with_bias(
@@ -113,15 +160,15 @@ def attend_with_bias(
     if fused is None:
         fused = q.device.type != "cpu" or not (torch.is_grad_enabled() or q.dtype == torch.bfloat16)
     if fused:
-        mask = bias if len(bias) == 1 else bias.repeat(len(q) // len(bias), 1, 1, 1)
+        mask = bias if len(bias) == 1 else bias.repeat(q.shape[0] // bias.shape[0], 1, 1, 1)
         return F.scaled_dot_product_attention(q, k, v, mask.to(q.dtype))
     q, k, v = q.contiguous(), k.contiguous(), v.contiguous()  # the products would copy them themselves, more slowly
-    scores = (q @ k.mT).unflatten(0, (-1, len(bias)))  # B W h Q T
+    scores = (q @ k.transpose(-2, -1)).unflatten(0, (-1, bias.shape[0]))  # B W h Q T
     scores = torch.add(bias, scores, alpha=q.shape[-1] ** -0.5)  # Q Kᵀ / √d + bias, in one pass
     return scores.flatten(0, 1).softmax(dim=-1).to(v.dtype) @ v
 
 
-class WindowAttention(Attention):
+class WindowAttention(WithTables, Attention):
     """Self-attention inside windows, with a learned bias for each distance: [B, N, D] → [B, N, D].
 
     It stands in a ViT's block in the place of Attention; the block is Swin's then.
@@ -138,35 +185,52 @@ class WindowAttention(Attention):
     index: Tensor
     apart: Tensor | None
 
-    def __init__(self, embed_dim: int, num_heads: int, windows: Windows, fused: bool | None = None) -> None:
+    def __init__(
+        self, embed_dim: int, num_heads: int, windows: Windows, fused: bool | None = None, table: int | None = None
+    ) -> None:
         super().__init__(embed_dim, num_heads, fused)
-        self.windows = windows
-        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * windows.window - 1) ** 2, num_heads))
-        order = windows.order().flatten()
-        self.register_buffer("order", order, persistent=False)
-        self.register_buffer("places", order.argsort(), persistent=False)
-        self.register_buffer("index", relative_index(windows.window).flatten(), persistent=False)
-        apart = windows.apart()[:, None]  # W 1 M M
-        bias = torch.zeros(apart.shape).masked_fill(apart, -torch.inf)
-        self.register_buffer("apart", bias if windows.shift else None, persistent=False)
+        self.windows, self.table = windows, table or max(windows.sides)
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * self.table - 1) ** 2, num_heads))
+        self.keep_tables()
+
+    def tables(self) -> dict[str, Tensor | None]:
+        """What follows from the windows: no checkpoint stores it."""
+        windows = self.windows
+        order, apart = windows.order().flatten(), windows.apart()[:, None]  # W·M, W 1 M M
+        return {
+            "order": order,
+            "places": order.argsort()[: windows.rows * windows.columns],  # without the zeros, which come last
+            "index": relative_index(windows.sides, self.table).flatten(),
+            "apart": torch.zeros(apart.shape).masked_fill(apart, -torch.inf) if any(windows.shifts) else None,
+        }
 
     def forward(self, x: Float[Tensor, "B N D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
-        windows = x.index_select(1, self.order).reshape(-1, self.windows.area, x.shape[2])  # V M D
+        filled = F.pad(x, (0, 0, 0, 1)) if len(self.order) > len(self.places) else x  # token N is the zero
+        windows = filled.index_select(1, self.order).reshape(-1, self.windows.area, x.shape[2])  # V M D
         q, k, v = split_heads(self.qkv(windows), self.heads, parts=3)  # V h M d, each
         found = attend_with_bias(q, k, v, self.bias(), self.fused)
         found = self.proj(found.transpose(1, 2).flatten(2))  # V h M d → V M D
-        return found.reshape(x.shape).index_select(1, self.places)[:, rows]
+        return found.reshape(x.shape[0], -1, x.shape[2]).index_select(1, self.places)[:, rows]
 
     def bias(self) -> Float[Tensor, "W h M M"]:
         """What is added to the scores: the bias of the distance, and −∞ for tokens that only rolled together."""
         m = self.windows.area
-        bias = self.relative_position_bias_table.index_select(0, self.index).mT.reshape(1, self.heads, m, m)
+        bias = self.relative_position_bias_table.index_select(0, self.index).T.reshape(1, self.heads, m, m)
         return bias if self.apart is None else bias + self.apart
 
     def weights(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B h N N"]:
-        """The maps over the whole grid: the same attention without cutting; other windows have the bias −∞."""
-        q, k, _ = split_heads(self.qkv(x), self.heads, parts=3)  # B h N d
-        token = self.order.unflatten(0, (-1, self.windows.area))  # W M
-        bias = q.new_full((self.heads, x.shape[1], x.shape[1]), -torch.inf)
-        bias[:, token[:, :, None], token[:, None, :]] = self.bias().expand(len(token), -1, -1, -1).transpose(0, 1)
-        return ((q / q.shape[-1] ** 0.5) @ k.mT + bias).softmax(dim=-1)
+        """The maps over the whole grid: the same attention without cutting; other windows have the bias −∞.
+
+        Where windows are filled with zeros, tokens attend to these as well: their part is left out, and the rows sum
+        to less than 1.
+        """
+        n = x.shape[1]
+        zeros = len(self.order) - n
+        q, k, _ = split_heads(self.qkv(F.pad(x, (0, 0, 0, zeros))), self.heads, parts=3)  # B h N+Z d
+        token = self.order.clone()  # each zero has a place of its own
+        token[self.order == n] = torch.arange(n, n + zeros, device=x.device)
+        token = token.unflatten(0, (-1, self.windows.area))  # W M
+        bias = q.new_full((self.heads, n + zeros, n + zeros), -torch.inf)
+        table = self.bias().to(q.dtype).expand(len(token), -1, -1, -1).transpose(0, 1)  # h W M M
+        bias[:, token[:, :, None], token[:, None, :]] = table
+        return ((q / q.shape[-1] ** 0.5) @ k.transpose(-2, -1) + bias).softmax(dim=-1)[:, :, :n, :n]

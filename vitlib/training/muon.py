@@ -41,7 +41,8 @@ def orthogonalised(matrices: Float[Tensor, "*K m n"], rounds: int = 5) -> Float[
 
 
 class Muon(Optimizer):
-    """Step down the orthogonalised average of the gradients; for matrices [m, n] alone.
+    """Step down the orthogonalised average of the gradients; for matrices [m, n], and for the kernels of convolutions
+    [m, n, h, w], each taken as a matrix [m, n·h·w].
 
     A step is as long as one of AdamW, 0.2 √max(m, n) times an orthogonal matrix, so both take the same `lr`.
     torch.optim has a Muon, too, which always computes in bfloat16: a processor that has no such arithmetic spends most
@@ -72,7 +73,7 @@ class Muon(Optimizer):
             raise ValueError(f"momentum is {momentum}: expected a share from 0 to below 1")
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         for group in self.param_groups:
-            if odd := [tuple(each.shape) for each in group["params"] if each.ndim != 2]:
+            if odd := [tuple(each.shape) for each in group["params"] if each.ndim < 2]:
                 raise ValueError(f"a parameter has shape {odd[0]}: Muon moves matrices; give the others to AdamW")
 
     @torch.no_grad()
@@ -88,12 +89,12 @@ class Muon(Optimizer):
                 if weight.grad is not None:
                     alike.setdefault(weight.shape, []).append(weight)
             for shape, weights in alike.items():
-                moves = torch.stack([self._averaged(weight, group["momentum"]) for weight in weights])
+                moves = torch.stack([self._averaged(weight, group["momentum"]).flatten(1) for weight in weights])
                 dtype = torch.bfloat16 if fast_bfloat16(moves.device) else torch.float32
-                length = 0.2 * max(shape) ** 0.5
+                length = 0.2 * max(moves.shape[-2:]) ** 0.5
                 for weight, move in zip(weights, orthogonalised(moves.to(dtype)), strict=True):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    weight.add_(move, alpha=-group["lr"] * length)
+                    weight.add_(move.reshape(shape), alpha=-group["lr"] * length)
         return loss
 
     def _averaged(self, weight: nn.Parameter, momentum: float) -> Tensor:

@@ -59,7 +59,8 @@ def optimizers(
         if each.requires_grad:
             matrix = name.endswith("weight") and each.ndim > 1 and not isinstance(owner, NO_MATRIX)
             peak = lr * layer_decay ** (top - depth.get(id(each), top))
-            chosen = by_muon if kind == "muon" and matrix and each.ndim == 2 and "blocks." in name else by_adamw
+            dense = matrix and each.shape[1] > 1  # not a depthwise convolution
+            chosen = by_muon if kind == "muon" and dense and "blocks." in name else by_adamw
             chosen.setdefault((peak, weight_decay if matrix else 0.0), []).append(each)
     if not by_muon and not by_adamw:
         raise ValueError(

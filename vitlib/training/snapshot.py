@@ -98,14 +98,20 @@ class Snapshot:
 
 
 def about(
-    model: nn.Module, train: Pictures, recipe: Any, valid: Pictures | None = None, test: Pictures | None = None
+    model: nn.Module,
+    train: Pictures,
+    recipe: Any,
+    valid: Pictures | None = None,
+    test: Pictures | None = None,
+    teacher: nn.Module | None = None,
 ) -> dict[str, Any]:
-    """What makes a run this one and no other: the recipe, the model, what of it learns, the pictures."""
+    """What makes a run this one and no other: the recipe, the model, what of it learns, the pictures, the teacher."""
     bare = unwrapped(model)
     shapes = {name: list(each.shape) for name, each in bare.state_dict().items()}
     config = getattr(bare, "config", None)
     told = asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
     told.pop("class_names", None)  # a fresh model learns them from the pictures
+    known = [each.flatten().float() for each in teacher.state_dict().values()] if teacher else []
     learns = [name for name, each in bare.named_parameters() if each.requires_grad]
     return {
         "recipe": asdict(recipe),
@@ -116,6 +122,7 @@ def about(
         **_pictures(train),
         "valid": _pictures(valid) if valid is not None else None,
         "test": _pictures(test) if test is not None else None,
+        "teacher": _checksum(torch.cat(known)) if known else None,
     }
 
 
@@ -124,15 +131,19 @@ def digest(state: Mapping[str, Tensor]) -> int:
     found = 0
     for name, each in state.items():
         found = zlib.crc32(name.encode(), found)
-        found = zlib.crc32(each.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data, found)
+        found = _checksum(each.reshape(-1).view(torch.uint8), found)
     return found
+
+
+def _checksum(tensor: Tensor, before: int = 0) -> int:
+    return zlib.crc32(tensor.detach().cpu().contiguous().numpy().data, before)
 
 
 def _pictures(pictures: Pictures) -> dict[str, Any]:
     return {
         "pictures": f"{len(pictures)} of {'×'.join(map(str, pictures.images.shape[1:]))}",
-        "pixels": zlib.crc32(pictures.images.cpu().contiguous().numpy().data),
-        "labels": zlib.crc32(pictures.labels.cpu().contiguous().numpy().data),
+        "pixels": _checksum(pictures.images),
+        "labels": _checksum(pictures.labels),
         "classes": list(pictures.classes),
     }
 

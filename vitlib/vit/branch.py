@@ -33,5 +33,5 @@ class Drop(nn.Module):
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         if not self.training:
             return x
-        kept = F.dropout(x.new_ones(len(x), 1, 1), self.path)  # 0 or 1 / (1 − path), one a picture
+        kept = F.dropout(x.new_ones(x.shape[0], 1, 1), self.path)  # 0 or 1 / (1 − path), one a picture
         return F.dropout(x, self.dropout) * kept

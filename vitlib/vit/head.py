@@ -42,7 +42,7 @@ class AttentionPool(nn.Module):
         self.mlp = MLP(embed_dim, int(embed_dim * mlp_ratio), gelu)
 
     def forward(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B D"]:
-        (q,) = split_heads(self.q(self.latent.expand(len(tokens), -1, -1)), self.heads, parts=1)  # B h 1 d
+        (q,) = split_heads(self.q(self.latent.expand(tokens.shape[0], -1, -1)), self.heads, parts=1)  # B h 1 d
         k, v = split_heads(self.kv(tokens), self.heads, parts=2)  # B h N d, each
         x = F.scaled_dot_product_attention(q, k, v)
         x = self.proj(x.transpose(1, 2).flatten(2))  # B 1 D

@@ -18,9 +18,10 @@ from vitlib.vit.init import init_weights
 from vitlib.vit.positions import token_row
 from vitlib.vit.resize import resize_positions
 from vitlib.vit.sincos import fixed_positions
+from vitlib.vit.tables import WithTables
 
 
-class ViT(nn.Module):
+class ViT(WithTables):
     """[B, C, H, W] → [B, K], the logits of K classes. Parameters have timm's names.
 
     >>> model = ViT(ViTConfig(image_size=(32, 48), patch_size=8, num_classes=10, embed_dim=64, depth=2, num_heads=4))
@@ -44,7 +45,7 @@ class ViT(nn.Module):
         if c.positions == "learned":
             self.pos_embed = nn.Parameter(torch.zeros(1, c.prefix_rows + c.grid.tokens, c.embed_dim))
         else:
-            self.register_buffer("pos_embed", fixed_positions(c), persistent=False)
+            self.keep_tables()
         self.drop = Drop(c.dropout, path=0.0) if c.dropout else nn.Identity()
         paths = [c.drop_path_rate * i / max(c.depth - 1, 1) for i in range(c.depth)]
         blocks = [
@@ -64,11 +65,15 @@ class ViT(nn.Module):
         )  # rows that the classifier reads
         init_weights(self, c.embed_dim, generator)
 
+    def tables(self) -> dict[str, Tensor | None]:
+        """Positions that are computed, not learned: no checkpoint stores them."""
+        return {} if self.config.positions == "learned" else {"pos_embed": fixed_positions(self.config)}
+
     def forward(
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, every named intermediate, and the same logits, bit for bit."""
-        check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight.dtype)
+        images = check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
         if return_all:
             return self.steps(images)
         x = self.tokens(self.patch_embed(images))  # B T D

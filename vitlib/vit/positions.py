@@ -25,7 +25,7 @@ def token_row(
     Errors: ValueError where the positions belong to another grid.
     Source: Dosovitskiy et al., 2021, equation 1, which gives CLS a position as well.
     """
-    before = [token.expand(len(patches), -1, -1) for token in prefix if token is not None]
+    before = [token.expand(patches.shape[0], -1, -1) for token in prefix if token is not None]
     tokens = torch.cat([*before, patches], dim=1)  # B T D
     if positions is None:
         return tokens

@@ -10,9 +10,11 @@ from os import PathLike
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vitlib.backbones.stages import Staged
+from vitlib.backbones.windows import WindowAttention
 from vitlib.weights import files
 from vitlib.weights.files import CheckpointError, State
 from vitlib.weights.misfits import misfits, shape_of
@@ -114,7 +116,7 @@ def fill(model: Staged, source: str | PathLike[str] | Mapping[str, Tensor]) -> N
     Errors: CheckpointError for names and shapes that are not the model's, and those of files.read.
     """
     state = source if isinstance(source, Mapping) else files.read(Path(source))[0]
-    found, expected = to_timm(state), model.state_dict()
+    found, expected = whole_tables(to_timm(state), model), model.state_dict()
     misshapen = {
         name: f"is {shape_of(each)}, expected {shape_of(expected[name])}"
         for name, each in found.items()
@@ -125,6 +127,23 @@ def fill(model: Staged, source: str | PathLike[str] | Mapping[str, Tensor]) -> N
         what = f"a {type(model).__name__} of depths {model.config.depths}"
         raise CheckpointError(f"the checkpoint does not fit {what}:{misfits(missing, extra, misshapen)}")
     model.load_state_dict(found)
+
+
+def whole_tables(ours: State, model: Staged) -> State:
+    """The tables of a Swin for whole windows: timm's are smaller where a grid is smaller than a window.
+
+    What they lack are distances that no pair of tokens there has: zeros.
+    """
+    whole = dict(ours)
+    for name, attention in model.named_modules():
+        key = f"{name}.relative_position_bias_table"
+        if isinstance(attention, WindowAttention) and key in ours and ours[key].ndim == 2:
+            (high, wide), side, table = attention.windows.sides, 2 * attention.table - 1, ours[key]
+            if len(table) == (2 * high - 1) * (2 * wide - 1) != side**2:
+                down, right = attention.table - high, attention.table - wide
+                table = table.T.unflatten(1, (2 * high - 1, 2 * wide - 1))
+                whole[key] = F.pad(table, (right, right, down, down)).flatten(1).T.contiguous()
+    return whole
 
 
 def _computed(name: str) -> bool:

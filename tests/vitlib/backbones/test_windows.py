@@ -121,3 +121,35 @@ def test_rows_are_those_rows() -> None:
 def test_windows_that_do_not_fit_are_refused(numbers: tuple[int, ...], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Windows(*numbers)
+
+
+@st.composite
+def padded(draw: st.DrawFn) -> Windows:
+    sides = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    shift = draw(st.integers(0, sides[0] - 1)), draw(st.integers(0, sides[1] - 1))
+    rows, columns = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    return Windows(rows, columns, sides, shift, draw(st.sampled_from(["before", "after"])))
+
+
+@given(padded())
+def test_filled_windows_join_again_and_their_order_is_their_cut(w: Windows) -> None:
+    x = random(2, w.rows * w.columns, 3)
+    assert w.cut(x).shape == (2 * w.count, w.area, 3)
+    assert torch.equal(w.join(w.cut(x)), x)
+    filled = torch.cat([x, torch.zeros_like(x[:, :1])], dim=1)
+    assert torch.equal(filled[:, w.order().flatten()].reshape(-1, w.area, 3), w.cut(x))
+
+
+@settings(max_examples=30)
+@given(padded(), st.sampled_from([False, True]))
+def test_filled_windows_attend_as_cutting_says(w: Windows, fused: bool) -> None:
+    made, x = attention(w, fused), random(2, w.rows * w.columns, 8)
+    q, k, v = split_heads(made.qkv(w.cut(x)), made.heads, parts=3)
+    expected = w.join(made.proj(attend_with_bias(q, k, v, made.bias(), False).transpose(1, 2).flatten(2)))
+    torch.testing.assert_close(made(x), expected)
+    maps = made.weights(x)
+    assert maps.shape[2:] == (x.shape[1], x.shape[1]) and (maps.sum(dim=-1) < 1 + 1e-9).all()
+
+
+def test_a_smaller_window_reads_the_middle_of_the_table() -> None:
+    assert torch.equal(relative_index((2, 3), table=3), relative_index(3).view(3, 3, 3, 3)[:2, :, :2].reshape(6, 6))

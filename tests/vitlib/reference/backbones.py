@@ -41,6 +41,15 @@ VARIANTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "torchvision's Swin": ("torchvision", "swin", swin()),
     "torchvision's Swin, not square": ("torchvision", "swin", swin(image_size=[24, 48], window_size=3, mlp_ratio=2.0)),
+    # off the square: (image, window) such that an axis has one window, less than one, or windows that do not divide it
+    **{
+        f"{library}'s Swin, {high} × {wide}, window {window}": (
+            library, "swin", swin(image_size=[high, wide], window_size=window, depths=[2, 2, 2], num_heads=[2, 4, 4])
+        )
+        for library in ("timm", "torchvision", "hf")
+        for high, wide, window in ((16, 48, 4), (48, 32, 4), (24, 56, 4), (40, 36, 4), (52, 28, 3), (22, 70, 5))
+        if library != "hf" or (high, wide) in {(48, 32), (40, 36)}  # its windows shrink, and its tables do not
+    },
     "timm's ConvNeXt": ("timm", "convnext", convnext()),
     "timm's ConvNeXt, small kernel": ("timm", "convnext", convnext(kernel_size=3, in_chans=2, image_size=[32, 32])),
     "torchvision's ConvNeXt": ("torchvision", "convnext", convnext()),
@@ -66,6 +75,21 @@ def torchvision_swin(c: dict[str, Any]) -> nn.Module:
         [c["patch_size"]] * 2, c["embed_dim"], c["depths"], c["num_heads"], [c["window_size"]] * 2,
         c.get("mlp_ratio", 4.0),
         num_classes=c["num_classes"],
+    )  # fmt: skip
+
+
+def hf_swin(c: dict[str, Any]) -> nn.Module:
+    import transformers
+
+    class Logits(transformers.SwinForImageClassification):
+        def forward(self, images: Tensor) -> Tensor:
+            return super().forward(images).logits
+
+    return Logits(
+        transformers.SwinConfig(
+            image_size=c["image_size"], patch_size=c["patch_size"], embed_dim=c["embed_dim"], depths=c["depths"],
+            num_heads=c["num_heads"], window_size=c["window_size"], num_labels=c["num_classes"],
+        )
     )  # fmt: skip
 
 
@@ -126,6 +150,7 @@ def main() -> None:
         model.load_state_dict(given(shapes), strict=False)
         answers = model(images(config.get("in_chans", 3), *config["image_size"]))
         reference[name] = {
+            "library": library,
             "model": kind,
             "config": config,
             "shapes": {key: list(shape) for key, shape in shapes.items()},

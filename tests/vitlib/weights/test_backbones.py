@@ -23,7 +23,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 def test_timms_and_torchvisions_weights_make_their_models(name: str) -> None:
     """The shapes show all but the size of the pictures and, of a hybrid, the number of heads."""
     reference = REFERENCE[name]
-    told = {field: value for field, value in reference["config"].items() if field == "heads" and "hybrid" in name}
+    told = {field: value for field, value in reference["config"].items() if field == "num_heads" and "hybrid" in name}
     size = tuple(reference["config"]["image_size"])
     model = load(formula(reference["shapes"]), image_size=size, **told)
     expected = ours(reference)
