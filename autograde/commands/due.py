@@ -24,5 +24,5 @@ def run(options: argparse.Namespace) -> int:
     for chapter in chapters:
         print(f"{chapter}: {lateness.shown(lateness.due(course, chapter))}")
     if options.date is not None:
-        print("What is graded from now on is measured by it; `autograde grade` brings earlier marks in line.")
+        print("The next `autograde grade`, `report` or `export` brings the marks in line with it.")
     return 0

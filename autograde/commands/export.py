@@ -24,13 +24,16 @@ def run(options: argparse.Namespace) -> int:
 
     from autograde.course.course import Course, CourseError
     from autograde.course.export import read_table, rows_of
+    from autograde.course.gradebook import refresh_times
     from autograde.course.roster import read_roster
     from autograde.course.tables import as_csv
     from autograde.engine.results import write_whole
 
     course = Course.find()
     roster = read_roster(options.roster) if options.roster else None
-    marks = read_table(course, course.choose(options.chapters))
+    chapters = course.choose(options.chapters)
+    problems = [problem for chapter in chapters for problem in refresh_times(course, chapter)]
+    marks = read_table(course, chapters)
     if not marks.chapters:
         print("nothing is graded yet: run `autograde grade` first")
         return 0
@@ -45,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     if marks.waiting:
         print(f"{marks.waiting} of these marks wait for a teacher's eye in formgrader, and may still change")
     left_out = "without their data there" if options.to == "csv" else "left out"
-    for student in unknown:
-        print(f"autograde: {student} is not in {options.roster}: {left_out}", file=sys.stderr)
-    return int(bool(unknown))
+    problems += [f"{student} is not in {options.roster}: {left_out}" for student in unknown]
+    for problem in problems:
+        print(f"autograde: {problem}", file=sys.stderr)
+    return int(bool(problems))

@@ -146,6 +146,7 @@ class Course:
             missing=handed_in.missing,
             files=handed_in.files,
             notes=(*handed_in.notes, *filter(None, [marked.remark])),
+            doubts=tuple(filter(None, [marked.doubt])),
             limits=self.limits,
         )
 

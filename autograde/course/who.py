@@ -4,7 +4,8 @@ Where everyone has numbers of their own, they come from the name that the learne
 the name of the folder that was handed in: a login, a matriculation number, "Ada Lovelace" from a learning platform.
 The notebook carries the name, in an output of `sign_in` and in its call, and it is marked by that name unless the name
 is somebody else's. So a slip costs nothing, and signing in as a neighbour, whose answers could then be copied, earns
-nothing. Wherever the two names differ, the marks say so.
+nothing. Where several sign in with one name that is nobody's, the one who copied cannot be told from the other: each is
+marked by it, and a teacher is asked to look. Wherever the two names differ, the marks say so.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Marked:
     """By whose numbers a submission is marked, and what there is to say about it."""
 
     name: str
-    remark: str = ""
+    remark: str = ""  # for the learner and the teacher
+    doubt: str = ""  # for the teacher alone
 
 
 def is_student(folder: str) -> bool:
@@ -96,16 +98,15 @@ def marked_as(student: Person, claim: str, others: Iterable[Person], claims: Map
     if not claim or normal(claim) == normal(student.id):
         return Marked(student.id)
     shown = claim.replace("`", "'")  # as code: the name is the learner's, and does nothing on a page
-    told = f"The submission of {student.id} is signed in as `{shown}`. "
+    shown = claim.replace("`", "'")  # as code: the name is the learner's, and does nothing on a page
+    told = f"The submission of {student.id} is signed in as `{shown}`"
     for other in others:
         if normal(other.id) == normal(claim) or (other.answers_to(claim) and not student.answers_to(claim)):
-            why = f"that is another student ({other.id}), so it was marked with the numbers of {student.id}"
-            return Marked(student.id, f"{told}Look at this one: {why}.")
+            remark = f"{told}, which is somebody else: it was marked with the numbers of {student.id}."
+            return Marked(student.id, remark, f"it is signed in as `{shown}`, who is {other.id}")
     rivals = sorted(name for name, claimed in claims.items() if normal(claimed) == normal(claim) and name != student.id)
-    if rivals and not student.answers_to(claim):
-        why = f"so is that of {', '.join(rivals)}, so it was marked with the numbers of {student.id}"
-        return Marked(student.id, f"{told}Look at this one: {why}.")
-    return Marked(claim, f"{told}It was marked with the numbers of that name.")
+    doubt = f"{', '.join(rivals)} signed in as `{shown}`, too" if rivals and not student.answers_to(claim) else ""
+    return Marked(claim, f"{told}: it was marked with the numbers of that name.", doubt)
 
 
 def _readable(name: Any) -> str:

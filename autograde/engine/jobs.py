@@ -78,14 +78,15 @@ class Job:
     missing: str = ""  # why there is no notebook, where none was handed in
     files: Files = ()  # what lies beside the notebook when it runs: handed in, or released
     notes: tuple[str, ...] = ()  # what collecting has put right or left out
+    doubts: tuple[str, ...] = ()  # why a teacher should look at it
     limits: Limits = field(default_factory=Limits)
     environment: str = field(default_factory=environment)
 
     @cached_property
     def fingerprint(self) -> str:
         """The same for the same work: 64 hexadecimal digits over everything the marks depend on."""
-        words = (self.chapter, self.student, self.missing, self.notes, self.environment, asdict(self.limits))
-        settings = repr((words, [name for name, _ in self.files])).encode()
+        words = (self.chapter, self.student, self.missing, self.notes, self.doubts, self.environment)
+        settings = repr((words, asdict(self.limits), [name for name, _ in self.files])).encode()
         parts = (self.submitted, self.template, self.sheet, self.key, settings, *(data for _, data in self.files))
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
@@ -107,6 +108,7 @@ def grade_submission(job: Job, tell: Callable[[Verdict], object] = lambda verdic
         return lost(job, f"{UNREADABLE}{repaired.unreadable}")
     notebook = repaired.notebook
     notebook.metadata.autograde.graded = job.fingerprint
+    look_at(notebook, list(job.doubts))
     with scratch_folder() as desk:
         _lay_out(desk, job)
         run_notebook(notebook, key := _key(job), desk, job.limits, tell)

@@ -3,16 +3,18 @@
 import csv
 import random
 import unicodedata
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from nbgrader.plugins import LateSubmissionPlugin
 
 from autograde.cli import main
 from autograde.course.course import Course
 from tests.autograde.conftest import TOY
 
 GOLDEN = Path(__file__).parent / "exports"
-CLASS = [  # id, first name, last name, e-mail address, points, late penalty, due for a manual mark
+CLASS = [  # id, first name, last name, e-mail address, points, late penalty
     ("ada", "Ada", "Lovelace", "Ada@Example.org", 9.0, None),
     ("-o'neill, [j] =@+", "Jim", "O'Neill", "jim@example.org", 4.5, 1.25),
     ("zoë", "Zoë", 'Müller, "Mü"', "", 1 / 3, 5.0),
@@ -35,11 +37,12 @@ Zoë;Müller;M-18;ZOE\u0308@example.org;-
 def enter(course: Course, group) -> None:
     """A gradebook as grading leaves it."""
     with course.api.gradebook as gradebook:
+        gradebook.update_or_create_assignment(TOY, duedate=datetime(2026, 12, 1))
         for student, first, last, email, points, penalty in group:
             gradebook.update_or_create_student(student, first_name=first, last_name=last, email=email)
             if points is not None:
-                submission = gradebook.update_or_create_submission(TOY, student)
-                submission.notebooks[0].late_submission_penalty = penalty
+                late = {} if penalty is None else {"timestamp": datetime(2026, 12, 2)}
+                submission = gradebook.update_or_create_submission(TOY, student, **late)
                 grades = submission.notebooks[0].grades
                 for grade in grades:
                     grade.auto_score, grade.needs_manual_grade = 0, False
@@ -47,8 +50,18 @@ def enter(course: Course, group) -> None:
         gradebook.db.commit()
 
 
+class ByStudent(LateSubmissionPlugin):
+    """A penalty that a teacher set for each."""
+
+    def late_submission_penalty(self, student_id, score, total_seconds_late):
+        return {student: penalty for student, *_, penalty in CLASS}[student_id]
+
+
 @pytest.fixture
 def marked(course) -> Course:
+    with (course.root / "nbgrader_config.py").open("a") as config:
+        config.write("from tests.autograde.commands.test_export import ByStudent\n")
+        config.write("c.AssignLatePenalties.plugin_class = ByStudent\n")
     enter(course, CLASS)
     return course
 

@@ -105,16 +105,22 @@ ADA, BOB = Person("al123", "Ada", "Lovelace", "ada@example.org"), Person("bo456"
         ("my own name", {}, "my own name", "marked with the numbers of that name"),
         ("Lovelace, Ada", {"bo456": "ada lovelace"}, "Lovelace, Ada", "marked with the numbers of that name"),
         ("ada@example.org", {}, "ada@example.org", "marked with the numbers of that name"),
-        ("bo456", {}, "al123", "another student (bo456)"),
-        ("BO456", {}, "al123", "another student (bo456)"),
-        ("Bob Ross", {}, "al123", "another student (bo456)"),
-        ("shared", {"al123": "shared", "bo456": "Shared"}, "al123", "so is that of bo456"),
+        ("bo456", {}, "al123", "somebody else"),
+        ("BO456", {}, "al123", "somebody else"),
+        ("Bob Ross", {}, "al123", "somebody else"),
+        ("shared", {"al123": "shared", "bo456": "Shared"}, "shared", "marked with the numbers of that name"),
     ],
 )
 def test_whose_numbers(claim, claims, marked, said):
     found = marked_as(ADA, claim, [BOB], claims)
     assert normal(found.name) == normal(marked)
     assert said in found.remark and bool(said) == bool(found.remark)
+    assert bool(found.doubt) == (claim == "shared" or said == "somebody else")
+
+
+def test_a_name_that_would_act_on_a_page_is_shown_as_code():
+    found = marked_as(ADA, "<script>`x`", [BOB], {})
+    assert "`<script>'x'`" in found.remark
 
 
 def hand_in(course: Course, folder: str, name: str) -> None:
@@ -135,17 +141,21 @@ def test_other_names_than_the_folders_cost_nothing_and_are_said(course, capsys):
         hand_in(course, folder, name)
     hand_in(course, "thief", "victim")
     hand_in(course, "victim", "victim")
+    for colluder in ("one", "two"):
+        hand_in(course, colluder, "Nobody")
     (course.submitted / "__MACOSX" / TOY).mkdir(parents=True)
     (course.submitted / ".git" / TOY).mkdir(parents=True)
     assert main(["grade"]) == 0
     results = {graded.student: graded for graded in grade(course, TOY, [])}
-    assert set(results) == {*names, "thief", "victim"}
+    assert set(results) == {*names, "thief", "victim", "one", "two"}
     lost = {name: graded.out_of - graded.points for name, graded in results.items() if graded.points < graded.out_of}
     assert list(lost) == ["thief"]
-    assert "Ada Lovelace" in results["al123"].notes[0] and "another student (victim)" in results["thief"].notes[0]
+    assert "Ada Lovelace" in results["al123"].notes[0] and "somebody else" in results["thief"].notes[0]
+    assert results["thief"].look == ["it is signed in as `victim`, who is victim"]
+    assert "one signed in as `Nobody`, too" in results["two"].look[0] and results["two"].points == results["two"].out_of
     assert not results[COMPOSED].notes and not results["-o'neill, [j] =@+"].notes
     saved = json.loads((course.autograded / "al123" / TOY / f"{TOY}.ipynb").read_text())
     assert "Ada Lovelace" in "".join(saved["cells"][0]["source"])
     assert main(["feedback"]) == 0 and main(["report"]) == 0
     page = (course.feedback / "thief" / TOY / f"{TOY}.html").read_text(encoding="utf-8")
-    assert "another student (victim)" in page
+    assert "somebody else" in page
