@@ -1,4 +1,4 @@
-"""The form of an answer: is it a number, a truth value, an option of the list? No answer is needed to tell.
+"""The form of an answer: a number, a truth value, an option of a list. It can be checked without the key.
 
 A form is plain data, so it can stand in exercises.json: `number(decimals=2)`, `truth()`, `option(4)` or a list of them.
 The learner's `check` and the grader read every answer with `readings`, so the same value always gets the same words.
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autograde.answers.serialize import BadAnswer, Opaque
+from autograde.answers.serialize import BadAnswer, Named, Opaque
 
 
 class NotAnswered(BadAnswer):
@@ -38,7 +38,7 @@ def option(count: int) -> Form:
 
 
 def list_of(item: Form, length: int | None = None, ordered: bool = True) -> Form:
-    """A list of answers of one form. Where the order does not matter, every item counts once."""
+    """A list of answers of one form. Where the order does not matter, no item may be repeated."""
     return {"of": "list", "item": item, "length": length, "ordered": ordered}
 
 
@@ -67,7 +67,7 @@ def read(form: Form, value: Any) -> Any:
 
 
 def readings(form: Form, value: Any) -> list[Any]:
-    """What `value` may mean: its canonical form, then what it would be if it were rounded too early, or a percentage.
+    """What `value` may mean: first its canonical form, then as a number rounded too early, then as a percentage.
 
     >>> readings(number(decimals=2), 66.7)
     [6670, {'decimals': 1, 'rounded': 667}, {'scaled': 67}]
@@ -93,7 +93,7 @@ def repeat(form: Form, value: Any) -> str:
 
 
 def describe(value: Any) -> str:
-    """What came, in words.
+    """A value in words, for messages.
 
     >>> describe("196"), describe([1, 2]), describe(None)
     ("the text '196'", 'a list or tuple of 2 values', 'None')
@@ -110,6 +110,12 @@ def describe(value: Any) -> str:
             return f"a dict of {len(value)} item{'s' * (len(value) != 1)}"
         case np.ndarray():
             return f"an array or tensor of shape {value.shape}"
+        case complex():
+            return f"the complex number {value!r}"
+        case set():
+            return f"a set of {len(value)} value{'s' * (len(value) != 1)}"
+        case Named(kind, text):
+            return f"{text[:40]} ({kind})"
         case Opaque(name):
             return f"an object of type {name}"
     return "nothing" if value is ... else f"an object of type {type(value).__name__}"

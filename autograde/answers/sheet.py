@@ -17,7 +17,7 @@ from typing import Any
 from autograde.answers.names import normal
 
 FILE_NAME = "exercises.json"
-SOLUTION = "worked solution"  # what locks a worked solution: that it stands in the sheet is no secret
+SOLUTION = "worked solution"  # locks a worked solution: it is hidden from the eye, not kept secret
 RIGHT, WRONG = "✓", "✗"  # the first character of a reply
 
 
@@ -68,12 +68,12 @@ def find_reply(entry: Mapping[str, Any], canonical: Any) -> tuple[bool, str] | N
 
 
 def full_name(course: str, student: str) -> str:
-    """What a student's numbers depend on, besides the exercise: the same for every spelling of the student id."""
+    """The name that, with the exercise, determines a student's variant: the same for every spelling of the id."""
     return f"{course}|{normal(student)}"
 
 
 def pick(student: str, exercise_id: str, count: int) -> int:
-    """Which of `count` variants a student gets: the same on both sides, evenly spread, with no secret in it."""
+    """Which of `count` variants a student gets: the same for `check` and for the grader, evenly spread."""
     return int.from_bytes(hashlib.sha256(f"{student}|{exercise_id}".encode()).digest()) % count
 
 

@@ -21,7 +21,7 @@ class Key:
     digest: str  # of the key's source: marks given under another digest are out of date
 
     def of(self, student: str) -> Key:
-        """The key to one student's own numbers; `student` is `sheet.full_name` of the course and the student id."""
+        """The key for one student's variants; `student` is `sheet.full_name` of the course and the student id."""
         return replace(self, exercises={name: exercise.of(student) for name, exercise in self.exercises.items()})
 
     def __getitem__(self, exercise_id: str) -> Exercise:
@@ -32,7 +32,8 @@ def load_key(folder: Path) -> Key:
     """The key in `folder`.
 
     Raises:
-        BadKey: there is no key.py, it declares nothing, or two exercises share an id or a variable.
+        BadKey: there is no key.py, it cannot be executed, it declares nothing, or two exercises share an id or a
+            variable.
     """
     path = folder.resolve() / "key.py"
     if not path.is_file():

@@ -12,8 +12,8 @@ from autograde.authoring.prompt import question
 from autograde.exercises import Exercise
 
 FEEDBACK = ("full", "check", "form")  # with worked solutions; without; without any digest of an answer
-_FORMAT = 2  # of the sheet: one of another format is written anew
-_COMPUTED = {"examples", "expected", "replies"}  # what the functions of a Code exercise give
+_FORMAT = 2  # of the sheet; a sheet in another format is rewritten
+_COMPUTED = {"examples", "expected", "replies"}  # computed by the functions of a Code exercise
 
 
 def make_sheet(key: Key, feedback: str = "full", course: str = "", before: str = "") -> str:
@@ -57,7 +57,7 @@ def _equal_but_for_rounding(new: dict[str, Any], old: dict[str, Any]) -> bool:
 
 
 def _content(salt: str, exercise: Exercise, feedback: str) -> dict[str, Any]:
-    """What may differ from one variant to another."""
+    """The part of an entry that differs between variants."""
     content: dict[str, Any] = {"salt": salt, "question": question(exercise), **exercise.entry()}
     if feedback != "form":
         content["replies"] = make_replies(salt, exercise.replies())

@@ -1,7 +1,8 @@
 """From the key to the instructor's notebook: the three cells of every exercise are written here, nowhere else.
 
 An author places an exercise by a Markdown cell that says `{exercise patch-tokens}`. Weaving turns it into the prompt,
-the answer cell and the graded cell, and refreshes all three whenever the key changes. The rest is the author's.
+the answer cell and the graded cell, and refreshes all three whenever the key changes. Other cells stay as
+they are.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ _PLACE = re.compile(r"\{exercise ([a-z0-9-]+)\}\s*$")
 def weave(folder: Path, feedback: str = "full", course: str = "") -> bool:
     """Bring the notebook and the exercises.json in `folder` in line with its key; True if a file changed.
 
-    `course` is given where students get numbers of their own.
+    `course` is given where every student gets their own variant.
 
     Raises:
-        BadKey: the key declares what a learner should not meet; or the notebook places an exercise that the key
-            lacks, or lacks one that the key has. The text names the lines to mend.
+        BadKey: the key contradicts itself, or the notebook and the key have different exercises. The text names the
+            lines to mend.
     """
     key = load_key(folder)
     sheet = folder / FILE_NAME
     old = sheet.read_text(encoding="utf-8") if sheet.exists() else ""
-    if f'"key": "{key.digest}"' not in old:  # else it was examined when that sheet was written
+    if f'"key": "{key.digest}"' not in old:  # unchanged keys were checked when the sheet was written
         refuse_problems(key)
     path = folder / f"{folder.resolve().name}.ipynb"
     before = path.read_text(encoding="utf-8")
@@ -50,7 +51,7 @@ def refuse_problems(key: Key) -> None:
     exercises = key.exercises.values()
     found = [(line, f"{exercise.id}: {text}") for exercise in exercises for line, text in exercise.problems()]
     if found:
-        lines = "\n".join(f"  {key.chapter}/key.py:{line}: {text}" for line, text in sorted(found))
+        lines = "\n".join(f"  {key.chapter}/key.py, line {line}: {text}" for line, text in sorted(found))
         raise BadKey(f"{key.chapter} cannot be woven:\n{lines}")
 
 
@@ -104,7 +105,7 @@ def _exercise_cells(exercise: Exercise, number: int) -> list[NotebookNode]:
         cell.metadata.nbgrader = common | {"locked": cell is not answer} | cell.metadata.get("nbgrader", {})
         cell.metadata.editable = cell is answer
         cell.metadata.deletable = False
-    graded.metadata.tags = ["raises-exception"]  # Run All goes on behind an exercise that is still open
+    graded.metadata.tags = ["raises-exception"]  # Run All continues after an exercise that is not solved yet
     return [prompt, answer, graded]
 
 

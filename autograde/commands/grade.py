@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 
 from autograde.commands import add_chapters
 from autograde.engine.warm import warm_up
+
+SILENCE = 60  # seconds in which nothing arrives, before it is said what is waited for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_chapters(parser)
     parser.add_argument("--student", action="append", default=[], help="only this student; may be repeated")
     parser.add_argument("--regrade", action="store_true", help="grade again what has not changed, too")
+    parser.add_argument("--verbose", action="store_true", help="where nothing arrives: what each worker is doing, too")
     cores = os.cpu_count() or 1
     parser.add_argument("--jobs", type=int, default=cores, help="worker processes; all cores by default")
     parser.add_argument("--scheduler", default="", metavar="ADDRESS", help="a running dask scheduler instead of --jobs")
@@ -37,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
     from autograde.course.grading import grade
     from autograde.course.marks import not_graded, read_marks
     from autograde.course.report import table
+    from autograde.engine.watch import Watch
     from autograde.errors import AutogradeError
     from autograde.sandbox import view
 
@@ -52,7 +57,8 @@ def run(options: argparse.Namespace) -> int:
             print(f"{name}: nothing is handed in yet")
             continue
         try:
-            arriving = grade(course, name, options.student, options.regrade, options.jobs, options.scheduler)
+            watch = Watch(SILENCE, partial(tqdm.write, file=sys.stderr), options.verbose)
+            arriving = grade(course, name, options.student, options.regrade, options.jobs, options.scheduler, watch)
             results = {one.student: one for one in tqdm(arriving, total=len(handed_in), desc=name, unit="submission")}
             problems += refresh_times(course, name)
             entered = {marks.student: marks for marks in read_marks(course, name, results)}

@@ -19,6 +19,7 @@ from autograde.course.database import open_gradebook
 from autograde.course.gradebook import Entries
 from autograde.course.rows import doubts, read_result
 from autograde.engine.jobs import Job, Unsettled, WrongEnvironment, lost
+from autograde.engine.watch import Watch
 from autograde.engine.workers import ClusterError, Result, WorkerDied, run_jobs
 
 
@@ -43,13 +44,19 @@ class Graded:
 
 
 def grade(
-    course: Course, chapter: str, students: list[str], regrade: bool = False, workers: int = 0, scheduler: str = ""
+    course: Course,
+    chapter: str,
+    students: list[str],
+    regrade: bool = False,
+    workers: int = 0,
+    scheduler: str = "",
+    watch: Watch | None = None,
 ) -> Iterator[Graded]:
     """Grade the submissions of `chapter`, of all students or of those named, in the order in which they finish.
 
     On `workers` processes (0: in this one), or on the machines of the dask `scheduler`. Work that was done before, by
     this run or by one that was killed, is not done again unless `regrade`. What goes wrong with one submission is its
-    `failure`, and the others are graded.
+    `failure`, and the others are graded. `watch` says what is being waited for.
 
     Raises:
         CourseError: the chapter is not released, a student named handed nothing in, another run is at work,
@@ -83,14 +90,17 @@ def grade(
                     done[student][name] = known
             if len(done[student]) == len(names):
                 yield _enter(entries, student, done.pop(student), unless_there=True)
+        watch = watch or Watch()
+        watch.students = {fingerprint: [student for student, _ in each] for fingerprint, each in waiting.items()}
         try:
-            for job, result in run_jobs(list(jobs.values()), workers, scheduler):
-                notebook = _keep(course, job, result)
-                theirs = waiting[job.fingerprint]
-                for student, name in theirs:
-                    done[student][name] = copy.deepcopy(notebook) if len(theirs) > 1 else notebook
-                    if len(done[student]) == len(names):
-                        yield _enter(entries, student, done.pop(student))
+            with watch:
+                for job, result in run_jobs(list(jobs.values()), workers, scheduler, watch):
+                    notebook = _keep(course, job, result)
+                    theirs = waiting[job.fingerprint]
+                    for student, name in theirs:
+                        done[student][name] = copy.deepcopy(notebook) if len(theirs) > 1 else notebook
+                        if len(done[student]) == len(names):
+                            yield _enter(entries, student, done.pop(student))
         except (ClusterError, WrongEnvironment) as error:
             raise CourseError(str(error)) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -128,7 +129,7 @@ def _contents(base: Path, paths: list[Path], notes: list[str]) -> list[tuple[str
 
 
 def _what_is_there(folder: Path, expected: str, root: Path) -> str:
-    names = sorted(path.name + " (a link)" * (not is_own(path, root)) for path in folder.glob("*.ipynb"))
+    names = sorted(path.name + " (a link)" * (not is_own(path, root)) for path in folder.glob("[!.]*.ipynb"))
     return f"expected {expected} in the submission, but it holds {_listed(names) if names else 'no notebook'}"
 
 
@@ -142,6 +143,5 @@ def _shown(path: Path) -> str:
 
 
 def _printable(name: str) -> str:
-    """A name that can be written: bytes that are no UTF-8 are shown as such, as are line breaks."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return text if text.isprintable() else repr(text)[1:-1]
+    """A name that a page may show: signs that could act there, and bytes that are no UTF-8, are question marks."""
+    return re.sub(r"[^\w .,+=@()/-]", "?", os.fsencode(name).decode("utf-8", "replace"))[:100]

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from traitlets.config import Config, PyFileConfigLoader
 
 from autograde.authoring.key import nearest
+from autograde.authoring.sheet import FEEDBACK
 from autograde.errors import AutogradeError
 
 CONFIG_FILE = "nbgrader_config.py"
-FEEDBACK = ("full", "check", "form")
 
 Settings = TypeVar("Settings")
 
@@ -27,7 +27,7 @@ class Release:
     """How chapters are released: `c.Release` in nbgrader_config.py."""
 
     variants: bool = False  # every student gets numbers of their own
-    feedback: str = "full"  # or "check": worked solutions are left out; "form": answer hashes, too
+    feedback: str = "full"  # "check": no worked solutions; "form": no answer hashes either
 
     def __post_init__(self) -> None:
         if not isinstance(self.variants, bool):

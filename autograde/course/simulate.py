@@ -19,7 +19,7 @@ from autograde.answers.sheet import full_name, read_sheet
 from autograde.authoring.key import Key
 from autograde.course.course import Course, CourseError
 
-MARKER = ".simulated"  # behind a chapter's name, in the folder of a student who never was: it may be overwritten
+MARKER = ".simulated"  # behind a chapter's name, in the folder of a simulated student: it may be overwritten
 
 
 @dataclass(frozen=True)

@@ -76,18 +76,19 @@ class Intake(NotebookClient):
         client.execute = self._send  # type: ignore[method-assign]  # nbclient knows of no expressions
         client.start_channels(stdin=False, hb=False)  # the heartbeat has a thread; a provisioner knows who is alive
         deadline = time.monotonic() + self.startup_timeout
-        while not await self._greet(client):
+        asked: set[str] = set()
+        while not await self._greet(client, asked):
             if time.monotonic() > deadline or not await manager.is_alive():
                 await self._async_cleanup_kernel()
                 raise RuntimeError("the kernel did not answer")
         return client
 
-    async def _greet(self, client: Any) -> bool:
-        """Whether a question is answered on the shell channel, and its answer announced on the other."""
-        asked = client.kernel_info()
+    async def _greet(self, client: Any, asked: set[str]) -> bool:
+        """Ask once more; whether any of the questions is answered on the shell channel, and one on the other."""
+        asked.add(client.kernel_info())
         for channel in (client.shell_channel, client.iopub_channel):
             try:
-                while (await channel.get_msg(timeout=1))["parent_header"].get("msg_id") != asked:
+                while (await channel.get_msg(timeout=1))["parent_header"].get("msg_id") not in asked:
                     pass
             except Empty:
                 return False

@@ -36,7 +36,7 @@ from autograde.engine.plain import look_at
 from autograde.engine.repair import ABOUT, OURS, add_notes
 from autograde.engine.session import KernelGone, Session, error_output
 from autograde.engine.verdict_cell import write_verdict
-from autograde.exercises import Code, Exercise
+from autograde.exercises import Exercise
 from autograde.exercises.verdict import Status, Verdict
 
 OPEN = "Graded without a sandbox: this notebook's code ran with all the rights of whoever graded it."
@@ -99,16 +99,17 @@ class _Sitting:
         self.left_out: dict[int, str] = {}  # cells that do not run again, and why
         self.notes: list[str] = []
         self.unsettled = ""  # what may be owed to a busy machine
+        self._begun = 0.0  # when the first kernel was there
 
     async def run(self) -> list[Verdict]:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # of tasks whose kernel was stopped
         for cell in self.notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
-        deadline, reason = time.monotonic() + self.limits.notebook_seconds, ""
+        seconds, reason = self.limits.notebook_seconds, ""
         for kernel in range(1, MAX_KERNELS + 1):
             try:
-                await self._pass(deadline)
+                await self._pass(seconds)
                 break
             except _Accident as accident:
                 reason = str(accident)
@@ -116,15 +117,15 @@ class _Sitting:
                     self.unsettled = reason
                     break
                 self._leave_out(accident.culprits, reason, again=kernel < MAX_KERNELS)
-            deadline += self.limits.overtime / 2 if kernel == 1 else 0
+            seconds = self._begun + self.limits.notebook_seconds + self.limits.overtime / 2 - time.monotonic()
         for index, exercise in self.exercises.items():
             if index not in self.verdicts:
                 self._settle(index, exercise.lost(f"No answer arrived: {reason}, before this exercise was reached."))
         self._close(reason)
         return [self.verdicts[index] for index in self.exercises]
 
-    async def _pass(self, deadline: float) -> None:
-        """Run what there is to run in a kernel of its own.
+    async def _pass(self, seconds: float) -> None:
+        """Run what there is to run in a kernel of its own, which has so many seconds once it is there.
 
         Raises:
             _Accident: it did not come to the end.
@@ -137,9 +138,11 @@ class _Sitting:
         if not left:
             return  # essays alone need no kernel
         async with Session.started(self.notebook, self.folder, self.limits) as session:
+            begun = time.monotonic()
+            self._begun = self._begun or begun
             for index, following in zip(left, [*left[1:], -1], strict=True):
-                if time.monotonic() > deadline:
-                    raise self._out_of_time()
+                if time.monotonic() > begun + seconds:
+                    raise self._out_of_time(seconds)
                 if index not in self.exercises:
                     reply = await self._execute(session, index, ask=self.exercises.get(following))
                     continue
@@ -163,9 +166,7 @@ class _Sitting:
         cell = self.notebook.cells[index]
         cell.outputs, begun = [], time.monotonic()
         try:
-            reply = await session.execute(
-                cell, index, _question(ask) if ask is not None and not isinstance(ask, Code) else ""
-            )
+            reply = await session.execute(cell, index, ask.request() if ask is not None and not ask.runs_code else "")
         except KernelGone as gone:
             raise _Accident(f"{self._name(index)} {gone}", self._suspects(index)) from None
         self.ran.add(index)
@@ -198,12 +199,14 @@ class _Sitting:
     async def _ask(self, session: Session, index: int, expression: str = "") -> dict[str, Any]:
         exercise = self.exercises[index]
         try:
-            return await session.ask("", {"answer": _question(exercise, expression)})
+            return await session.ask("", {"answer": exercise.request(expression)})
         except KernelGone as gone:
             suspects = self._suspects(index) - {index}
-            if isinstance(exercise, Code) or not suspects or "ended" not in str(gone):
+            if exercise.runs_code or not suspects or "ended" not in str(gone):
                 self._settle(index, exercise.lost(f"No answer arrived: `{exercise.variable}` {gone}."))
                 suspects = {index}
+                if not exercise.runs_code and "longer" in str(gone):  # to read a value takes no time
+                    self.unsettled = f"reading `{exercise.variable}` {gone}"
             raise _Accident(f"`{exercise.variable}` {gone}", suspects) from None
 
     def _mark(self, exercise: Exercise, reply: dict[str, Any] | None) -> Verdict:
@@ -238,16 +241,16 @@ class _Sitting:
             return {index}
         return {next(reversed(self.took))} if self.took else set()
 
-    def _out_of_time(self) -> _Accident:
-        """The learner's slowest cells are left out, where theirs is most of the time."""
-        slow = {index: seconds for index, seconds in self.took.items() if seconds > _SLOW}
-        enough, culprits = self.limits.notebook_seconds / 2, set()
-        if sum(slow.values()) > enough:
-            for index in sorted(slow, key=slow.__getitem__, reverse=True):
-                culprits.add(index)
-                enough -= slow[index]
-                if enough < 0:
-                    break
+    def _out_of_time(self, seconds: float) -> _Accident:
+        """Where the learner's cells took most of the time, the slowest are left out, until the rest takes little."""
+        slow = sorted((index for index in self.took if self.took[index] > _SLOW), key=self.took.__getitem__)
+        total = sum(self.took[index] for index in slow)
+        culprits: set[int] = set()
+        if total > seconds / 2:
+            little = min(self.limits.notebook_seconds, self.limits.overtime) / 4
+            while slow and total > little:
+                culprits.add(slow.pop())
+                total = sum(self.took[index] for index in slow)
         return _Accident(f"the notebook ran longer than {self.limits.notebook_seconds:g} seconds", culprits)
 
     def _leave_out(self, culprits: set[int], reason: str, again: bool) -> None:
@@ -277,12 +280,6 @@ class _Sitting:
 
     def _name(self, index: int) -> str:
         return f"cell {index + 1 - sum(cell.id in OURS for cell in self.notebook.cells[:2])}"
-
-
-def _question(exercise: Exercise, expression: str = "") -> str:
-    """What a kernel is asked for: the exercise's variable, or another expression in its place."""
-    request = exercise.request()
-    return request.replace(f"({exercise.variable}", f"(({expression})", 1) if expression else request
 
 
 def _has_answer(reply: dict[str, Any] | None) -> bool:

@@ -80,7 +80,7 @@ def add_notes(notebook: NotebookNode, notes: list[str]) -> None:
 
 def _match(placed: list[_Placed], template: NotebookNode, notes: list[str]) -> None:
     """Find the release's cells among the submitted ones: by grade id, by cell id, by text, by what they define."""
-    missing = list(template.cells)
+    missing, found = list(template.cells), list[str]()
     for how in (_by_grade_id, _by_cell_id, _by_text, _by_definition):
         for original in list(missing):
             fits = how(original)
@@ -89,11 +89,12 @@ def _match(placed: list[_Placed], template: NotebookNode, notes: list[str]) -> N
                 continue
             _best(original, candidates).original = original
             missing.remove(original)
-            name = original.id.removesuffix("-answer")
             if how is _by_definition:
-                notes.append(f"The answer cell of {name} had lost its metadata; it was found by what it defines.")
+                found.append(original.id.removesuffix("-answer"))
             elif how is _by_grade_id and len(candidates) > 1:
                 notes.append(f"The cell {original.id} was there {len(candidates)} times; each ran where it stands.")
+    if found:
+        notes.append(f"The answers to {', '.join(found)} had lost their metadata; found by what they define.")
 
 
 def _by_grade_id(original: NotebookNode) -> Callable[[Cell], bool]:

@@ -55,7 +55,9 @@ class Results:
         for path in Path(tempfile.gettempdir()).glob("a*"):
             owner = re.fullmatch(rf"(?:{'|'.join(_FOLDERS)})-(\d+)-\w+", path.name)
             with contextlib.suppress(OSError):
-                if owner and not _runs(int(owner[1])) and path.lstat().st_uid == os.geteuid():
+                facts = path.lstat()
+                mine = facts.st_uid == os.geteuid() and time.time() - facts.st_mtime > _STALE
+                if owner and mine and not _runs(int(owner[1])):  # another machine may share the folder
                     shutil.rmtree(path, ignore_errors=True)
 
     def _path(self, fingerprint: str) -> Path:

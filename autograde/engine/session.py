@@ -43,6 +43,7 @@ class Session:
             notebook,
             Caps(limits.memory, limits.processes, limits.scratch) if limits.sandbox else None,
             timeout=math.ceil(limits.cell_seconds),
+            startup_timeout=math.ceil(limits.overtime),
             interrupt_on_timeout=False,
             allow_errors=True,
             shutdown_kernel="immediate",

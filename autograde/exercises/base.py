@@ -26,11 +26,11 @@ BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"  # a release leaves out wh
 
 
 class BadKey(AutogradeError):
-    """A key that contradicts itself; the text names the exercise and the remedy."""
+    """A key that contradicts itself; the text says where, and what to change."""
 
 
 def line_in_key() -> int:
-    """The line of the key that is being executed, for messages; 0 outside of a key."""
+    """The line of the key.py that is being executed, for messages; 0 outside of a key."""
     frame = sys._getframe(1)
     while frame is not None and not frame.f_code.co_filename.endswith("key.py"):
         frame = frame.f_back  # type: ignore[assignment]  # None at the end
@@ -39,7 +39,7 @@ def line_in_key() -> int:
 
 @dataclass(frozen=True)
 class Misconception:
-    """A wrong answer that learners give for a reason, and the message that helps them."""
+    """A wrong answer that learners give for a known reason, and the message that helps them."""
 
     name: str  # "forgot to square"
     answer: Any  # a value, or a function: of the parameters, or for Code the wrong function itself
@@ -66,6 +66,7 @@ class Exercise(ABC):
     line: int = field(default_factory=line_in_key, repr=False)  # where the key declares it
 
     kind: ClassVar[str]
+    runs_code: ClassVar[bool] = False  # whether marking calls a function of the learner's
     fewest_misconceptions: ClassVar[int] = 0  # that a key has to name
     misconceptions: Sequence[Misconception]
 
@@ -130,9 +131,10 @@ class Exercise(ABC):
 
     # In grading
 
-    def request(self) -> str:
-        """The Python expression that the learner's kernel is asked for; what it gives goes to `mark`."""
-        return f"__import__('autograde.answers.outcomes', fromlist=['Payload']).Payload.of_value({self.variable})"
+    def request(self, expression: str = "") -> str:
+        """What the learner's kernel is asked for, and `mark` gets: the variable, or another expression in its place."""
+        payload = "__import__('autograde.answers.outcomes', fromlist=['Payload']).Payload"
+        return f"{payload}.of_value(({expression or self.variable}))"
 
     def mark(self, payload: Any) -> Verdict:
         """The verdict on what a kernel sent: `{"answer": …}`, `{"refused": …}` or, for functions, `{"outcomes": …}`."""

@@ -25,8 +25,8 @@ Cases = Sequence[Arguments] | Callable[[random.Random], Sequence[Arguments]]
 class Code(Exercise):
     """A function to write. The learner sees `examples`; `checks` are hidden, each one a share of the points.
 
-    The first check is the heart of the exercise: without it the others earn nothing.
-    The reference's signature and docstring are what the learner starts from. Decorate other right solutions with
+    The first check is the main one: if it fails, the others earn nothing.
+    The learner starts from the reference's signature and docstring. Decorate other right solutions with
     `@exercise.alternative`, wrong ones with `@exercise.misconception(name, message)`.
     """
 
@@ -38,6 +38,7 @@ class Code(Exercise):
     alternatives: list[Function] = field(default_factory=list)
     misconceptions: list[Misconception] = field(default_factory=list)
     kind = "code"
+    runs_code = True
     fewest_misconceptions = 10
     fewest_alternatives = 2
 
@@ -126,20 +127,24 @@ class Code(Exercise):
         }
 
     def replies(self) -> Iterator[tuple[Any, bool, str]]:
-        """By what a function makes of the examples; what the examples cannot tell apart is left to grading."""
+        """An answer is what a function gives on the examples."""
         expected = self.expected_of_examples
         yield rounded(expected), True, self.fill(self.why)
         yield rounded(returning(expected, expected)), False, "Every value is right. Now raise what is asked for."
         for wrong in self.misconceptions:
             seen = self._seen(wrong.answer)
             yield rounded(seen), False, self.fill(wrong.message)
-            yield rounded(returning(expected, seen)), False, self.fill(wrong.message)  # before any refusal is written
+            yield (
+                rounded(returning(expected, seen)),
+                False,
+                self.fill(wrong.message),
+            )  # before it raises
 
     # In grading
 
-    def request(self) -> str:
+    def request(self, expression: str = "") -> str:
         cases = json.dumps([arguments for _, arguments in self.cases])
-        return f"{super().request().replace('of_value', 'of_calls').removesuffix(')')}, {cases!r})"
+        return f"{super().request(expression).replace('of_value', 'of_calls').removesuffix(')')}, {cases!r})"
 
     def _mark_value(self, value: Any) -> Verdict:
         if value is ...:
@@ -158,8 +163,8 @@ class Code(Exercise):
                 failed.setdefault(check, problem)
         if not failed:
             return self._verdict(Status.RIGHT, self.why or "Right on every check.", share=1.0)
-        heart = next(iter(self.checks))
-        share = 0.0 if heart in failed else 1 - len(failed) / len(self.checks)
+        main = next(iter(self.checks))
+        share = 0.0 if main in failed else 1 - len(failed) / len(self.checks)
         wrong = self._recognise(results)
         if wrong is not None:
             return self._verdict(Status.PARTLY if share else Status.MISCONCEPTION, wrong.message, share, wrong.name)

@@ -38,7 +38,7 @@ class Plain(Exercise):
     answer: Any  # a value, or a function of the parameters
     misconceptions: Sequence[Misconception] = ()
     parameter_values: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # that parameters may take
-    valid_if: Callable[..., bool] = lambda **parameters: True  # which combinations of them make sense
+    valid_if: Callable[..., bool] = lambda **parameters: True  # whether a combination makes sense
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,7 +60,7 @@ class Plain(Exercise):
 
     @cached_property
     def variants(self) -> list[Plain]:
-        """Those whose parameters are valid and keep the answer and all misconceptions apart."""
+        """Variants whose parameters are valid, and whose answer and misconceptions all differ."""
         found = []
         if self.parameter_values:
             for values in product(*self.parameter_values.values()):

@@ -38,7 +38,7 @@ class Tick:
 
 
 def check(exercise_id: str, answer: Any) -> None:
-    """Compare `answer` with what the sheet beside the notebook knows; show a tick and the reason, or stop the cell.
+    """Check `answer` against exercises.json beside the notebook: show a tick and the reason, or stop the cell.
 
     Raises:
         CheckFailed: the answer is wrong, has the wrong form or is still missing; the message says what to do.
@@ -71,7 +71,7 @@ def solution(exercise_id: str) -> None:
     """Print the worked solution, once you have tried three different answers.
 
     Raises:
-        CheckFailed: fewer were tried, or your course does not give worked solutions out.
+        CheckFailed: you tried fewer, or your course has switched worked solutions off.
     """
     entry = entry_for(exercise_id)
     if "solution" not in entry:
@@ -83,10 +83,10 @@ def solution(exercise_id: str) -> None:
 
 
 def _try_value(entry: dict[str, Any], answer: Any) -> str:
-    """What is said to a right answer.
+    """The message for a right answer.
 
     Raises:
-        BadAnswer: it has another form than asked for. Wrong: it is not right.
+        BadAnswer: it does not have the form that is asked for. Wrong: it is not right.
     """
     value = unpack_plain(pack(answer))
     meant = forms.readings(entry["form"], value)
@@ -104,7 +104,7 @@ def _try_value(entry: dict[str, Any], answer: Any) -> str:
 
 
 def _after_tries(exercise_id: str, entry: dict[str, Any], answer: str) -> str:
-    """Counts a wrong answer; from the third on, how to see the worked solution."""
+    """Count a wrong answer. From the third on, return how to see the worked solution."""
     tried = _wrong_answers.setdefault(entry["salt"], set())
     tried.add(answer)
     if len(tried) < TRIES or "solution" not in entry:

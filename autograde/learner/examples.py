@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from autograde.answers import forms
 from autograde.answers.compare import first_difference
@@ -21,10 +25,10 @@ class Wrong(Exception):
 
 
 def try_examples(entry: dict[str, Any], function: Any) -> str:
-    """What is said to a function that passes all examples.
+    """Run a function on the examples; return the message for one that passes them all.
 
     Raises:
-        BadAnswer: it is no function. NotAnswered: it returns its dots. Wrong: an example fails.
+        BadAnswer: it is not a function. NotAnswered: it still returns `...`. Wrong: an example fails.
     """
     if not callable(function):
         forms.refuse_blank(function)
@@ -41,17 +45,49 @@ def try_examples(entry: dict[str, Any], function: Any) -> str:
             raise Wrong("\n".join(filter(None, lines)), json.dumps(rounded(bare(results))))
     passed = "the example passes" if len(results) == 1 else f"all {len(results)} examples pass"
     reply = find_reply(entry, rounded(entry["expected"]))
-    return f"{passed}. Grading tries other inputs too. {reply[1] if reply else ''}".strip()
+    parts = [f"{passed}. Grading tries other inputs too.", reply[1] if reply else "", _silent_error(entry, results)]
+    return " ".join(filter(None, parts))
 
 
 def _advice(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
-    """The message of the misconception that does the same, at least where a value is expected; else where help is."""
+    """The message of the misconception that gives the same results; else where to find help.
+
+    If no misconception agrees on all examples, those where an exception is expected are left out.
+    """
     seen = bare(results)
     for known in (seen, returning(entry["expected"], seen)):
         reply = find_reply(entry, rounded(known))
         if reply and not reply[0]:
             return reply[1]
     return "Unfold a hint above and try again." if entry["hints"] else ""
+
+
+def _silent_error(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
+    """A remark on the first exception, raised as asked, whose text names none of the values that it is about."""
+    for arguments, got in zip(entry["examples"], results, strict=True):
+        names = set(_names(unpack_plain(arguments)))
+        said = {word.strip(".") for word in re.findall(r"[\w.]+", got.get("says", ""))}
+        if "raised" in got and names and not names & said:
+            says = f"says only “{got['says']}”" if got["says"] else "says nothing"
+            return f"Your {got['raised'][0]} {says}: let it name the value that is wrong, and what you expected."
+    return ""
+
+
+def _names(value: Any) -> Iterator[str]:
+    """What a message may name of the arguments: numbers, sizes of tensors, texts and the keys of dicts."""
+    match value:
+        case bool() | None:
+            return
+        case int() | float() | str():
+            yield str(value)
+        case list():
+            for item in value:
+                yield from _names(item)
+        case dict():
+            yield from _names(list(value))
+            yield from _names(list(value.values()))
+        case np.ndarray():
+            yield from map(str, value.shape)
 
 
 def _where(expected: dict[str, Any], got: dict[str, Any], tolerance: float) -> str:
@@ -73,7 +109,7 @@ def _told(outcome: dict[str, Any]) -> str:
 
 
 def _short(packed: Any) -> str:
-    """A packed value for the eye: tensors by shape, and in full where they are small."""
+    """A packed value as text: tensors by their shape, with their numbers if there are few."""
     value = unpack(packed)
     if isinstance(value, Opaque):
         return forms.describe(value)

@@ -51,7 +51,7 @@ def earned(progress: Progress) -> list[str]:
 
 
 class Board(VBox):
-    """The table, and under it the button. Without a kernel the table alone is left."""
+    """The table, with a button below it. Without a kernel only the table is shown."""
 
     def __init__(self, book: Path) -> None:
         self._book = book
@@ -95,7 +95,7 @@ class Board(VBox):
 
 
 def board_html(progress: Progress) -> str:
-    """The chapters as a table, the achievements as a list, and what the reader should know of the file."""
+    """The chapters as a table, the achievements as a list, and warnings about the file."""
     rows = "".join(_row(chapter.name, len(chapter.solved), len(chapter.kinds)) for chapter in progress.chapters)
     have = earned(progress)
     marks = "".join(_mark(name, how, name in have) for name, (how, _) in ACHIEVEMENTS.items())

@@ -20,11 +20,12 @@ FLOORS = {
     "autograde": [
         {"cli"},
         {"commands"},
+        {"doctor"},
         {"course"},
         {"engine"},
         {"authoring", "sandbox", "learner"},
         {"exercises"},
-        {"answers"},
+        {"answers", "errors"},
     ],
     "vitlib": [
         {"widgets"},
@@ -36,7 +37,7 @@ FLOORS = {
     ],
 }
 # A room of its own side, whatever its floor: a learner's kernel imports this and nothing else.
-ONLY = {("autograde", "learner"): {"answers"}, ("autograde", "sandbox"): set[str]()}
+ONLY = {("autograde", "learner"): {"answers"}, ("autograde", "sandbox"): {"errors"}}
 FRONT_DOOR = "__init__"
 Graph = dict[str, dict[str, set[str]]]  # room → room that it imports → the modules that do
 
@@ -77,7 +78,7 @@ def allowed(package: str, room: str, other: str) -> bool:
     if (package, room) in ONLY:
         return other in ONLY[package, room]
     floor = {name: number for number, names in enumerate(FLOORS[package]) for name in names}
-    return other in floor and floor[room] < floor[other]
+    return room in floor and other in floor and floor[room] < floor[other]
 
 
 def upward(package: str) -> dict[tuple[str, str], set[str]]:
@@ -112,7 +113,8 @@ def main() -> None:
     for package, floors in FLOORS.items():
         print(package)
         rooms, wrong = graph(package), upward(package)
-        for room in (name for names in floors for name in sorted(names)):
+        listed = [name for names in floors for name in sorted(names)]
+        for room in [*listed, *sorted(rooms.keys() - set(listed))]:
             arrows = ", ".join(f"{other}{' (!)' * ((room, other) in wrong)}" for other in sorted(rooms.get(room, {})))
             print(f"  {room:<10} → {arrows or 'nothing'}")
         for pair, modules in wrong.items():

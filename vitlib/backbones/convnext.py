@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitlib.backbones.stages import StageConfig, Staged, init_stages
+from vitlib.backbones.stages import StageConfig, Staged, init_stages, stage_groups
 from vitlib.vit.branch import Drop
 from vitlib.vit.checks import check_images
 from vitlib.vit.encoder import MLP
@@ -139,6 +139,9 @@ class ConvNeXt(Staged):
         head = nn.Linear(c.dims[-1], c.num_classes) if c.num_classes else nn.Identity()
         self.head = nn.ModuleDict({"norm": nn.LayerNorm(c.dims[-1], c.eps), "fc": head})
         init_stages(self, generator)
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        return [[self.stem], *stage_groups(self.stages), [self.head]]
 
     def forward(
         self, images: Float[Tensor, "B C H W"], return_all: bool = False

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitlib.backbones.stages import StageConfig, Staged, init_stages
+from vitlib.backbones.stages import StageConfig, Staged, init_stages, stage_groups
 from vitlib.backbones.windows import WindowAttention, Windows
 from vitlib.vit.checks import check_images
 from vitlib.vit.embed import PatchEmbed
@@ -174,6 +174,9 @@ class Swin(Staged):
         self.norm = nn.LayerNorm(c.dims[-1], c.eps)
         self.head = nn.ModuleDict({"fc": nn.Linear(c.dims[-1], c.num_classes) if c.num_classes else nn.Identity()})
         init_stages(self, generator)
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        return [[self.patch_embed], *stage_groups(self.layers), [self.norm, self.head]]
 
     def forward(
         self, images: Float[Tensor, "B C H W"], return_all: bool = False

@@ -118,6 +118,10 @@ class MergedViT(nn.Module):
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         return self.steps(images)[0]
 
+    def layer_groups(self) -> list[list[nn.Module | Tensor | None]]:
+        """Those of the model inside."""
+        return self.vit.layer_groups()
+
     def groups(self, images: Float[Tensor, "B C H W"]) -> Int[Tensor, "B N"]:
         """For each patch, the number of the token that stands for it in the end: a segmentation of the picture."""
         return self.steps(images)[1]

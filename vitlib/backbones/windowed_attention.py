@@ -94,4 +94,4 @@ class WindowedAttention(WithTables, Attention):
         bias = q.new_full((x.shape[1], x.shape[1]), -torch.inf)
         bias[:p] = bias[:, :p] = 0
         bias[token[:, :, None], token[:, None, :]] = self.bias[:, 0, :, p:].to(q.dtype)
-        return ((q / q.shape[-1] ** 0.5) @ k.mT + bias).softmax(dim=-1)
+        return ((q / q.shape[-1] ** 0.5) @ k.transpose(-2, -1) + bias).softmax(dim=-1)

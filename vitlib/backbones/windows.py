@@ -163,7 +163,7 @@ def attend_with_bias(
         mask = bias if len(bias) == 1 else bias.repeat(q.shape[0] // bias.shape[0], 1, 1, 1)
         return F.scaled_dot_product_attention(q, k, v, mask.to(q.dtype))
     q, k, v = q.contiguous(), k.contiguous(), v.contiguous()  # the products would copy them themselves, more slowly
-    scores = (q @ k.mT).unflatten(0, (-1, bias.shape[0]))  # B W h Q T
+    scores = (q @ k.transpose(-2, -1)).unflatten(0, (-1, bias.shape[0]))  # B W h Q T
     scores = torch.add(bias, scores, alpha=q.shape[-1] ** -0.5)  # Q Kᵀ / √d + bias, in one pass
     return scores.flatten(0, 1).softmax(dim=-1).to(v.dtype) @ v
 
@@ -215,7 +215,7 @@ class WindowAttention(WithTables, Attention):
     def bias(self) -> Float[Tensor, "W h M M"]:
         """What is added to the scores: the bias of the distance, and −∞ for tokens that only rolled together."""
         m = self.windows.area
-        bias = self.relative_position_bias_table.index_select(0, self.index).mT.reshape(1, self.heads, m, m)
+        bias = self.relative_position_bias_table.index_select(0, self.index).T.reshape(1, self.heads, m, m)
         return bias if self.apart is None else bias + self.apart
 
     def weights(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B h N N"]:
@@ -231,7 +231,6 @@ class WindowAttention(WithTables, Attention):
         token[self.order == n] = torch.arange(n, n + zeros, device=x.device)
         token = token.unflatten(0, (-1, self.windows.area))  # W M
         bias = q.new_full((self.heads, n + zeros, n + zeros), -torch.inf)
-        bias[:, token[:, :, None], token[:, None, :]] = (
-            self.bias().to(q.dtype).expand(len(token), -1, -1, -1).transpose(0, 1)
-        )
-        return ((q / q.shape[-1] ** 0.5) @ k.mT + bias).softmax(dim=-1)[:, :, :n, :n]
+        table = self.bias().to(q.dtype).expand(len(token), -1, -1, -1).transpose(0, 1)  # h W M M
+        bias[:, token[:, :, None], token[:, None, :]] = table
+        return ((q / q.shape[-1] ** 0.5) @ k.transpose(-2, -1) + bias).softmax(dim=-1)[:, :, :n, :n]

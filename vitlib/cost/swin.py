@@ -65,7 +65,8 @@ def block(c: SwinConfig, number: int, index: int, run: Run) -> Call:
     windows, width, heads = c.windows(number, index), c.dims[number], c.num_heads[number]
     rows, each = run.batch_size * windows.rows * windows.columns, stream(number, run)
     size = run.numbers[1] * rows * width
-    branches = attention(windows, width, heads, c.fused, run), mlp(rows, width, int(width * c.mlp_ratio), run)
+    table = (2 * c.window_size - 1) ** 2 * heads
+    branches = attention(windows, width, heads, table, c.fused, run), mlp(rows, width, int(width * c.mlp_ratio), run)
     return call(
         *(
             call(
@@ -81,11 +82,12 @@ def block(c: SwinConfig, number: int, index: int, run: Run) -> Call:
     )
 
 
-def attention(windows: Windows, width: int, heads: int, fused: bool | None, run: Run) -> Call:
+def attention(windows: Windows, width: int, heads: int, table: int, fused: bool | None, run: Run) -> Call:
     """Cut into windows, attend in each, and put the tokens back."""
-    rows, (outer, inner) = run.batch_size * windows.rows * windows.columns, run.numbers
-    buffers = 8 * (2 * windows.rows * windows.columns + windows.area**2)  # order, places and index
-    masked = outer * windows.count * windows.area**2 if windows.shift else 0
+    tokens, slots = windows.rows * windows.columns, windows.count * windows.area  # the slots beyond hold zeros
+    rows, (outer, inner) = run.batch_size * slots, run.numbers
+    buffers = 8 * (tokens + slots + windows.area**2)  # order, places and index
+    masked = outer * windows.count * windows.area**2 if any(windows.shifts) else 0
     attend = fused_attention if fused is None or fused else written_attention
     return call(
         Op("cut", outer * rows * width, buffers=buffers + masked),
@@ -93,22 +95,22 @@ def attention(windows: Windows, width: int, heads: int, fused: bool | None, run:
             cast(rows, width, run),
             linear("qkv", rows, width, 3 * width, run),
             call(
-                attend(windows, width, heads, run),
+                attend(windows, width, heads, table, run),
                 linear("proj", rows, width, width, run),
-                Op("join", inner * rows * width),
+                Op("join", inner * run.batch_size * tokens * width),
             ),
         ),
     )
 
 
-def fused_attention(windows: Windows, width: int, heads: int, run: Run) -> Ops:
+def fused_attention(windows: Windows, width: int, heads: int, table: int, run: Run) -> Ops:
     """The kernel wants a bias for every window; without a shift, all windows share one.
 
     It reads biases in rows of a multiple of 8 numbers, and writes their gradients, for each window, in rows of 16.
     """
     (outer, inner), m = run.numbers, windows.area
     count = run.batch_size * windows.count  # V
-    lines = heads * m * (count if windows.shift else 1)  # rows of biases
+    lines = heads * m * (count if any(windows.shifts) else 1)  # rows of biases
     copies = [outer * lines * m, inner * lines * m * (inner < outer), inner * lines * up(m, 8) * (m % 8 > 0)]
     kept = next(size for size in reversed(copies) if size)
     product = 2 * count * m * m * width
@@ -118,23 +120,22 @@ def fused_attention(windows: Windows, width: int, heads: int, run: Run) -> Ops:
             inner * count * m * width,
             2 * product,
             5 * product,
-            weights=(2 * windows.window - 1) ** 2 * heads,
+            weights=table,
             keeps="both",
             extra=4 * count * heads * up(m, 32) + kept,
-            extra_kind="copies" if windows.shift else "activations",
+            extra_kind="copies" if any(windows.shifts) else "activations",
             scratch=sum(copies) - kept,
             scratch_back=inner * count * heads * m * up(m, 16),
         ),
     )
 
 
-def written_attention(windows: Windows, width: int, heads: int, run: Run) -> Ops:
+def written_attention(windows: Windows, width: int, heads: int, table: int, run: Run) -> Ops:
     """softmax(Q Kᵀ / √d + bias) V as it is written: q, k and v are copied, and every score is stored."""
     (outer, inner), m = run.numbers, windows.area
     count = run.batch_size * windows.count  # V
     scores, answers = count * heads * m * m, inner * count * m * width
     product = 2 * count * m * m * width
-    table = (2 * windows.window - 1) ** 2 * heads
     return (
         Op("q, k, v", 3 * answers),
         call(

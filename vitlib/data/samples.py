@@ -1,13 +1,13 @@
-"""Pictures to look at: eight that come with scikit-image and scikit-learn, and the learner's own.
+"""Pictures to look at: eight that come with scikit-image and scikit-learn, eight photos of vitlib's own of things that
+CIFAR-10 has a class for, and the learner's.
 
-Nothing is downloaded: the bundled files lie inside the two installed packages. They are opened with Pillow,
-so neither package is imported.
+Nothing is downloaded: the bundled files lie inside the installed packages. They are opened with Pillow, so neither
+scikit package is imported.
 """
 
 import difflib
 import gzip
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from vitlib.data.decode import as_tensor, read_picture
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a bundled picture comes from, in the words of the package that brings it."""
-
-    shows: str  # what one sees
-    package: str  # the installed package that holds the file
-    file: str  # path inside that package
-    author: str  # or the owner
-    licence: str  # terms of use
-
+from vitlib.data.photos import PHOTOS, Source
 
 _CC_BY = "CC BY 2.0, https://creativecommons.org/licenses/by/2.0/"
 
@@ -89,6 +78,7 @@ PICTURES = {
         "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998",
         "CC BY 4.0 at the UCI repository; scikit-learn states no other",
     ),
+    **PHOTOS,
 }
 
 

@@ -19,7 +19,7 @@ def attention_weights(q: Float[Tensor, "*B Q d"], k: Float[Tensor, "*B T d"]) ->
 
     Source: Vaswani et al., 2017, equation 1.
     """
-    scores = (q / q.shape[-1] ** 0.5) @ k.mT  # dividing Q is less work than dividing every score
+    scores = (q / q.shape[-1] ** 0.5) @ k.transpose(-2, -1)  # dividing Q is less work than dividing every score
     return scores.softmax(dim=-1)
 
 

@@ -34,7 +34,7 @@ class PatchEmbed(nn.Module):
         rows, columns = self.proj.stride
         if images.shape[2] % rows or images.shape[3] % columns:  # a convolution would drop these pixels in silence
             return self.patch_by_patch(images)
-        return self.proj(images).flatten(2).mT  # B D rows columns → B D N → B N D
+        return self.proj(images).flatten(2).transpose(1, 2)  # B D rows columns → B D N → B N D
 
     def patch_by_patch(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
         """z = E x + b, patch by patch: the same tokens as `forward`."""

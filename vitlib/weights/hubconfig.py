@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vitlib.vit.config import ViTConfig
+from vitlib.vit.config import ViTConfig, renamed
 from vitlib.weights.files import CheckpointError
 
 # transformers' fields that the tensors of a Vision Transformer don't show, with the width as a check; and ours
@@ -41,8 +41,8 @@ def read_beside(path: Path, layout: str) -> dict[str, Any]:
 
 
 def plain(known: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON's lists as the tuples of ViTConfig."""
-    return {field: tuple(value) if isinstance(value, list) else value for field, value in known.items()}
+    """JSON's lists as the tuples of ViTConfig, under the names that its fields have today."""
+    return {field: tuple(value) if isinstance(value, list) else value for field, value in renamed(known).items()}
 
 
 def hf_config(config: ViTConfig, layout: str) -> dict[str, Any]:

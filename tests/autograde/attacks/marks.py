@@ -164,6 +164,8 @@ def rows(images, patch):
         to="cut-rows",
     ),
     "a function that leaves": answer("def rows(images, patch):\n    raise SystemExit(0)", to="cut-rows"),
-    "a function that never returns": answer("def rows(images, patch):\n    while True: pass", to="cut-rows"),
+    "a function that never returns": answer(
+        "def rows(images, patch):\n    while True: pass", to="cut-rows", endless=True
+    ),
     "a function that returns itself": answer("def rows(images, patch):\n    return rows", to="cut-rows"),
 }

@@ -1,5 +1,6 @@
 """The key writes the cells of its exercises, and only those."""
 
+import re
 import shutil
 
 import nbformat
@@ -108,6 +109,9 @@ def line_of(key: str, words: str) -> int:
         (".flip(1)", "", "last row first", "'last row first' passes every hidden check"),
         ("        (torch.zeros(1, 1, 3, 2), 2),\n", "", "does not refuse", "passes every example and gets a tick"),
         ("(torch.zeros(1, 1, 3, 2), 2)", "(torch.zeros(1, 1, 5, 2), 2)", "cut_rows = C", "example 3 is a hidden case"),
+        ("points=2,", "points=-2,", "remedy = C", "-2 points; expected 0 or more"),
+        ("points=2,", "pionts=2,", "remedy = C", "unexpected keyword argument 'pionts'"),
+        ("remedy = Choice(", "remedy = Choice(,", "remedy = C", "invalid syntax"),
         (".flip(3)", ".flip(1)", "each row upside down", "does what 'last row first' does"),
     ],
 )
@@ -123,7 +127,7 @@ def test_a_key_that_contradicts_itself_is_refused_with_the_line_to_mend(folder, 
     with pytest.raises(BadKey) as caught:
         weave(folder)
     lines = [line for line in str(caught.value).splitlines() if words in line]
-    assert [line.split(":")[1] for line in lines] == [str(line_of(key.read_text(), at))]
+    assert [re.search(r"line (\d+)", line)[1] for line in lines] == [str(line_of(key.read_text(), at))]
     assert (folder / f"{TOY}.ipynb").read_bytes() == before
 
 

@@ -322,7 +322,7 @@ def test_answers_without_metadata_are_found_by_what_they_define(template):
         cell.metadata, cell.id = nbformat.NotebookNode(), f"other-{number}"
     repaired = repair(written(notebook), template)
     assert cell_of(repaired.notebook, "tokens-answer").source == "tokens = 16"
-    assert "found by what it defines" in repaired.notes[0]
+    assert "found by what they define" in repaired.notes[0]
 
 
 def test_the_learners_own_cells_stay_where_they_were(template):

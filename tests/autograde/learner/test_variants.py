@@ -116,7 +116,7 @@ def test_the_released_notebook_signs_in_and_asks(varied):
     cells["sign-in"].source = cells["sign-in"].source.replace("...", "ada")
     cells["tokens-answer"].source = f"tokens = {own_answer(varied, 'ada')[0]}"
     folder = {"metadata": {"path": str(varied.released / TOY)}}
-    NotebookClient(notebook, allow_errors=True, timeout=60, resources=folder).execute()
+    NotebookClient(notebook, allow_errors=True, timeout=300, resources=folder).execute()
     side = own_answer(varied, "ada")[1].parameters["side"]
     assert f"A picture of {side} × {side} pixels" in cells["tokens-question"].outputs[0].data["text/markdown"]
     assert "is right" in cells["tokens"].outputs[0].data["text/plain"]

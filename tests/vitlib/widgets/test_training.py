@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from vitlib.training.fit import Recipe, evaluate, fit
-from vitlib.widgets import training_run
+from vitlib.widgets import training, training_run
 from vitlib.widgets.training import BATCHES, EPOCHS, KEPT, RATES, WARMUPS, TrainingCurves, training_curves
 from vitlib.widgets.training_run import DATA, Run, small_vit
 from vitlib.widgets.training_view import CHANGES, COLOURS, POINTS, curves_html, describe, still, verdict, words_html
@@ -20,7 +20,9 @@ FEW = "100 digits"
 
 
 @pytest.fixture
-def curves() -> Iterator[TrainingCurves]:
+def curves(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingCurves]:
+    """One step a slice, on however quick a machine: a run cannot be over before it can be paused."""
+    monkeypatch.setattr(training, "SLICE", 0.0)
     widget = training_curves(epochs=2, data=FEW)
     yield widget
     widget.close()
