@@ -205,7 +205,7 @@ class _Sitting:
             if exercise.runs_code or not suspects or "ended" not in str(gone):
                 self._settle(index, exercise.lost(f"No answer arrived: `{exercise.variable}` {gone}."))
                 suspects = {index}
-                if not isinstance(exercise, Code) and "longer" in str(gone):  # to read a value takes no time
+                if not exercise.runs_code and "longer" in str(gone):  # to read a value takes no time
                     self.unsettled = f"reading `{exercise.variable}` {gone}"
             raise _Accident(f"`{exercise.variable}` {gone}", suspects) from None
 

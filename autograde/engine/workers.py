@@ -89,6 +89,8 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
+    # On a busy machine a process may not come to answer for minutes. It is not gone, and would be missed for good.
+    dask.config.set({f"distributed.comm.timeouts.{what}": _PATIENCE_FOR_WORKERS for what in ("connect", "tcp")})
     if scheduler:
         try:
             client = Client(scheduler, timeout=_PATIENCE)

@@ -130,14 +130,15 @@ def test_a_run_killed_while_it_writes_the_gradebook_is_finished_by_the_next(hand
     assert_same(handed_in, undisturbed)
 
 
-def test_the_command_line_is_killed_and_finishes_the_next_time(handed_in, undisturbed):
+def test_the_command_line_is_killed_and_finishes_the_next_time(handed_in, undisturbed, tmp_path):
     """With its workers, of which none is left behind."""
-    dice = random.Random(6)
+    dice, log = random.Random(6), tmp_path / "log"
     command = [sys.executable, "-m", "autograde.cli", "grade", "--jobs", "2"]
     for enough in (1, 12):
-        run = subprocess.Popen(command, cwd=handed_in.root, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        with log.open("w") as said:
+            run = subprocess.Popen(command, cwd=handed_in.root, stderr=said, stdout=said)
         while len(list(handed_in.results.folder.glob("*.ipynb"))) < enough:
-            assert run.poll() is None
+            assert run.poll() is None, log.read_text()
             time.sleep(0.01)
         time.sleep(dice.uniform(0, 0.3))
         family = psutil.Process(run.pid).children(recursive=True)

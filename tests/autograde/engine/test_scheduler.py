@@ -33,6 +33,7 @@ class Cluster:
         folder.mkdir()
         # a home of its own: what lies there, and in the grader's folder, is not this worker's to see
         environment = {**os.environ, "HOME": str(folder), "OMP_NUM_THREADS": "1"}
+        environment["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"] = "300s"  # who is busy is not gone
         command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *arguments]
         with (folder / "log").open("w") as log:
             self.started[name] = subprocess.Popen(command, cwd=folder, env=environment, stderr=log)
@@ -85,7 +86,7 @@ def test_a_class_whose_workers_are_gone_says_so_and_goes_on_with_the_next(course
 
     results = list(grade(course, TOY, [], scheduler=cluster.address, watch=Watch(0.5, say)))
     assert [result.points for result in results] == [9, 9]
-    assert "student-001, student-002, for" in said[-1]
+    assert any("student-001, student-002, for" in text for text in said)
     steps = [step for text in said for step in ("worker first", "no worker", "worker second") if f"at {step}" in text]
     assert list(dict.fromkeys(steps)) == ["worker first", "no worker", "worker second"]
 
