@@ -102,7 +102,7 @@ class Windows:
         return x.roll((up, left), dims=(1, 2))[:, : self.rows, : self.columns].flatten(1, 2)
 
     def order(self) -> Int[Tensor, "W M"]:
-        """Which token comes where in the windows; N for a zero. Picking tokens by it is `cut`, in one pass over memory."""
+        """Which token comes where in the windows; N for a zero. Picking by it is `cut`, in one pass over memory."""
         n = self.rows * self.columns
         numbers = self.cut(torch.arange(1, n + 1)[None]) - 1  # -1 for a zero
         return numbers % (n + 1)
@@ -160,7 +160,10 @@ def attend_with_bias(
     if fused is None:
         fused = q.device.type != "cpu" or not (torch.is_grad_enabled() or q.dtype == torch.bfloat16)
     if fused:
-        mask = bias if len(bias) == 1 else bias.repeat(q.shape[0] // bias.shape[0], 1, 1, 1)
+        if bias.shape[0] == q.shape[0] or bias.shape[0] == 1:
+            mask = bias
+        else:
+            mask = bias.repeat(q.unflatten(0, (-1, bias.shape[0])).shape[0], 1, 1, 1)
         return F.scaled_dot_product_attention(q, k, v, mask.to(q.dtype))
     q, k, v = q.contiguous(), k.contiguous(), v.contiguous()  # the products would copy them themselves, more slowly
     scores = (q @ k.transpose(-2, -1)).unflatten(0, (-1, bias.shape[0]))  # B W h Q T
@@ -231,5 +234,7 @@ class WindowAttention(WithTables, Attention):
         token[self.order == n] = torch.arange(n, n + zeros, device=x.device)
         token = token.unflatten(0, (-1, self.windows.area))  # W M
         bias = q.new_full((self.heads, n + zeros, n + zeros), -torch.inf)
-        bias[:, token[:, :, None], token[:, None, :]] = self.bias().to(q.dtype).expand(len(token), -1, -1, -1).transpose(0, 1)
+        bias[:, token[:, :, None], token[:, None, :]] = (
+            self.bias().to(q.dtype).expand(len(token), -1, -1, -1).transpose(0, 1)
+        )
         return ((q / q.shape[-1] ** 0.5) @ k.transpose(-2, -1) + bias).softmax(dim=-1)[:, :, :n, :n]
