@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vitlib.backbones.convnext import ConvNeXt
 from vitlib.backbones.hybrid import Hybrid
 from vitlib.backbones.stages import StageConfig, Staged
-from vitlib.backbones.swin import Swin, SwinConfig
+from vitlib.backbones.swin import Swin
 from vitlib.vit.config import ViTConfig, renamed
 from vitlib.vit.model import ViT
 from vitlib.weights import files, stems
@@ -32,7 +32,18 @@ Size = int | tuple[int, int]
 HEAD = {"head.weight", "head.bias", "head.fc.weight", "head.fc.bias"}
 SIZES = {name: torch.empty(0) for name in ("patch_embed.proj.weight", "blocks.0.mlp.fc1.weight")}
 # fields of a configuration in which two models may differ, and one set of weights still means the same to both
-FREE = {"class_names", "fused", "trim", "dropout", "drop_path_rate", "mean", "std", "resize", "layer_scale"}
+FREE = {
+    "class_names",
+    "fused",
+    "trim",
+    "dropout",
+    "drop_path_rate",
+    "mean",
+    "std",
+    "resize",
+    "convention",
+    "layer_scale",
+}
 
 
 def load(
@@ -125,7 +136,7 @@ def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **opt
     Positions are resized to the model's pictures, and the first layer is adapted to their channels. What the checkpoint
     does not say, such as heads and eps of a plain state dict, is as in the model. With `new_head` the model keeps its
     own classifier, for classes of its own. `options` are those of `load`. The model takes the checkpoint's
-    normalisation and way of resizing into its configuration.
+    normalisation and way of resizing into its configuration; a Swin keeps its convention.
 
     Errors: those of `load`; TypeError for another kind of model; CheckpointError where the two models differ, with
     every field and both values.
@@ -145,7 +156,7 @@ def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **opt
     apart = [
         f"{field} is {value!r} in the model and {there.get(field)!r} in the checkpoint"
         for field, value in here.items()
-        if value != there.get(field) and not (field == "convention" and _same_windows(mine, loaded.config))
+        if value != there.get(field)
     ]
     if apart:
         remedy = "; new_head=True keeps the model's own head" if here["num_classes"] != there["num_classes"] else ""
@@ -169,15 +180,15 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
     Errors: TypeError for another kind of model; CheckpointError where the layout has no place for a tensor, or its own
     library would compute something else with them, naming the choice.
     """
-    model = _plain_model(model)
-    path, column, note = Path(path), layout_named(layout), asdict(model.config)
-    state, stem = stems.apart(model.state_dict())
-    if layout != "timm" and (stem or isinstance(model, Staged)):
-        raise CheckpointError(f"a {type(model).__name__} is saved by timm's names alone, not by {layout}'s")
-    if isinstance(model, Staged):
+    target = _plain_model(model)
+    path, column, note = Path(path), layout_named(layout), asdict(target.config)
+    state, stem = stems.apart(target.state_dict())
+    if layout != "timm" and (stem or isinstance(target, Staged)):
+        raise CheckpointError(f"a {type(target).__name__} is saved by timm's names alone, not by {layout}'s")
+    if isinstance(target, Staged):
         files.write(path, state, note)
         return
-    config = stems.vit_behind(model.config)
+    config = stems.vit_behind(target.config)
     if config.positions != "learned" and "positions" not in column.settable:
         raise CheckpointError(
             f"{layout} keeps learned positions, and this model's are {config.positions!r}; save it as 'timm'"
@@ -215,17 +226,6 @@ def _deciding(config: Any) -> dict[str, Any]:
         "layer_scale": config.layer_scale is not None,  # the value is the first one alone, before training
         "mlp_ratio": int(config.embed_dim * config.mlp_ratio) / config.embed_dim,
     }
-
-
-def _same_windows(one: Any, other: Any) -> bool:
-    """Whether two Swins of different conventions compute the same, as nothing is filled up in their grids."""
-    if not (isinstance(one, SwinConfig) and isinstance(other, SwinConfig)) or one.eps_between != other.eps_between:
-        return False
-    cut = [
-        [(w.order().tolist(), w.apart().tolist()) for stage in range(len(c.depths)) for w in [c.windows(stage, 1)]]
-        for c in (one, other)
-    ]
-    return cut[0] == cut[1]
 
 
 def _head(model: ViT | Staged) -> State:

@@ -35,8 +35,10 @@ def open_source(
 
     Errors: FileNotFoundError; CheckpointError for a folder without weights, and those of files.read.
     """
+    note: dict[str, Any] = {}
+    path: Path | None = None
     if isinstance(source, Mapping):
-        state, note, path = dict(source), {}, None
+        state = dict(source)
     else:
         path = _file(source)
         state, note = _sharded(path) if path.name.endswith(".index.json") else files.read(path, part)

@@ -33,7 +33,7 @@ def load_staged(
     num_classes: int | None = None,
     dtype: torch.dtype | None = None,
     generator: torch.Generator | None = None,
-) -> Staged:
+) -> Swin | ConvNeXt:
     """The model whose weights these are; for other `num_classes` with a new head. `told` are fields of its config.
 
     Errors: CheckpointError for what does not fit, or cannot be seen.
