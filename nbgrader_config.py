@@ -1,28 +1,22 @@
 """The course as nbgrader sees it: read by the command line, by NbGraderAPI and by JupyterLab's extensions."""
 
+import contextlib
 import os
 import shutil
 import sys
 from pathlib import Path
 
-from nbgrader.preprocessors import (
-    AssignLatePenalties,
-    CheckCellMetadata,
-    ClearOutput,
-    ComputeChecksums,
-    LimitOutput,
-    LockCells,
-    OverwriteCells,
-    SaveCells,
-)
-
-from autograde.course.plugins import AskVariants, ClearAnswers, GradeAnswers, SaveMarks, SubmissionExporter
+from autograde.course.plugins import GRADING_STEPS, RELEASE_STEPS, SubmissionExporter
 
 c = get_config()  # traitlets, which runs this file, provides the name
 
 course = Path(__file__).resolve().parent
 run = course / "gradebook"  # one course run, git-ignored
-exchange = run / "exchange"
+# Where learners fetch and submit: outside the course, in which they have no business. On a machine that a class shares,
+# make nbgrader's own folder (sudo mkdir -m 777 -p /usr/local/share/nbgrader/exchange), or name another one here.
+shared = Path("/usr/local/share/nbgrader/exchange")
+place = os.environ.get("NBGRADER_EXCHANGE", shared if shared.is_dir() else "~/.local/share/nbgrader/exchange")
+exchange = Path(place).expanduser()
 
 c.CourseDirectory.course_id = "vision-transformers"
 c.CourseDirectory.root = str(course)
@@ -44,20 +38,14 @@ c.Exchange.root = str(exchange)
 c.Exchange.cache = str(run / "cache")
 c.Exchange.path_includes_course = True
 
-# Our classes in nbgrader's own places: formgrader, its command line and `autograde` all take the same path.
-c.GenerateAssignment.preprocessors = [
-    AskVariants,
-    LockCells,
-    ClearAnswers,
-    ClearOutput,
-    CheckCellMetadata,
-    ComputeChecksums,
-    SaveCells,
-    CheckCellMetadata,
-]
+# nbgrader's own steps, single ones replaced by ours: formgrader, its command line and `autograde` take the same path.
+c.GenerateAssignment.preprocessors = [*RELEASE_STEPS]
 c.Autograde.exporter_class = SubmissionExporter
-c.Autograde.sanitize_preprocessors = [ClearOutput, OverwriteCells, CheckCellMetadata]
-c.Autograde.autograde_preprocessors = [GradeAnswers, LimitOutput, SaveMarks, AssignLatePenalties, CheckCellMetadata]
+c.Autograde.autograde_preprocessors = [*GRADING_STEPS]
+
+# How chapters are released; all that can be set, and the defaults, are in autograde/course/settings.py, class Release.
+# c.Release.variants = True  # every student gets numbers of their own
+# c.Release.feedback = "form"  # `check` looks at the form of an answer only; the verdict comes with the marks
 
 # What a submission may use; all that can be set, and the defaults, are in autograde/engine/execute.py, class Limits.
 # c.Limits.cell_seconds = 60  # for one cell, or for one exercise's answer
@@ -66,10 +54,13 @@ c.Autograde.autograde_preprocessors = [GradeAnswers, LimitOutput, SaveMarks, Ass
 # formgrader's list of settings would show the server's token.
 c.FormgradeExtension.debug = False
 
+# Submissions and marks are the teacher's alone.
+run.mkdir(mode=0o700, exist_ok=True)
 # formgrader warns while the exchange is missing, and every learner must be able to write to it.
-if not exchange.is_dir():
-    exchange.mkdir(parents=True)
-    exchange.chmod(0o777)
+with contextlib.suppress(OSError):  # not here, or not by this user: `autograde doctor` says what to do
+    if not exchange.is_dir():
+        exchange.mkdir(parents=True)
+        exchange.chmod(0o777)
 
 # nbgrader upgrades its gradebook by running `alembic`: let it find the one beside this Python.
 if shutil.which("alembic") is None:

@@ -11,13 +11,13 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell
 
-from autograde.commands.release import release
-from autograde.commands.simulate import TEMPERAMENTS, answer
 from autograde.course.course import CONFIG_FILE, Course
+from autograde.course.release import release
+from autograde.course.simulate import TEMPERAMENTS, answer
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTER = "01-patch-grid"
-HONEST = TEMPERAMENTS[:5]  # right answers, slips and blanks, in notebooks that every grader can read
+HONEST = TEMPERAMENTS[:5]  # right answers, misconceptions and blanks, in notebooks that every grader can read
 HEAVY_CELLS = 3
 HEAVY = """\
 import torch

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from classes import CHAPTER, hand_in, make_course
 
-from autograde.commands.grade import grade
 from autograde.course.course import Course
+from autograde.course.grading import grade
 from autograde.engine.workers import run_jobs
 
 

@@ -17,6 +17,12 @@ settings.register_profile("book", deadline=None)  # the first call of a kernel m
 settings.load_profile("book")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Courses of the tests do not meet in the exchange of whoever runs them."""
+    os.environ["NBGRADER_EXCHANGE"] = str(tmp_path_factory.mktemp("nbgrader") / "exchange")
+
+
 @pytest.fixture
 def as_a_learner() -> Iterator[None]:
     """Without the check of shapes and types, as in a notebook: vitlib's own errors come to light."""

@@ -2,8 +2,11 @@
 
 import os
 import re
+from typing import Literal
 
 import torch
+
+Amp = bool | Literal["bfloat16", "float16"]  # automatic mixed precision: True takes what suits the device
 
 VARIABLE = "VITLIB_DEVICE"  # environment variable that overrides the choice, such as VITLIB_DEVICE=cpu
 
@@ -43,6 +46,23 @@ def fast_bfloat16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     able = torch.cpu.get_capabilities()  # the names of x86, then of ARM
     return device.type == "cpu" and any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
+
+
+def amp_dtype(device: torch.device, amp: Amp = True) -> torch.dtype:
+    """What automatic mixed precision computes in: bfloat16, but float16 on GPUs before Ampere (V100, T4, RTX 20xx),
+    whose units know no bfloat16. With float16, training scales the loss, so that small gradients do not become 0.
+
+    >>> amp_dtype(torch.device("cpu")), amp_dtype(torch.device("cpu"), "float16")
+    (torch.bfloat16, torch.float16)
+    """
+    if isinstance(amp, str):
+        return torch.float16 if amp == "float16" else torch.bfloat16
+    return torch.float16 if device.type == "cuda" and not fast_bfloat16(device) else torch.bfloat16
+
+
+def autocast(device: torch.device, amp: Amp) -> torch.autocast:
+    """The block in which a model computes with automatic mixed precision, or as it is."""
+    return torch.autocast(device.type, amp_dtype(device, amp), enabled=bool(amp))
 
 
 def available_devices() -> list[str]:

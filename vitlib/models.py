@@ -39,9 +39,9 @@ def create(
     What is not given is the preset's; `changes` are fields of its configuration, such as ViTConfig.
 
     `image_size` is in pixels, (height, width) or the side of a square. `device` as in best_device (None: the
-    CPU). The same `seed` gives the same weights; None draws from torch's global generator. With `pretrained` the
-    weights are those that come with vitlib (see vitlib.trained), positions resized to `image_size`; for another
-    `num_classes` the head is a fresh one.
+    best one there is). The same `seed` gives the same weights; None draws from torch's global generator. With
+    `pretrained` the weights are those that come with vitlib (see vitlib.trained), positions resized to `image_size`;
+    for another `num_classes` the head is a fresh one.
 
     >>> model = create("vit_tiny_patch16_224", num_classes=10, image_size=(64, 96), reg_tokens=4)
     >>> model(torch.zeros(1, 3, 64, 96)).shape
@@ -66,7 +66,7 @@ def create(
         raise ValueError(f"{wrong}; it has {', '.join(known)}")
     if isinstance(image_size, int):
         changes["image_size"] = (image_size, image_size)
-    target = best_device(device) if device else torch.device("cpu")
+    target = best_device(device)  # an error comes before the work
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[], enabled=seed is not None):  # torch's layers draw weights of their own first
         model = kind(replace(preset, **changes), generator)

@@ -1,1 +1,1 @@
-"""An answer as data: what the learner's notebook and the grader both know. No key, no torch."""
+"""Answers as data: what the learner's notebook and the grader share. No key and no torch in here."""

@@ -1,25 +1,99 @@
-"""The form of an answer: is it a number, a truth value, an option of the list? No answer is needed to tell.
+"""The form of an answer: a number, a truth value, an option of a list. It can be checked without the key.
 
-Both sides use these readers, the learner's `check` and the grader, so the same value always gets the same words.
+A form is plain data, so it can stand in exercises.json: `number(decimals=2)`, `truth()`, `option(4)` or a list of them.
+The learner's `check` and the grader read every answer with `readings`, so the same value always gets the same words.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from autograde.answers.serialize import BadAnswer, Opaque
+from autograde.answers.serialize import BadAnswer, Named, Opaque
 
 
 class NotAnswered(BadAnswer):
     """The `...` of the exercise is still there."""
 
 
+Form = Mapping[str, Any]
+
+
+def number(decimals: int | None = None, unit: str = "") -> Form:
+    """A number: a whole one, or one with so many decimal places."""
+    return {"of": "number", "decimals": decimals, "unit": unit}
+
+
+def truth() -> Form:
+    return {"of": "truth"}
+
+
+def option(count: int) -> Form:
+    """The number of an option, 1 to `count`."""
+    return {"of": "option", "count": count}
+
+
+def list_of(item: Form, length: int | None = None, ordered: bool = True) -> Form:
+    """A list of answers of one form. Where the order does not matter, no item may be repeated."""
+    return {"of": "list", "item": item, "length": length, "ordered": ordered}
+
+
+def read(form: Form, value: Any) -> Any:
+    """The canonical form of an answer, as JSON can hold it: two answers are the same if their canonical forms are.
+
+    >>> read(number(decimals=2), 0.6667), read(truth(), True), read(list_of(option(4), ordered=False), [3, 1])
+    (67, 1, [1, 3])
+
+    Raises:
+        NotAnswered: it is still `...`.
+        BadAnswer: it has another form; the text says what is expected.
+    """
+    match form:
+        case {"of": "number", "decimals": None}:
+            return read_number(value)
+        case {"of": "number", "decimals": int(decimals)}:
+            return last_places(read_number(value), decimals)
+        case {"of": "truth"}:
+            return read_truth(value)
+        case {"of": "option", "count": int(count)}:
+            return read_option(value, count)
+        case {"of": "list"}:
+            return _read_list(form, value)
+    raise BadAnswer("cannot be read by this version of autograde: update the package")
+
+
+def readings(form: Form, value: Any) -> list[Any]:
+    """What `value` may mean: first its canonical form, then as a number rounded too early, then as a percentage.
+
+    >>> readings(number(decimals=2), 66.7)
+    [6670, {'decimals': 1, 'rounded': 667}, {'scaled': 67}]
+    """
+    found = [read(form, value)]
+    if form["of"] == "number":
+        decimals = form["decimals"] or 0
+        reply = read_number(value)
+        if (places := decimal_places(reply)) < decimals:
+            found.append({"decimals": places, "rounded": last_places(reply, places)})
+        if form["unit"] == "%" or (form["unit"] == "" and decimals):
+            factor = Fraction(100) if form["unit"] == "%" else Fraction(1, 100)
+            found.append({"scaled": last_places(Fraction(reply) * factor, decimals)})
+    return found
+
+
+def repeat(form: Form, value: Any) -> str:
+    """The answer as it is repeated to its author: `16 patches`, `option 2`."""
+    words = ", ".join(map(describe, value)) if form["of"] == "list" and isinstance(value, list) else describe(value)
+    if form["of"] == "option":
+        return f"option {words}"
+    return f"{words} {form['unit']}" if form.get("unit") and value != 1 else words
+
+
 def describe(value: Any) -> str:
-    """What came, in words.
+    """A value in words, for messages.
 
     >>> describe("196"), describe([1, 2]), describe(None)
     ("the text '196'", 'a list or tuple of 2 values', 'None')
@@ -36,6 +110,12 @@ def describe(value: Any) -> str:
             return f"a dict of {len(value)} item{'s' * (len(value) != 1)}"
         case np.ndarray():
             return f"an array or tensor of shape {value.shape}"
+        case complex():
+            return f"the complex number {value!r}"
+        case set():
+            return f"a set of {len(value)} value{'s' * (len(value) != 1)}"
+        case Named(kind, text):
+            return f"{text[:40]} ({kind})"
         case Opaque(name):
             return f"an object of type {name}"
     return "nothing" if value is ... else f"an object of type {type(value).__name__}"
@@ -91,7 +171,33 @@ def read_option(value: Any, count: int) -> int:
     return number
 
 
-def last_places(number: int | float, decimals: int) -> int:
+def _read_list(form: Form, value: Any) -> list[Any]:
+    refuse_blank(value)
+    length, what = form["length"], "a list" if form["ordered"] else "a list of different items"
+    if not isinstance(value, list):
+        raise BadAnswer(f"is {describe(value)}; expected {what}, such as [1, 2]")
+    if length is not None and len(value) != length:
+        raise BadAnswer(f"is {describe(value)}; expected {length}")
+    items = [read(form["item"], item) for item in value]
+    if form["ordered"]:
+        return items
+    if len(set(items)) < len(items):
+        raise BadAnswer("names an item twice")
+    return sorted(items)
+
+
+def decimal_places(number: int | float) -> int:
+    """How many decimal places a number is written with.
+
+    >>> decimal_places(0.67), decimal_places(3), decimal_places(1e-07)
+    (2, 0, 7)
+    """
+    digits, _, exponent = repr(number).partition("e")
+    written = len(digits.partition(".")[2]) if isinstance(number, float) and not number.is_integer() else 0
+    return max(0, written - int(exponent or 0))
+
+
+def last_places(number: int | float | Fraction, decimals: int) -> int:
     """`number` counted in units of its last decimal place.
 
     >>> last_places(3.14159, 2)

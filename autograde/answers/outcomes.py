@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,10 +19,10 @@ from autograde.answers.serialize import BadAnswer, pack, unpack, unpack_plain
 
 
 def outcome(function: Callable[..., Any], arguments: Any) -> dict[str, Any]:
-    """What `function` does with packed `arguments`, which it may change without harm: they are its own copy."""
+    """What `function` does with packed `arguments`. It gets its own copy of them, which it may change."""
     try:
         return {"value": pack(function(*unpack(arguments)))}
-    except Exception as error:  # whatever a learner's function raises is an outcome, not our failure
+    except Exception as error:  # whatever a learner's function raises is an outcome
         names = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, Exception)]
         return {"raised": names, "says": _text_of(error)}
 
@@ -31,17 +32,17 @@ def outcomes(function: Callable[..., Any], cases: Sequence[Any]) -> list[dict[st
 
 
 def bare(results: Sequence[Any]) -> list[Any]:
-    """Outcomes without what exceptions say: that is no part of being right."""
+    """Outcomes without the texts of exceptions, which do not count."""
     return [{"raised": result["raised"]} if "raised" in result else result for result in results]
 
 
 def returning(expected: Sequence[Any], results: Sequence[Any]) -> list[Any]:
-    """The outcomes where the reference returns a value: what a learner writes first, before any refusal."""
+    """The outcomes of those cases where a value is expected, not an exception: learners write that part first."""
     return [got for want, got in zip(expected, results, strict=True) if "value" in want]
 
 
 def rounded(results: Sequence[Any]) -> list[Any]:
-    """Outcomes with their floats to 3 decimals, for a digest: the last bits differ from one CPU to another."""
+    """Outcomes with floats rounded to 3 decimals, for a digest: the last bits differ from one CPU to another."""
     return [{"value": _rounded(unpack_plain(result["value"]))} if "value" in result else result for result in results]
 
 
@@ -53,22 +54,24 @@ def _rounded(value: Any) -> Any:
             return [_rounded(item) for item in value]
         case dict():
             return pack({key: _rounded(item) for key, item in value.items()})
-        case np.ndarray() if value.dtype.kind == "f":
+        case complex():
+            return pack(complex(np.round(value, 3)))
+        case np.ndarray() if value.dtype.kind in "fc":
             return pack(value.round(3) + 0.0)
     return pack(value)
 
 
 def outcome_difference(expected: Any, got: Any, tolerance: float) -> str | None:
-    """None where the outcome is as expected, else a sentence about the learner's function that reveals no input."""
+    """None where the outcome is as expected, else what is wrong with it, without revealing an input."""
     match expected, got:
         case {"raised": [wanted, *_]}, {"raised": list(names)}:
-            return None if wanted in names else f"it raises {_first(names)} where {wanted} is expected"
+            return None if wanted in names else f"it raises {_first(names)}{_missing(got)} where {wanted} is expected"
         case {"raised": [wanted, *_]}, {"value": {"object": str(name)}} if name.endswith(("Error", "Exception")):
             return f"it returns a {name[:60]} where it should raise {wanted}: write raise, not return"
         case {"raised": [wanted, *_]}, _:
             return f"it returns a value where it should raise {wanted}"
         case _, {"raised": list(names)}:
-            return f"it raises {_first(names)}"
+            return f"it raises {_first(names)}{_missing(got)}"
         case {"value": want}, {"value": None} if want is not None:
             return "it returns nothing (None): give the result back with return; print only shows it"
         case {"value": want}, {"value": have}:
@@ -83,15 +86,21 @@ def _first(names: list[Any]) -> str:
     return str(names[0])[:60] if names else "an exception"
 
 
+def _missing(got: dict[str, Any]) -> str:
+    """For a NameError: which name is not defined."""
+    name = re.match(r"name '(\w{1,60})' is not defined", str(got.get("says", "")))
+    return f": `{name[1]}` is not defined" if name and "NameError" in got["raised"] else ""
+
+
 def _text_of(error: Exception) -> str:
     try:
         return str(error)[:200]
-    except Exception:  # an exception of the learner's own may fail to say anything
+    except Exception:  # a learner's own exception class may fail to print
         return ""
 
 
 class Payload:
-    """What the grader asks a learner's kernel for: shows itself as JSON and as nothing else."""
+    """What a learner's kernel sends to the grader: an object whose display is JSON."""
 
     mime = "application/vnd.autograde+json"
 

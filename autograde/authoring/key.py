@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import importlib.util
 import sys
+import traceback
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +21,7 @@ class Key:
     digest: str  # of the key's source: marks given under another digest are out of date
 
     def of(self, student: str) -> Key:
-        """The key to one student's own numbers; `student` is `sheet.full_name` of the course and the student id."""
+        """The key for one student's variants; `student` is `sheet.full_name` of the course and the student id."""
         return replace(self, exercises={name: exercise.of(student) for name, exercise in self.exercises.items()})
 
     def __getitem__(self, exercise_id: str) -> Exercise:
@@ -31,7 +32,8 @@ def load_key(folder: Path) -> Key:
     """The key in `folder`.
 
     Raises:
-        BadKey: there is no key.py, it declares nothing, or two exercises share an id or a variable.
+        BadKey: there is no key.py, it cannot be executed, it declares nothing, or two exercises share an id or a
+            variable.
     """
     path = folder.resolve() / "key.py"
     if not path.is_file():
@@ -46,7 +48,14 @@ def _load(path: Path, source: bytes) -> Key:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and inspect look a function's module up here
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BadKey:
+        raise
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
+        raise BadKey(f"{path.parent.name}/key.py, line {line}: {type(error).__name__}: {error}") from error
     exercises: dict[str, Exercise] = {}
     for value in vars(module).values():
         if isinstance(value, Exercise) and value not in exercises.values():

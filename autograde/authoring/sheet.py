@@ -1,39 +1,48 @@
-"""From a key to exercises.json: prompts, the form of each answer, and digests instead of answers."""
+"""From a key to exercises.json: prompts, the form of each answer, and locked replies instead of answers."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from autograde.answers.outcomes import bare, outcome_difference, outcomes, returning, rounded
-from autograde.answers.serialize import pack
-from autograde.answers.sheet import digest
+from autograde.answers.outcomes import outcome_difference
+from autograde.answers.sheet import SOLUTION, lock, make_replies
 from autograde.authoring.key import Key
 from autograde.authoring.prompt import question
-from autograde.exercises import Choice, Code, Exercise, Numeric, Plain
+from autograde.exercises import Exercise
 
-_COMPUTED = {"examples", "expected", "slips"}  # what the functions of a Code exercise give
+FEEDBACK = ("full", "check", "form")  # with worked solutions; without; without any digest of an answer
+_FORMAT = 2  # of the sheet; a sheet in another format is rewritten
+_COMPUTED = {"examples", "expected", "replies"}  # computed by the functions of a Code exercise
 
 
 def make_sheet(key: Key, feedback: str = "full", course: str = "", before: str = "") -> str:
-    """The text of exercises.json, the same for the same key on every machine, given the text that was there `before`.
+    """The text of exercises.json, the same for the same key on every machine, given the text `before`.
 
-    With feedback "form" no digest is in it. With a `course`, every exercise that varies lists its variants, and
-    each student of that course gets one of them.
+    feedback: "full" for self-study, "check" to leave out worked solutions, "form" to leave out every digest.
+    With a `course`, every exercise that varies lists its variants, and each student of that course gets one of them.
     """
-    full = feedback == "full"
     old = json.loads(before) if before else {}
-    kept = old["exercises"] if old.get("key") == key.digest and old["feedback"] == feedback else {}
-    sheet: dict[str, Any] = {"chapter": key.chapter, "key": key.digest, "feedback": feedback, "exercises": {}}
+    same = (old.get("format"), old.get("key"), old.get("feedback")) == (_FORMAT, key.digest, feedback)
+    kept = old["exercises"] if same else {}
+    sheet: dict[str, Any] = {"chapter": key.chapter, "format": _FORMAT, "key": key.digest, "feedback": feedback}
     if course:
         sheet["course"] = course
+    sheet["exercises"] = {}
     for exercise in key.exercises.values():
-        entry = _form(exercise) | _content(f"{key.chapter}/{exercise.id}", exercise, full)
-        if course and isinstance(exercise, Plain) and exercise.vary:
-            salts = (f"{key.chapter}/{exercise.id}/{number}" for number in range(len(exercise.variants)))
-            pairs = zip(salts, exercise.variants, strict=True)
-            entry["variants"] = [_content(salt, variant, full) for salt, variant in pairs]
-        if isinstance(exercise, Code) and exercise.id in kept and _equal_but_for_rounding(entry, kept[exercise.id]):
+        entry: dict[str, Any] = {
+            "kind": exercise.kind,
+            "variable": exercise.variable,
+            "title": exercise.title,
+            "points": exercise.points,
+            "hints": len(exercise.hints),
+        }
+        salt = f"{key.chapter}/{exercise.id}"
+        entry |= _content(salt, exercise, feedback)
+        if course and exercise.variants:
+            variants = enumerate(exercise.variants)
+            entry["variants"] = [_content(f"{salt}/{number}", variant, feedback) for number, variant in variants]
+        if exercise.id in kept and _equal_but_for_rounding(entry, kept[exercise.id]):
             entry |= {name: kept[exercise.id][name] for name in _COMPUTED & entry.keys()}
         sheet["exercises"][exercise.id] = entry
     return json.dumps(sheet, indent=1, ensure_ascii=False) + "\n"
@@ -41,55 +50,17 @@ def make_sheet(key: Key, feedback: str = "full", course: str = "", before: str =
 
 def _equal_but_for_rounding(new: dict[str, Any], old: dict[str, Any]) -> bool:
     """Whether one key gave both: the last bits of floats differ from one CPU to another."""
+    if "expected" not in new:
+        return False
     pairs = zip(new["expected"], old["expected"], strict=True)
     return not any(outcome_difference(one, other, tolerance=1e-4) for one, other in pairs)
 
 
-def _form(exercise: Exercise) -> dict[str, Any]:
-    """What is the same for all variants."""
-    form: dict[str, Any] = {
-        "kind": exercise.kind,
-        "variable": exercise.variable,
-        "title": exercise.title,
-        "points": exercise.points,
-        "hints": len(exercise.hints),
-    }
-    if isinstance(exercise, Choice):
-        form["options"] = len(exercise.options)
-    if isinstance(exercise, Numeric):
-        form |= {"unit": exercise.unit, "decimals": exercise.decimals}
-    if isinstance(exercise, Code):
-        form["tolerance"] = exercise.tolerance
-    return form
-
-
-def _content(salt: str, exercise: Exercise, full: bool) -> dict[str, Any]:
-    """The question and, for self-study, the digests of its answer and slips."""
-    content: dict[str, Any] = {"salt": salt, "question": question(exercise)}
-    if isinstance(exercise, Code):
-        examples = [pack(arguments) for arguments in exercise.examples]
-        content |= {"examples": examples, "expected": bare(outcomes(exercise.reference, examples))}
-    if full:
-        content |= _code_digests(salt, exercise) if isinstance(exercise, Code) else _digests(salt, exercise)
+def _content(salt: str, exercise: Exercise, feedback: str) -> dict[str, Any]:
+    """The part of an entry that differs between variants."""
+    content: dict[str, Any] = {"salt": salt, "question": question(exercise), **exercise.entry()}
+    if feedback != "form":
+        content["replies"] = make_replies(salt, exercise.replies())
+    if feedback == "full":
+        content["solution"] = lock(exercise.solution(), salt, SOLUTION)
     return content
-
-
-def _digests(salt: str, exercise: Exercise) -> dict[str, Any]:
-    assert isinstance(exercise, Plain)
-    slips = [(exercise.read(exercise.value(slip.answer)), exercise.fill(slip.message)) for slip in exercise.slips]
-    return {"right": digest(salt, exercise.right), "slips": [[digest(salt, wrong), text] for wrong, text in slips]}
-
-
-def _code_digests(salt: str, exercise: Code) -> dict[str, Any]:
-    """Slips by what they make of the examples; those that the examples cannot tell apart are left to grading."""
-    examples = [pack(arguments) for arguments in exercise.examples]
-    expected = bare(outcomes(exercise.reference, examples))
-    known = [rounded(expected), rounded(returning(expected, expected))]
-    slips = []
-    for slip in exercise.slips:
-        wrong = bare(outcomes(slip.answer, examples))
-        for seen in map(rounded, (wrong, returning(expected, wrong))):  # the second: before any refusal is written
-            if seen not in known:
-                known.append(seen)
-                slips.append([digest(salt, seen), exercise.fill(slip.message)])
-    return {"slips": slips}

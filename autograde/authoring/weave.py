@@ -1,74 +1,69 @@
 """From the key to the instructor's notebook: the three cells of every exercise are written here, nowhere else.
 
 An author places an exercise by a Markdown cell that says `{exercise patch-tokens}`. Weaving turns it into the prompt,
-the answer cell and the graded cell, and refreshes all three whenever the key changes. The rest is the author's.
+the answer cell and the graded cell, and refreshes all three whenever the key changes. Other cells stay as
+they are.
 """
 
 from __future__ import annotations
 
-import ast
-import inspect
 import re
-import textwrap
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 
 from autograde.answers.sheet import FILE_NAME
-from autograde.authoring.key import load_key
+from autograde.authoring.key import Key, load_key
 from autograde.authoring.prompt import heading, question
 from autograde.authoring.sheet import make_sheet
-from autograde.exercises import BadKey, Code, Exercise, Plain
+from autograde.exercises import BadKey, Exercise
 
-BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+_CLAIM = re.compile(r"\d+ exercises? takes? \d+ of these minutes and gives? [\d.]+ points?")
 _PLACE = re.compile(r"\{exercise ([a-z0-9-]+)\}\s*$")
 
 
 def weave(folder: Path, feedback: str = "full", course: str = "") -> bool:
     """Bring the notebook and the exercises.json in `folder` in line with its key; True if a file changed.
 
-    `course` is given where students get numbers of their own (see sheet_from_key).
+    `course` is given where every student gets their own variant.
 
     Raises:
-        BadKey: the notebook places an exercise that the key lacks, or lacks one that the key has.
+        BadKey: the key contradicts itself, or the notebook and the key have different exercises. The text names the
+            lines to mend.
     """
     key = load_key(folder)
+    sheet = folder / FILE_NAME
+    old = sheet.read_text(encoding="utf-8") if sheet.exists() else ""
+    if f'"key": "{key.digest}"' not in old:  # unchanged keys were checked when the sheet was written
+        refuse_problems(key)
     path = folder / f"{folder.resolve().name}.ipynb"
     before = path.read_text(encoding="utf-8")
     notebook = nbformat.reads(before, as_version=4)
+    _refuse_false_title(notebook.cells, key)
     notebook.cells = _woven_cells(notebook.cells, dict(key.exercises), key.chapter)
     changed = _write_if_new(path, nbformat.writes(notebook) + "\n", before)
-    sheet = folder / FILE_NAME
-    old = sheet.read_text(encoding="utf-8") if sheet.exists() else ""
     return _write_if_new(sheet, make_sheet(key, feedback, course, old), old) or changed
 
 
-def source_of(function: Callable[..., Any], name: str) -> str:
-    """The source of `function` without decorators, under another `name`."""
-    text = textwrap.dedent(inspect.getsource(function))
-    definition = ast.parse(text).body[0]
-    assert isinstance(definition, ast.FunctionDef)
-    lines = text.splitlines()[definition.lineno - 1 :]
-    lines[0] = re.sub(r"^def \w+", f"def {name}", lines[0])
-    return "\n".join(lines)
+def refuse_problems(key: Key) -> None:
+    """Raises BadKey where the key contradicts itself, with every line to mend."""
+    exercises = key.exercises.values()
+    found = [(line, f"{exercise.id}: {text}") for exercise in exercises for line, text in exercise.problems()]
+    if found:
+        lines = "\n".join(f"  {key.chapter}/key.py, line {line}: {text}" for line, text in sorted(found))
+        raise BadKey(f"{key.chapter} cannot be woven:\n{lines}")
 
 
-def answer_source(exercise: Exercise) -> str:
-    """The solved answer cell; the lines between the markers are what a release leaves out."""
-    if isinstance(exercise, Code):
-        text = source_of(exercise.reference, exercise.variable)
-        definition = ast.parse(text).body[0]
-        assert isinstance(definition, ast.FunctionDef)
-        if ast.get_docstring(definition) is None:
-            raise BadKey(f"{exercise.id}: its reference has no docstring, and the learner would see none")
-        start = definition.body[0].end_lineno or 1
-        head, body = text.splitlines()[:start], text.splitlines()[start:]
-        return "\n".join([*head, f"    {BEGIN}", *body, f"    {END}"])
-    assert isinstance(exercise, Plain)
-    return f"{BEGIN}\n{exercise.variable} = {exercise.shown()}\n{END}"
+def _refuse_false_title(cells: list[NotebookNode], key: Key) -> None:
+    """Where the first cell counts exercises, minutes and points, it has to count them right."""
+    exercises = key.exercises.values()
+    count, minutes, points = len(exercises), sum(e.minutes for e in exercises), sum(e.counted for e in exercises)
+    words = ("exercises take", "give") if count != 1 else ("exercise takes", "gives")
+    true = f"{count} {words[0]} {minutes} of these minutes and {words[1]} {points:g} point{'s' * (points != 1)}"
+    claim = _CLAIM.search(cells[0].source) if cells else None
+    if claim is not None and claim[0] != true:
+        raise BadKey(f"{key.chapter}: its first cell says {claim[0]!r}; write {true!r}")
 
 
 def _woven_cells(cells: list[NotebookNode], exercises: dict[str, Exercise], chapter: str) -> list[NotebookNode]:
@@ -76,6 +71,8 @@ def _woven_cells(cells: list[NotebookNode], exercises: dict[str, Exercise], chap
     woven: list[NotebookNode] = []
     placed: list[str] = []
     ours = {f"{name}{part}" for name in exercises for part in ("", "-answer")}
+    dropped = {cell.id for cell in cells if cell.source.startswith(f'check("{cell.id}", ')} - exercises.keys()
+    cells = [cell for cell in cells if re.sub("-(answer|prompt)$", "", cell.id) not in dropped]
     for cell in cells:
         place = _PLACE.match(cell.source) if cell.cell_type == "markdown" else None
         name = place[1] if place else cell.id.removesuffix("-prompt") if cell.id.endswith("-prompt") else None
@@ -100,15 +97,15 @@ def _woven_cells(cells: list[NotebookNode], exercises: dict[str, Exercise], chap
 def _exercise_cells(exercise: Exercise, number: int) -> list[NotebookNode]:
     words = f"{heading(exercise, number)}\n\n{question(exercise)}"
     prompt = nbformat.v4.new_markdown_cell(words, id=f"{exercise.id}-prompt")
-    answer = nbformat.v4.new_code_cell(answer_source(exercise), id=f"{exercise.id}-answer")
+    answer = nbformat.v4.new_code_cell(exercise.answer_source(), id=f"{exercise.id}-answer")
     graded = nbformat.v4.new_code_cell(f'check("{exercise.id}", {exercise.variable})', id=exercise.id)
-    graded.metadata.nbgrader = {"grade": True, "points": float(exercise.points)}
+    graded.metadata.nbgrader = {"grade": True, "points": exercise.counted}
     for cell in (prompt, answer, graded):
         common = {"schema_version": 3, "grade_id": cell.id, "task": False, "grade": False, "solution": cell is answer}
         cell.metadata.nbgrader = common | {"locked": cell is not answer} | cell.metadata.get("nbgrader", {})
         cell.metadata.editable = cell is answer
         cell.metadata.deletable = False
-    graded.metadata.tags = ["raises-exception"]  # Run All goes on behind an exercise that is still open
+    graded.metadata.tags = ["raises-exception"]  # Run All continues after an exercise that is not solved yet
     return [prompt, answer, graded]
 
 

@@ -1,1 +1,22 @@
-"""What each command of `autograde` does, one file a command."""
+"""One file a command of `autograde`.
+
+A command's docstring is its help. `add_arguments(parser)` declares what it takes, and `run(options)` does the work and
+returns the exit status. Only `run` imports what takes a while, so that `--help` answers at once. A new command is one
+file here and its name in `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+# in the order of `autograde --help`
+COMMANDS = [
+    *("weave", "release", "simulate", "due", "extend", "collect"),
+    *("grade", "feedback", "report", "export", "doctor"),
+]
+PUBLIC = {"weave", "release"}  # what these write is for others to read; what the rest writes is the teacher's alone
+
+
+def add_chapters(parser: argparse.ArgumentParser) -> None:
+    """The argument that most commands share."""
+    parser.add_argument("chapters", nargs="*", help="chapter folders such as 01-patch-grid; all by default")

@@ -1,121 +1,77 @@
-"""Grade what was handed in: jobs on every core, results into nbgrader's gradebook as they arrive."""
+"""Grade what is new or changed among the submissions."""
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+import argparse
+import os
+import sys
+from functools import partial
 
-from nbformat import NotebookNode
-from nbformat.v4 import reads_json
+from autograde.commands import add_chapters
+from autograde.engine.warm import warm_up
 
-from autograde.authoring.key import nearest
-from autograde.course.course import Course, CourseError
-from autograde.course.gradebook import Entries
-from autograde.engine.jobs import Job, WrongEnvironment, lost
-from autograde.engine.verdict_cell import read_verdict
-from autograde.engine.workers import ClusterError, Result, WorkerDied, run_jobs
+SILENCE = 60  # seconds in which nothing arrives, before it is said what is waited for
 
 
-@dataclass(frozen=True)
-class Graded:
-    """One submission after grading, as it lies in `autograded/`."""
-
-    student: str
-    chapter: str
-    verdicts: list[dict[str, Any]] = field(default_factory=list)  # as `Verdict.as_data`, in the chapter's order
-    notes: list[str] = field(default_factory=list)  # what had to be repaired before grading
-    failure: str = ""  # why it could not be graded
-
-    @property
-    def points(self) -> float:
-        return sum(verdict["points"] for verdict in self.verdicts)
-
-    @property
-    def out_of(self) -> float:
-        return sum(verdict["out_of"] for verdict in self.verdicts)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_chapters(parser)
+    parser.add_argument("--student", action="append", default=[], help="only this student; may be repeated")
+    parser.add_argument("--regrade", action="store_true", help="grade again what has not changed, too")
+    parser.add_argument("--verbose", action="store_true", help="where nothing arrives: what each worker is doing, too")
+    cores = os.cpu_count() or 1
+    parser.add_argument("--jobs", type=int, default=cores, help="worker processes; all cores by default")
+    parser.add_argument("--scheduler", default="", metavar="ADDRESS", help="a running dask scheduler instead of --jobs")
+    parser.add_argument(
+        "--no-sandbox",
+        action="store_true",
+        help="where this machine cannot sandbox: run learners' code with your privileges, and say so in each notebook",
+    )
 
 
-def grade(
-    course: Course, chapter: str, students: list[str], regrade: bool = False, workers: int = 0, scheduler: str = ""
-) -> Iterator[Graded]:
-    """Grade the submissions of `chapter`, of all students or of those named, in the order in which they finish.
+def run(options: argparse.Namespace) -> int:
+    if options.jobs and not options.scheduler:
+        warm_up()  # while this process imports the rest
 
-    On `workers` processes (0: in this one), or on the machines of the dask `scheduler`. Work that was done before, by
-    this run or by one that was killed, is not done again unless `regrade`.
+    from autograde.engine import lean  # noqa: F401  # isort: skip  # first: what follows imports jsonschema
+    from tqdm import tqdm
 
-    Raises:
-        CourseError: the chapter is not released, a student named handed nothing in, another run is at work,
-            or no worker can be reached.
-    """
-    course.template(chapter)  # complains early where nothing is released
-    submissions = course.submissions(chapter)
-    for student in students:
-        if student not in submissions:
-            raise CourseError(f"{student} handed in no {chapter}{nearest(student, list(submissions))}")
-    with _alone(course), Entries(course, chapter) as entries:
-        waiting: dict[str, list[str]] = {}  # students by fingerprint: equal work is done once
-        jobs: list[Job] = []
-        for student in students or submissions:
-            job = course.job(chapter, student)
-            done = None if regrade else course.results.get(job.fingerprint)
-            if done is None:
-                if job.fingerprint not in waiting:
-                    jobs.append(job)
-                waiting.setdefault(job.fingerprint, []).append(student)
-            else:
-                graded = _as_graded(done, chapter, student)
-                if not entries.has(student) or read_graded(course, chapter, student) != graded:
-                    entries.enter(student, done)
-                yield graded
+    from autograde.course.course import Course
+    from autograde.course.database import GradebookLocked
+    from autograde.course.gradebook import refresh_times
+    from autograde.course.grading import grade
+    from autograde.course.marks import not_graded, read_marks
+    from autograde.course.report import table
+    from autograde.engine.watch import Watch
+    from autograde.errors import AutogradeError
+    from autograde.sandbox import view
+
+    course = Course.find()
+    problems = [f"a folder in submitted/ has no readable name, {name}: rename it" for name in course.unreadable_names]
+    if options.no_sandbox:
+        course.config.Limits.sandbox = False
+    elif not options.scheduler:
+        view.check(course.solutions, course.submitted.parent)
+    for name in course.choose_graded(options.chapters):
+        handed_in = options.student or list(course.submissions(name))
+        if not handed_in:
+            print(f"{name}: nothing is handed in yet")
+            continue
         try:
-            for job, result in run_jobs(jobs, workers, scheduler):
-                notebook = _keep(course, job, result)
-                for student in waiting[job.fingerprint]:
-                    entries.enter(student, notebook)
-                    yield _as_graded(notebook, chapter, student)
-        except (ClusterError, WrongEnvironment) as error:
-            raise CourseError(str(error)) from None
-
-
-def _keep(course: Course, job: Job, result: Result) -> NotebookNode:
-    """The graded notebook of a job, kept for the next run unless the grader itself failed."""
-    match result:
-        case bytes():
-            graded = result
-        case WorkerDied():
-            graded = lost(job, str(result), result.earned)
-        case _:
-            return reads_json(lost(job, f"the grader failed on it: {result!r:.200}").decode())
-    course.results.put(job.fingerprint, graded)
-    return reads_json(graded.decode())
-
-
-def read_graded(course: Course, chapter: str, student: str) -> Graded | None:
-    """The result of an earlier grading, or None where there is none."""
-    path = course.autograded / student / chapter / f"{chapter}.ipynb"
-    try:
-        return _as_graded(reads_json(path.read_text(encoding="utf-8")), chapter, student)
-    except (FileNotFoundError, ValueError):  # nbgrader's own command was killed while it wrote
-        return None
-
-
-def _as_graded(notebook: NotebookNode, chapter: str, student: str) -> Graded:
-    verdicts = [verdict for cell in notebook.cells if (verdict := read_verdict(cell)) is not None]
-    about = notebook.metadata.get("autograde", {})
-    return Graded(student, chapter, verdicts, list(about.get("notes", [])), about.get("failure", ""))
-
-
-@contextmanager
-def _alone(course: Course) -> Iterator[None]:
-    """The gradebook has one writer. The lock ends with the process that holds it, however that ends."""
-    folder = course.submitted.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "grading.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CourseError("another `autograde grade` is at work in this course: wait until it is done") from None
-        yield
+            watch = Watch(SILENCE, partial(tqdm.write, file=sys.stderr), options.verbose)
+            arriving = grade(course, name, options.student, options.regrade, options.jobs, options.scheduler, watch)
+            results = {one.student: one for one in tqdm(arriving, total=len(handed_in), desc=name, unit="submission")}
+            problems += refresh_times(course, name)
+            entered = {marks.student: marks for marks in read_marks(course, name, results)}
+        except GradebookLocked:
+            raise
+        except AutogradeError as error:  # of this chapter; the next one is graded all the same
+            problems.append(str(error))
+            continue
+        failed = {student: not_graded(one) for student, one in results.items() if one.failure}
+        print(table([(entered | failed)[student] for student in sorted(results)]))
+        problems += [f"{student}, {name}: {marks.failure}" for student, marks in failed.items()]
+        if changed := course.seal(name).changed(course.released / name):
+            print(f"{name}: graded against the sealed release; in {course.released.name}/ {', '.join(changed)} differs")
+    for problem in problems:
+        print(f"autograde: {problem}", file=sys.stderr)
+    return int(bool(problems))

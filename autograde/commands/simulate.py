@@ -1,184 +1,30 @@
-"""A class that never was: submissions made from a key, for rehearsing a course and for testing the grader.
-
-Every simulated learner has a temperament. The answers are right, a slip that the key names, or missing; some hand in
-a notebook that is broken as real notebooks are broken. The same count and seed give the same class.
-"""
+"""Hand in chapters for simulated students."""
 
 from __future__ import annotations
 
-import ast
-import copy
-import inspect
-import json
-import random
-import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from types import FunctionType, ModuleType
-from typing import Any
+import argparse
 
-import nbformat
-from nbformat import NotebookNode
-
-from autograde.answers.sheet import full_name, read_sheet
-from autograde.authoring.key import Key
-from autograde.authoring.weave import source_of
-from autograde.course.course import Course
-from autograde.exercises import Code, Exercise, Plain
+from autograde.commands import add_chapters
 
 
-@dataclass(frozen=True)
-class Temperament:
-    name: str
-    right: float  # share of answers that are right
-    slip: float  # share that are a named slip; the rest stays blank
-    damage: Callable[[NotebookNode], str] = nbformat.writes
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("count", type=_count, help="how many students")
+    add_chapters(parser)
+    parser.add_argument("--seed", type=int, default=0)
 
 
-@dataclass(frozen=True)
-class Simulated:
-    student: str
-    temperament: str
-    answers: dict[str, str] = field(default_factory=dict)  # by exercise: "right", "blank" or a slip's name
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= 9999):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of students: expected 0 to 9999")
+    return int(text)
 
 
-def _not_json(notebook: NotebookNode) -> str:
-    return nbformat.writes(notebook)[:-200]  # an upload that broke off
+def run(options: argparse.Namespace) -> int:
+    from autograde.course.course import Course
+    from autograde.course.simulate import simulate
 
-
-def _no_cells(notebook: NotebookNode) -> str:
-    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}})
-
-
-def _no_metadata(notebook: NotebookNode) -> str:
-    for number, cell in enumerate(notebook.cells):
-        cell.metadata, cell.id = nbformat.NotebookNode(), f"other-{number}"
-    return nbformat.writes(notebook)
-
-
-def _copied_test(notebook: NotebookNode) -> str:
-    graded = next(cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade"))
-    notebook.cells.append(copy.deepcopy(graded))
-    notebook.cells[-1].id = "copied-cell"
-    return nbformat.writes(notebook)
-
-
-def _deleted_tests(notebook: NotebookNode) -> str:
-    notebook.cells = [cell for cell in notebook.cells if not cell.metadata.get("nbgrader", {}).get("grade")]
-    return nbformat.writes(notebook)
-
-
-TEMPERAMENTS = (
-    Temperament("sure-footed", right=1.0, slip=0.0),
-    Temperament("learning", right=0.6, slip=0.3),
-    Temperament("slipping", right=0.0, slip=1.0),
-    Temperament("unfinished", right=0.5, slip=0.1),
-    Temperament("blank", right=0.0, slip=0.0),
-    Temperament("upload broke off", right=1.0, slip=0.0, damage=_not_json),
-    Temperament("lost its metadata", right=0.8, slip=0.2, damage=_no_metadata),
-    Temperament("copied a test cell", right=0.8, slip=0.2, damage=_copied_test),
-    Temperament("deleted the test cells", right=0.8, slip=0.2, damage=_deleted_tests),
-    Temperament("no cells", right=0.0, slip=0.0, damage=_no_cells),
-)
-
-
-def simulate(course: Course, chapter: str, count: int, seed: int = 0) -> list[Simulated]:
-    """Hand in `chapter` for `count` simulated students, and say what each of them answered.
-
-    Raises:
-        CourseError: the chapter is not released.
-    """
-    key, template, sheet = course.key(chapter), course.template(chapter), read_sheet(course.released / chapter)
-    dice = random.Random(seed)
-    group = []
-    for number in range(count):
-        temperament = TEMPERAMENTS[number % len(TEMPERAMENTS)]
-        student = f"student-{number + 1:03d}"
-        own = key.of(full_name(sheet["course"], student)) if "course" in sheet else key
-        notebook, answers = answer(template, own, temperament, dice)
-        folder = course.submitted / student / chapter
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{chapter}.ipynb").write_text(temperament.damage(notebook), encoding="utf-8")
-        group.append(Simulated(student, temperament.name, answers))
-    return group
-
-
-def answer(
-    template: NotebookNode, key: Key, temperament: Temperament, dice: random.Random
-) -> tuple[NotebookNode, dict[str, str]]:
-    """A copy of the released notebook with answers of one temperament, and what they are."""
-    notebook = copy.deepcopy(template)
-    answers = {}
-    for cell in notebook.cells:
-        exercise = key.exercises.get(cell.id.removesuffix("-answer"))
-        if exercise is None or not cell.metadata.get("nbgrader", {}).get("solution"):
-            continue
-        mood = dice.random()
-        if mood < temperament.right:
-            cell.source, answers[exercise.id] = right_source(exercise, dice), "right"
-        elif mood < temperament.right + temperament.slip:
-            slip = dice.randrange(len(exercise.slips))
-            cell.source, answers[exercise.id] = slip_source(exercise, slip), exercise.slips[slip].name
-        else:
-            answers[exercise.id] = "blank"
-    return notebook, answers
-
-
-def right_source(exercise: Exercise, dice: random.Random) -> str:
-    """An answer cell that earns full points: for functions, any of the right solutions."""
-    if isinstance(exercise, Code):
-        return standalone(dice.choice([exercise.reference, *exercise.alternatives]), exercise.variable)
-    assert isinstance(exercise, Plain)
-    return f"{exercise.variable} = {exercise.shown()}"
-
-
-def slip_source(exercise: Exercise, slip: int) -> str:
-    """An answer cell with one of the slips that the key names."""
-    wrong = exercise.slips[slip].answer
-    if isinstance(exercise, Code):
-        return standalone(wrong, exercise.variable)
-    return f"{exercise.variable} = {exercise.value(wrong)!r}"
-
-
-def standalone(function: Callable[..., Any], name: str) -> str:
-    """The source of a key's function under another name, with all that it needs of the key: imports, and helpers.
-
-    A learner's notebook has none of them. Helpers are defined inside the function, since a slip may start from the
-    reference, which has the slip's own name there.
-    """
-    imports, helpers = _needs(function)
-    source = source_of(function, name)
-    if helpers:
-        tree = ast.parse(source)
-        definition = tree.body[0]
-        assert isinstance(definition, ast.FunctionDef)
-        for helper in helpers:
-            inside = ast.parse(textwrap.dedent(inspect.getsource(helper))).body[0]
-            assert isinstance(inside, ast.FunctionDef)
-            inside.decorator_list = []
-            definition.body.insert(0, inside)
-        source = ast.unparse(tree)
-    return "\n".join([*sorted(imports), *[""] * 2 * bool(imports), source])
-
-
-def _needs(function: Callable[..., Any]) -> tuple[set[str], list[FunctionType]]:
-    """The imports that a key's function lives on, and the key's other functions that it calls; what those need, too."""
-    imports: set[str] = set()
-    assert isinstance(function, FunctionType)
-    found = [function]
-    for each in found:  # which grows meanwhile
-        for word in sorted(_words(each) & each.__globals__.keys()):
-            value = each.__globals__[word]
-            if isinstance(value, ModuleType):
-                imports.add(f"import {value.__name__}" + (f" as {word}" if word != value.__name__ else ""))
-            elif isinstance(value, type):
-                imports.add(f"from {value.__module__} import {value.__name__}")
-            elif isinstance(value, FunctionType) and value.__globals__ is each.__globals__ and value not in found:
-                found.append(value)
-    return imports, found[1:]
-
-
-def _words(function: FunctionType) -> set[str]:
-    """All names in its source, annotations among them."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    course = Course.find()
+    for name in filter(course.has_key, course.choose(options.chapters)):
+        group = simulate(course, name, options.count, options.seed)
+        print(f"{name}: {len(group)} simulated submissions in {course.submitted.relative_to(course.root)}/")
+    return 0

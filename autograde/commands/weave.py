@@ -1,46 +1,27 @@
-"""For authors: weave a chapter's key into its notebook, run it, and store outputs that are the same on every run."""
+"""Write the key's exercises into the instructor notebook."""
 
 from __future__ import annotations
 
-import os
+import argparse
 
-import nbformat
-from nbclient import NotebookClient
-from nbformat import NotebookNode
-
-from autograde.authoring.weave import weave
-from autograde.course.course import Course
-
-CELL_SECONDS = 30  # no cell of the book may take longer
+from autograde.commands import add_chapters
 
 
-def weave_chapter(course: Course, chapter: str, execute: bool) -> None:
-    """Weave `chapter` if it has a key and, on request, execute its notebook and store the outputs.
-
-    Raises:
-        nbclient.exceptions.CellExecutionError: a cell of the instructor notebook fails.
-    """
-    folder = course.solutions / chapter
-    if course.is_graded(chapter):
-        weave(folder)
-    if execute:
-        path = folder / f"{chapter}.ipynb"
-        notebook = nbformat.read(path, as_version=4)
-        os.environ.setdefault("PYTHONHASHSEED", "0")
-        where = {"metadata": {"path": str(folder)}}
-        NotebookClient(notebook, timeout=CELL_SECONDS, coalesce_streams=True, resources=where).execute()
-        _forget_the_moment(notebook)
-        path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_chapters(parser)
+    parser.add_argument("--run", action="store_true", dest="execute", help="then execute it and store the outputs")
 
 
-def _forget_the_moment(notebook: NotebookNode) -> None:
-    """Drop what changes from run to run without meaning anything: timings, the Python version, widgets' models.
+def run(options: argparse.Namespace) -> int:
+    from autograde.authoring.outputs import store_outputs
+    from autograde.course.course import Course
+    from autograde.course.release import weave_as_set
 
-    Without its model a widget cannot be drawn; the picture that it carries beside it can.
-    """
-    notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-    notebook.metadata.get("language_info", {}).pop("version", None)
+    course = Course.find()
+    for name in course.choose(options.chapters):
+        if course.has_key(name):
+            weave_as_set(course, name)
+        if options.execute:
+            store_outputs(course.solutions / name)
+        print(f"{name}: {'woven and run' if options.execute else 'woven'}")
+    return 0

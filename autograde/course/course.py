@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
+from nbgrader import utils
 from nbgrader.apps.api import NbGraderAPI
 from sqlalchemy.exc import SAWarning
-from traitlets.config import Config, PyFileConfigLoader
+from traitlets.config import Config
 
-from autograde.answers.sheet import FILE_NAME, full_name, read_sheet
+from autograde.answers.sheet import full_name
 from autograde.authoring.key import Key, load_key, nearest
-from autograde.engine.execute import Limits
-from autograde.engine.jobs import Job, Results
-from autograde.engine.repair import MAX_BYTES
+from autograde.course.handed_in import read_submission
+from autograde.course.people import whose_numbers
+from autograde.course.seal import Seal
+from autograde.course.settings import CONFIG_FILE, CourseError, read_config, read_settings
+from autograde.course.who import Marked, is_student
+from autograde.engine.jobs import Job
+from autograde.engine.limits import Limits
+from autograde.engine.results import Results
 
-CONFIG_FILE = "nbgrader_config.py"
-
-
-class CourseError(Exception):
-    """Something about the course that its teacher can put right; the text says what."""
+__all__ = ["CONFIG_FILE", "Course", "CourseError"]
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,13 @@ class Course:
     root: Path
 
     @classmethod
-    def find(cls, start: Path) -> Course:
-        """The course that `start` lies in.
+    def find(cls, start: Path | None = None) -> Course:
+        """The course that `start`, or else the working folder, lies in.
 
         Raises:
             CourseError: no folder from `start` upwards holds nbgrader_config.py.
         """
+        start = start or Path.cwd()
         for folder in (start.resolve(), *start.resolve().parents):
             if (folder / CONFIG_FILE).is_file():
                 return cls(folder)
@@ -47,7 +50,7 @@ class Course:
 
     @cached_property
     def config(self) -> Config:
-        config = PyFileConfigLoader(CONFIG_FILE, str(self.root)).load_config()
+        config = read_config(self.root)
         config.CourseDirectory.root = str(self.root)
         return config
 
@@ -85,8 +88,8 @@ class Course:
 
     @property
     def chapters(self) -> list[str]:
-        """Every chapter with a notebook of its own name."""
-        return sorted(path.parent.name for path in self.solutions.glob("*/*.ipynb") if path.stem == path.parent.name)
+        """Every folder of the source that holds a notebook: nbgrader's assignments."""
+        return sorted({path.parent.name for path in self.solutions.glob("*/*.ipynb")})
 
     def choose(self, names: list[str]) -> list[str]:
         """The chapters named, or all.
@@ -99,46 +102,51 @@ class Course:
                 raise CourseError(f"no chapter {name} in {self.solutions.name}/{nearest(name, self.chapters)}")
         return names or self.chapters
 
+    def choose_graded(self, names: list[str]) -> list[str]:
+        """Those of the chapters named, or of all, that are graded."""
+        return [name for name in self.choose(names) if self.is_graded(name)]
+
     def key(self, chapter: str) -> Key:
         return load_key(self.solutions / chapter)
 
-    def is_graded(self, chapter: str) -> bool:
+    def has_key(self, chapter: str) -> bool:
         return (self.solutions / chapter / "key.py").is_file()
+
+    def is_graded(self, chapter: str) -> bool:
+        """Whether it has a key, or cells that nbgrader grades."""
+        return self.has_key(chapter) or any(map(_has_graded_cell, (self.solutions / chapter).glob("*.ipynb")))
 
     @property
     def limits(self) -> Limits:
         """What a submission may use: the defaults, and what nbgrader_config.py says of `c.Limits`.
 
         Raises:
-            CourseError: what it says there cannot be.
+            CourseError: a value there is invalid.
         """
-        chosen, known = self.config.get("Limits", {}), [field.name for field in fields(Limits)]
-        for name in chosen:
-            if name not in known:
-                raise CourseError(f"{CONFIG_FILE} sets c.Limits.{name}, which is no limit{nearest(name, known)}")
-        try:
-            return Limits(**chosen)
-        except ValueError as error:
-            raise CourseError(f"{CONFIG_FILE}: c.Limits.{error}") from None
+        return read_settings(self.config, Limits)
 
-    def job(self, chapter: str, student: str) -> Job:
-        """The grading of one submission.
+    def job(self, chapter: str, student: str, notebook: str = "") -> Job:
+        """The grading of one notebook of a submission, by default of the one of the chapter's name.
 
         Raises:
             CourseError: the chapter is not released.
         """
-        released = self._released_notebook(chapter).parent
-        path = self.submitted / student / chapter / f"{chapter}.ipynb"
-        missing = "" if path.is_file() and is_own(path, self.submitted) else _what_is_there(path, self.submitted)
-        sheet = read_sheet(released)
+        seal, notebook = self.seal(chapter), notebook or chapter
+        handed_in = read_submission(self.submitted / student / chapter, self.submitted, notebook, seal)
+        course = json.loads(seal.sheet or "{}").get("course")
+        marked = whose_numbers(self, chapter, student) if course else Marked("")
+        key = self.solutions / chapter / "key.py"
         return Job(
             chapter,
-            submitted=b"" if missing else _beginning(path),
-            template=(released / path.name).read_bytes(),
-            sheet=(released / FILE_NAME).read_bytes(),
-            key=(self.solutions / chapter / "key.py").read_bytes(),
-            student=full_name(sheet["course"], student) if "course" in sheet else "",
-            missing=missing,
+            submitted=handed_in.notebook,
+            template=seal.notebook(notebook),
+            sheet=seal.sheet,
+            key=key.read_bytes() if key.is_file() else b"",
+            student=full_name(course, marked.name) if course else "",
+            missing=handed_in.missing,
+            files=handed_in.files,
+            notes=(*handed_in.notes, *filter(None, [marked.remark])),
+            doubts=tuple(filter(None, [marked.doubt])),
             limits=self.limits,
         )
 
@@ -146,49 +154,39 @@ class Course:
     def results(self) -> Results:
         return Results(self.submitted.parent / "results")
 
-    def template(self, chapter: str) -> NotebookNode:
-        """The released notebook: what every submission is measured against.
+    def seal(self, chapter: str) -> Seal:
+        """What was released of `chapter`: what every submission is measured against."""
+        return Seal(self.submitted.parent / "released" / chapter)
+
+    def template(self, chapter: str, notebook: str = "") -> NotebookNode:
+        """A sealed notebook of the chapter, by default the one of the chapter's name.
 
         Raises:
             CourseError: the chapter has not been released.
         """
-        return nbformat.read(self._released_notebook(chapter), as_version=4)
-
-    def _released_notebook(self, chapter: str) -> Path:
-        path = self.released / chapter / f"{chapter}.ipynb"
-        if not path.is_file():
-            raise CourseError(f"{chapter} is not released: run `autograde release {chapter}` first")
-        return path
+        return nbformat.reads(self.seal(chapter).notebook(notebook or chapter).decode(), as_version=4)
 
     def submissions(self, chapter: str) -> dict[str, Path]:
         """The folder that each student handed in, by student id."""
-        return {path.parent.name: path for path in sorted(self.submitted.glob(f"*/{chapter}")) if path.is_dir()}
+        folders = {path.parent.name: path for path in sorted(self.submitted.glob(f"*/{chapter}")) if path.is_dir()}
+        return {name: path for name, path in folders.items() if _is_text(name) and is_student(name)}
+
+    @property
+    def unreadable_names(self) -> list[str]:
+        """Folders among the submissions whose names are no UTF-8: nobody can say whose they are."""
+        return [
+            os.fsencode(p.name).decode("utf-8", "replace") for p in self.submitted.glob("*/") if not _is_text(p.name)
+        ]
 
 
-def _beginning(path: Path) -> bytes:
-    """A file's content, or of one too large to be graded just enough to see that it is."""
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
+def _is_text(name: str) -> bool:
+    """Whether a file's name can be written down: undecodable bytes in it cannot."""
+    return name.encode("utf-8", "replace").decode() == name
 
 
-def is_own(path: Path, root: Path) -> bool:
-    """Whether no link is on the way from `root` to `path`: it could lead to the key, or to a neighbour's work."""
-    straight = os.path.join(os.path.realpath(root), path.relative_to(root))
-    return not path.is_symlink() and os.path.realpath(path) == straight
-
-
-def _what_is_there(path: Path, root: Path) -> str:
-    names = sorted(other.name + " (a link)" * (not is_own(other, root)) for other in path.parent.glob("*.ipynb"))
-    found = f"it holds {', '.join(names)}" if names else "it holds no notebook"
-    return f"expected {path.name} in the submission, but {found}".encode("utf-8", "replace").decode()
-
-
-def succeed(result: dict[str, Any], what: str) -> None:
-    """Take one result of nbgrader's API.
-
-    Raises:
-        CourseError: it failed; the text carries nbgrader's own words.
-    """
-    if not result["success"]:
-        lines = (result.get("error") or result.get("log") or "no reason given").strip().splitlines()
-        raise CourseError(f"{what}: {lines[-1]}")
+def _has_graded_cell(path: Path) -> bool:
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return any(utils.is_grade(NotebookNode(cell)) or utils.is_task(NotebookNode(cell)) for cell in cells)
+    except (OSError, ValueError, KeyError, TypeError):  # no notebook: releasing it says so
+        return False

@@ -1,56 +1,51 @@
 """nbgrader's gradebook and its `autograded/` folder, held open by the one process that writes into them.
 
 The same rows and files as nbgrader's own `autograde` command writes, through nbgrader's own models; but one connection
-for a whole class, and one transaction for a submission's marks. The graded notebook is put in place last: where it
-lies, the rows are there. Where the course adds steps of its own to nbgrader's, nbgrader itself does the work.
+for a whole class, and one transaction for a submission's marks. The graded notebooks are put in place last: where they
+lie, the rows are there. Where the course adds steps of its own to nbgrader's, nbgrader itself does the work.
 """
 
 from __future__ import annotations
 
 import shutil
 import stat
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from nbformat import NotebookNode
-from nbformat.v4 import writes_json
 from nbgrader import utils
-from nbgrader.api import BaseCell, Comment, Grade, Gradebook, MissingEntry
+from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
 
-from autograde.course.course import Course, CourseError, is_own, succeed
-from autograde.course.plugins import remark
-from autograde.engine.jobs import write_whole
-
-# nbgrader's steps in our configuration, which `Entries` does the work of
-_STEPS = ["GradeAnswers", "LimitOutput", "SaveMarks", "AssignLatePenalties", "CheckCellMetadata"]
+from autograde.course.course import Course, CourseError
+from autograde.course.database import open_gradebook
+from autograde.course.handed_in import is_own
+from autograde.course.lateness import enter_extension
+from autograde.course.nbgrader import succeed
+from autograde.course.plugins import GRADING_STEPS
+from autograde.course.rows import write_rows
+from autograde.engine.jobs import as_bytes
+from autograde.engine.results import write_whole
 
 
 class Entries:
-    """One chapter's submissions in the gradebook."""
+    """One chapter's submissions in an open gradebook."""
 
-    def __init__(self, course: Course, chapter: str):
-        self.course, self.chapter = course, chapter
+    def __init__(self, course: Course, chapter: str, gradebook: Gradebook):
+        """Errors: CourseError, where the gradebook does not know the chapter."""
+        self.course, self.chapter, self.gradebook = course, chapter, gradebook
         self.coursedir = course.api.coursedir
         self.limit_output = LimitOutput(parent=course.api)
         self.late_penalties = AssignLatePenalties(parent=course.api)
-        steps = [step.__name__ for step in course.config.Autograde.autograde_preprocessors]
-        self.by_nbgrader = steps != _STEPS
-        self.gradebook = Gradebook(self.coursedir.db_url, self.coursedir.course_id)
-
-    def __enter__(self) -> Entries:
+        self.late_penalties.init_plugin()
+        self.by_nbgrader = list(course.config.Autograde.get("autograde_preprocessors", [])) != GRADING_STEPS
         try:
-            self.gradebook.find_assignment(self.chapter)
+            gradebook.find_assignment(chapter)
         except MissingEntry:
-            self.gradebook.close()
             raise CourseError(
-                f"the gradebook does not know {self.chapter}: run `autograde release {self.chapter}` first"
+                f"the gradebook does not know {chapter}: run `autograde release {chapter}` first"
             ) from None
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.gradebook.close()
 
     def has(self, student: str) -> bool:
         """Whether there are rows for this student's submission."""
@@ -60,8 +55,8 @@ class Entries:
             return False
         return True
 
-    def enter(self, student: str, notebook: NotebookNode) -> None:
-        """Write a graded submission's marks, and its notebook into `autograded/`.
+    def enter(self, student: str, notebooks: Mapping[str, NotebookNode]) -> None:
+        """Write a graded submission's marks, and its notebooks into `autograded/`.
 
         Raises:
             CourseError: nbgrader could not, where it does the work.
@@ -69,43 +64,64 @@ class Entries:
         if self.by_nbgrader:
             succeed(self.course.api.autograde(self.chapter, student, force=True), f"grading {student}")
             return
-        self.limit_output.preprocess(notebook, {})
-        self._write_marks(student, notebook)
-        self._write_files(student, notebook)
+        for notebook in notebooks.values():
+            self.limit_output.preprocess(notebook, {})
+        try:
+            self._write_marks(student, notebooks)
+        except Exception:
+            self.gradebook.db.rollback()
+            raise
+        self._write_files(student, notebooks)
 
-    def _write_marks(self, student: str, notebook: NotebookNode) -> None:
-        source = self.coursedir.format_path(self.coursedir.submitted_directory, student, self.chapter)
-        timestamp = _timestamp(Path(source))
+    def refresh_times(self) -> list[str]:
+        """Bring lateness in line with timestamps and due dates, without grading anew.
+
+        Returns the timestamps that cannot be read, in words.
+        """
+        problems = []
+        folders = self.course.submissions(self.chapter)
+        for submission in list(self.gradebook.find_assignment(self.chapter).submissions):
+            student = submission.student.id
+            if student in folders:
+                timestamp, problem = read_timestamp(folders[student])
+                if problem:
+                    problems.append(f"{student}, {self.chapter}: {problem}")
+                if timestamp is not None:
+                    submission.timestamp = timestamp
+            self._penalise(student, submission)
+        self.gradebook.db.commit()
+        return problems
+
+    def _penalise(self, student: str, submission: SubmittedAssignment) -> None:
+        """As nbgrader's AssignLatePenalties does, in this transaction."""
+        self.gradebook.db.flush()
+        late = submission.total_seconds_late
+        for notebook in submission.notebooks:
+            penalty = None
+            if late > 0:
+                penalty = self.late_penalties.plugin_inst.late_submission_penalty(student, notebook.score, late)
+            if penalty is not None:
+                penalty = self.late_penalties._check_late_penalty(notebook, penalty)
+            notebook.late_submission_penalty = penalty
+
+    def _write_marks(self, student: str, notebooks: Mapping[str, NotebookNode]) -> None:
+        folder = self.coursedir.format_path(self.coursedir.submitted_directory, student, self.chapter)
+        timestamp, _ = read_timestamp(Path(folder))
         known = {"timestamp": timestamp} if timestamp else {}
         self.gradebook.update_or_create_student(student)
         with self.gradebook.db.no_autoflush:  # the new rows refer to each other before all of them are there
             submission = self.gradebook.update_or_create_submission(self.chapter, student, **known)
-        submitted = next(row for row in submission.notebooks if row.name == self.chapter)
-        grades = self._rows(Grade, submitted.id)
-        comments = self._rows(Comment, submitted.id)
-        for cell in notebook.cells:
-            if utils.is_grade(cell):
-                grade = grades[cell.metadata.nbgrader.grade_id]
-                grade.auto_score, _ = utils.determine_grade(cell)
-                grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None
-            if utils.is_solution(cell) or utils.is_task(cell):
-                same = cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
-                comment = comments[cell.metadata.nbgrader.grade_id]
-                comment.auto_comment = remark("No response." if same and not utils.is_task(cell) else None, notebook)
-        submitted.late_submission_penalty = None
-        late = submission.total_seconds_late > 0
+        enter_extension(self.course, self.gradebook, student, self.chapter)
+        for submitted in submission.notebooks:
+            if submitted.name in notebooks:
+                write_rows(self.gradebook, submitted, notebooks[submitted.name])
+        self.gradebook.db.flush()
+        self.gradebook.db.expire_all()
+        self._penalise(student, submission)
         self.gradebook.db.commit()
-        if late:
-            names = {"notebook": self.chapter, "assignment": self.chapter, "student": student}
-            self.late_penalties.preprocess(notebook, {"nbgrader": {**names, "db_url": self.coursedir.db_url}})
 
-    def _rows(self, kind: Any, submitted_id: str) -> dict[str, Any]:
-        """A submitted notebook's grades or comments, by the name of their cell."""
-        pairs = self.gradebook.db.query(BaseCell.name, kind).join(kind, kind.cell_id == BaseCell.id)
-        return dict(pairs.filter(kind.notebook_id == submitted_id).all())
-
-    def _write_files(self, student: str, notebook: NotebookNode) -> None:
-        """What lies beside the notebook, then the notebook."""
+    def _write_files(self, student: str, notebooks: Mapping[str, NotebookNode]) -> None:
+        """What lies beside the notebooks, then the notebooks."""
         target = self.course.autograded / student / self.chapter
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
@@ -115,8 +131,17 @@ class Entries:
             room = self.coursedir.max_dir_size * 1000  # bytes
             for name in utils.find_all_files(str(source), [*self.coursedir.ignore, "*.ipynb"]):
                 room -= _copy(Path(name), target / Path(name).relative_to(source), room)
-        write_whole(target / f"{self.chapter}.ipynb", (writes_json(notebook) + "\n").encode())
-        (target / f"{self.chapter}.ipynb").chmod(0o444)
+        for name, notebook in notebooks.items():
+            write_whole(target / f"{name}.ipynb", as_bytes(notebook))
+            (target / f"{name}.ipynb").chmod(0o444)
+
+
+def refresh_times(course: Course, chapter: str) -> list[str]:
+    """`Entries.refresh_times` of a chapter, in its own connection; nothing where the gradebook does not know it."""
+    with open_gradebook(course) as gradebook:
+        if chapter not in [assignment.name for assignment in gradebook.assignments]:
+            return []
+        return Entries(course, chapter, gradebook).refresh_times()
 
 
 def _copy(path: Path, target: Path, room: int) -> int:
@@ -133,13 +158,15 @@ def _copy(path: Path, target: Path, room: int) -> int:
     return facts.st_size
 
 
-def _timestamp(folder: Path) -> datetime | None:
-    """When a submission was handed in, where a file says so that can be believed to hold a date."""
+def read_timestamp(folder: Path) -> tuple[datetime | None, str]:
+    """When a submission was handed in, where a file says so; and why the file cannot be read, where it cannot."""
     path = folder / "timestamp.txt"
     try:
         if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > 100:
-            return None
-        when: datetime | None = utils.parse_utc(path.read_text().strip())
+            return None, f"{path.name} holds no date"
+        text = path.read_text(encoding="utf-8").strip()
+        return utils.parse_utc(text) if text else None, "" if text else f"{path.name} is empty"
+    except FileNotFoundError:
+        return None, ""
     except (OSError, ValueError, OverflowError):
-        return None
-    return when
+        return None, f"{path.name} holds no date that can be read: expected one such as 2030-01-31 12:00:00 UTC"

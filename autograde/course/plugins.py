@@ -13,24 +13,41 @@ import nbformat
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
-from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor, SaveAutoGrades
+from nbgrader.api import Gradebook
+from nbgrader.converters import Autograde, GenerateAssignment
+from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor, SaveAutoGrades, SaveCells
+from traitlets import Bool, Unicode
 
 from autograde.answers.sheet import FILE_NAME, read_sheet
 from autograde.course.course import Course
-from autograde.engine.execute import ILLUSTRATION, OPEN
-from autograde.engine.jobs import grade_submission
-from autograde.engine.repair import repair
+from autograde.course.rows import write_rows
+from autograde.course.seal import Seal
+from autograde.engine.jobs import Unsettled, grade_submission
+from autograde.engine.repair import ILLUSTRATION, repair
 
 Resources = dict[str, Any]
 STUB = "...  # your answer in place of the dots"
 
 
+def _exercises(resources: Resources) -> dict[str, Any]:
+    """The entries of the sheet beside the notebook that is released; none for an ordinary nbgrader assignment."""
+    folder = Path(resources["metadata"]["path"])
+    return dict(read_sheet(folder)["exercises"]) if (folder / FILE_NAME).exists() else {}
+
+
 class ClearAnswers(ClearSolutions):
-    """ClearSolutions whose stub fits the cell: `patch_tokens = ...`, and `return ...` in a function."""
+    """ClearSolutions whose stub fits an exercise's cell: `patch_tokens = ...`, and `return ...` in a function."""
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+        self.stub = ClearSolutions(parent=self.parent).code_stub  # nbgrader's own, for cells of no exercise
+        self.exercises = _exercises(resources)
+        done: tuple[NotebookNode, Resources] = super().preprocess(nb, resources)
+        return done
 
     def preprocess_cell(self, cell: NotebookNode, resources: Resources, index: int) -> tuple[NotebookNode, Resources]:
         assigned = re.search(r"^### BEGIN SOLUTION\n(\w+) = ", cell.source, re.MULTILINE)
-        self.code_stub = {"python": f"{assigned[1]} = {STUB}" if assigned else f"return {STUB}"}
+        ours = {"python": f"{assigned[1]} = {STUB}" if assigned else f"return {STUB}"}
+        self.code_stub = ours if cell.get("id", "").removesuffix("-answer") in self.exercises else self.stub
         done: tuple[NotebookNode, Resources] = super().preprocess_cell(cell, resources, index)
         return done
 
@@ -39,15 +56,16 @@ class AskVariants(NbGraderPreprocessor):
     """Where the sheet holds variants: a sign-in cell, and questions that are asked by a cell instead of a text."""
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
-        folder = Path(resources["metadata"]["path"])
-        exercises = read_sheet(folder)["exercises"] if (folder / FILE_NAME).exists() else {}
-        varied = {name for name, entry in exercises.items() if "variants" in entry}
+        varied = {name for name, entry in _exercises(resources).items() if "variants" in entry}
+        if not varied:
+            return nb, resources
         cells: list[NotebookNode] = []
         for cell in nb.cells:
             name = cell.id.removesuffix("-prompt")
-            if cell.cell_type == "code" and varied and not any(other.cell_type == "code" for other in cells):
+            if cell.cell_type == "code" and not any(other.cell_type == "code" for other in cells):
                 source = 'from autograde import ask, sign_in\n\nsign_in("...")  # your student id in place of the dots'
-                cells.append(new_code_cell(source, id="sign-in"))
+                cells.append(new_code_cell(source, id="sign-in"))  # on a hub it stays untouched, and grading skips it
+                cells[-1].metadata.tags = [ILLUSTRATION]
             cells.append(cell)
             if cell.id.endswith("-prompt") and name in varied:
                 heading = cell.source.split("\n\n")[:2]  # the question comes with the numbers
@@ -59,17 +77,35 @@ class AskVariants(NbGraderPreprocessor):
         return nb, resources
 
 
+class SealCells(SaveCells):
+    """SaveCells that also seals the notebook: what submissions are graded against."""
+
+    folder = Unicode(help="where chapters are sealed, if not in the course").tag(config=True)
+    into_gradebook = Bool(True, help="whether the cells are saved, too").tag(config=True)
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+        names = resources["nbgrader"]
+        chapter = names["assignment"]
+        course = Course.find()
+        seal = Seal(Path(self.folder, chapter)) if self.folder else course.seal(chapter)
+        if self.into_gradebook:
+            nb, resources = super().preprocess(nb, resources)
+        seal.keep(names["notebook"], nb, Path(resources["metadata"]["path"]), course.api.coursedir.ignore)
+        return nb, resources
+
+
 class SubmissionExporter(NotebookExporter):
     """Reads any submitted file as a notebook: what nbgrader's first pass converts can no longer break it."""
 
     def from_filename(self, filename: str, resources: Any = None, **kw: Any) -> tuple[Any, Any]:
         grading = resources["nbgrader"]
-        course = Course.find(Path.cwd())
+        course = Course.find()
         path = Path(filename).resolve()
         if not path.is_relative_to(course.submitted):
             converted: tuple[Any, Any] = super().from_filename(filename, resources, **kw)
             return converted
-        notebook = repair(path.read_bytes(), course.template(grading["assignment"])).notebook
+        template = course.template(grading["assignment"], grading["notebook"])
+        notebook = repair(path.read_bytes(), template).notebook
         done: tuple[Any, Any] = self.from_notebook_node(notebook, resources=resources, **kw)
         return done
 
@@ -79,33 +115,38 @@ class GradeAnswers(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         grading = resources["nbgrader"]
-        course = Course.find(Path.cwd())
-        job = course.job(grading["assignment"], grading["student"])
+        course = Course.find()
+        job = course.job(grading["assignment"], grading["student"], grading["notebook"])
         graded = course.results.get(job.fingerprint)
         if graded is None:
-            done = grade_submission(job)
-            course.results.put(job.fingerprint, done)
+            try:
+                done = grade_submission(job)
+                course.results.put(job.fingerprint, done)
+            except Unsettled as shown:
+                done = shown.graded
             graded = nbformat.reads(done.decode(), as_version=4)
         return graded, resources
 
 
 class SaveMarks(SaveAutoGrades):
-    """SaveAutoGrades whose comments say so where a notebook was graded without a sandbox."""
+    """SaveAutoGrades that flags what a teacher should look at, and where no sandbox was."""
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
-        self.notebook = nb
-        done: tuple[NotebookNode, Resources] = super().preprocess(nb, resources)
-        return done
-
-    def _add_comment(self, cell: NotebookNode, resources: Resources) -> None:
-        super()._add_comment(cell, resources)
-        names = (cell.metadata.nbgrader.grade_id, self.notebook_id, self.assignment_id, self.student_id)
-        comment = self.gradebook.find_comment(*names)
-        comment.auto_comment = remark(comment.auto_comment, self.notebook)
-        self.gradebook.db.commit()
+        names = resources["nbgrader"]
+        with Gradebook(names["db_url"]) as gradebook:
+            submitted = gradebook.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
+            write_rows(gradebook, submitted, nb)
+            gradebook.db.commit()
+        return nb, resources
 
 
-def remark(comment: str | None, notebook: NotebookNode) -> str | None:
-    """The gradebook's comment on an answer, and that it was graded without a sandbox, where it was."""
-    is_open = OPEN in notebook.metadata.get("autograde", {}).get("notes", [])
-    return " ".join(filter(None, [comment, OPEN])) if is_open else comment
+def _replaced(steps: list[Any], **ours: Any) -> list[Any]:
+    """nbgrader's steps with single ones replaced, by name."""
+    return [ours.get(step.__name__, step) for step in steps]
+
+
+RELEASE_STEPS = [
+    AskVariants,
+    *_replaced(GenerateAssignment().preprocessors, ClearSolutions=ClearAnswers, SaveCells=SealCells),
+]
+GRADING_STEPS = _replaced(Autograde().autograde_preprocessors, Execute=GradeAnswers, SaveAutoGrades=SaveMarks)

@@ -21,7 +21,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionComplete, DeadKernelError
 from nbformat import NotebookNode
 
-from autograde.engine.repair import sendable
+from autograde.engine.reading import sendable
 from autograde.sandbox.confine import Caps
 from autograde.sandbox.provisioner import SandboxProvisioner
 
@@ -40,7 +40,10 @@ class Intake(NotebookClient):
     """A NotebookClient that expects the worst of its kernel, which is sandboxed where `caps` are given."""
 
     def __init__(self, notebook: NotebookNode, caps: Caps | None, **kwargs: Any):
-        super().__init__(notebook, store_widget_state=False, record_timing=False, iopub_timeout=1, **kwargs)
+        kwargs |= {"store_widget_state": False, "record_timing": False, "iopub_timeout": 1}
+        super().__init__(notebook, on_cell_executed=self._heard, **kwargs)
+        self.expressions: dict[str, str] = {}  # whose values the next reply is to bring
+        self.reply: dict[str, Any] = {}
         self.caps = caps
         self.room = 0  # characters that the cell may still show
         self.room_in_all = MAX_SHOWN_IN_ALL  # and the notebook
@@ -69,20 +72,23 @@ class Intake(NotebookClient):
         _limit(client.context, MAX_REPLY)
         _ = client.shell_channel  # made at first sight, under the limits of this moment
         _limit(client.context, MAX_MESSAGE)
+        self._execute = client.execute
+        client.execute = self._send  # type: ignore[method-assign]  # nbclient knows of no expressions
         client.start_channels(stdin=False, hb=False)  # the heartbeat has a thread; a provisioner knows who is alive
         deadline = time.monotonic() + self.startup_timeout
-        while not await self._greet(client):
+        asked: set[str] = set()
+        while not await self._greet(client, asked):
             if time.monotonic() > deadline or not await manager.is_alive():
                 await self._async_cleanup_kernel()
                 raise RuntimeError("the kernel did not answer")
         return client
 
-    async def _greet(self, client: Any) -> bool:
-        """Whether a question is answered on the shell channel, and its answer announced on the other."""
-        asked = client.kernel_info()
+    async def _greet(self, client: Any, asked: set[str]) -> bool:
+        """Ask once more; whether any of the questions is answered on the shell channel, and one on the other."""
+        asked.add(client.kernel_info())
         for channel in (client.shell_channel, client.iopub_channel):
             try:
-                while (await channel.get_msg(timeout=1))["parent_header"].get("msg_id") != asked:
+                while (await channel.get_msg(timeout=1))["parent_header"].get("msg_id") not in asked:
                     pass
             except Empty:
                 return False
@@ -95,11 +101,18 @@ class Intake(NotebookClient):
             await cast(AsyncKernelManager, self.km).shutdown_kernel(now=True)  # it sends faster than anyone can read
         await super()._async_check_alive()
 
-    async def async_execute_cell(
-        self, cell: NotebookNode, cell_index: int, execution_count: int | None = None, store_history: bool = True
-    ) -> NotebookNode:
+    async def run(self, cell: NotebookNode, index: int, expressions: dict[str, str]) -> dict[str, Any]:
+        """Execute a cell; the content of the kernel's reply, with the values of `expressions` if the cell succeeded."""
         self.room, self.resident = max(1, min(MAX_SHOWN, self.room_in_all)), _resident()
-        return await super().async_execute_cell(cell, cell_index, execution_count, store_history)
+        self.expressions, self.reply = expressions, {}
+        await self.async_execute_cell(cell, index)
+        return self.reply
+
+    def _heard(self, execute_reply: dict[str, Any], **_: Any) -> None:
+        self.reply = execute_reply["content"]
+
+    def _send(self, code: str, **more: Any) -> str:
+        return self._execute(code, **{"user_expressions": self.expressions, **more})
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> None:
         """Take one message of a running cell: an output, or the news that the cell is done.

@@ -1,64 +1,48 @@
-"""Run a repaired notebook in a kernel, and take its answers out as data where the graded cells stand.
+"""Run a repaired notebook, and take its answers out as data where the graded cells stand.
 
-The key stays here. A graded cell is never executed: in its place the kernel is asked for one value, or for the outcomes
-of one function on inputs sent along, and what comes back is data that `Exercise.mark` compares in this process.
+The key stays here. A graded cell of the key is never executed: in its place the kernel is asked for one value, or for
+the outcomes of one function on inputs sent along, and what comes back is data that `Exercise.mark` compares in this
+process. Graded cells that no key knows are nbgrader's own kind of test: the release's text runs in the kernel.
+
+One accident does not cost the rest. A cell of the learner's that ends the kernel, or does not stop, is left out, and
+the notebook runs again in a fresh kernel without it; what was marked before stays.
+
+Where an answer is asked for: where its graded cell stands in the learner's order, after everything above it. Where
+nothing is defined there, or the dots are, it is asked for once more at the end. The learner may have put the answer
+below its check, and "Run All" does define it. A value that was there is never looked at again: a name that is used for
+something else further down costs nothing, and a right answer behind a wrong one earns nothing. Where a name is still
+not there, an answer that the learner typed into the call of `check` itself is taken.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import math
-import queue
-import subprocess
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.manager import AsyncKernelManager
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell, new_output
+from nbformat.v4 import new_markdown_cell
 
 from autograde.answers.outcomes import Payload
 from autograde.authoring.key import Key
-from autograde.engine.client import Intake, read_json
+from autograde.engine.client import read_json
+from autograde.engine.limits import Limits
+from autograde.engine.names import names_of
+from autograde.engine.plain import look_at
+from autograde.engine.repair import ABOUT, OURS, add_notes
+from autograde.engine.session import KernelGone, Session, error_output
 from autograde.engine.verdict_cell import write_verdict
-from autograde.exercises import Code, Exercise
-from autograde.exercises.verdict import Verdict
-from autograde.sandbox.confine import Caps
-from autograde.sandbox.provisioner import SandboxProvisioner
+from autograde.exercises import Exercise
+from autograde.exercises.verdict import Status, Verdict
 
 OPEN = "Graded without a sandbox: this notebook's code ran with all the rights of whoever graded it."
-ILLUSTRATION = "illustration"  # the tag of cells that no later graded cell needs; grading leaves them out
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a submission may use: `c.Limits` in nbgrader_config.py.
-
-    Errors: ValueError for what is no number of its kind, and for less than a limit makes sense with.
-    """
-
-    cell_seconds: float = 30.0  # for one cell, or for one exercise's answer
-    notebook_seconds: float = 300.0  # for the whole notebook
-    overtime: float = 300.0  # seconds beyond that in which a worker starts, marks and ends; it is given up after them
-    memory: int = 2048  # MiB, for each process beyond what it starts with, and for all of them together
-    processes: int = 64  # processes and threads
-    scratch: int = 256  # MiB of files
-    sandbox: bool = True  # without it learners' code runs with the grader's own rights, and is not capped
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value, least = getattr(self, field.name), 0 if field.name in ("notebook_seconds", "sandbox") else 1
-            whole = not isinstance(field.default, float)
-            if not isinstance(value, int if whole else (int, float)) or not least <= value < math.inf:
-                kind = "a whole number" if whole else "a number"
-                raise ValueError(f"{field.name} is {value!r}: expected {kind}, {least} or more")
+MAX_KERNELS = 6  # for one notebook
+_SLOW = 1.0  # seconds: what runs longer may be left out where the whole notebook takes too long
+_CANARY = "assert 1 == 2, 'canary'"
 
 
 def run_notebook(
@@ -68,14 +52,15 @@ def run_notebook(
     limits: Limits,
     tell: Callable[[Verdict], object] = lambda verdict: None,
 ) -> list[Verdict]:
-    """Execute `notebook` in `folder`, writing outputs and verdicts into its cells; one verdict per exercise.
+    """Execute `notebook` in `folder`, writing outputs and verdicts into its cells; one verdict per exercise of the key.
 
-    `tell` hears every verdict as soon as it is reached.
+    `tell` hears every verdict as soon as it is reached. Where the result may owe something to a busy machine, the
+    notebook's metadata say so: `autograde.unsettled`.
     """
     if not limits.sandbox:
         notebook.cells.insert(0, new_markdown_cell(f"⚠ **{OPEN}**", id="no-sandbox"))
         notebook.metadata.setdefault("autograde", {}).setdefault("notes", []).append(OPEN)
-    return _in_a_loop_of_its_own(_Sitting(notebook, key, folder, limits).run(tell))
+    return _in_a_loop_of_its_own(_Sitting(notebook, key, folder, limits, tell).run())
 
 
 def _in_a_loop_of_its_own(sitting: Coroutine[Any, Any, list[Verdict]]) -> list[Verdict]:
@@ -90,147 +75,233 @@ def _in_a_loop_of_its_own(sitting: Coroutine[Any, Any, list[Verdict]]) -> list[V
     return asyncio.run(sitting)
 
 
+class _Accident(Exception):
+    """The kernel is gone, or the time is up; the text says why."""
+
+    def __init__(self, reason: str, culprits: set[int]):
+        super().__init__(reason)
+        self.culprits = culprits  # cells to leave out; none where nothing of the learner's is to blame
+
+
 class _Sitting:
-    """One notebook, one kernel, from its start to its end."""
+    """One notebook, and the kernels that it takes."""
 
-    def __init__(self, notebook: NotebookNode, key: Key, folder: Path, limits: Limits):
-        self.notebook, self.key, self.limits = notebook, key, limits
-        self.client = Intake(
-            notebook,
-            Caps(limits.memory, limits.processes, limits.scratch) if limits.sandbox else None,
-            timeout=math.ceil(limits.cell_seconds),
-            interrupt_on_timeout=False,
-            allow_errors=True,
-            shutdown_kernel="immediate",
-            resources={"metadata": {"path": str(folder)}},
-        )
-        self.gone = ""  # why there is no kernel any more
+    def __init__(
+        self, notebook: NotebookNode, key: Key, folder: Path, limits: Limits, tell: Callable[[Verdict], object]
+    ):
+        self.notebook, self.folder, self.limits, self.tell = notebook, folder, limits, tell
+        code = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+        self.exercises = {index: key.exercises[cell.id] for index, cell in code if _asks(cell, key)}
+        self.to_run = [index for index, cell in code if index in self.exercises or "skip" not in _about(cell)]
+        stubs = [cell for _, cell in code if "skip" in _about(cell) and _is(cell, "solution")]
+        self.absent = {name: _about(cell)["skip"] for cell in stubs for name in names_of(cell.source).defined}
+        self.verdicts: dict[int, Verdict] = {}
+        self.left_out: dict[int, str] = {}  # cells that do not run again, and why
+        self.notes: list[str] = []
+        self.unsettled = ""  # what may be owed to a busy machine
+        self._begun = 0.0  # when the first kernel was there
 
-    @property
-    def _manager(self) -> AsyncKernelManager:
-        return cast(AsyncKernelManager, self.client.km)
-
-    async def run(self, tell: Callable[[Verdict], object]) -> list[Verdict]:
-        verdicts = []
+    async def run(self) -> list[Verdict]:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # of tasks whose kernel was stopped
-        deadline = time.monotonic() + self.limits.notebook_seconds
-        async with self.client.async_setup_kernel(cleanup_kc=True, stderr=subprocess.DEVNULL):
-            for index, cell in enumerate(self.notebook.cells):
-                if cell.cell_type != "code":
-                    continue
+        for cell in self.notebook.cells:
+            if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
-                exercise = self.key.exercises.get(cell.id) if _is_graded(cell) else None
-                if not self.gone and time.monotonic() > deadline:
-                    await self._stop(f"the notebook ran longer than {self.limits.notebook_seconds:g} seconds")
-                if exercise is not None:
-                    verdict = await self._answer(exercise)
-                    write_verdict(cell, verdict)
-                    verdicts.append(verdict)
-                    tell(verdict)
-                elif not self.gone and ILLUSTRATION not in cell.metadata.get("tags", []):
-                    await self._execute(cell, index)
-        return verdicts
-
-    async def _execute(self, cell: NotebookNode, index: int) -> None:
-        try:
-            await self.client.async_execute_cell(cell, index)
-        except CellTimeoutError:
-            await self._interrupt(cell, index)
-        except DeadKernelError:
-            self._note_death(cell, f"cell {index + 1} ended the kernel{self._why()}")
-        except Exception as error:  # what this kernel sent is no message, and it is not to be trusted with more
-            await self._stop(f"cell {index + 1} made the kernel send what cannot be read ({type(error).__name__})")
-            self._note_death(cell, self.gone)
-
-    async def _interrupt(self, cell: NotebookNode, index: int) -> None:
-        """Stop a cell that ran too long; the notebook goes on if the kernel answers again."""
-        reason = f"cell {index + 1} ran longer than {self.limits.cell_seconds:g} seconds"
-        await self._manager.interrupt_kernel()
-        try:
+        seconds, reason = self.limits.notebook_seconds, ""
+        for kernel in range(1, MAX_KERNELS + 1):
             try:
-                await self._request("", {}, seconds=5)
-            except ValueError:  # a message that the interrupt cut off, between its signature and its end
-                await self._request("", {}, seconds=5)
-            cell.outputs.append(_error("TimedOut", f"{reason} and was stopped"))
-        except _NoReplyError:
-            self._note_death(cell, f"{reason} and did not stop when asked to{self._why()}")
-            await self._stop(self.gone)
-        except Exception as error:  # what this kernel sent is no message, and it is not to be trusted with more
-            self._note_death(cell, f"{reason}, and then sent what cannot be read ({type(error).__name__})")
-            await self._stop(self.gone)
+                await self._pass(seconds)
+                break
+            except _Accident as accident:
+                reason = str(accident)
+                if not accident.culprits:
+                    self.unsettled = reason
+                    break
+                self._leave_out(accident.culprits, reason, again=kernel < MAX_KERNELS)
+            seconds = self._begun + self.limits.notebook_seconds + self.limits.overtime / 2 - time.monotonic()
+        for index, exercise in self.exercises.items():
+            if index not in self.verdicts:
+                self._settle(index, exercise.lost(f"No answer arrived: {reason}, before this exercise was reached."))
+        self._close(reason)
+        return [self.verdicts[index] for index in self.exercises]
 
-    def _note_death(self, cell: NotebookNode, reason: str) -> None:
-        self.gone = reason
-        cell.outputs.append(_error("KernelDied", reason))
-
-    def _why(self) -> str:
-        """Why the kernel was killed, if a limit was the reason."""
-        provisioner = self._manager.provisioner
-        return f": {provisioner.reason}" if isinstance(provisioner, SandboxProvisioner) and provisioner.reason else ""
-
-    async def _stop(self, reason: str) -> None:
-        self.gone = reason
-        await self._manager.shutdown_kernel(now=True)
-
-    async def _answer(self, exercise: Exercise) -> Verdict:
-        if self.gone:
-            return exercise.lost(f"No answer arrived: {self.gone}, before this exercise was reached.")
-        ask = f"__import__('autograde.answers.outcomes', fromlist=['Payload']).Payload.of_value({exercise.variable})"
-        if isinstance(exercise, Code):
-            cases = json.dumps([arguments for _, arguments in exercise.cases])
-            ask = ask.replace("of_value", "of_calls").removesuffix(")") + f", {cases!r})"
-        try:
-            reply = await self._request("", {"answer": ask}, self.limits.cell_seconds)
-        except _NoReplyError:
-            reason = f"ran longer than {self.limits.cell_seconds:g} seconds or ended the kernel{self._why()}"
-            await self._stop(f"{exercise.id} {reason}")
-            return exercise.lost(f"No answer arrived: `{exercise.variable}` {reason}.")
-        except Exception:  # what this kernel sent is no message, and it is not to be trusted with more
-            await self._stop(f"the answer to {exercise.id} did not arrive in a form that can be read")
-            return exercise.lost(f"`{exercise.variable}` did not arrive in a form that can be read.")
-        return _mark(exercise, reply)
-
-    async def _request(self, code: str, expressions: dict[str, str], seconds: float) -> dict[str, Any]:
-        """The reply to one silent request.
+    async def _pass(self, seconds: float) -> None:
+        """Run what there is to run in a kernel of its own, which has so many seconds once it is there.
 
         Raises:
-            _NoReplyError: none came in time, or the kernel is dead.
+            _Accident: it did not come to the end.
         """
-        channels = cast(AsyncKernelClient, self.client.kc)
-        sent = channels.execute(code, silent=True, store_history=False, user_expressions=expressions)
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        self.took: dict[int, float] = {}  # seconds, of the learner's cells that ran in this kernel
+        self.ran: set[int] = set()
+        late: dict[int, Verdict] = {}  # where nothing was there to be marked; asked for again at the end
+        left = [index for index in self.to_run if index not in self.left_out and index not in self.verdicts]
+        reply: dict[str, Any] | None = None
+        if not left:
+            return  # essays alone need no kernel
+        async with Session.started(self.notebook, self.folder, self.limits) as session:
+            begun = time.monotonic()
+            self._begun = self._begun or begun
+            for index, following in zip(left, [*left[1:], -1], strict=True):
+                if time.monotonic() > begun + seconds:
+                    raise self._out_of_time(seconds)
+                if index not in self.exercises:
+                    reply = await self._execute(session, index, ask=self.exercises.get(following))
+                    continue
+                if not _has_answer(reply):
+                    reply = await self._ask(session, index)
+                verdict = self._mark(self.exercises[index], reply)
+                reply = None
+                if _is_there(verdict):
+                    self._settle(index, verdict)
+                else:
+                    late[index] = verdict
+            for index, verdict in late.items():
+                instead = _about(self.notebook.cells[index]).get("instead", "")
+                again = self._mark(self.exercises[index], await self._ask(session, index))
+                if instead and not _is_there(again):
+                    again = self._mark(self.exercises[index], await self._ask(session, index, instead))
+                self._settle(index, again if _is_there(again) else verdict)
+
+    async def _execute(self, session: Session, index: int, ask: Exercise | None) -> dict[str, Any] | None:
+        """Run a cell, and ask for the value of the next one, if that is a plain value, in the same message."""
+        cell = self.notebook.cells[index]
+        cell.outputs, begun = [], time.monotonic()
+        try:
+            reply = await session.execute(cell, index, ask.request() if ask is not None and not ask.runs_code else "")
+        except KernelGone as gone:
+            raise _Accident(f"{self._name(index)} {gone}", self._suspects(index)) from None
+        self.ran.add(index)
+        if self._is_learners(index):
+            self.took[index] = time.monotonic() - begun
+        if reply is None:
+            reason = f"{self._name(index)} ran longer than {self.limits.cell_seconds:g} seconds and was stopped"
+            cell.outputs.append(error_output("TimedOut", reason))
+            self.notes.append(f"{reason}.")
+            self.unsettled = self.unsettled if self._is_learners(index) else reason
+        elif _is(cell, "grade"):
+            await self._look_at_test(session, index, reply)
+        return reply
+
+    async def _look_at_test(self, session: Session, index: int, reply: dict[str, Any]) -> None:
+        """What nbgrader's rules make of a test's outputs must be what became of the test: no output is full marks."""
+        cell = self.notebook.cells[index]
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        if reply.get("status") != "ok" and not failed:
+            cell.outputs.append(error_output(str(reply.get("ename"))[:100], str(reply.get("evalue"))[:1000]))
+        elif not failed and not _is(cell, "solution"):
             try:
-                reply = await channels.get_shell_msg(timeout=0.5)
-            except (queue.Empty, TimeoutError):
-                if not await self._manager.is_alive():
-                    break
-                continue
-            if reply.get("parent_header", {}).get("msg_id") == sent:
-                content: dict[str, Any] = reply["content"]
-                return content
-        raise _NoReplyError
+                canary = await session.ask(_CANARY, {})
+            except KernelGone as gone:
+                raise _Accident(f"{self._name(index)} {gone}", self._suspects(index)) from None
+            if (canary.get("status"), canary.get("ename")) != ("error", "AssertionError"):
+                cell.outputs = [error_output("Untrustworthy", "a false assertion passes in this notebook")]
+                look_at(self.notebook, [f"at {self._name(index)}, a false assertion passes"])
+
+    async def _ask(self, session: Session, index: int, expression: str = "") -> dict[str, Any]:
+        exercise = self.exercises[index]
+        try:
+            return await session.ask("", {"answer": exercise.request(expression)})
+        except KernelGone as gone:
+            suspects = self._suspects(index) - {index}
+            if exercise.runs_code or not suspects or "ended" not in str(gone):
+                self._settle(index, exercise.lost(f"No answer arrived: `{exercise.variable}` {gone}."))
+                suspects = {index}
+                if not exercise.runs_code and "longer" in str(gone):  # to read a value takes no time
+                    self.unsettled = f"reading `{exercise.variable}` {gone}"
+            raise _Accident(f"`{exercise.variable}` {gone}", suspects) from None
+
+    def _mark(self, exercise: Exercise, reply: dict[str, Any] | None) -> Verdict:
+        name = exercise.variable
+        match reply and reply.get("user_expressions"):
+            case {"answer": {"status": "ok", "data": {Payload.mime: str(text)}}}:
+                try:
+                    return exercise.mark(read_json(text.encode()))
+                except (ValueError, RecursionError):
+                    return exercise.lost(f"`{name}` did not arrive in a form that can be read.")
+            case {"answer": {"status": "error", "ename": "NameError"}}:
+                return self._undefined(exercise)
+        return exercise.lost(f"No answer arrived for `{name}`: something in the notebook prevents reading it.")
+
+    def _undefined(self, exercise: Exercise) -> Verdict:
+        name = exercise.variable
+        if name in self.absent:
+            return replace(exercise.lost(f"`{name}` is not answered: {self.absent[name]}."), status=Status.BLANK)
+        for index, reason in self.left_out.items():
+            if name in names_of(self.notebook.cells[index].source).defined:
+                return exercise.lost(f"`{name}` is not defined: its cell was left out, since {reason}.")
+        return exercise.lost(f"`{name}` is not defined: the cell that sets it failed or was deleted.")
+
+    def _settle(self, index: int, verdict: Verdict) -> None:
+        self.verdicts[index] = verdict
+        write_verdict(self.notebook.cells[index], verdict)
+        self.tell(verdict)
+
+    def _suspects(self, index: int) -> set[int]:
+        """Whose fault it is that a kernel is gone: the cell's, or that of the learner's cell before it."""
+        if self._is_learners(index):
+            return {index}
+        return {next(reversed(self.took))} if self.took else set()
+
+    def _out_of_time(self, seconds: float) -> _Accident:
+        """Where the learner's cells took most of the time, the slowest are left out, until the rest takes little."""
+        slow = sorted((index for index in self.took if self.took[index] > _SLOW), key=self.took.__getitem__)
+        total = sum(self.took[index] for index in slow)
+        culprits: set[int] = set()
+        if total > seconds / 2:
+            little = min(self.limits.notebook_seconds, self.limits.overtime) / 4
+            while slow and total > little:
+                culprits.add(slow.pop())
+                total = sum(self.took[index] for index in slow)
+        return _Accident(f"the notebook ran longer than {self.limits.notebook_seconds:g} seconds", culprits)
+
+    def _leave_out(self, culprits: set[int], reason: str, again: bool) -> None:
+        rest = "the notebook ran again without it" if again else "what follows it did not run"
+        for index in culprits - self.exercises.keys():
+            self.left_out[index] = reason
+            took = f"; it took {self.took[index]:.0f} seconds" if index in self.took else ""
+            self.notebook.cells[index].outputs.append(error_output("LeftOut", f"{reason}{took}; {rest}"))
+            name = self._name(index)
+            self.notes.append(f"{reason.removeprefix(name).strip().join((f'{name} was left out: it ', ''))}; {rest}.")
+
+    def _close(self, reason: str) -> None:
+        """Say what happened, in the notebook; and let no test count as passed that did not run."""
+        for index in self.to_run:
+            cell = self.notebook.cells[index]
+            if index not in self.exercises and index not in self.ran and not cell.outputs and _is(cell, "grade"):
+                cell.outputs = [error_output("NotRun", reason or "it was left out")]
+        if self.unsettled:
+            about = self.notebook.metadata.setdefault("autograde", NotebookNode())
+            about.unsettled = self.unsettled
+        add_notes(self.notebook, self.notes)
+
+    def _is_learners(self, index: int) -> bool:
+        """Whether a cell runs code of the learner's: it is theirs, or it tests what is theirs."""
+        cell = self.notebook.cells[index]
+        return "own" in _about(cell) or _is(cell, "grade")
+
+    def _name(self, index: int) -> str:
+        return f"cell {index + 1 - sum(cell.id in OURS for cell in self.notebook.cells[:2])}"
 
 
-class _NoReplyError(Exception):
-    pass
+def _has_answer(reply: dict[str, Any] | None) -> bool:
+    match reply:
+        case {"user_expressions": {"answer": _}}:
+            return True
+    return False
 
 
-def _mark(exercise: Exercise, reply: dict[str, Any]) -> Verdict:
-    match reply.get("user_expressions"):
-        case {"answer": {"status": "ok", "data": {Payload.mime: str(text)}}}:
-            try:
-                return exercise.mark(read_json(text.encode()))
-            except (ValueError, RecursionError):
-                return exercise.lost(f"`{exercise.variable}` did not arrive in a form that can be read.")
-        case {"answer": {"status": "error", "ename": "NameError"}}:
-            return exercise.lost(f"`{exercise.variable}` is not defined: the cell that sets it failed or was deleted.")
-    return exercise.lost(f"No answer arrived for `{exercise.variable}`: something in the notebook prevents reading it.")
+def _is_there(verdict: Verdict) -> bool:
+    """Whether there was a value, be it right or wrong."""
+    return verdict.status not in (Status.BLANK, Status.LOST)
 
 
-def _is_graded(cell: NotebookNode) -> bool:
-    return bool(cell.metadata.get("nbgrader", {}).get("grade"))
+def _asks(cell: NotebookNode, key: Key) -> bool:
+    return _is(cell, "grade") and cell.id in key.exercises
 
 
-def _error(name: str, text: str) -> NotebookNode:
-    return new_output("error", ename=name, evalue=text, traceback=[f"{name}: {text}"])
+def _is(cell: NotebookNode, role: str) -> bool:
+    return bool(cell.metadata.get("nbgrader", {}).get(role))
+
+
+def _about(cell: NotebookNode) -> dict[str, Any]:
+    about: dict[str, Any] = cell.metadata.get(ABOUT, {})
+    return about

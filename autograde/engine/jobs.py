@@ -9,28 +9,42 @@ from __future__ import annotations
 import copy
 import hashlib
 import importlib.util
-import os
+import json
 import platform
-import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 from nbformat import NotebookNode
-from nbformat.v4 import reads_json, writes_json
+from nbformat.v4 import reads_json
 
 from autograde.answers.sheet import FILE_NAME
 from autograde.authoring.key import Key, load_key
-from autograde.engine.execute import Limits, run_notebook
-from autograde.engine.repair import repair
+from autograde.engine.execute import run_notebook
+from autograde.engine.limits import Limits
+from autograde.engine.plain import is_test, look_at, suspicions
+from autograde.engine.repair import add_notes, repair
+from autograde.engine.results import scratch_folder
+from autograde.engine.session import error_output
 from autograde.engine.verdict_cell import write_verdict
 from autograde.exercises.verdict import Verdict
+
+Files = tuple[tuple[str, bytes], ...]  # name, with folders, and content
+UNREADABLE = "could not be read, ask for it again: "  # how such a failure begins
 
 
 class WrongEnvironment(Exception):
     """This process would not give the marks that the grader asks for; the text says what differs."""
+
+
+class Unsettled(Exception):
+    """Time ran out where it should not, as on a busy machine: the result is shown, and not kept."""
+
+    def __init__(self, graded: bytes):
+        super().__init__(graded)
+        self.graded = graded  # the notebook, as far as it got
 
 
 @cache
@@ -57,19 +71,23 @@ class Job:
 
     chapter: str
     submitted: bytes  # the notebook as it was handed in
-    template: bytes  # the released notebook
-    sheet: bytes  # exercises.json
-    key: bytes  # key.py; stays in the grader's process
+    template: bytes  # the released notebook; its tests are those that are to run, hidden ones included
+    sheet: bytes = b""  # exercises.json, where the chapter has a key
+    key: bytes = b""  # key.py; stays in the grader's process. None: nbgrader's own tests grade
     student: str = ""  # full name, where everyone has numbers of their own
     missing: str = ""  # why there is no notebook, where none was handed in
+    files: Files = ()  # what lies beside the notebook when it runs: handed in, or released
+    notes: tuple[str, ...] = ()  # what collecting has put right or left out
+    doubts: tuple[str, ...] = ()  # why a teacher should look at it
     limits: Limits = field(default_factory=Limits)
     environment: str = field(default_factory=environment)
 
     @cached_property
     def fingerprint(self) -> str:
         """The same for the same work: 64 hexadecimal digits over everything the marks depend on."""
-        settings = repr((self.chapter, self.student, self.missing, self.environment, asdict(self.limits))).encode()
-        parts = (self.submitted, self.template, self.sheet, self.key, settings)
+        words = (self.chapter, self.student, self.missing, self.notes, self.doubts, self.environment)
+        settings = repr((words, asdict(self.limits), [name for name, _ in self.files])).encode()
+        parts = (self.submitted, self.template, self.sheet, self.key, settings, *(data for _, data in self.files))
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
@@ -79,17 +97,37 @@ def grade_submission(job: Job, tell: Callable[[Verdict], object] = lambda verdic
     Raises:
         WrongEnvironment: this process has other versions than the one that made the job.
         SandboxError: this machine cannot sandbox.
+        Unsettled: time ran out in cells that are not the learner's.
     """
     if job.environment != environment():
         raise WrongEnvironment(f"a worker has {environment()}, the grader {job.environment}: install the same there")
     if job.missing:
         return lost(job, job.missing)
-    notebook = repair(job.submitted, _template(job.template)).notebook
+    repaired = repair(job.submitted, _template(job.template), job.notes)
+    if repaired.unreadable:
+        return lost(job, f"{UNREADABLE}{repaired.unreadable}")
+    notebook = repaired.notebook
     notebook.metadata.autograde.graded = job.fingerprint
-    with tempfile.TemporaryDirectory(prefix="autograde-") as desk:
-        Path(desk, FILE_NAME).write_bytes(job.sheet)
-        run_notebook(notebook, _key(job), Path(desk), job.limits, tell)
-    return writes_json(notebook).encode()
+    look_at(notebook, list(job.doubts))
+    with scratch_folder() as desk:
+        _lay_out(desk, job)
+        run_notebook(notebook, key := _key(job), desk, job.limits, tell)
+    if any(is_test(cell) and cell.id not in key.exercises for cell in notebook.cells):
+        look_at(notebook, suspicions(notebook, _template(job.template)))
+    if reason := notebook.metadata.autograde.get("unsettled"):
+        notebook.metadata.autograde.failure = f"time ran out, which may be the machine's fault: {reason}"
+        raise Unsettled(as_bytes(notebook))
+    return as_bytes(notebook)
+
+
+def _lay_out(desk: Path, job: Job) -> None:
+    """Put a submission's files where its notebook runs; ours come last."""
+    for name, content in (*job.files, *([(FILE_NAME, job.sheet)] if job.sheet else [])):
+        path = desk / name
+        if not path.resolve().is_relative_to(desk.resolve()):
+            raise ValueError(f"{name!r} leads out of the submission's folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def lost(job: Job, reason: str, earned: Mapping[str, Verdict] | None = None) -> bytes:
@@ -98,23 +136,44 @@ def lost(job: Job, reason: str, earned: Mapping[str, Verdict] | None = None) -> 
     What was `earned` before, by exercise, stays. It is the released notebook: what was handed in may be what failed.
     """
     notebook = copy.deepcopy(_template(job.template))
-    notebook.metadata.autograde = {"notes": [], "failure": reason, "graded": job.fingerprint}
-    exercises = _key(job).exercises
+    notebook.metadata.autograde = NotebookNode(notes=[], failure=reason, graded=job.fingerprint)
+    add_notes(notebook, list(job.notes))
+    try:
+        exercises = _key(job).exercises
+    except Exception:  # the key is what failed
+        exercises = {}
     for cell in notebook.cells:
         if cell.id in exercises:  # the graded cell; the answer's is called <id>-answer
             write_verdict(cell, (earned or {}).get(cell.id) or exercises[cell.id].lost(f"No answer arrived: {reason}."))
-    return writes_json(notebook).encode()
+        elif is_test(cell):  # no output is full marks
+            cell.outputs = [error_output("NotGraded", reason)]
+    return as_bytes(notebook)
+
+
+def as_bytes(notebook: NotebookNode) -> bytes:
+    """A notebook as a file; without nbformat's indentation, which takes ten times as long to write."""
+    return json.dumps(notebook, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _key(job: Job) -> Key:
+    """The key that a job is marked by: this student's numbers, and the points that were released."""
+    if not job.key:
+        return Key(job.chapter, {}, "")
     key = _load(job.chapter, job.key)
-    return key.of(job.student) if job.student else key
+    key = key.of(job.student) if job.student else key
+    points = {cell.id: cell.metadata.nbgrader.points for cell in _template(job.template).cells if is_test(cell)}
+    changed = {
+        name: replace(exercise, points=points[name])
+        for name, exercise in key.exercises.items()
+        if points.get(name, exercise.counted) != exercise.counted
+    }
+    return replace(key, exercises=key.exercises | changed) if changed else key
 
 
 @lru_cache(maxsize=8)
 def _load(chapter: str, source: bytes) -> Key:
-    with tempfile.TemporaryDirectory(prefix="autograde-") as place:
-        folder = Path(place, chapter)
+    with scratch_folder() as place:
+        folder = place / chapter
         folder.mkdir()
         (folder / "key.py").write_bytes(source)
         return load_key(folder)
@@ -124,35 +183,3 @@ def _load(chapter: str, source: bytes) -> Key:
 def _template(released: bytes) -> NotebookNode:
     """The released notebook; callers copy what they change."""
     return reads_json(released.decode())
-
-
-@dataclass(frozen=True)
-class Results:
-    """Finished jobs on disk, by fingerprint."""
-
-    folder: Path
-
-    def get(self, fingerprint: str) -> NotebookNode | None:
-        path = self._path(fingerprint)
-        return reads_json(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-    def put(self, fingerprint: str, graded: bytes) -> None:
-        """Keep a result; it is there whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self._path(fingerprint), graded)
-
-    def forget(self, fingerprint: str) -> None:
-        self._path(fingerprint).unlink(missing_ok=True)
-
-    def _path(self, fingerprint: str) -> Path:
-        return self.folder / f"{fingerprint}.ipynb"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that, whatever happens on the way, it has its old content or the new one."""
-    temporary = path.with_suffix(".part")  # one name: what a killed run left is overwritten
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -1,188 +1,252 @@
-"""Whatever was handed in, as a notebook that can be graded: the release with the learner's cells in it.
+"""Whatever was handed in, as a notebook that can be graded: the learner's, with what is ours restored.
 
-Locked and graded cells always come from the release. An answer is found by its grade id, else by its cell id, else by
-the variable or function that it defines. The learner's own cells stay, each behind the cell it stood behind.
+What "Run All" in the learner's notebook defines is what is graded. So the order is the learner's, and every cell of
+theirs stays where it stands: both halves of a cell that was split, copies, scratch paper. Graded and locked cells are
+the release's again; where the learner had changed one, their text runs in a cell of its own before it, and where one
+was deleted, it comes back behind the cell that it follows in the release. An answer cell that is no longer there
+comes back for the eye only: it is not run, as it does not run for the learner.
+
+Figures (cells tagged `illustration`) are left out while they are untouched and no cell behind them needs their names.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import nbformat
 from nbformat import NotebookNode
 
-MAX_BYTES = 20 * 2**20  # of a submitted notebook
-MAX_CELLS = 2_000
+from autograde.engine.names import names_of, typed_into_check
+from autograde.engine.reading import Cell, Unreadable, read_cells
 
-Fits = Callable[[dict[str, Any]], bool]  # whether a submitted cell is the one that is looked for
+ILLUSTRATION = "illustration"  # the tag of figures: cells that no graded cell of the release needs
+OURS = ("put-right", "no-sandbox")  # cells that the grader puts in front
+ABOUT = "autograde"  # a cell's metadata: {"own": true} for a learner's code, {"skip": why} for what is not run,
+# and {"instead": expression} for a check that the learner typed the answer into
 
 
 @dataclass
 class Repaired:
     notebook: NotebookNode
     notes: list[str] = field(default_factory=list)  # what was put right, for the learner and the teacher
+    unreadable: str = ""  # why nothing of what was handed in could be read
 
 
-def repair(submitted: bytes, template: NotebookNode) -> Repaired:
-    """The notebook to grade, and what had to be put right. Never fails, whatever the bytes."""
-    notes: list[str] = []
-    cells = _read_cells(submitted, notes)
-    anchors = _match(cells, template, notes)
-    result = copy.deepcopy(template)
-    result.cells = [_note_cell(notes)] if notes else []
-    extras = _extras_by_anchor(cells, anchors)
-    result.cells += extras.get("", [])
-    for cell in template.cells:
-        result.cells.append(_with_answer(cell, anchors.get(cell.id)))
-        result.cells += extras.get(cell.id, [])
-    for number, cell in enumerate(result.cells):
-        if cell.id.startswith("learner-"):
-            cell.id = f"learner-{number}"
-    result.metadata.autograde = {"notes": notes}
-    return Repaired(result, notes)
+@dataclass(eq=False)
+class _Placed:
+    """A submitted cell, and the cell of the release that it is, if it is one."""
+
+    number: int
+    cell: Cell
+    original: NotebookNode | None = None
 
 
-def _note_cell(notes: list[str]) -> NotebookNode:
-    listed = "\n".join(f"- {note}" for note in notes)
-    return nbformat.v4.new_markdown_cell(f"**Put right before grading**\n\n{listed}", id="put-right")
+def repair(submitted: bytes, template: NotebookNode, notes: Sequence[str] = ()) -> Repaired:
+    """The notebook to grade, and what had to be put right. Never fails, whatever the bytes.
 
-
-def _read_cells(submitted: bytes, notes: list[str]) -> list[dict[str, Any]]:
-    if len(submitted) > MAX_BYTES:
-        notes.append(f"The file has more than {MAX_BYTES >> 20} MiB. Clear its outputs, save it and hand it in again.")
-        return []
-    if not submitted.strip():
-        notes.append("The file is empty. Save the notebook and hand it in again.")
-        return []
+    `template` is the release; `notes` come before those that are made here.
+    """
+    notes, unreadable = list(notes), ""
+    result = NotebookNode({**template, "metadata": copy.deepcopy(template.metadata)})
     try:
-        document = json.loads(submitted.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        notes.append(f"The file is not a notebook ({type(error).__name__}). Hand in the .ipynb file itself.")
-        return []
-    cells = document.get("cells") if isinstance(document, dict) else None
-    if cells is None and isinstance(document, dict):
-        cells = _from_old_format(document)
-    if not isinstance(cells, list):
-        notes.append("The file holds no cells. Hand in the notebook that you worked in.")
-        return []
-    if len(cells) > MAX_CELLS:
-        notes.append(f"The notebook has {len(cells):,} cells; the first {MAX_CELLS:,} were read.")
-    read = [_plain_cell(cell) for cell in cells[:MAX_CELLS]]
-    broken = read.count(None)
-    if broken:
-        notes.append(f"{broken} of its {len(read)} cells could not be read and were left out.")
-    return [cell for cell in read if cell is not None]
+        placed = [_Placed(number, cell) for number, cell in enumerate(read_cells(submitted, notes))]
+    except Unreadable as error:
+        unreadable = str(error)
+        notes.append(f"Unreadable: {error}.")
+        result.cells = [_copied(cell) for cell in template.cells]
+    else:
+        _match(placed, template, notes)
+        result.cells = _merged(placed, template, notes)
+        _leave_out_figures(result.cells)
+    result.metadata.autograde = NotebookNode(notes=[])
+    add_notes(result, notes)
+    return Repaired(result, notes, unreadable)
 
 
-def _from_old_format(document: dict[str, Any]) -> Any:
-    """The cells of a notebook of format 3, which kept them in worksheets."""
-    try:
-        return nbformat.convert(nbformat.from_dict(document), 4).cells
-    except Exception:  # nbformat raises what it likes on data that is no notebook
-        return None
+def add_notes(notebook: NotebookNode, notes: list[str]) -> None:
+    """Say in a notebook what was put right, for programs and, in its first cell, for people."""
+    if not notes:
+        return
+    about = notebook.metadata.setdefault("autograde", NotebookNode())
+    about.setdefault("notes", []).extend(notes)
+    if not any(cell.id == OURS[0] for cell in notebook.cells[:2]):
+        notebook.cells.insert(0, _text_cell("**Put right before grading**\n", OURS[0]))
+    shown = next(cell for cell in notebook.cells if cell.id == OURS[0])
+    shown.source += "".join(f"\n- {note}" for note in notes)
 
 
-def _plain_cell(cell: Any) -> dict[str, Any] | None:
-    if not isinstance(cell, dict) or cell.get("cell_type") not in ("code", "markdown", "raw"):
-        return None
-    source = cell.get("source", "")
-    if isinstance(source, list) and all(isinstance(line, str) for line in source):
-        source = "".join(source)
-    if not isinstance(source, str):
-        return None
-    metadata = cell.get("metadata")
-    grading = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-    grade_id = grading.get("grade_id") if isinstance(grading, dict) else None
-    tags = metadata.get("tags") if isinstance(metadata, dict) else None
-    return {
-        "type": cell["cell_type"],
-        "source": sendable(source),
-        "grade_id": grade_id if isinstance(grade_id, str) else None,
-        "id": cell.get("id") if isinstance(cell.get("id"), str) else None,
-        "tags": [sendable(tag) for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else [],
-    }
-
-
-def sendable(text: str) -> str:
-    """`text` without lone surrogates, which neither a kernel nor a file takes."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _match(cells: list[dict[str, Any]], template: NotebookNode, notes: list[str]) -> dict[str, dict[str, Any]]:
-    """The submitted cell for each cell of the template, by the template's cell id."""
-    found: dict[str, dict[str, Any]] = {}
-    left = list(cells)
-    for how in (_by_grade_id, _by_cell_id, _by_definition):
-        for original in template.cells:
-            if original.id in found:
-                continue
-            kind, fits = original.cell_type, how(original)
-            candidates = [cell for cell in left if cell["type"] == kind and fits(cell)]
+def _match(placed: list[_Placed], template: NotebookNode, notes: list[str]) -> None:
+    """Find the release's cells among the submitted ones: by grade id, by cell id, by text, by what they define."""
+    missing, found = list(template.cells), list[str]()
+    for how in (_by_grade_id, _by_cell_id, _by_text, _by_definition):
+        for original in list(missing):
+            fits = how(original)
+            candidates = [one for one in placed if one.original is None and fits(one.cell)]
             if not candidates:
                 continue
-            changed = [cell for cell in candidates if cell["source"] != original.source]
-            found[original.id] = (changed or candidates)[-1]
-            taken = set(map(id, candidates))
-            left = [cell for cell in left if id(cell) not in taken]
-            if _is_answer(original) or _is_ours(original):
-                _remark(original, candidates, how is _by_definition, notes)
-    lost = [cell.id for cell in template.cells if _is_answer(cell) and cell.id not in found]
-    if cells and lost:
-        notes.append(f"No answer cell was found for {', '.join(name.removesuffix('-answer') for name in lost)}.")
-    return found
+            _best(original, candidates).original = original
+            missing.remove(original)
+            if how is _by_definition:
+                found.append(original.id.removesuffix("-answer"))
+            elif how is _by_grade_id and len(candidates) > 1:
+                notes.append(f"The cell {original.id} was there {len(candidates)} times; each ran where it stands.")
+    if found:
+        notes.append(f"The answers to {', '.join(found)} had lost their metadata; found by what they define.")
 
 
-def _remark(original: NotebookNode, candidates: list[dict[str, Any]], guessed: bool, notes: list[str]) -> None:
-    name = original.id.removesuffix("-answer")
-    if guessed and _is_answer(original):
-        notes.append(f"The answer cell of {name} had lost its metadata; it was found by what it defines.")
-    if len(candidates) > 1:
-        kept = "the last changed one was taken" if _is_answer(original) else "the released cell was used instead"
-        notes.append(f"The cell {original.id} was there {len(candidates)} times; {kept}.")
-
-
-def _by_grade_id(original: NotebookNode) -> Fits:
+def _by_grade_id(original: NotebookNode) -> Callable[[Cell], bool]:
     grade_id = original.metadata.get("nbgrader", {}).get("grade_id")
-    return lambda cell: grade_id is not None and cell["grade_id"] == grade_id
+    return lambda cell: bool(grade_id) and cell.grade_id == grade_id
 
 
-def _by_cell_id(original: NotebookNode) -> Fits:
-    cell_id = original.id
-    return lambda cell: bool(cell["id"] == cell_id)
+def _by_cell_id(original: NotebookNode) -> Callable[[Cell], bool]:
+    return lambda cell: cell.id == original.id
 
 
-def _by_definition(original: NotebookNode) -> Fits:
-    source = original.source
-    if not _is_answer(original):
-        return lambda cell: bool(cell["source"].strip() == source.strip())
-    defined = re.search(r"^(?:def (\w+)\(|(\w+) *=)", source, re.MULTILINE)
-    if defined is None:
-        return lambda cell: False
-    name = re.escape(defined[1] or defined[2])
-    definition = re.compile(rf"^(?:def {name} *\(|{name} *=[^=])", re.MULTILINE)
-    return lambda cell: definition.search(cell["source"]) is not None
+def _by_text(original: NotebookNode) -> Callable[[Cell], bool]:
+    text = _plain(original.source)
+    return lambda cell: cell.type == original.cell_type and bool(text) and _plain(cell.source) == text
 
 
-def _is_answer(cell: NotebookNode) -> bool:
-    return bool(cell.metadata.get("nbgrader", {}).get("solution"))
+def _by_definition(original: NotebookNode) -> Callable[[Cell], bool]:
+    wanted = _asked(original)
+    return lambda cell: cell.type == "code" and bool(wanted & names_of(cell.source).defined)
 
 
-def _is_ours(cell: NotebookNode) -> bool:
-    """Cells that a learner may not change: graded ones and locked ones."""
-    grading = cell.metadata.get("nbgrader", {})
-    return bool(grading.get("grade") or grading.get("locked"))
+def _best(original: NotebookNode, candidates: list[_Placed]) -> _Placed:
+    """Of several, an answer is the last changed one that defines its name; any other is one that was not changed."""
+    wanted = _asked(original)
+
+    def rank(one: _Placed) -> tuple[bool, ...]:
+        of_its_kind, same = one.cell.type == original.cell_type, _same(one.cell, original)
+        if _is_answer(original):
+            return of_its_kind and not same, bool(wanted & names_of(one.cell.source).defined), of_its_kind
+        return same, of_its_kind, one.cell.id == original.id
+
+    last_first = _is_answer(original) or _is_ours(original)
+    return max(reversed(candidates) if last_first else candidates, key=rank)
 
 
-def _with_answer(original: NotebookNode, submitted: dict[str, Any] | None) -> NotebookNode:
-    cell = copy.deepcopy(original)
-    if submitted is not None and not _is_ours(cell) and submitted["source"] != cell.source:
-        cell.source = submitted["source"] if cell.cell_type == "code" else _as_text(submitted["source"])
+def _merged(placed: list[_Placed], template: NotebookNode, notes: list[str]) -> list[NotebookNode]:
+    """The learner's cells in their order, and those of ours that are missing, each behind the one it follows."""
+    said: Counter[str] = Counter()
+    groups: dict[int, list[NotebookNode]] = {}  # what stands for a cell of the release, by its identity
+    order: list[int | NotebookNode] = []  # such an identity, or a cell of the learner's own
+    written: set[str] = set()  # names that the learner's code defines
+    for one in placed:
+        if one.original is not None:
+            order.append(id(one.original))
+            groups[id(one.original)] = _restored(one, said)
+        elif one.cell.source.strip() or one.cell.pictures:
+            order.append(_own(one))
+        if one.cell.type == "code" and not (one.original is not None and _same(one.cell, one.original)):
+            written |= names_of(one.cell.source).defined
+    place = 0
+    for original in template.cells:
+        if id(original) in groups:
+            place = order.index(id(original)) + 1
+        elif _is_ours(original) or (_is_answer(original) and not _asked(original) & written):
+            while place < len(order) and not isinstance(order[place], int):
+                place += 1  # behind what the learner had put there
+            groups[id(original)] = [_came_back(original, said)]
+            order.insert(place, id(original))
+            place += 1
+    notes += _summary(said)
+    return [cell for entry in order for cell in (groups[entry] if isinstance(entry, int) else [entry])]
+
+
+def _restored(one: _Placed, said: Counter[str]) -> list[NotebookNode]:
+    """What stands in the place of a submitted cell that is one of the release's."""
+    original, cell = one.original, one.cell
+    assert original is not None
+    restored, name, is_code = _copied(original), original.id.removesuffix("-answer"), original.cell_type == "code"
+    if _same(cell, original):
+        return [restored]
+    if _is_ours(original):
+        said[_CHANGED_CHECK if is_code else _CHANGED_TEXT] += 1
+        if is_code and (typed := typed_into_check(cell.source, original.id)):
+            said[f"The answer to {name} stands in its check; it was looked for there, too."] += 1
+            restored.metadata[ABOUT] = NotebookNode(instead=typed)
+        return [_own(one), restored]
+    if is_code and cell.type == "code":
+        restored.source = cell.source
+        restored.metadata[ABOUT] = NotebookNode(own=True)
+        return [restored]
+    if not _is_answer(original) and (is_code or cell.type == "code"):
+        return [_own(one)]
+    if is_code:
+        kind = "Markdown" if cell.type == "markdown" else "raw text"
+        said[f"The answer cell of {name} is {kind}, which is not run: make it a code cell."] += 1
+        restored.metadata[ABOUT] = NotebookNode(skip=f"its cell is {kind}, which is not run: make it a code cell")
+        return [_own(one), restored]
+    if cell.type == "code":
+        said[f"The text of {name} is in a code cell: it was read, and not run."] += 1
+    shown = _as_written(one)
+    restored.source = shown.source
+    if "attachments" in shown:
+        restored.attachments = shown.attachments
+    return [restored]
+
+
+def _came_back(original: NotebookNode, said: Counter[str]) -> NotebookNode:
+    cell = _copied(original)
+    if _is_answer(original):
+        said[_MISSING + original.id.removesuffix("-answer")] += 1
+        cell.metadata[ABOUT] = NotebookNode(skip="its cell is not there any more")
     return cell
+
+
+_CHANGED_CHECK, _CHANGED_TEXT, _MISSING = "changed check", "changed text", "missing "
+
+
+def _summary(said: Counter[str]) -> list[str]:
+    notes = [text for text in said if not text.startswith((_CHANGED_CHECK, _CHANGED_TEXT, _MISSING))]
+    if missing := [text.removeprefix(_MISSING) for text in said if text.startswith(_MISSING)]:
+        notes.append(f"No answer cell was found for {', '.join(missing)}.")
+    if count := said[_CHANGED_CHECK]:
+        cells = "1 locked code cell was" if count == 1 else f"{count} locked code cells were"
+        notes.append(f"{cells} changed: the learner's ran in front of the released one, which counts.")
+    if count := said[_CHANGED_TEXT]:
+        cells = "1 locked text was" if count == 1 else f"{count} locked texts were"
+        notes.append(f"{cells} changed: the learner's is kept in front of the released one.")
+    return notes
+
+
+def _copied(cell: NotebookNode) -> NotebookNode:
+    """A cell of the release that may get outputs and metadata of its own; faster than a deep copy."""
+    copied = NotebookNode(cell, metadata=NotebookNode(cell.metadata))
+    if cell.cell_type == "code":
+        copied.outputs, copied.execution_count = [], None
+    return copied
+
+
+def _own(one: _Placed) -> NotebookNode:
+    """A cell of the learner's own: code runs, text is shown as it was typed."""
+    if one.cell.type != "code":
+        return _as_written(one)
+    about = NotebookNode({ABOUT: NotebookNode(own=True)})
+    cell = NotebookNode(cell_type="code", id=f"learner-{one.number}", source=one.cell.source, metadata=about)
+    return NotebookNode(cell, outputs=[], execution_count=None)
+
+
+def _as_written(one: _Placed) -> NotebookNode:
+    """A text cell that shows what the learner typed, and the pictures attached to it."""
+    names = {f"picture-{place}": {kind: data} for place, (kind, data) in enumerate(one.cell.pictures, start=1)}
+    text = [_as_text(one.cell.source)] if one.cell.source.strip() else []
+    shown = _text_cell(
+        "\n\n".join([*text, *(f"![{name}](attachment:{name})" for name in names)]), f"learner-{one.number}"
+    )
+    if names:
+        shown.attachments = NotebookNode(names)
+    return shown
+
+
+def _text_cell(source: str, name: str) -> NotebookNode:
+    """nbformat's new_markdown_cell, without a validation that finds nothing in what was made here."""
+    return NotebookNode(cell_type="markdown", id=name, source=source, metadata=NotebookNode())
 
 
 def _as_text(source: str) -> str:
@@ -192,19 +256,52 @@ def _as_text(source: str) -> str:
     return f"{fence}text\n{source}\n{fence}"
 
 
-def _extras_by_anchor(cells: list[dict[str, Any]], anchors: dict[str, dict[str, Any]]) -> dict[str, list[NotebookNode]]:
-    """The learner's own cells, by the id of the template's cell that they followed ("" at the top)."""
-    ids = {id(cell): name for name, cell in anchors.items()}
-    extras: dict[str, list[NotebookNode]] = {}
-    anchor = ""
-    for cell in cells:
-        if id(cell) in ids:
-            anchor = ids[id(cell)]
-        elif cell["source"].strip() and cell["grade_id"] is None:
-            if cell["type"] == "code":
-                extra = nbformat.v4.new_code_cell(cell["source"], id="learner-0")
-            else:
-                extra = nbformat.v4.new_markdown_cell(_as_text(cell["source"]), id="learner-0")
-            extra.metadata.tags = cell["tags"]
-            extras.setdefault(anchor, []).append(extra)
-    return extras
+def _leave_out_figures(cells: list[NotebookNode]) -> None:
+    """Mark the untouched figures that no cell of the learner's needs, be it by way of other cells of the release."""
+    definers: dict[str, set[int]] = {}  # by name, the cells that may have defined it last
+    needs: dict[int, set[int]] = {}  # by cell, those that it needs
+    needed: set[int] = set()
+    unmet: set[str] = set()  # that the learner's functions may find when they are called further down
+    for place, cell in enumerate(cells):
+        about = cell.metadata.get(ABOUT, {})
+        if cell.cell_type != "code" or "skip" in about:
+            continue
+        names = names_of(cell.source)
+        needs[place] = set().union(*(definers.get(name, ()) for name in names.needed))
+        definers |= {
+            name: {place} | (set() if name in names.certain else definers.get(name, set())) for name in names.defined
+        }
+        if "own" in about:
+            unmet |= names.needed - definers.keys()
+        if "own" in about or names.defined & unmet:
+            needed.add(place)
+    while more := set().union(*(needs[place] for place in needed)) - needed:
+        needed |= more
+    for place in needs.keys() - needed:
+        if ILLUSTRATION in cells[place].metadata.get("tags", []):
+            cells[place].metadata[ABOUT] = NotebookNode(skip="a figure of the release, which nothing needs")
+
+
+def _same(cell: Cell, original: NotebookNode) -> bool:
+    return cell.type == original.cell_type and _plain(cell.source) == _plain(original.source)
+
+
+def _plain(source: str) -> str:
+    """A source without what editors change on their own: spaces at the ends of lines."""
+    return "\n".join(line.rstrip() for line in source.strip().splitlines())
+
+
+def _is_answer(cell: NotebookNode) -> bool:
+    return bool(cell.metadata.get("nbgrader", {}).get("solution"))
+
+
+def _asked(original: NotebookNode) -> frozenset[str]:
+    """The names that an answer's cell is there to define; none for other cells."""
+    is_code = _is_answer(original) and original.cell_type == "code"
+    return names_of(original.source).defined if is_code else frozenset()
+
+
+def _is_ours(cell: NotebookNode) -> bool:
+    """Cells that a learner may not change, by nbgrader's rule: checks and locked ones, but no answer graded by hand."""
+    grading = cell.metadata.get("nbgrader", {})
+    return not grading.get("solution") and bool(grading.get("grade") or grading.get("locked"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from autograde.exercises.verdict import Status, Verdict
+from autograde.exercises.verdict import Status, Verdict, read_data
 
 METADATA = "autograde"
 _COLOURS = {Status.RIGHT: "#1b7f4b", Status.PARTLY: "#8a6100", Status.BLANK: "#555555"}
@@ -34,7 +34,7 @@ def read_verdict(cell: NotebookNode) -> dict[str, Any] | None:
     """What `write_verdict` wrote, or None for a cell that carries no verdict."""
     for output in cell.get("outputs", []):
         if METADATA in output.get("metadata", {}):
-            return dict(output.metadata[METADATA])
+            return read_data(output.metadata[METADATA])
     return None
 
 

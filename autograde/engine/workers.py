@@ -8,19 +8,23 @@ does not end, whatever the reason, ends itself: the class does not wait for it.
 from __future__ import annotations
 
 import faulthandler
+import itertools
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from autograde.engine.jobs import Job, WrongEnvironment, grade_submission
+from autograde.engine.jobs import Job, Unsettled, WrongEnvironment, grade_submission
 from autograde.engine.warm import warm_up
+from autograde.engine.watch import Place, Watch
 from autograde.exercises.verdict import Status, Verdict
 from autograde.sandbox.view import SandboxError
 
 Result = bytes | Exception
-_PATIENCE = 10  # seconds for a scheduler, and for its first worker
+_PATIENCE = 30  # seconds for a scheduler to answer
+_PATIENCE_FOR_WORKERS = 300  # seconds for the first worker: where a machine is busy it imports for minutes
 _TOPIC = "autograde-verdicts"  # where workers tell each verdict at once: what is known if they die
 
 
@@ -36,41 +40,47 @@ class WorkerDied(Exception):
         self.earned = earned  # verdicts that were reached before, by exercise
 
 
-def run_jobs(jobs: Sequence[Job], workers: int, scheduler: str = "") -> Iterator[tuple[Job, Result]]:
+def run_jobs(jobs: Sequence[Job], workers: int, scheduler: str, watch: Watch) -> Iterator[tuple[Job, Result]]:
     """Each job with its result as it arrives: from `workers` processes (0: this one), or from the dask `scheduler`.
 
-    A result is the graded notebook, or the exception that the job ended with.
+    A result is the graded notebook, or the exception that the job ended with. `watch` is told of each job.
 
     Raises:
         ClusterError: nothing answers at `scheduler`, or no worker has joined it.
         SandboxError: a machine cannot sandbox. WrongEnvironment: it has other versions.
     """
-    for job, result in _run_in_cluster(jobs, workers, scheduler) if workers or scheduler else _run_here(jobs):
+    if not jobs:
+        return  # nothing is new: no worker needs to start
+    in_cluster = workers or scheduler
+    arriving = _run_in_cluster(jobs, workers, scheduler, watch) if in_cluster else _run_here(jobs, watch)
+    for job, result in arriving:
+        watch.ended(job.fingerprint)
         if isinstance(result, SandboxError | WrongEnvironment):
             raise result
         yield job, result
 
 
-def _run_here(jobs: Sequence[Job]) -> Iterator[tuple[Job, Result]]:
+def _run_here(jobs: Sequence[Job], watch: Watch) -> Iterator[tuple[Job, Result]]:
     for job in jobs:
+        watch.began(job.fingerprint)
         try:
             yield job, grade_submission(job)
         except Exception as error:  # the next submission is graded all the same
             yield job, error
 
 
-def _run_in_cluster(jobs: Sequence[Job], workers: int, scheduler: str) -> Iterator[tuple[Job, Result]]:
+def _run_in_cluster(jobs: Sequence[Job], workers: int, scheduler: str, watch: Watch) -> Iterator[tuple[Job, Result]]:
     from distributed import KilledWorker
 
     suspects = []
     with _client(min(workers, len(jobs)), scheduler) as client:
-        for job, result in _in_flight(client, jobs, sum(client.nthreads().values())):
-            if isinstance(result, KilledWorker):
+        for job, result in _in_flight(client, jobs, watch):
+            if isinstance(result, KilledWorker | Unsettled):
                 suspects.append(job)
             else:
                 yield job, result
         for suspect in suspects:
-            for job, result in _in_flight(client, [suspect], 1):
+            for job, result in _in_flight(client, [suspect], watch):
                 yield job, WorkerDied(_earned(client, job)) if isinstance(result, KilledWorker) else result
 
 
@@ -79,10 +89,12 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
+    # On a busy machine a process may not come to answer for minutes. It is not gone, and would be missed for good.
+    dask.config.set({f"distributed.comm.timeouts.{what}": _PATIENCE_FOR_WORKERS for what in ("connect", "tcp")})
     if scheduler:
         try:
             client = Client(scheduler, timeout=_PATIENCE)
-            client.wait_for_workers(1, timeout=_PATIENCE)
+            client.wait_for_workers(1, timeout=_PATIENCE_FOR_WORKERS)
         except OSError as error:
             raise ClusterError(f"no dask scheduler with a worker answers at {scheduler} ({error})") from None
         with client:
@@ -97,41 +109,69 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
     dask.config.set({"distributed.worker.memory.pause": False})  # a worker that held much would wait for ever
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     with LocalCluster(n_workers=workers, threads_per_worker=1, **quiet) as cluster, Client(cluster) as client:
-        client.wait_for_workers(workers)  # as many jobs are handed out at once as there are workers now
+        client.wait_for_workers(1)
         yield client
 
 
-def _in_flight(client: Any, jobs: Sequence[Job], at_once: int) -> Iterator[tuple[Job, Result]]:
-    """Keep `at_once` jobs with the workers, until all are done."""
+def _in_flight(client: Any, jobs: Sequence[Job], watch: Watch) -> Iterator[tuple[Job, Result]]:
+    """Keep one job with each worker, those that join later too, until all are done."""
     from distributed import as_completed
 
     waiting = iter(jobs)
-    by_key = {}
+    by_key: dict[str, Job] = {}
     running = as_completed()
 
     def hand_out() -> None:
-        for job in waiting:
+        for job in itertools.islice(waiting, max(1, sum(client.nthreads().values())) - len(by_key)):
             future = client.submit(_sit_and_tell, job, pure=False)
             by_key[future.key] = job
+            watch.began(job.fingerprint)
             running.add(future)
-            return
 
-    for _ in range(at_once):
-        hand_out()
+    watch.places = lambda: _places(client, dict(by_key), watch.verbose)
+    hand_out()
     for future in running:
+        job = by_key.pop(future.key)
         hand_out()
         error = future.exception()
-        yield by_key.pop(future.key), error if error is not None else future.result()
+        yield job, error if error is not None else future.result()
 
 
-def _sit_and_tell(job: Job) -> bytes:
+def _places(client: Any, by_key: dict[str, Job], with_stacks: bool) -> dict[str, Place]:
+    """Which worker has which job, by fingerprint, as the scheduler says.
+
+    Raises:
+        TimeoutError: it does not answer.
+    """
+
+    def ask(what: str, **about: Any) -> Any:
+        return client.sync(getattr(client.scheduler, what), callback_timeout=_PATIENCE, **about)
+
+    workers, places = ask("identity")["workers"], {}
+    for address, keys in ask("processing").items():
+        silent = time.time() - workers[address]["last_seen"]
+        name = f"worker {workers[address]['name']} ({address}, last heard of {silent:.0f} s ago)"
+        for key in by_key.keys() & keys:
+            try:
+                frames = ask("call_stack", keys=[key]) if with_stacks else {}
+                stack = "\n".join(frames.get(address, {}).get(key, []))
+            except TimeoutError:
+                stack = "it does not answer"
+            places[by_key[key].fingerprint] = Place(name, stack)
+    return places
+
+
+def _sit_and_tell(job: Job) -> Result:
     from distributed import get_worker
 
     worker = get_worker()
     with _no_longer_than(job.limits.notebook_seconds + job.limits.overtime):
-        return grade_submission(
-            job, lambda verdict: worker.log_event(_TOPIC, [job.fingerprint, json.dumps(verdict.as_data())])
-        )
+        try:
+            return grade_submission(
+                job, lambda verdict: worker.log_event(_TOPIC, [job.fingerprint, json.dumps(verdict.as_data())])
+            )
+        except Unsettled as shown:  # returned, since dask cuts what an exception carries
+            return shown
 
 
 @contextmanager

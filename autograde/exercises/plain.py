@@ -1,138 +1,145 @@
-"""Exercises whose answer is one number: a count, a truth value, an option of a list."""
+"""Exercises whose answer is a value: a number, an option, a list of them.
+
+Such a kind names the form of its answers (`autograde.answers.forms`); reading, marking and the sheet follow from it.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
-from itertools import combinations, product
+from itertools import product
 from typing import Any
 
-from autograde.answers.forms import describe, last_places, read_number, read_option, read_truth
+from autograde.answers import forms
 from autograde.answers.sheet import pick
-from autograde.exercises.base import BadKey, Exercise, Slip, Text
+from autograde.exercises.base import BadKey, Exercise, Misconception, Text
 from autograde.exercises.verdict import Status, Verdict
 
 
+@dataclass(frozen=True)
+class Response:
+    """What is said to one answer."""
+
+    status: Status
+    message: Text
+    misconception: str = ""  # its name
+
+
 @dataclass(frozen=True, eq=False)
-class Plain(Exercise, ABC):
-    """An exercise whose answer is one number: what Numeric, TrueFalse and Choice have in common."""
+class Plain(Exercise):
+    """An exercise whose answer is a value. With `parameter_values`, each student gets parameters of their own."""
 
     _: KW_ONLY
-    answer: Any
-    slips: Sequence[Slip] = ()
-    vary: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # other values that given numbers may have
-    suits: Callable[..., bool] = lambda **given: True  # which combinations of them make sense
+    answer: Any  # a value, or a function of the parameters
+    misconceptions: Sequence[Misconception] = ()
+    parameter_values: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # that parameters may take
+    valid_if: Callable[..., bool] = lambda **parameters: True  # whether a combination makes sense
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if unknown := self.vary.keys() - self.given.keys():
-            raise BadKey(f"{self.id}: vary names {', '.join(sorted(unknown))}, which given does not")
+        if unknown := self.parameter_values.keys() - self.parameters.keys():
+            raise BadKey(f"{self.id}: parameter_values has {', '.join(sorted(unknown))}, which parameters lacks")
+
+    @property
+    @abstractmethod
+    def form(self) -> forms.Form:
+        """The form of an answer, as data."""
+
+    def accepted(self, value: Any) -> list[Any]:
+        """The canonical forms that count as `value`; the first is its own."""
+        return [self.read(value)]
+
+    def nearly(self) -> Iterator[tuple[Any, str]]:
+        """Answers that are wrong for a small reason, in their canonical forms, and what is said to them."""
+        yield from ()
 
     @cached_property
     def variants(self) -> list[Plain]:
-        """The exercise with each set of numbers that suits and that keeps the answer and all slips apart."""
+        """Variants whose parameters are valid, and whose answer and misconceptions all differ."""
         found = []
-        for values in product(*self.vary.values()):
-            given = {**self.given, **dict(zip(self.vary, values, strict=True))}
-            if self.suits(**given):
-                variant = replace(self, given=given, vary={}, own=True)
-                if variant.tells_apart():
-                    found.append(variant)
+        if self.parameter_values:
+            for values in product(*self.parameter_values.values()):
+                parameters = {**self.parameters, **dict(zip(self.parameter_values, values, strict=True))}
+                if self.valid_if(**parameters):
+                    variant = replace(self, parameters=parameters, parameter_values={}, personal=True)
+                    if variant.tells_apart():
+                        found.append(variant)
         return found
 
     def tells_apart(self) -> bool:
-        """Whether the answer and the slips all differ."""
-        values = [self.right, *(self.read(self.value(slip.answer)) for slip in self.slips)]
-        return not any(self.same(one, other) for one, other in combinations(values, 2))
+        """Whether the answer and the misconceptions all differ."""
+        return not any(self._collisions())
 
     def of(self, student: str) -> Plain:
-        return self.variants[pick(student, self.id, len(self.variants))] if self.vary else self
+        return self.variants[pick(student, self.id, len(self.variants))] if self.parameter_values else self
+
+    def value(self, answer: Any) -> Any:
+        """An answer of the key as a value: called with the parameters if it is a formula."""
+        return answer(**self.parameters) if callable(answer) else answer
+
+    def read(self, value: Any) -> Any:
+        """The canonical form of an answer."""
+        return forms.read(self.form, value)
 
     @cached_property
     def right(self) -> Any:
         return self.read(self.value(self.answer))
 
-    @abstractmethod
-    def read(self, value: Any) -> Any:
-        """The canonical form of an answer; two answers are the same if their canonical forms are."""
-
-    def same(self, key: Any, reply: Any) -> bool:
-        return bool(key == reply)
-
     def shown(self) -> str:
         """The answer as it stands in the instructor's notebook."""
         return repr(self.value(self.answer))
 
+    def solution(self) -> str:
+        return f"{self.variable} = {self.shown()}"
+
+    def wrong_source(self, misconception: Misconception) -> str:
+        return f"{self.variable} = {self.value(misconception.answer)!r}"
+
+    def entry(self) -> dict[str, Any]:
+        return {"form": self.form}
+
+    def replies(self) -> Iterator[tuple[Any, bool, str]]:
+        for canonical, response in self._responses:
+            yield canonical, response.status is Status.RIGHT, self.fill(response.message)
+
+    @cached_property
+    def _responses(self) -> list[tuple[Any, Response]]:
+        """What is said to each answer that the key knows, by its canonical form; of two to one answer, the first."""
+        right = Response(Status.RIGHT, self.why or "Right.")
+        found = [(canonical, right) for canonical in self.accepted(self.value(self.answer))]
+        for wrong in self.misconceptions:
+            response = Response(Status.MISCONCEPTION, wrong.message, wrong.name)
+            found += [(canonical, response) for canonical in self.accepted(self.value(wrong.answer))]
+        found += [(canonical, Response(Status.WRONG, message)) for canonical, message in self.nearly()]
+        return found
+
+    @cached_property
+    def _response_to(self) -> dict[str, Response]:
+        return {json.dumps(canonical): response for canonical, response in reversed(self._responses)}
+
     def _mark_value(self, value: Any) -> Verdict:
-        reply = self.read(value)
-        if self.same(self.right, reply):
-            return self._verdict(Status.RIGHT, self.why or "Right.", share=1.0)
-        for slip in self.slips:
-            if self.same(self.read(self.value(slip.answer)), reply):
-                return self._verdict(Status.SLIP, slip.message, slip=slip.name)
-        return self._verdict(Status.WRONG, f"{describe(value)} is not the answer.")
+        for canonical in forms.readings(self.form, value):
+            if response := self._response_to.get(json.dumps(canonical)):
+                share = 1.0 if response.status is Status.RIGHT else 0.0
+                return self._verdict(response.status, response.message, share, response.misconception)
+        return self._verdict(Status.WRONG, f"{forms.describe(value)} is not the answer.")
 
+    def _collisions(self) -> Iterator[tuple[Misconception, str]]:
+        """Misconceptions that are the answer, or another misconception, within what is accepted."""
+        taken = {json.dumps(canonical): "the answer" for canonical in self.accepted(self.value(self.answer))}
+        for wrong in self.misconceptions:
+            value = self.value(wrong.answer)
+            if other := taken.get(json.dumps(self.read(value))):
+                yield wrong, other
+            for canonical in self.accepted(value):
+                taken.setdefault(json.dumps(canonical), f"the misconception {wrong.name!r}")
 
-@dataclass(frozen=True, eq=False)
-class Numeric(Plain):
-    """A number: exact where `decimals` is None, else right within one unit of the last place asked for."""
-
-    _: KW_ONLY
-    unit: str = ""
-    decimals: int | None = None
-    kind = "numeric"
-
-    def read(self, value: Any) -> Any:
-        number = read_number(value)
-        return number if self.decimals is None else last_places(number, self.decimals)
-
-    def shown(self) -> str:
-        right = self.value(self.answer)
-        return repr(right if self.decimals is None else round(right, self.decimals))
-
-    def same(self, key: Any, reply: Any) -> bool:
-        return bool(abs(key - reply) <= 1) if self.decimals is not None else bool(key == reply)
-
-
-@dataclass(frozen=True, eq=False)
-class TrueFalse(Plain):
-    """A statement that is true (1) or false (0); `slip` is said to those who think otherwise."""
-
-    _: KW_ONLY
-    slip: Text
-    kind = "truefalse"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "slips", (Slip("thought otherwise", not self.answer, self.slip),))
-
-    def read(self, value: Any) -> Any:
-        return read_truth(value)
-
-    def shown(self) -> str:
-        return str(int(self.answer))
-
-
-@dataclass(frozen=True, eq=False)
-class Choice(Plain):
-    """One option of several. `options` maps each option's text to None (the right one) or to its message."""
-
-    _: KW_ONLY
-    options: Mapping[str, str | None]
-    answer: Any = None
-    kind = "choice"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        right = [number for number, message in enumerate(self.options.values(), start=1) if message is None]
-        if len(right) != 1:
-            raise BadKey(f"{self.id}: {len(right)} right options; expected exactly one with message None")
-        numbered = enumerate(self.options.items(), start=1)
-        object.__setattr__(self, "answer", right[0])
-        slips = tuple(Slip(text, n, message) for n, (text, message) in numbered if message is not None)
-        object.__setattr__(self, "slips", slips)
-
-    def read(self, value: Any) -> Any:
-        return read_option(value, len(self.options))
+    def problems(self) -> Iterator[tuple[int, str]]:
+        yield from super().problems()
+        for wrong, other in self._collisions():
+            yield wrong.line, f"the misconception {wrong.name!r} has the same value as {other}: change or remove it"
+        if self.parameter_values and not self.variants:
+            yield self.line, "no combination of parameter_values is valid and keeps the misconceptions apart"

@@ -1,18 +1,24 @@
-"""What a learner calls: `check` below an answer, and `ask` where a course gives everyone numbers of their own."""
+"""What a learner calls: `check` below an answer, `solution` after three tries, `ask` for the question again.
+
+Nothing here knows a kind of exercise: the sheet says which form an answer has, and whether it is a function.
+"""
 
 from __future__ import annotations
 
 import html
+import json
+import re
 from typing import Any
 
-import numpy as np
-
 from autograde.answers import forms
-from autograde.answers.outcomes import bare, outcome_difference, outcomes, returning, rounded
-from autograde.answers.serialize import BadAnswer, Opaque, pack, unpack, unpack_plain
-from autograde.answers.sheet import digest
+from autograde.answers.serialize import BadAnswer, pack, unpack_plain
+from autograde.answers.sheet import SOLUTION, find_reply, unlock
+from autograde.learner.examples import Wrong, try_examples
 from autograde.learner.progress import note
 from autograde.learner.student import CheckFailed, entry_for
+
+TRIES = 3  # different wrong answers, before the worked solution may be opened
+_wrong_answers: dict[str, set[str]] = {}  # by the exercise's salt; lives as long as the kernel
 
 
 class Tick:
@@ -25,20 +31,25 @@ class Tick:
         return f"✓ {self.message}"
 
     def _repr_html_(self) -> str:
-        return f'<div role="status" style="color: #1b7f4b"><b>✓</b> {html.escape(self.message)}</div>'
+        words = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message))
+        words = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", words)
+        words = re.sub(r"\*([^\s*][^*]*)\*", r"<i>\1</i>", words)
+        return f'<div role="status" style="color: #1b7f4b"><b>✓</b> {words}</div>'
 
 
 def check(exercise_id: str, answer: Any) -> None:
-    """Compare `answer` with the exercise's digests, found beside the notebook, and show a tick.
+    """Check `answer` against exercises.json beside the notebook: show a tick and the reason, or stop the cell.
 
     Raises:
         CheckFailed: the answer is wrong, has the wrong form or is still missing; the message says what to do.
     """
     entry = entry_for(exercise_id)
     try:
-        message = _check_code(entry, answer) if entry["kind"] == "code" else _check_plain(entry, answer)
+        message = try_examples(entry, answer) if "examples" in entry else _try_value(entry, answer)
     except forms.NotAnswered as error:
-        raise CheckFailed(f"… `{entry['variable']}` {error}.") from None
+        raise CheckFailed(f"✎ Your turn: `{entry['variable']}` {error}, and run this cell again.") from None
+    except Wrong as error:
+        raise CheckFailed(f"✗ {error}{_after_tries(exercise_id, entry, error.answer)}") from None
     except BadAnswer as error:
         raise CheckFailed(f"✗ `{entry['variable']}` {error}.") from None
     _show(Tick(f"{entry['title']}: {message}"))
@@ -56,99 +67,49 @@ def ask(exercise_id: str) -> None:
     display(Markdown(entry_for(exercise_id)["question"]))
 
 
-def _check_plain(entry: dict[str, Any], answer: Any) -> str:
+def solution(exercise_id: str) -> None:
+    """Print the worked solution, once you have tried three different answers.
+
+    Raises:
+        CheckFailed: you tried fewer, or your course has switched worked solutions off.
+    """
+    entry = entry_for(exercise_id)
+    if "solution" not in entry:
+        raise CheckFailed("✗ worked solutions are switched off in this course: ask your teacher")
+    tried = len(_wrong_answers.get(entry["salt"], ()))
+    if tried < TRIES:
+        raise CheckFailed(f"✎ Your turn: the worked solution opens after {TRIES} different tries. So far: {tried}.")
+    print(unlock(entry["solution"], entry["salt"], SOLUTION))
+
+
+def _try_value(entry: dict[str, Any], answer: Any) -> str:
+    """The message for a right answer.
+
+    Raises:
+        BadAnswer: it does not have the form that is asked for. Wrong: it is not right.
+    """
     value = unpack_plain(pack(answer))
-    canonical = _canonical(entry, value)
-    shown = _shown(entry, value)
-    if "right" not in entry:
-        return f"{shown} is taken down. The mark comes with the feedback."
-    near = (0,) if entry.get("decimals") is None else (0, -1, 1)  # one unit of the last place, as the grader allows
-    if any(digest(entry["salt"], canonical + step) == entry["right"] for step in near):
-        return f"{shown} is right."
-    for wrong, message in entry["slips"]:
-        if any(digest(entry["salt"], canonical + step) == wrong for step in near):
-            raise CheckFailed(f"✗ {shown}: {message}")
-    raise CheckFailed(f"✗ {shown} is not the answer.{_where_help_is(entry)}")
+    meant = forms.readings(entry["form"], value)
+    repeated = forms.repeat(entry["form"], value)
+    if "replies" not in entry:
+        return f"{repeated}: format OK, not marked yet. The mark comes with the feedback."
+    for canonical in meant:
+        if reply := find_reply(entry, canonical):
+            right, text = reply
+            if right:
+                return f"{repeated} is right. {text}".strip()
+            raise Wrong(f"{repeated}: {text}", json.dumps(meant[0]))
+    help_text = " Unfold a hint above and try again." if entry["hints"] else ""
+    raise Wrong(f"{repeated} is not the answer.{help_text}", json.dumps(meant[0]))
 
 
-def _canonical(entry: dict[str, Any], value: Any) -> Any:
-    if entry["kind"] == "truefalse":
-        return forms.read_truth(value)
-    if entry["kind"] == "choice":
-        return forms.read_option(value, entry["options"])
-    number = forms.read_number(value)
-    return number if entry["decimals"] is None else forms.last_places(number, entry["decimals"])
-
-
-def _check_code(entry: dict[str, Any], function: Any) -> str:
-    if not callable(function):
-        forms.refuse_blank(function)
-        raise BadAnswer(f"is {forms.describe(unpack_plain(pack(function)))}; expected a function")
-    results = outcomes(function, entry["examples"])
-    if all(result == {"value": {"blank": True}} for result in results):
-        raise forms.NotAnswered("is not answered yet: write its body in place of the dots")
-    for arguments, expected, got in zip(entry["examples"], entry["expected"], results, strict=True):
-        problem = outcome_difference(expected, got, entry["tolerance"])
-        if problem:
-            call = f"{entry['variable']}({', '.join(_short(argument) for argument in arguments)})"
-            lines = [f"✗ {call}: {problem}.", f"  expected {_told(expected)}", f"  got      {_told(got)}"]
-            lines += [*_first_difference(expected, got), _advice(entry, results)]
-            raise CheckFailed("\n".join(filter(None, lines)))
-    passed = "the example passes" if len(results) == 1 else f"all {len(results)} examples pass"
-    return f"{passed}. Grading tries other inputs too."
-
-
-def _advice(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
-    """The message of the slip that does the same, at least where a value is to be returned; else where help is."""
-    slips = dict(entry.get("slips", []))
-    seen = bare(results)
-    for known in (seen, returning(entry["expected"], seen)):
-        if message := slips.get(digest(entry["salt"], rounded(known))):
-            return str(message)
-    return _where_help_is(entry).strip()
-
-
-def _first_difference(expected: dict[str, Any], got: dict[str, Any]) -> list[str]:
-    """Where two tensors of the same shape begin to differ, if they are too large to be shown."""
-    want, have = (unpack_plain(result.get("value")) for result in (expected, got))
-    if not (isinstance(want, np.ndarray) and isinstance(have, np.ndarray)):
-        return []
-    if want.shape != have.shape or want.size < 20:
-        return []
-    place = tuple(int(axis[0]) for axis in np.nonzero(~np.isclose(want, have, rtol=1e-4, atol=1e-6, equal_nan=True)))
-    return [f"  first at {list(place)}: expected {want[place]}, got {have[place]}"] if place else []
-
-
-def _shown(entry: dict[str, Any], value: Any) -> str:
-    """The answer as it is repeated to its author: `16 patches`, `option 2`."""
-    words = forms.describe(value)
-    if entry["kind"] == "choice":
-        return f"option {words}"
-    return f"{words} {entry['unit']}" if entry.get("unit") and value != 1 else words
-
-
-def _where_help_is(entry: dict[str, Any]) -> str:
-    return " Unfold a hint above and try again." if entry["hints"] else ""
-
-
-def _told(outcome: dict[str, Any]) -> str:
-    if "raised" not in outcome:
-        return _short(outcome["value"])
-    says = outcome.get("says", "")
-    return f"an exception: {outcome['raised'][0]}{f': {says}' if says else ''}"
-
-
-def _short(packed: Any) -> str:
-    """A packed value for the eye: tensors by shape, and in full where they are small."""
-    value = unpack(packed)
-    if isinstance(value, Opaque):
-        return forms.describe(value)
-    if hasattr(value, "shape"):
-        kind = type(value).__name__.lower()
-        small = " ".join(str(value.tolist()).split())
-        return f"{kind} {tuple(value.shape)}" + (f" {small}" if len(small) <= 80 else "")
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "…"
+def _after_tries(exercise_id: str, entry: dict[str, Any], answer: str) -> str:
+    """Count a wrong answer. From the third on, return how to see the worked solution."""
+    tried = _wrong_answers.setdefault(entry["salt"], set())
+    tried.add(answer)
+    if len(tried) < TRIES or "solution" not in entry:
+        return ""
+    return f'\nTried enough? Write solution("{exercise_id}") in a new cell to see the worked solution.'
 
 
 def _show(tick: Tick) -> None:

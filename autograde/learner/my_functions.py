@@ -1,8 +1,8 @@
-"""What a learner wrote in the chapters, brought together: their own functions, ready to be called.
+"""Collects the functions that a learner wrote in the chapters, so that a later chapter can call them.
 
-Every chapter's saved notebook lies in a folder of its own, next door. The functions in it are written to a module
-file and imported from there. One that is missing, not written yet or wrong on its own examples is left out, a
-stand-in takes its place, and `print` of what was collected says so in plain words.
+Every chapter's saved notebook lies in its own folder, beside this one. The functions in it are written to a module
+file and imported from there. Where a function is missing, not written yet or wrong on its examples, the book's own
+function is used instead, and `print` of the result says so.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class Pieces:
 
 
 def collect(stand_ins: object, chapters: Mapping[str, Sequence[str]], **here: Any) -> Pieces:
-    """The learner's functions from the saved notebooks next door, and those of this notebook.
+    """The learner's functions from the saved notebooks of other chapters, and those of this notebook.
 
-    stand_ins: has a function of every name, which is taken where the learner's own cannot be; chapters: the names
-    wanted, by the chapter's folder; here: functions of the notebook that calls this, by name.
+    stand_ins: a module or object that has a function of every name, used where the learner's own cannot be;
+    chapters: the names to collect, by the chapter's folder; here: functions of the calling notebook, by name.
 
-    A function is the learner's own if it gives what its exercise's examples ask for.
+    The learner's own function is used if it passes the examples of its exercise.
     """
     this = Path.cwd()
     found: list[tuple[str, str, Any, str]] = []
@@ -82,7 +82,7 @@ def collect(stand_ins: object, chapters: Mapping[str, Sequence[str]], **here: An
 
 
 class _Notebook:
-    """What a chapter's saved notebook defines; nothing, and the reason, where it cannot be had."""
+    """What a chapter's saved notebook defines. Where it cannot be read, `problem` says why."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -105,10 +105,10 @@ class _Notebook:
 def module_source(path: Path) -> str:
     """The imports, functions and plain constants of a saved notebook, as the text of a module.
 
-    Cells that only illustrate are left out, and so is what a learner tries out between the definitions.
+    Illustrations are left out, and so are statements that are not definitions.
 
     Raises:
-        FileNotFoundError, or ValueError, KeyError, TypeError: there is no notebook at `path`, or it is none.
+        FileNotFoundError, or ValueError, KeyError, TypeError: the file is missing, or is not a notebook.
     """
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     parts: list[str] = []
@@ -155,12 +155,12 @@ def _imported(source: str, chapter: str) -> ModuleType:
 
 
 def _problem_with(function: Any, name: str, folder: Path) -> str:
-    """Why `function` is no answer to the exercise in `folder` that asks for it; empty where it passes its examples."""
+    """Why `function` does not solve its exercise in `folder`; empty where it passes the examples."""
     try:
         entries = read_sheet(folder)["exercises"].values()
     except (OSError, ValueError) as error:
         return str(error)
-    entry = next((entry for entry in entries if entry["kind"] == "code" and entry["variable"] == name), None)
+    entry = next((entry for entry in entries if "examples" in entry and entry["variable"] == name), None)
     if entry is None:
         return "this chapter has no such exercise"
     if function is None or function is ...:

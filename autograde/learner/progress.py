@@ -1,8 +1,8 @@
-"""My progress: which exercises have their tick, in a small text file that is the learner's own.
+"""My progress: which exercises have a tick, kept in a small text file that belongs to the learner.
 
-`check` notes every new tick as one line of `my-progress.txt`, in the folder that holds the chapters: the day, the
-chapter's folder and the exercise. Lines are only ever added. One that cannot be read is passed over and stays where it
-is, so a damaged file costs what was damaged, and two notebooks at work at once do not get into each other's way.
+`check` appends one line for every new tick to `my-progress.txt`, in the folder that holds the chapters: the day, the
+chapter's folder and the exercise. Lines are only appended, so two notebooks can write at the same time. A line that
+cannot be read is skipped and left in place.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Tick:
 @dataclass(frozen=True)
 class Chapter:
     name: str  # its folder
-    kinds: dict[str, str]  # of its exercises, by id: numeric, truefalse, choice or code
+    kinds: dict[str, str]  # of its exercises, by id, as their sheet calls them
+    functions: frozenset[str]  # ids of the exercises that ask for a function
     solved: frozenset[str]  # ids of those with a tick
 
     @property
@@ -45,7 +46,7 @@ class Progress:
 
     chapters: tuple[Chapter, ...]
     days: int  # on which ticks were given
-    unreadable: int  # lines of the file that were passed over
+    unreadable: int  # lines of the file that could not be read
     not_kept: str = ""  # why nothing is noted in this folder; empty where it is
 
     @property
@@ -65,9 +66,9 @@ class Progress:
 
 
 def note(exercise: str) -> None:
-    """Write down that an exercise of the chapter in the working folder has its tick, unless that is known.
+    """Record a tick for an exercise of the chapter in the working folder, unless it is recorded already.
 
-    Nothing is written where keys lie, nor where nothing can be: to mark an answer never depends on it.
+    Nothing is recorded in a folder with keys, nor in one that cannot be written to. `check` works all the same.
     """
     try:
         chapter = Path.cwd()
@@ -75,7 +76,7 @@ def note(exercise: str) -> None:
             return
         text = read_text(chapter.parent)
         if all((tick.chapter, tick.exercise) != (chapter.name, exercise) for tick in read_ticks(text)[0]):
-            start = "" if not text or text.endswith("\n") else "\n"  # behind a line that was cut short
+            start = "" if not text or text.endswith("\n") else "\n"  # after a line that was cut short
             line = f"{start}{date.today()}\t{chapter.name}\t{exercise}\n"
             with (chapter.parent / FILE_NAME).open("ab") as file:
                 file.write(line.encode("utf-8", "replace"))
@@ -84,14 +85,14 @@ def note(exercise: str) -> None:
 
 
 def my_progress() -> Any:
-    """A table of the chapters next door, with the ticks so far, and a button to begin anew."""
-    from autograde.learner.progress_board import Board  # with ipywidgets, which every `check` would else wait for
+    """A table of all chapters with the ticks so far, and a button to start over."""
+    from autograde.learner.progress_board import Board  # not at the top: ipywidgets takes long to import
 
     return Board(Path.cwd().parent)
 
 
 def holds_keys(book: Path) -> bool:
-    """Whether this is a teacher's folder: there notebooks come solved."""
+    """Whether this is a teacher's folder, where notebooks contain their solutions."""
     return any(book.glob("*/key.py"))
 
 
@@ -108,7 +109,7 @@ def read_text(book: Path) -> str:
 
 
 def read_ticks(text: str) -> tuple[list[Tick], int]:
-    """The ticks in the text of a file, and how many of its lines are something else."""
+    """The ticks in the text of a file, and how many of its lines could not be read."""
     lines = [line.strip("\r") for line in text.split("\n") if line.strip()]
     matches = [_LINE.fullmatch(line) for line in lines]
     return [Tick(*match.groups()) for match in matches if match], matches.count(None)
@@ -125,12 +126,14 @@ def read_progress(book: Path) -> Progress:
     for path in sorted(book.glob(f"*/{SHEET}")):
         name = path.parent.name
         try:
-            kinds = {key: entry["kind"] for key, entry in read_sheet(path.parent)["exercises"].items()}
-        except (OSError, ValueError):  # damaged: its own notebook says what to do
+            entries = read_sheet(path.parent)["exercises"]
+            kinds = {exercise: entry["kind"] for exercise, entry in entries.items()}
+            functions = frozenset(exercise for exercise, entry in entries.items() if "examples" in entry)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # damaged: its own notebook says what to do
             continue
         if kinds:
             solved = frozenset(tick.exercise for tick in ticks if tick.chapter == name) & kinds.keys()
-            chapters.append(Chapter(name, kinds, solved))
+            chapters.append(Chapter(name, kinds, functions, solved))
     return Progress(tuple(chapters), len({tick.day for tick in ticks}), unreadable, not_kept)
 
 
@@ -143,7 +146,7 @@ def _why_not_kept(book: Path) -> str:
 
 
 def forget(book: Path) -> None:
-    """Begin anew: every tick in this folder is forgotten. Answers stay, they are in the notebooks.
+    """Start over: delete all ticks of this folder. Answers stay, since they are in the notebooks.
 
     Raises:
         OSError: the file cannot be removed.

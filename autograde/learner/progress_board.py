@@ -11,27 +11,27 @@ from ipywidgets import HTML, Button, HBox, Layout, VBox
 
 from autograde.learner.progress import FILE_NAME, Progress, forget, read_progress
 
-KINDS = ("numeric", "truefalse", "choice", "code")
+
+def _wrote_a_function(progress: Progress) -> bool:
+    return any(chapter.functions & chapter.solved for chapter in progress.chapters)
 
 
-def _kinds_solved(progress: Progress) -> set[str]:
-    return {chapter.kinds[exercise] for chapter in progress.chapters for exercise in chapter.solved}
+def _solved_every_kind(progress: Progress) -> bool:
+    kinds = {kind for chapter in progress.chapters for kind in chapter.kinds.values()}
+    solved = {chapter.kinds[exercise] for chapter in progress.chapters for exercise in chapter.solved}
+    return len(kinds) > 1 and solved == kinds
 
 
 def _built_a_model(progress: Progress) -> bool:
     """Every function of chapters 1 to 5 has its tick."""
     heart = [chapter for chapter in progress.chapters if "01" <= chapter.name[:2] <= "05"]
-    functions = [(c, exercise) for c in heart for exercise, kind in c.kinds.items() if kind == "code"]
-    return len(heart) == 5 and all(exercise in chapter.solved for chapter, exercise in functions)
+    return len(heart) == 5 and all(chapter.functions <= chapter.solved for chapter in heart)
 
 
 ACHIEVEMENTS: dict[str, tuple[str, Callable[[Progress], bool]]] = {
     "First tick": ("one exercise has its tick", lambda progress: progress.solved > 0),
-    "Own code": ("a function that you wrote has its tick", lambda progress: "code" in _kinds_solved(progress)),
-    "All four kinds": (
-        "a number, a true or false, a choice and a function have their ticks",
-        lambda progress: _kinds_solved(progress) == set(KINDS),
-    ),
+    "Own code": ("a function that you wrote has its tick", _wrote_a_function),
+    "All kinds": ("an exercise of every kind has its tick", _solved_every_kind),
     "A whole chapter": (
         "every exercise of a chapter has its tick, the practice one not counted",
         lambda progress: any(chapter.done and len(chapter.kinds) > 1 for chapter in progress.chapters),
@@ -51,7 +51,7 @@ def earned(progress: Progress) -> list[str]:
 
 
 class Board(VBox):
-    """The table, and under it the button. Without a kernel the table alone is left."""
+    """The table, with a button below it. Without a kernel only the table is shown."""
 
     def __init__(self, book: Path) -> None:
         self._book = book
@@ -95,7 +95,7 @@ class Board(VBox):
 
 
 def board_html(progress: Progress) -> str:
-    """The chapters as a table, the achievements as a list, and what the reader should know of the file."""
+    """The chapters as a table, the achievements as a list, and warnings about the file."""
     rows = "".join(_row(chapter.name, len(chapter.solved), len(chapter.kinds)) for chapter in progress.chapters)
     have = earned(progress)
     marks = "".join(_mark(name, how, name in have) for name, (how, _) in ACHIEVEMENTS.items())

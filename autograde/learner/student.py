@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from autograde.answers.names import SIGNED_IN, clean, normal
 from autograde.answers.sheet import full_name, pick, read_sheet
 
 _signed_in = ""  # lives as long as the kernel
@@ -18,6 +19,18 @@ class CheckFailed(AssertionError):
         return [str(self)]
 
 
+def student_id(typed: object) -> str:
+    """Who works here: on a hub the name there, which nbgrader files under, else what was typed.
+
+    Raises:
+        CheckFailed: the dots are still there, or it is no text.
+    """
+    name = os.environ.get("JUPYTERHUB_USER") or typed
+    if not isinstance(name, str) or clean(name) in ("", "..."):
+        raise CheckFailed("✗ your student id is missing: put it between the quotes and run this cell again")
+    return clean(name)
+
+
 def sign_in(student: str = "...") -> None:
     """Say who you are, where a course gives everyone numbers of their own. On a hub your name there counts.
 
@@ -25,11 +38,23 @@ def sign_in(student: str = "...") -> None:
         CheckFailed: the dots are still there, or it is no text.
     """
     global _signed_in
-    name = os.environ.get("JUPYTERHUB_USER", student)
-    if not isinstance(name, str) or name.strip() in ("", "..."):
-        raise CheckFailed("✗ your student id is missing: put it between the quotes and run this cell again")
-    _signed_in = name.strip()
-    print(f"Signed in as {_signed_in}. Your numbers and marks depend on this name.")
+    _signed_in = student_id(student)
+    text = f"Signed in as {_signed_in}. Your numbers and marks depend on this name."
+    if not isinstance(student, str) or normal(student) not in ("", "...", normal(_signed_in)):
+        text += f" It is your name on this hub; {student!r} is not used."
+    _show(text, {SIGNED_IN: _signed_in})
+
+
+def _show(text: str, metadata: dict[str, str]) -> None:
+    """Show a text with `metadata`, which a saved notebook keeps: the grader reads there whose numbers it has."""
+    from IPython.core.getipython import get_ipython
+
+    if get_ipython() is None:
+        print(text)
+    else:
+        from IPython.display import display
+
+        display({"text/plain": text}, raw=True, metadata=metadata)
 
 
 def entry_for(exercise_id: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ WARM = (
     "stack_data", "pygments.formatters.terminal256",  # tracebacks
     "ipykernel.debugger", "IPython.core.debugger", "IPython.core.completerlib", "tornado.platform.asyncio",
 )  # fmt: skip
-_PATIENCE = 120.0  # seconds for the imports, on a slow disk
+_PATIENCE = 600.0  # seconds for the imports, on a slow disk of a busy machine
 
 
 class ForkServer:
@@ -95,7 +95,11 @@ class ForkServer:
 
     def _wait_until_ready(self) -> None:
         self._door.settimeout(_PATIENCE)
-        if self._door.recv(5) != b"ready":
+        try:
+            heard = self._door.recv(5)
+        except TimeoutError:
+            raise view.refusal(f"what notebooks import was not imported within {_PATIENCE:g} seconds") from None
+        if heard != b"ready":
             self._log.seek(0)
             words = self._log.read().decode(errors="replace").strip().splitlines()
             self.close()

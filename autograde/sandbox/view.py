@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from autograde.errors import AutogradeError
 from autograde.sandbox.confine import SCRATCH
 
 NOBODY = 65534  # user and group that a root grader's kernels have: they own no file, and limits count for them
@@ -28,12 +30,19 @@ This machine cannot run learners' code in a sandbox: {reason}.
 """
 
 
-class SandboxError(Exception):
+_SYSTEM_SAYS = re.compile(r"^(bubblewrap|bwrap|setpriv)\b|\[Errno \d+\]")  # no program's own fault
+
+
+class SandboxError(AutogradeError):
     """No sandbox on this machine; the text says why, and how to proceed."""
 
 
 def refusal(reason: str) -> SandboxError:
-    return SandboxError(_REMEDY.format(reason=reason.strip().rstrip(".")))
+    """With a remedy where the system refused; else the reason is all there is to say."""
+    reason = reason.strip().rstrip(".")
+    if _SYSTEM_SAYS.search(reason):
+        return SandboxError(_REMEDY.format(reason=reason))
+    return SandboxError(f"No kernel starts in the sandbox: {reason}.")
 
 
 def check(*private: Path) -> None:

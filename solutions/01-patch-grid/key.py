@@ -1,33 +1,33 @@
-"""Chapter 1's key: every exercise with its answer, the slips that learners make, and the words that help."""
+"""Chapter 1's key: every exercise with its answer, the misconceptions that learners have, and the words that help."""
 
 from collections.abc import Callable
 
 import torch
 
-from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 
 # ── 1.1 · A picture becomes a row ──────────────────────────────────────────────────────────────────────────────────
 
 token_below = Numeric(
     "token-below", title="The neighbour below", points=1, difficulty=1, minutes=2,
-    given=dict(rows=12, columns=20, token=45),
-    vary=dict(columns=range(16, 25), token=range(36, 82, 9)),
-    suits=lambda rows, columns, token: token % columns > 1,  # neither the first nor the last of its row
+    parameters=dict(rows=12, columns=20, token=45),
+    parameter_values=dict(columns=range(16, 25), token=range(36, 82, 9)),
+    valid_if=lambda rows, columns, token: token % columns > 1,  # neither the first nor the last of its row
     prompt="A grid has {rows} rows and {columns} columns. Its patches are numbered row by row, from 1. "
     "Which number has the patch directly **below** patch {token}?",
     answer=lambda rows, columns, token: token + columns,
-    slips=[
-        Slip("went right", lambda rows, columns, token: token + 1,
-             "That is the next patch in the row: the neighbour to the right. How far is it to the one below?"),
-        Slip("added the rows", lambda rows, columns, token: token + rows,
-             "You moved on by the number of rows. One step down passes over one whole row: how long is a row?"),
-        Slip("went up", lambda rows, columns, token: token - columns,
-             "The distance is right, but this patch lies above. Numbers grow from top to bottom."),
-        Slip("one too far", lambda rows, columns, token: token + columns + 1,
-             "One too far: that is the neighbour below, and one to the right."),
-        Slip("one too few", lambda rows, columns, token: token + columns - 1,
-             "One too few: that is the neighbour below, and one to the left. The distance between two patches does "
-             "not depend on where the numbering starts."),
+    misconceptions=[
+        Misconception("went right", lambda rows, columns, token: token + 1,
+            "That is the next patch in the row: the neighbour to the right. How far is it to the one below?"),
+        Misconception("added the rows", lambda rows, columns, token: token + rows,
+            "You moved on by the number of rows. One step down passes over one whole row: how long is a row?"),
+        Misconception("went up", lambda rows, columns, token: token - columns,
+            "The distance is right, but this patch lies above. Numbers grow from top to bottom."),
+        Misconception("one too far", lambda rows, columns, token: token + columns + 1,
+            "One too far: that is the neighbour below, and one to the right."),
+        Misconception("one too few", lambda rows, columns, token: token + columns - 1,
+            "One too few: that is the neighbour below, and one to the left. The distance between two patches does "
+            "not depend on where the numbering starts."),
     ],
     hints=["Sketch the first two rows of such a grid and write the numbers in. What stands below patch 1?",
            "One step down passes over exactly one row of patches."],
@@ -50,22 +50,22 @@ def count_squares(side: int, patch: int) -> str:
 
 patch_tokens = Numeric(
     "patch-tokens", title="Patch tokens of a standard ViT", points=1, difficulty=1, minutes=1,
-    given=dict(side=224, patch=16),
-    vary=dict(side=range(112, 673, 2), patch=(14, 16)), suits=squares(7, 48),
+    parameters=dict(side=224, patch=16),
+    parameter_values=dict(side=range(112, 673, 2), patch=(14, 16)), valid_if=squares(7, 48),
     prompt="A picture of {side} × {side} pixels is cut into square patches of {patch} × {patch} pixels. "
     "How many patch tokens does that give, the CLS token not counted?",
     answer=lambda side, patch: (side // patch) ** 2, unit="patch tokens",
-    slips=[
-        Slip("forgot to square", lambda side, patch: side // patch,
-             "That is the number of patches along one side. A grid has rows and columns."),
-        Slip("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
-             "One too many: you counted the CLS token, which is no patch."),
-        Slip("divided the area once", lambda side, patch: side * side // patch,
-             "You divided the area of the picture by one side of a patch. A patch has an area too."),
-        Slip("pixels of a patch", lambda side, patch: patch**2,
-             "That is how many pixels lie in one patch. Asked is how many patches lie in the picture."),
-        Slip("added rows and columns", lambda side, patch: 2 * (side // patch),
-             "You added rows and columns. Every row holds a patch for every column."),
+    misconceptions=[
+        Misconception("forgot to square", lambda side, patch: side // patch,
+            "That is the number of patches along one side. A grid has rows and columns."),
+        Misconception("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
+            "One too many: you counted the CLS token, which is no patch."),
+        Misconception("divided the area once", lambda side, patch: side * side // patch,
+            "You divided the area of the picture by one side of a patch. A patch has an area too."),
+        Misconception("pixels of a patch", lambda side, patch: patch**2,
+            "That is how many pixels lie in one patch. Asked is how many patches lie in the picture."),
+        Misconception("added rows and columns", lambda side, patch: 2 * (side // patch),
+            "You added rows and columns. Every row holds a patch for every column."),
     ],
     hints=["How many patches fit side by side along the top edge?",
            "The picture is square, so there are as many rows as columns. Rows times columns."],
@@ -74,22 +74,22 @@ patch_tokens = Numeric(
 
 large_patches = Numeric(
     "large-patches", title="The same rule, other numbers", points=1, difficulty=1, minutes=1,
-    given=dict(side=32, patch=16),
-    vary=dict(side=range(32, 1025, 8), patch=(16, 24)), suits=squares(2, 40),
+    parameters=dict(side=32, patch=16),
+    parameter_values=dict(side=range(32, 1025, 8), patch=(16, 24)), valid_if=squares(2, 40),
     prompt="A picture of {side} × {side} pixels is cut into patches of {patch} × {patch} pixels. How many patches "
     "is that, the CLS token not counted?",
     answer=lambda side, patch: (side // patch) ** 2, unit="patches",
-    slips=[
-        Slip("forgot to square", lambda side, patch: side // patch,
-             "That many fit along one side. Now count the whole grid."),
-        Slip("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
-             "One too many: the CLS token is not cut from the picture."),
-        Slip("divided the area once", lambda side, patch: side * side // patch,
-             "You divided by the patch's side once. It divides the height, and it divides the width."),
-        Slip("pixels of a patch", lambda side, patch: patch**2,
-             "That is the number of pixels in one patch."),
-        Slip("gave the side of a patch", lambda side, patch: patch,
-             "That is how many pixels wide a patch is, not how many patches there are."),
+    misconceptions=[
+        Misconception("forgot to square", lambda side, patch: side // patch,
+            "That many fit along one side. Now count the whole grid."),
+        Misconception("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
+            "One too many: the CLS token is not cut from the picture."),
+        Misconception("divided the area once", lambda side, patch: side * side // patch,
+            "You divided by the patch's side once. It divides the height, and it divides the width."),
+        Misconception("pixels of a patch", lambda side, patch: patch**2,
+            "That is the number of pixels in one patch."),
+        Misconception("gave the side of a patch", lambda side, patch: patch,
+            "That is how many pixels wide a patch is, not how many patches there are."),
     ],
     hints=["Draw the square and its cuts, or the first few of them. How many patches lie along the top, and how many "
            "such rows are there?"],
@@ -98,21 +98,21 @@ large_patches = Numeric(
 
 eight_pixel_patches = Numeric(
     "eight-pixel-patches", title="“Side 8”, first reading", points=1, difficulty=1, minutes=1,
-    given=dict(side=32, patch=8), vary=dict(side=range(32, 481, 8)),
+    parameters=dict(side=32, patch=8), parameter_values=dict(side=range(32, 481, 8)),
     prompt="A picture of {side} × {side} pixels is tiled with patches that are **{patch} pixels wide and {patch} "
     "pixels high**. How many patches is that?",
     answer=lambda side, patch: (side // patch) ** 2, unit="patches",
-    slips=[
-        Slip("forgot to square", lambda side, patch: side // patch,
-             "That many fit along one side. Now count the whole grid."),
-        Slip("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
-             "One too many: only patches are asked for, and CLS is none."),
-        Slip("divided the area once", lambda side, patch: side * side // patch,
-             "You divided by the patch's side once. It divides the height, and it divides the width."),
-        Slip("read it as patches a side", lambda side, patch: patch**2,
-             "That is the grid with {patch} patches along each side. Here a patch is {patch} pixels wide."),
-        Slip("gave the side of a patch", lambda side, patch: patch,
-             "That is how many pixels wide a patch is, not how many patches there are."),
+    misconceptions=[
+        Misconception("forgot to square", lambda side, patch: side // patch,
+            "That many fit along one side. Now count the whole grid."),
+        Misconception("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
+            "One too many: only patches are asked for, and CLS is none."),
+        Misconception("divided the area once", lambda side, patch: side * side // patch,
+            "You divided by the patch's side once. It divides the height, and it divides the width."),
+        Misconception("read it as patches a side", lambda side, patch: patch**2,
+            "That is the grid with {patch} patches along each side. Here a patch is {patch} pixels wide."),
+        Misconception("gave the side of a patch", lambda side, patch: patch,
+            "That is how many pixels wide a patch is, not how many patches there are."),
     ],
     hints=["{patch} is a length in pixels here. How many such lengths fit into {side} pixels?"],
     why=count_squares,
@@ -120,24 +120,24 @@ eight_pixel_patches = Numeric(
 
 eight_a_side = Numeric(
     "eight-a-side", title="“Side 8”, second reading", points=1, difficulty=1, minutes=1,
-    given=dict(side=32, count=8),
+    parameters=dict(side=32, count=8),
     prompt="Another picture of {side} × {side} pixels is tiled so that **{count} patches** lie along each side. "
     "How many patches is that?",
     answer=lambda side, count: count**2, unit="patches",
-    slips=[
-        Slip("forgot to square", lambda side, count: count,
-             "That is one row. How many such rows are there?"),
-        Slip("counted CLS", lambda side, count: count**2 + 1,
-             "One too many: only patches are asked for, and CLS is none."),
-        Slip("read it as pixels", lambda side, count: (side // count) ** 2,
-             "That is the grid whose patches are {count} pixels wide. Here {count} is the number of patches along "
-             "each side."),
-        Slip("gave the side of a patch", lambda side, count: side // count,
-             "That is how many pixels wide one of these patches is."),
-        Slip("walked around the edge", lambda side, count: 4 * count,
-             "You counted along the four edges. The patches inside count as well."),
-        Slip("counted pixels", lambda side, count: side**2,
-             "That is how many pixels the picture has."),
+    misconceptions=[
+        Misconception("forgot to square", lambda side, count: count,
+            "That is one row. How many such rows are there?"),
+        Misconception("counted CLS", lambda side, count: count**2 + 1,
+            "One too many: only patches are asked for, and CLS is none."),
+        Misconception("read it as pixels", lambda side, count: (side // count) ** 2,
+            "That is the grid whose patches are {count} pixels wide. Here {count} is the number of patches along "
+            "each side."),
+        Misconception("gave the side of a patch", lambda side, count: side // count,
+            "That is how many pixels wide one of these patches is."),
+        Misconception("walked around the edge", lambda side, count: 4 * count,
+            "You counted along the four edges. The patches inside count as well."),
+        Misconception("counted pixels", lambda side, count: side**2,
+            "That is how many pixels the picture has."),
     ],
     hints=["{count} is a number of patches here. The size in pixels is not needed at all."],
     why="8 rows of 8 patches: 8 × 8 = 64. Each patch is 32 / 8 = 4 pixels wide.",
@@ -145,27 +145,27 @@ eight_a_side = Numeric(
 
 wide_picture = Numeric(
     "wide-picture", title="A picture that is not square", points=1, difficulty=1, minutes=2,
-    given=dict(height=480, width=640, patch=32),
-    vary=dict(height=range(288, 673, 32), width=range(416, 1025, 32)),
-    suits=lambda height, width, patch: 1.3 < width / height < 1.8,  # as frames are, from 4:3 to 16:9
+    parameters=dict(height=480, width=640, patch=32),
+    parameter_values=dict(height=range(288, 673, 32), width=range(416, 1025, 32)),
+    valid_if=lambda height, width, patch: 1.3 < width / height < 1.8,  # as frames are, from 4:3 to 16:9
     prompt="A video frame of {height} × {width} pixels (height × width) is cut into patches of {patch} × {patch} "
     "pixels. How many patch tokens is that?",
     answer=lambda height, width, patch: (height // patch) * (width // patch), unit="patch tokens",
-    slips=[
-        Slip("squared the rows", lambda height, width, patch: (height // patch) ** 2,
-             "You squared the number of rows. This frame is wider than high, so rows and columns differ."),
-        Slip("squared the columns", lambda height, width, patch: (width // patch) ** 2,
-             "You squared the number of columns. This frame is wider than high, so rows and columns differ."),
-        Slip("divided the area once", lambda height, width, patch: height * width // patch,
-             "You divided the area by the patch's side once. It divides the height, and it divides the width."),
-        Slip("added rows and columns", lambda height, width, patch: height // patch + width // patch,
-             "You added rows and columns. Every row holds a patch for every column."),
-        Slip("counted CLS", lambda height, width, patch: (height // patch) * (width // patch) + 1,
-             "One too many: CLS is a token, but it is no patch."),
-        Slip("only the rows", lambda height, width, patch: height // patch,
-             "Those are the rows. How many patches does each hold?"),
-        Slip("only the columns", lambda height, width, patch: width // patch,
-             "Those are the columns. How many patches does each hold?"),
+    misconceptions=[
+        Misconception("squared the rows", lambda height, width, patch: (height // patch) ** 2,
+            "You squared the number of rows. This frame is wider than high, so rows and columns differ."),
+        Misconception("squared the columns", lambda height, width, patch: (width // patch) ** 2,
+            "You squared the number of columns. This frame is wider than high, so rows and columns differ."),
+        Misconception("divided the area once", lambda height, width, patch: height * width // patch,
+            "You divided the area by the patch's side once. It divides the height, and it divides the width."),
+        Misconception("added rows and columns", lambda height, width, patch: height // patch + width // patch,
+            "You added rows and columns. Every row holds a patch for every column."),
+        Misconception("counted CLS", lambda height, width, patch: (height // patch) * (width // patch) + 1,
+            "One too many: CLS is a token, but it is no patch."),
+        Misconception("only the rows", lambda height, width, patch: height // patch,
+            "Those are the rows. How many patches does each hold?"),
+        Misconception("only the columns", lambda height, width, patch: width // patch,
+            "Those are the columns. How many patches does each hold?"),
     ],
     hints=["Rows come from the height, columns from the width.", "Rows times columns."],
     why=lambda height, width, patch: f"{height} / {patch} = {height // patch} rows and {width} / {patch} = "
@@ -174,28 +174,28 @@ wide_picture = Numeric(
 
 strip_patches = Numeric(
     "strip-patches", title="Patches that are not square", points=1, difficulty=2, minutes=2,
-    given=dict(height=128, width=1000, patch_height=128, patch_width=4),
-    vary=dict(width=range(600, 1801, 20)),
+    parameters=dict(height=128, width=1000, patch_height=128, patch_width=4),
+    parameter_values=dict(width=range(600, 1801, 20)),
     prompt=lambda height, width, patch_height, patch_width: "Sound can be seen: a spectrogram of "
     f"{width / 100:g} seconds is a picture of {height} × {width} pixels (frequency × time). A model cuts it into "
     f"upright strips of {patch_height} × {patch_width} pixels (height × width). How many tokens is that, CLS not "
     "counted?",
     answer=lambda height, width, patch_height, patch_width: (height // patch_height) * (width // patch_width),
     unit="tokens",
-    slips=[
-        Slip("took the width for both", lambda height, width, patch_height, patch_width:
-             (height // patch_width) * (width // patch_width),
-             "You cut the height into lengths of {patch_width} too. A strip is as high as the spectrogram."),
-        Slip("exchanged height and width", lambda height, width, patch_height, patch_width:
-             (height // patch_width) * (width // patch_height),
-             "You divided the height by the strip's width and the width by its height. Height goes with height."),
-        Slip("counted CLS", lambda height, width, patch_height, patch_width:
-             (height // patch_height) * (width // patch_width) + 1,
-             "One too many: CLS was not to be counted."),
-        Slip("numbers of a strip", lambda height, width, patch_height, patch_width: patch_height * patch_width,
-             "That is how many pixels lie in one strip."),
-        Slip("only one", lambda height, width, patch_height, patch_width: height // patch_height,
-             "That is the number of rows in the grid. How many columns has it?"),
+    misconceptions=[
+        Misconception("took the width for both", lambda height, width, patch_height, patch_width:
+            (height // patch_width) * (width // patch_width),
+            "You cut the height into lengths of {patch_width} too. A strip is as high as the spectrogram."),
+        Misconception("exchanged height and width", lambda height, width, patch_height, patch_width:
+            (height // patch_width) * (width // patch_height),
+            "You divided the height by the strip's width and the width by its height. Height goes with height."),
+        Misconception("counted CLS", lambda height, width, patch_height, patch_width:
+            (height // patch_height) * (width // patch_width) + 1,
+            "One too many: CLS was not to be counted."),
+        Misconception("numbers of a strip", lambda height, width, patch_height, patch_width: patch_height * patch_width,
+            "That is how many pixels lie in one strip."),
+        Misconception("only one", lambda height, width, patch_height, patch_width: height // patch_height,
+            "That is the number of rows in the grid. How many columns has it?"),
     ],
     hints=["Rows = height / patch height. How many rows does this grid have?",
            "Columns = width / patch width. The two sides of a patch need not be equal."],
@@ -224,7 +224,7 @@ count = Code(
     "strict: where the patches do not fit exactly, it raises a `ValueError` whose text would help *you* to find the "
     "mistake. (Section 1.6 shows the gentler ways.)",
     reference=count_patches,
-    examples=[(32, 48, 16), (32, 50, 16), (50, 32, 16), (20, 50, 16)],
+    examples=[(32, 48, 16), (32, 50, 16), (50, 32, 16), (20, 50, 16), (8, 32, 16)],
     checks={
         "square pictures": [(224, 224, 16), (32, 32, 8), (64, 64, 64), (7, 7, 1)],
         "any grid": lambda dice: [
@@ -262,92 +262,97 @@ def _(height, width, patch):
     return len(corners)
 
 
-@count.slip("forgot to return", "Your function always gives back None. `print` shows a number to you; `return` hands "
-            "it to the caller.")
+@count.misconception("forgot to return",
+    "Your function always gives back None. `print` shows a number to you; `return` hands "
+    "it to the caller.")
 def _(height, width, patch):
     return None
 
 
-@count.slip("only the rows", "You return the number of rows. How many patches does a row hold?")
+@count.misconception("only the rows", "You return the number of rows. How many patches does a row hold?")
 def _(height, width, patch):
     if height % patch or width % patch:
         raise ValueError("does not divide")
     return height // patch
 
 
-@count.slip("rows and columns as a pair", "You return rows and columns as a pair. Multiply them.")
+@count.misconception("rows and columns as a pair", "You return rows and columns as a pair. Multiply them.")
 def _(height, width, patch):
     if height % patch or width % patch:
         raise ValueError("does not divide")
     return height // patch, width // patch
 
 
-@count.slip("squared the rows", "You square the number of rows: right for square pictures only.")
+@count.misconception("squared the rows", "You square the number of rows: right for square pictures only.")
 def _(height, width, patch):
     if height % patch or width % patch:
         raise ValueError("does not divide")
     return (height // patch) ** 2
 
 
-@count.slip("divided the area once", "You divide the area by the patch's side once. It divides the height, and it "
-            "divides the width.")
+@count.misconception("divided the area once",
+    "You divide the area by the patch's side once. It divides the height, and it "
+    "divides the width.")
 def _(height, width, patch):
     if height % patch or width % patch:
         raise ValueError("does not divide")
     return height * width // patch
 
 
-@count.slip("never refuses", "The counts are right where the patches fit. Where they do not, raise a ValueError "
-            "instead of dropping the left-over pixels in silence.")
+@count.misconception("never refuses",
+    "The counts are right where the patches fit. Where they do not, raise a ValueError "
+    "instead of dropping the left-over pixels in silence.")
 def _(height, width, patch):
     return (height // patch) * (width // patch)
 
 
-@count.slip("gives fractions", "Where the patches do not fit, you return a number that is not whole. Raise a "
-            "ValueError there.")
+@count.misconception("gives fractions", "Where the patches do not fit, you return a number that is not whole. Raise a "
+    "ValueError there.")
 def _(height, width, patch):
     return height / patch * (width / patch)
 
 
-@count.slip("looks at the height only", "A width that does not divide passes unnoticed. Look at both sides.")
+@count.misconception("looks at the height only", "A width that does not divide passes unnoticed. Look at both sides.")
 def _(height, width, patch):
     if height % patch:
         raise ValueError("does not divide")
     return (height // patch) * (width // patch)
 
 
-@count.slip("looks at the width only", "A height that does not divide passes unnoticed. Look at both sides.")
+@count.misconception("looks at the width only", "A height that does not divide passes unnoticed. Look at both sides.")
 def _(height, width, patch):
     if width % patch:
         raise ValueError("does not divide")
     return (height // patch) * (width // patch)
 
 
-@count.slip("needs both sides wrong", "You refuse only where neither side divides. One side is enough: `or` instead of "
-            "`and`.")
+@count.misconception("needs both sides wrong",
+    "You refuse only where neither side divides. One side is enough: `or` instead of "
+    "`and`.")
 def _(height, width, patch):
     if height % patch and width % patch:
         raise ValueError("does not divide")
     return (height // patch) * (width // patch)
 
 
-@count.slip("looks at the area", "You test whether the areas divide. They may, although a side does not: test "
-            "height and width separately.")
+@count.misconception("looks at the area", "You test whether the areas divide. They may, although a side does not: test "
+    "height and width separately.")
 def _(height, width, patch):
     if height * width % patch**2:
         raise ValueError("does not divide")
     return height * width // patch**2
 
 
-@count.slip("returns None", "Where the patches do not fit, you return None. Raise a ValueError instead: nobody can "
-            "overlook it.")
+@count.misconception("returns None",
+    "Where the patches do not fit, you return None. Raise a ValueError instead: nobody can "
+    "overlook it.")
 def _(height, width, patch):
     if height % patch == 0 and width % patch == 0:
         return (height // patch) * (width // patch)
 
 
-@count.slip("asserts", "You refuse at the right places, but with an AssertionError. Asked for is "
-            "`raise ValueError(…)`, which callers can catch and Python never skips.")
+@count.misconception("asserts", "You refuse at the right places, but with an AssertionError. Asked for is "
+    "`raise ValueError(…)`, which callers can catch and Python never skips.")
 def _(height, width, patch):
     assert height % patch == 0 and width % patch == 0
     return (height // patch) * (width // patch)
@@ -357,21 +362,21 @@ def _(height, width, patch):
 
 numbers_per_token = Numeric(
     "numbers-per-token", title="The length of a flattened patch", points=1, difficulty=1, minutes=1,
-    given=dict(patch=16, channels=3), vary=dict(patch=range(4, 65, 2), channels=(3, 4)),
+    parameters=dict(patch=16, channels=3), parameter_values=dict(patch=range(4, 65, 2), channels=(3, 4)),
     prompt=lambda patch, channels: f"A patch of {patch} × {patch} pixels is cut from an {'RGBA'[:channels]} picture "
     f"({channels} channels) and flattened. How many numbers does it hold?",
     answer=lambda patch, channels: patch**2 * channels,
-    slips=[
-        Slip("P times C", lambda patch, channels: patch * channels,
-             "That is P·C: one row of the patch. A patch has as many rows as it has columns."),
-        Slip("forgot the channels", lambda patch, channels: patch**2,
-             "Those are the pixels of the patch. Each pixel holds one number per channel."),
-        Slip("added the channels", lambda patch, channels: patch**2 + channels,
-             "You added the channels. Every pixel has all of them: multiply."),
-        Slip("squared the channels too", lambda patch, channels: (patch * channels) ** 2,
-             "You squared the channels as well. Only the side of the patch counts twice."),
-        Slip("forgot the square", lambda patch, channels: 2 * patch * channels,
-             "You doubled the side where it should be squared."),
+    misconceptions=[
+        Misconception("P times C", lambda patch, channels: patch * channels,
+            "That is P·C: one row of the patch. A patch has as many rows as it has columns."),
+        Misconception("forgot the channels", lambda patch, channels: patch**2,
+            "Those are the pixels of the patch. Each pixel holds one number per channel."),
+        Misconception("added the channels", lambda patch, channels: patch**2 + channels,
+            "You added the channels. Every pixel has all of them: multiply."),
+        Misconception("squared the channels too", lambda patch, channels: (patch * channels) ** 2,
+            "You squared the channels as well. Only the side of the patch counts twice."),
+        Misconception("forgot the square", lambda patch, channels: 2 * patch * channels,
+            "You doubled the side where it should be squared."),
     ],
     hints=["First the pixels of the patch, then the numbers of a pixel.", "P²·C, with P = {patch} and C = {channels}."],
     why=lambda patch, channels: f"{patch}² · {channels} = {patch**2} · {channels} = {patch**2 * channels}.",
@@ -379,20 +384,20 @@ numbers_per_token = Numeric(
 
 many_channels = Numeric(
     "many-channels", title="More channels than colours", points=1, difficulty=2, minutes=2,
-    given=dict(patch=8, length=832),
-    vary=dict(patch=(4, 8), length=range(80, 2881, 16)),
-    suits=lambda patch, length: length % patch**2 == 0 and 5 <= length // patch**2 <= 45,
+    parameters=dict(patch=8, length=832),
+    parameter_values=dict(patch=(4, 8), length=range(80, 2881, 16)),
+    valid_if=lambda patch, length: length % patch**2 == 0 and 5 <= length // patch**2 <= 45,
     prompt="A satellite sees more than red, green and blue. Its pictures are cut into patches of {patch} × {patch} "
     "pixels, and a flattened patch holds {length} numbers. How many channels do the pictures have?",
     answer=lambda patch, length: length // patch**2, unit="channels",
-    slips=[
-        Slip("divided by P once", lambda patch, length: length // patch,
-             "You divided by P once. What is left then is P·C, the numbers in one row of the patch."),
-        Slip("subtracted the pixels", lambda patch, length: length - patch**2,
-             "You took the pixels away. Every pixel has all the channels: P² is multiplied by C."),
-        Slip("three channels", 3, "Three channels make {patch}² · 3 numbers. Here there are {length}."),
-        Slip("pixels of a patch", lambda patch, length: patch**2,
-             "That is how many pixels a patch has. How many numbers does each of them hold?"),
+    misconceptions=[
+        Misconception("divided by P once", lambda patch, length: length // patch,
+            "You divided by P once. What is left then is P·C, the numbers in one row of the patch."),
+        Misconception("subtracted the pixels", lambda patch, length: length - patch**2,
+            "You took the pixels away. Every pixel has all the channels: P² is multiplied by C."),
+        Misconception("three channels", 3, "Three channels make {patch}² · 3 numbers. Here there are {length}."),
+        Misconception("pixels of a patch", lambda patch, length: patch**2,
+            "That is how many pixels a patch has. How many numbers does each of them hold?"),
     ],
     hints=["Nothing in P²·C says that C is three.", "P²·C = {length}, and you know P."],
     why=lambda patch, length: f"A patch has {patch}² = {patch**2} pixels, and {length} / {patch**2} = "
@@ -501,8 +506,9 @@ def _(images, patch):
     return windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
 
 
-@cut.slip("reshape alone", "A reshape alone follows the scan lines: your tokens are pieces of pixel rows, not square "
-          "patches. Split height and width, and bring the axes into order before you merge.")
+@cut.misconception("reshape alone",
+    "A reshape alone follows the scan lines: your tokens are pieces of pixel rows, not square "
+    "patches. Split height and width, and bring the axes into order before you merge.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -510,8 +516,9 @@ def _(images, patch):
     return images.reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("split at one stroke", "You split height and width into rows, columns, P, P at one stroke. Each axis splits "
-          "where it stands: height into rows, P, then width into columns, P.")
+@cut.misconception("split at one stroke",
+    "You split height and width into rows, columns, P, P at one stroke. Each axis splits "
+    "where it stands: height into rows, P, then width into columns, P.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -520,8 +527,9 @@ def _(images, patch):
     return tiles.permute(0, 2, 3, 1, 4, 5).reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("split the wrong way round", "You split a side into P × rows instead of rows × P. So your tokens gather "
-          "pixels that lie far apart. The slower axis comes first: which patch, then where in the patch.")
+@cut.misconception("split the wrong way round",
+    "You split a side into P × rows instead of rows × P. So your tokens gather "
+    "pixels that lie far apart. The slower axis comes first: which patch, then where in the patch.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -530,8 +538,9 @@ def _(images, patch):
     return tiles.permute(0, 3, 5, 1, 2, 4).reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("channels not moved", "Right for one channel. With more, your tokens mix patches: the channel axis still "
-          "stands before the grid. Move it behind rows and columns.")
+@cut.misconception("channels not moved",
+    "Right for one channel. With more, your tokens mix patches: the channel axis still "
+    "stands before the grid. Move it behind rows and columns.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -540,8 +549,8 @@ def _(images, patch):
     return tiles.permute(0, 1, 2, 4, 3, 5).reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("channels last", "Right patches, but each pixel's channels stand together: row, column, channel. "
-          "Asked for is channel, row, column.")
+@cut.misconception("channels last", "Right patches, but each pixel's channels stand together: row, column, channel. "
+    "Asked for is channel, row, column.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -550,8 +559,9 @@ def _(images, patch):
     return tiles.permute(0, 2, 4, 3, 5, 1).reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("transposed patches", "Right patches, but each one lies on its side: its columns are read before its rows. "
-          "Exchange the last two axes of your permute.")
+@cut.misconception("transposed patches",
+    "Right patches, but each one lies on its side: its columns are read before its rows. "
+    "Exchange the last two axes of your permute.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -560,7 +570,8 @@ def _(images, patch):
     return tiles.permute(0, 2, 4, 1, 5, 3).reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("column by column", "Every token is right, but they come column by column. Read the grid row by row.")
+@cut.misconception("column by column",
+    "Every token is right, but they come column by column. Read the grid row by row.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -569,8 +580,9 @@ def _(images, patch):
     return tiles.permute(0, 4, 2, 1, 3, 5).reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("not merged", "The axes are in the right order, and there are still six of them. Merge rows and columns "
-          "into N, and channel, row and column into one token.")
+@cut.misconception("not merged",
+    "The axes are in the right order, and there are still six of them. Merge rows and columns "
+    "into N, and channel, row and column into one token.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -578,7 +590,7 @@ def _(images, patch):
     return images.reshape(B, C, H // patch, patch, W // patch, patch).permute(0, 2, 4, 1, 3, 5)
 
 
-@cut.slip("three channels for ever", "Right for three channels only. Take C from the shape of the images.")
+@cut.misconception("three channels for ever", "Right for three channels only. Take C from the shape of the images.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -587,7 +599,8 @@ def _(images, patch):
     return tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, (H // patch) * (W // patch), 3 * patch * patch)
 
 
-@cut.slip("square pictures only", "Right for square pictures only: you use the number of rows for the columns, too.")
+@cut.misconception("square pictures only",
+    "Right for square pictures only: you use the number of rows for the columns, too.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -597,8 +610,8 @@ def _(images, patch):
     return tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, rows * rows, C * patch * patch)
 
 
-@cut.slip("height and width exchanged", "Right for square pictures only: you took the height for the width. "
-          "The axes are B, C, H, W.")
+@cut.misconception("height and width exchanged", "Right for square pictures only: you took the height for the width. "
+    "The axes are B, C, H, W.")
 def _(images, patch):
     B, C, W, H = images.shape
     if H % patch or W % patch:
@@ -607,8 +620,9 @@ def _(images, patch):
     return tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("fractions as sizes", "Every cut ends in a TypeError; call your function by hand to read it. The usual "
-          "cause: `/` gives a float, 2.0, and `reshape` takes whole numbers only. Divide with `//`.")
+@cut.misconception("fractions as sizes",
+    "Every cut ends in a TypeError; call your function by hand to read it. The usual "
+    "cause: `/` gives a float, 2.0, and `reshape` takes whole numbers only. Divide with `//`.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -617,9 +631,10 @@ def _(images, patch):
     return tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch * patch)
 
 
-@cut.slip("view after permute", "Every cut ends in a RuntimeError; call your function by hand to read it. Two usual "
-          "causes: `view` cannot merge axes after a permute, while `reshape` copies where it must. Or the sizes that "
-          "you ask for do not multiply to the number of pixels that is there.")
+@cut.misconception("view after permute",
+    "Every cut ends in a RuntimeError; call your function by hand to read it. Two usual "
+    "causes: `view` cannot merge axes after a permute, while `reshape` copies where it must. Or the sizes that "
+    "you ask for do not multiply to the number of pixels that is there.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -628,8 +643,9 @@ def _(images, patch):
     return tiles.permute(0, 2, 4, 1, 3, 5).view(B, -1, C * patch * patch)
 
 
-@cut.slip("refuses too late", "The tokens are right. But where the patch does not divide, it is torch that stumbles, "
-          "with a RuntimeError about shapes. Look first, and raise a ValueError that says what is wrong.")
+@cut.misconception("refuses too late",
+    "The tokens are right. But where the patch does not divide, it is torch that stumbles, "
+    "with a RuntimeError about shapes. Look first, and raise a ValueError that says what is wrong.")
 def _(images, patch):
     B, C, H, W = images.shape
     tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
@@ -721,8 +737,9 @@ def _(tokens, height, width, patch):
     return torch.cat(strips, dim=2)
 
 
-@mend.slip("reshape alone", "A reshape alone lays the tokens out as scan lines. Split them into squares first, and "
-           "bring the axes into order.")
+@mend.misconception("reshape alone",
+    "A reshape alone lays the tokens out as scan lines. Split them into squares first, and "
+    "bring the axes into order.")
 def _(tokens, height, width, patch):
     B, N, _ = tokens.shape
     if (height // patch) * (width // patch) != N:
@@ -730,8 +747,9 @@ def _(tokens, height, width, patch):
     return tokens.reshape(B, -1, height, width)
 
 
-@mend.slip("patchify's permute again", "You use the permute of `patchify` a second time. Undo it: each axis must "
-           "go back to where it came from.")
+@mend.misconception("patchify's permute again",
+    "You use the permute of `patchify` a second time. Undo it: each axis must "
+    "go back to where it came from.")
 def _(tokens, height, width, patch):
     B, N, L = tokens.shape
     rows, columns = height // patch, width // patch
@@ -741,8 +759,9 @@ def _(tokens, height, width, patch):
     return grid.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, height, width)
 
 
-@mend.slip("grid and pixels not paired", "Before you merge, each row of the grid must stand next to the row in the "
-           "patch, and each column next to the column. Yours stand rows, columns, row, column.")
+@mend.misconception("grid and pixels not paired",
+    "Before you merge, each row of the grid must stand next to the row in the "
+    "patch, and each column next to the column. Yours stand rows, columns, row, column.")
 def _(tokens, height, width, patch):
     B, N, L = tokens.shape
     rows, columns = height // patch, width // patch
@@ -752,7 +771,7 @@ def _(tokens, height, width, patch):
     return grid.permute(0, 3, 1, 2, 4, 5).reshape(B, -1, height, width)
 
 
-@mend.slip("channels last", "You split a token into row, column, channel. Its order is channel, row, column.")
+@mend.misconception("channels last", "You split a token into row, column, channel. Its order is channel, row, column.")
 def _(tokens, height, width, patch):
     B, N, _ = tokens.shape
     rows, columns = height // patch, width // patch
@@ -762,8 +781,9 @@ def _(tokens, height, width, patch):
     return grid.permute(0, 5, 1, 3, 2, 4).reshape(B, -1, height, width)
 
 
-@mend.slip("transposed patches", "Every patch is in its place, but lies on its side. Exchange row and column in the "
-           "patch.")
+@mend.misconception("transposed patches",
+    "Every patch is in its place, but lies on its side. Exchange row and column in the "
+    "patch.")
 def _(tokens, height, width, patch):
     B, N, L = tokens.shape
     rows, columns = height // patch, width // patch
@@ -773,8 +793,9 @@ def _(tokens, height, width, patch):
     return grid.permute(0, 3, 1, 5, 2, 4).reshape(B, -1, height, width)
 
 
-@mend.slip("rows and columns exchanged", "Right where the grid is square. Elsewhere you exchange rows and columns "
-           "when you split N.")
+@mend.misconception("rows and columns exchanged",
+    "Right where the grid is square. Elsewhere you exchange rows and columns "
+    "when you split N.")
 def _(tokens, height, width, patch):
     B, N, L = tokens.shape
     rows, columns = height // patch, width // patch
@@ -784,8 +805,9 @@ def _(tokens, height, width, patch):
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
 
 
-@mend.slip("height and width exchanged", "The last reshape gives [B, C, W, H]. Right where the picture is square, "
-           "and nonsense elsewhere.")
+@mend.misconception("height and width exchanged",
+    "The last reshape gives [B, C, W, H]. Right where the picture is square, "
+    "and nonsense elsewhere.")
 def _(tokens, height, width, patch):
     B, N, L = tokens.shape
     rows, columns = height // patch, width // patch
@@ -795,7 +817,8 @@ def _(tokens, height, width, patch):
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, width, height)
 
 
-@mend.slip("three channels for ever", "Right for three channels only. The length of a token tells how many there are.")
+@mend.misconception("three channels for ever",
+    "Right for three channels only. The length of a token tells how many there are.")
 def _(tokens, height, width, patch):
     B, N, _ = tokens.shape
     rows, columns = height // patch, width // patch
@@ -805,8 +828,9 @@ def _(tokens, height, width, patch):
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, 3, height, width)
 
 
-@mend.slip("square grids only", "Right where the grid is square. Elsewhere rows and columns differ: rows come from "
-           "the height, columns from the width.")
+@mend.misconception("square grids only",
+    "Right where the grid is square. Elsewhere rows and columns differ: rows come from "
+    "the height, columns from the width.")
 def _(tokens, height, width, patch):
     B, N, L = tokens.shape
     if (height // patch) * (width // patch) != N:
@@ -816,8 +840,9 @@ def _(tokens, height, width, patch):
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
 
 
-@mend.slip("fractions as sizes", "Every call ends in a TypeError; call your function by hand to read it. The usual "
-           "cause: `/` gives a float, 2.0, and `reshape` takes whole numbers only. Divide with `//`.")
+@mend.misconception("fractions as sizes",
+    "Every call ends in a TypeError; call your function by hand to read it. The usual "
+    "cause: `/` gives a float, 2.0, and `reshape` takes whole numbers only. Divide with `//`.")
 def _(tokens, height, width, patch):
     B, N, L = tokens.shape
     rows, columns = height // patch, width // patch
@@ -827,9 +852,10 @@ def _(tokens, height, width, patch):
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
 
 
-@mend.slip("view after permute", "Every call ends in a RuntimeError; call your function by hand to read it. Two usual "
-           "causes: `view` cannot merge axes after a permute, while `reshape` copies where it must. Or the sizes that "
-           "you ask for do not multiply to what is there: a token holds P²·C numbers, not P·C.")
+@mend.misconception("view after permute",
+    "Every call ends in a RuntimeError; call your function by hand to read it. Two usual "
+    "causes: `view` cannot merge axes after a permute, while `reshape` copies where it must. Or the sizes that "
+    "you ask for do not multiply to what is there: a token holds P²·C numbers, not P·C.")
 def _(tokens, height, width, patch):
     B, N, L = tokens.shape
     rows, columns = height // patch, width // patch
@@ -839,16 +865,18 @@ def _(tokens, height, width, patch):
     return grid.permute(0, 3, 1, 4, 2, 5).view(B, -1, height, width)
 
 
-@mend.slip("refuses too late", "The pictures are right. But where the tokens belong to another grid, it is torch that "
-           "stumbles, with a RuntimeError about shapes. Compare N with rows · columns first, and raise a ValueError.")
+@mend.misconception("refuses too late",
+    "The pictures are right. But where the tokens belong to another grid, it is torch that "
+    "stumbles, with a RuntimeError about shapes. Compare N with rows · columns first, and raise a ValueError.")
 def _(tokens, height, width, patch):
     B, _, L = tokens.shape
     grid = tokens.reshape(B, height // patch, width // patch, L // patch**2, patch, patch)
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
 
 
-@mend.slip("drops extra tokens", "Where there are too many tokens, the rest is dropped in silence. Raise a ValueError "
-           "there as well.")
+@mend.misconception("drops extra tokens",
+    "Where there are too many tokens, the rest is dropped in silence. Raise a ValueError "
+    "there as well.")
 def _(tokens, height, width, patch):
     B, N, L = tokens.shape
     rows, columns = height // patch, width // patch
@@ -862,27 +890,28 @@ def _(tokens, height, width, patch):
 
 leftover_pixels = Numeric(
     "leftover-pixels", title="What a crop throws away", points=1, difficulty=2, minutes=3,
-    given=dict(height=427, width=640, patch=16),
-    vary=dict(height=(371, 373, 425, 427, 471, 501), width=range(512, 1025, 32)),
-    suits=lambda height, width, patch: 1.2 < width / height < 2,
+    parameters=dict(height=427, width=640, patch=16),
+    parameter_values=dict(height=(371, 373, 425, 427, 471, 501), width=range(512, 1025, 32)),
+    valid_if=lambda height, width, patch: 1.2 < width / height < 2,
     prompt="A photo has {height} × {width} pixels (height × width). It is cropped to whole patches of "
     "{patch} × {patch} pixels. How many **pixels** are thrown away?",
     answer=lambda height, width, patch: height * width - (height // patch) * (width // patch) * patch**2,
     unit="pixels",
-    slips=[
-        Slip("counted rows of pixels", lambda height, width, patch: height % patch,
-             "That many rows of pixels are left over. How many pixels does a row have?"),
-        Slip("counted what padding adds", lambda height, width, patch: -height % patch * width,
-             "That is what padding would add at the bottom. Asked is what cropping takes away."),
-        Slip("remainder of the area", lambda height, width, patch: height * width % patch**2,
-             "You took the remainder of the whole area. But the pixels that are left over lie in strips: find the "
-             "strip's height and width."),
-        Slip("counted numbers", lambda height, width, patch: height % patch * width * 3,
-             "You counted three numbers for each pixel. Asked is how many pixels."),
-        Slip("one patch's width", lambda height, width, patch: height % patch * patch,
-             "That is the strip below one patch only. It runs along the whole width of the picture."),
-        Slip("counted what stays", lambda height, width, patch: (height // patch) * (width // patch) * patch**2,
-             "Those are the pixels that stay."),
+    misconceptions=[
+        Misconception("counted rows of pixels", lambda height, width, patch: height % patch,
+            "That many rows of pixels are left over. How many pixels does a row have?"),
+        Misconception("counted what padding adds", lambda height, width, patch: -height % patch * width,
+            "That is what padding would add at the bottom. Asked is what cropping takes away."),
+        Misconception("remainder of the area", lambda height, width, patch: height * width % patch**2,
+            "You took the remainder of the whole area. But the pixels that are left over lie in strips: find the "
+            "strip's height and width."),
+        Misconception("counted numbers", lambda height, width, patch: height % patch * width * 3,
+            "You counted three numbers for each pixel. Asked is how many pixels."),
+        Misconception("one patch's width", lambda height, width, patch: height % patch * patch,
+            "That is the strip below one patch only. It runs along the whole width of the picture."),
+        Misconception("counted what stays",
+            lambda height, width, patch: (height // patch) * (width // patch) * patch**2,
+            "Those are the pixels that stay."),
     ],
     hints=["Which of the two sides is not a multiple of {patch}?",
            "`height % patch` is the height of the strip at the bottom. How long is the strip?"],
@@ -892,24 +921,24 @@ leftover_pixels = Numeric(
 
 leftover_corner = Numeric(
     "leftover-corner", title="Left over on two sides", points=2, difficulty=3, minutes=4,
-    given=dict(side=1411, patch=16), vary=dict(side=range(1011, 1612, 10)),
+    parameters=dict(side=1411, patch=16), parameter_values=dict(side=range(1011, 1612, 10)),
     prompt="A doctor's photo of a retina has {side} × {side} pixels. It is cut into patches of {patch} × {patch}: "
     "something is left over at the bottom **and** at the right. How many pixels lie in no patch?",
     answer=lambda side, patch: side**2 - (side // patch * patch) ** 2,
     unit="pixels",
-    slips=[
-        Slip("one strip only", lambda side, patch: side % patch * side,
-             "That is one of the two strips. The other one lies at the other edge."),
-        Slip("counted the corner twice", lambda side, patch: 2 * (side % patch) * side,
-             "Nearly: your two strips overlap at the bottom right, and the corner was counted twice."),
-        Slip("left out the corner", lambda side, patch: 2 * (side % patch) * (side - side % patch),
-             "Nearly: your two strips stop before the bottom right corner, and the corner was left out."),
-        Slip("only the corner", lambda side, patch: (side % patch) ** 2,
-             "That is the small square in the corner. Two long strips lead up to it."),
-        Slip("counted rows of pixels", lambda side, patch: side % patch,
-             "That is how wide the strips are. How many pixels do they hold?"),
-        Slip("counted what stays", lambda side, patch: (side // patch * patch) ** 2,
-             "Those are the pixels that do lie in a patch."),
+    misconceptions=[
+        Misconception("one strip only", lambda side, patch: side % patch * side,
+            "That is one of the two strips. The other one lies at the other edge."),
+        Misconception("counted the corner twice", lambda side, patch: 2 * (side % patch) * side,
+            "Nearly: your two strips overlap at the bottom right, and the corner was counted twice."),
+        Misconception("left out the corner", lambda side, patch: 2 * (side % patch) * (side - side % patch),
+            "Nearly: your two strips stop before the bottom right corner, and the corner was left out."),
+        Misconception("only the corner", lambda side, patch: (side % patch) ** 2,
+            "That is the small square in the corner. Two long strips lead up to it."),
+        Misconception("counted rows of pixels", lambda side, patch: side % patch,
+            "That is how wide the strips are. How many pixels do they hold?"),
+        Misconception("counted what stays", lambda side, patch: (side // patch * patch) ** 2,
+            "Those are the pixels that do lie in a patch."),
     ],
     hints=["Draw it: a large square that is covered, a strip at the right, a strip at the bottom. What do they share?",
            "The safest way: all pixels minus the pixels that lie in a patch."],
@@ -920,26 +949,27 @@ leftover_corner = Numeric(
 
 padded_tokens = Numeric(
     "padded-tokens", title="What padding costs", points=1, difficulty=2, minutes=2,
-    given=dict(height=400, width=600, patch=16),
-    vary=dict(height=range(304, 465, 32), width=range(504, 720, 12)),
-    suits=lambda height, width, patch: width % patch > 0,
+    parameters=dict(height=400, width=600, patch=16),
+    parameter_values=dict(height=range(304, 465, 32), width=range(504, 720, 12)),
+    valid_if=lambda height, width, patch: width % patch > 0,
     prompt="A photo has {height} × {width} pixels (height × width). It is **padded** with black to whole "
     "patches of {patch} × {patch} pixels. How many patch tokens is that?",
     answer=lambda height, width, patch: -(-height // patch) * -(-width // patch),
     unit="patch tokens",
-    slips=[
-        Slip("cropped", lambda height, width, patch: (height // patch) * (width // patch),
-             "That is the crop. Padding adds pixels until the last patch is whole."),
-        Slip("padded the side that fits", lambda height, width, patch: (height // patch + 1) * (width // patch + 1),
-             "You added a row of patches as well. One of the two sides is a multiple of {patch} already."),
-        Slip("counted CLS", lambda height, width, patch: -(-height // patch) * -(-width // patch) + 1,
-             "One too many: CLS is no patch."),
-        Slip("divided the areas", lambda height, width, patch: height * width / patch**2,
-             "A part of a patch is no patch. Patches form whole rows and columns: find both, then multiply."),
-        Slip("divided the areas and rounded up", lambda height, width, patch: -(-height * width // patch**2),
-             "You divided the areas and rounded up. Patches form whole rows and columns: round each side up."),
-        Slip("only the columns", lambda height, width, patch: -(-width // patch),
-             "Those are the columns. How many patches does each hold?"),
+    misconceptions=[
+        Misconception("cropped", lambda height, width, patch: (height // patch) * (width // patch),
+            "That is the crop. Padding adds pixels until the last patch is whole."),
+        Misconception("padded the side that fits",
+            lambda height, width, patch: (height // patch + 1) * (width // patch + 1),
+            "You added a row of patches as well. One of the two sides is a multiple of {patch} already."),
+        Misconception("counted CLS", lambda height, width, patch: -(-height // patch) * -(-width // patch) + 1,
+            "One too many: CLS is no patch."),
+        Misconception("divided the areas", lambda height, width, patch: height * width / patch**2,
+            "A part of a patch is no patch. Patches form whole rows and columns: find both, then multiply."),
+        Misconception("divided the areas and rounded up", lambda height, width, patch: -(-height * width // patch**2),
+            "You divided the areas and rounded up. Patches form whole rows and columns: round each side up."),
+        Misconception("only the columns", lambda height, width, patch: -(-width // patch),
+            "Those are the columns. How many patches does each hold?"),
     ],
     hints=["How many columns are whole, and how many pixels are left over at the right?",
            "The pixels that are left over become one more column, as high as the picture."],
@@ -971,7 +1001,8 @@ positions_after_embedding = TrueFalse(
     "positions-after-embedding", title="Positions", points=1, difficulty=1, minutes=1,
     prompt="“ViT usually adds positional embeddings **after** the patch embedding.”",
     answer=True,
-    slip="Look at the order of the stations again: a position is added to a token of d numbers. Which station makes "
+    misconception="Look at the order of the stations again: a position is added to a token of d numbers. Which station "
+    "makes "
     "those d numbers?",
     hints=["A position embedding has d numbers. How long is a patch before the embedding, and how long afterwards?"],
     why="True. The embedding makes a token of d numbers, and a position vector of the same d numbers is added to it.",
@@ -981,7 +1012,8 @@ only_convolutions = TrueFalse(
     "only-convolutions", title="Convolutions alone", points=1, difficulty=1, minutes=1,
     prompt="“ViT's core is only stacked convolutions, without patch tokens.”",
     answer=False,
-    slip="That describes a CNN. What did you cut the picture into in this chapter, and what compares the pieces?",
+    misconception="That describes a CNN. What did you cut the picture into in this chapter, and what compares the "
+    "pieces?",
     hints=["What does the encoder receive?"],
     why="False. Patch tokens go through self-attention and feed-forward layers. The patch embedding can be "
     "written as one convolution (chapter 2), and hybrids put a few in front, but the core is attention.",
@@ -991,7 +1023,8 @@ cls_with_head = TrueFalse(
     "cls-with-head", title="What the head reads", points=1, difficulty=1, minutes=1,
     prompt="“[CLS] is commonly used with a classification head.”",
     answer=True,
-    slip="Somebody must answer for the whole picture. Which token belongs to no patch, and what is it there for?",
+    misconception="Somebody must answer for the whole picture. Which token belongs to no patch, and what is it there "
+    "for?",
     hints=["Follow the last arrow of the figure."],
     why="True. CLS gathers from all patches, and the head reads it. The mean of the patch tokens is the other "
     "common choice (chapter 5).",
@@ -1001,26 +1034,26 @@ cls_with_head = TrueFalse(
 
 token_pairs = Numeric(
     "token-pairs", title="Everyone meets everyone", points=1, difficulty=2, minutes=2,
-    given=dict(side=320, patch=16),
-    vary=dict(side=range(96, 641, 8), patch=(8, 16)), suits=squares(6, 40),
+    parameters=dict(side=320, patch=16),
+    parameter_values=dict(side=range(96, 641, 8), patch=(8, 16)), valid_if=squares(6, 40),
     prompt="A picture of {side} × {side} pixels is cut into patches of {patch} × {patch}. In self-attention every "
     "token is compared with every token, itself included. How many comparisons is that in one head of one layer, CLS "
     "not counted?",
     answer=lambda side, patch: (side // patch) ** 4, unit="comparisons",
-    slips=[
-        Slip("counted tokens", lambda side, patch: (side // patch) ** 2,
-             "That is N, the number of tokens. Each of them is compared with all of them."),
-        Slip("doubled", lambda side, patch: 2 * (side // patch) ** 2,
-             "You doubled N where it should be squared."),
-        Slip("counted pixels", lambda side, patch: side**2,
-             "That is how many pixels the picture has. Attention compares tokens: count those first."),
-        Slip("left out itself", lambda side, patch: (side // patch) ** 4 - (side // patch) ** 2,
-             "You left out that a token is compared with itself as well."),
-        Slip("each pair once", lambda side, patch: ((side // patch) ** 4 - (side // patch) ** 2) // 2,
-             "You counted each pair once. Attention is no handshake: token 3 asking token 7 and token 7 asking token "
-             "3 are two comparisons, and each token asks itself, too."),
-        Slip("counted CLS", lambda side, patch: ((side // patch) ** 2 + 1) ** 2,
-             "You counted the CLS token among them. A real model does; here it was to be left out."),
+    misconceptions=[
+        Misconception("counted tokens", lambda side, patch: (side // patch) ** 2,
+            "That is N, the number of tokens. Each of them is compared with all of them."),
+        Misconception("doubled", lambda side, patch: 2 * (side // patch) ** 2,
+            "You doubled N where it should be squared."),
+        Misconception("counted pixels", lambda side, patch: side**2,
+            "That is how many pixels the picture has. Attention compares tokens: count those first."),
+        Misconception("left out itself", lambda side, patch: (side // patch) ** 4 - (side // patch) ** 2,
+            "You left out that a token is compared with itself as well."),
+        Misconception("each pair once", lambda side, patch: ((side // patch) ** 4 - (side // patch) ** 2) // 2,
+            "You counted each pair once. Attention is no handshake: token 3 asking token 7 and token 7 asking token "
+            "3 are two comparisons, and each token asks itself, too."),
+        Misconception("counted CLS", lambda side, patch: ((side // patch) ** 2 + 1) ** 2,
+            "You counted the CLS token among them. A real model does; here it was to be left out."),
     ],
     hints=["First N, the number of tokens.", "The comparisons fill a table with N rows and N columns."],
     why=lambda side, patch: f"{side // patch} × {side // patch} = {(side // patch) ** 2} tokens, and "
@@ -1032,14 +1065,18 @@ pairs_factor = Numeric(
     prompt="You halve the side of the patches, from P to P/2. The picture stays as it is. "
     "**How many times as many comparisons**, N², does attention make?",
     answer=16,
-    slips=[
-        Slip("followed the side", 2, "That is how many more patches fit along one side. Two steps are missing: from "
-             "the side to the grid, and from the grid to the pairs."),
-        Slip("followed the tokens", 4, "That is how many times as many tokens there are. How does the number of pairs "
-             "grow with them?"),
-        Slip("stopped half-way", 8, "Step by step: what happens to the patches along a side, then to N, then to N²?"),
-        Slip("turned it round", 1 / 16, "The right size, the wrong way round: smaller patches mean more tokens."),
-        Slip("nothing changes", 1, "The number of pixels stays the same, the number of tokens does not."),
+    misconceptions=[
+        Misconception("followed the side",
+            2, "That is how many more patches fit along one side. Two steps are missing: from "
+            "the side to the grid, and from the grid to the pairs."),
+        Misconception("followed the tokens",
+            4, "That is how many times as many tokens there are. How does the number of pairs "
+            "grow with them?"),
+        Misconception("stopped half-way",
+            8, "Step by step: what happens to the patches along a side, then to N, then to N²?"),
+        Misconception("turned it round",
+            1 / 16, "The right size, the wrong way round: smaller patches mean more tokens."),
+        Misconception("nothing changes", 1, "The number of pixels stays the same, the number of tokens does not."),
     ],
     hints=["Try it with a square picture: 2 patches a side, then 4 a side. Count N and N² both times."],
     why="Twice as many along each side, 4 times as many tokens, 4² = 16 times as many pairs.",

@@ -1,36 +1,36 @@
-"""Chapter 2's key: every exercise with its answer, the slips that learners make, and the words that help."""
+"""Chapter 2's key: every exercise with its answer, the misconceptions that learners have, and the words that help."""
 
 import random
 
 import torch
 
-from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 
 # ── 2.1 · One patch, one token ─────────────────────────────────────────────────────────────────────────────────────
 
 token_by_hand = Numeric(
     "token-by-hand", title="One number of a token, by hand", points=1, difficulty=1, minutes=3,
-    given=dict(a=5, b=1, c=6, d=2, bias=6),
-    vary=dict(a=range(1, 10), b=(1, 2, 3, 4), c=range(1, 10)),
+    parameters=dict(a=5, b=1, c=6, d=2, bias=6),
+    parameter_values=dict(a=range(1, 10), b=(1, 2, 3, 4), c=range(1, 10)),
     prompt=r"A grey patch of 2 × 2 pixels, one row of $E$ drawn as a picture, and its bias:" "\n\n"
     r"$$\text{patch} = \begin{pmatrix} {a} & {b} \\ {c} & {d} \end{pmatrix} \qquad "
     r"\text{filter} = \begin{pmatrix} 2 & -1 \\ 3 & -2 \end{pmatrix} \qquad b_k = {bias}$$" "\n\n"
     "Which number $z_k$ does the token get from this filter?",
     answer=lambda a, b, c, d, bias: 2 * a - b + 3 * c - 2 * d + bias,
-    slips=[
-        Slip("forgot the bias", lambda a, b, c, d, bias: 2 * a - b + 3 * c - 2 * d,
-             "The weighted sum is right. The bias is still missing: it is added once, at the end."),
-        Slip("lost the signs", lambda a, b, c, d, bias: 2 * a + b + 3 * c + 2 * d + bias,
-             "You added all four products. Two weights of the filter are negative: their products are taken away."),
-        Slip("columns before rows", lambda a, b, c, d, bias: 2 * a - c + 3 * b - 2 * d + bias,
-             "Two pixels changed places: the patch was read column by column, the filter row by row. Each pixel meets "
-             "the weight in its own place."),
-        Slip("left out the weights", lambda a, b, c, d, bias: a + b + c + d + bias,
-             "You added the pixels as they are. Each pixel is multiplied by its weight first."),
-        Slip("a bias for every pixel", lambda a, b, c, d, bias: 2 * a - b + 3 * c - 2 * d + 4 * bias,
-             "You added the bias four times, once for each pixel. It belongs to the filter, and is added once."),
-        Slip("took the bias away", lambda a, b, c, d, bias: 2 * a - b + 3 * c - 2 * d - bias,
-             "You subtracted the bias. In z = E x + b it is added."),
+    misconceptions=[
+        Misconception("forgot the bias", lambda a, b, c, d, bias: 2 * a - b + 3 * c - 2 * d,
+            "The weighted sum is right. The bias is still missing: it is added once, at the end."),
+        Misconception("lost the signs", lambda a, b, c, d, bias: 2 * a + b + 3 * c + 2 * d + bias,
+            "You added all four products. Two weights of the filter are negative: their products are taken away."),
+        Misconception("columns before rows", lambda a, b, c, d, bias: 2 * a - c + 3 * b - 2 * d + bias,
+            "Two pixels changed places: the patch was read column by column, the filter row by row. Each pixel meets "
+            "the weight in its own place."),
+        Misconception("left out the weights", lambda a, b, c, d, bias: a + b + c + d + bias,
+            "You added the pixels as they are. Each pixel is multiplied by its weight first."),
+        Misconception("a bias for every pixel", lambda a, b, c, d, bias: 2 * a - b + 3 * c - 2 * d + 4 * bias,
+            "You added the bias four times, once for each pixel. It belongs to the filter, and is added once."),
+        Misconception("took the bias away", lambda a, b, c, d, bias: 2 * a - b + 3 * c - 2 * d - bias,
+            "You subtracted the bias. In z = E x + b it is added."),
     ],
     hints=["Lay the filter over the patch. Each pixel is multiplied by the weight that covers it.",
            "Add the four products, with their signs. Then add the bias, once."],
@@ -41,7 +41,8 @@ pc_columns = TrueFalse(
     "pc-columns", title="The columns of E", points=1, difficulty=1, minutes=1,
     prompt="“Flattened, a patch of P × P pixels with C channels is x ∈ ℝ^(P·C). So E has P·C columns.”",
     answer=False,
-    slip="Count for P = 2 and C = 1: how many pixels has the patch, and how many weights did one filter have in the "
+    misconception="Count for P = 2 and C = 1: how many pixels has the patch, and how many weights did one filter have "
+    "in the "
     "exercise before?",
     hints=["A patch has P rows. How many pixels are in each?"],
     why="False. A patch has P² pixels and P²·C numbers. Each of them needs a weight, so E has P²·C columns.",
@@ -123,89 +124,102 @@ def _(patches, weight, bias):
     return torch.stack([torch.stack([weight @ patch + bias for patch in picture]) for picture in patches])
 
 
-@tokens.slip("forgot to return", "Your function always gives back None. Hand the tokens to the caller with `return`.")
+@tokens.misconception("forgot to return",
+    "Your function always gives back None. Hand the tokens to the caller with `return`.")
 def _(patches, weight, bias):
     return None
 
 
-@tokens.slip("forgot the bias", "E x is right. The bias b is missing: one number for each of the d filters, added to "
-             "every token.")
+@tokens.misconception("forgot the bias",
+    "E x is right. The bias b is missing: one number for each of the d filters, added to "
+    "every token.")
 def _(patches, weight, bias):
     return patches @ weight.T
 
 
-@tokens.slip("E not turned", "`patches @ weight` sums over the first axis of E, which counts filters. It should sum "
-             "over the second, which counts the numbers of a patch. Where L = d it raises no error, and is wrong all "
-             "the same: turn E.")
+@tokens.misconception("E not turned",
+    "`patches @ weight` sums over the first axis of E, which counts filters. It should sum "
+    "over the second, which counts the numbers of a patch. Where L = d it raises no error, and is wrong all "
+    "the same: turn E.")
 def _(patches, weight, bias):
     return patches @ weight + bias
 
 
-@tokens.slip("took the bias away", "The bias is subtracted. In z = E x + b it is added.")
+@tokens.misconception("took the bias away", "The bias is subtracted. In z = E x + b it is added.")
 def _(patches, weight, bias):
     return patches @ weight.T - bias
 
 
-@tokens.slip("bias along the tokens", "Your bias runs along the tokens: token 1 gets b₁, token 2 gets b₂. It belongs "
-             "to the filters: every token gets all of b.")
+@tokens.misconception("bias along the tokens",
+    "Your bias runs along the tokens: token 1 gets b₁, token 2 gets b₂. It belongs "
+    "to the filters: every token gets all of b.")
 def _(patches, weight, bias):
     return patches @ weight.T + bias[:, None]
 
 
-@tokens.slip("bias for the first token only", "Only the first token of each picture gets its bias. Every token does.")
+@tokens.misconception("bias for the first token only",
+    "Only the first token of each picture gets its bias. Every token does.")
 def _(patches, weight, bias):
     result = patches @ weight.T
     return torch.cat([result[:, :1] + bias, result[:, 1:]], dim=1)
 
 
-@tokens.slip("first picture only", "Only the first picture comes back. Keep the batch axis: [B, N, d].")
+@tokens.misconception("first picture only", "Only the first picture comes back. Keep the batch axis: [B, N, d].")
 def _(patches, weight, bias):
     return patches[:1] @ weight.T + bias
 
 
-@tokens.slip("batch axis lost", "All tokens of all pictures come in one list, [B·N, d]. Keep the pictures apart: "
-             "[B, N, d].")
+@tokens.misconception("batch axis lost",
+    "All tokens of all pictures come in one list, [B·N, d]. Keep the pictures apart: "
+    "[B, N, d].")
 def _(patches, weight, bias):
     return patches.flatten(0, 1) @ weight.T + bias
 
 
-@tokens.slip("axes exchanged", "The numbers are right, but they come as [B, d, N]. A token is a row: [B, N, d].")
+@tokens.misconception("axes exchanged",
+    "The numbers are right, but they come as [B, d, N]. A token is a row: [B, N, d].")
 def _(patches, weight, bias):
     return (patches @ weight.T + bias).transpose(1, 2)
 
 
-@tokens.slip("averaged the patches", "You give one token for a whole picture, the mean of all of them. Every patch "
-             "becomes a token of its own.")
+@tokens.misconception("averaged the patches",
+    "You give one token for a whole picture, the mean of all of them. Every patch "
+    "becomes a token of its own.")
 def _(patches, weight, bias):
     return (patches @ weight.T + bias).mean(dim=1)
 
 
-@tokens.slip("cut off what is negative", "Where a token should be negative, yours is 0. The embedding is linear: no "
-             "ReLU, no clamp.")
+@tokens.misconception("cut off what is negative",
+    "Where a token should be negative, yours is 0. The embedding is linear: no "
+    "ReLU, no clamp.")
 def _(patches, weight, bias):
     return (patches @ weight.T + bias).relu()
 
 
-@tokens.slip("softmax", "Your tokens are positive and sum to 1: there is a softmax too many. It belongs to attention "
-             "and to the classifier.")
+@tokens.misconception("softmax",
+    "Your tokens are positive and sum to 1: there is a softmax too many. It belongs to attention "
+    "and to the classifier.")
 def _(patches, weight, bias):
     return (patches @ weight.T + bias).softmax(dim=-1)
 
 
-@tokens.slip("scaled by the root of L", "Your sums are divided by √L. That scaling belongs to attention. Here the sum "
-             "stays as it is.")
+@tokens.misconception("scaled by the root of L",
+    "Your sums are divided by √L. That scaling belongs to attention. Here the sum "
+    "stays as it is.")
 def _(patches, weight, bias):
     return patches @ weight.T / patches.shape[-1] ** 0.5 + bias
 
 
-@tokens.slip("centred each patch", "You subtract each patch's mean first. That is a step of its own, and not in "
-             "z = E x + b.")
+@tokens.misconception("centred each patch",
+    "You subtract each patch's mean first. That is a step of its own, and not in "
+    "z = E x + b.")
 def _(patches, weight, bias):
     return (patches - patches.mean(dim=-1, keepdim=True)) @ weight.T + bias
 
 
-@tokens.slip("one filter only", "Every token holds the same number d times, the one of the first filter. Each of the "
-             "d rows of E gives a number of its own.")
+@tokens.misconception("one filter only",
+    "Every token holds the same number d times, the one of the first filter. Each of the "
+    "d rows of E gives a number of its own.")
 def _(patches, weight, bias):
     return (patches @ weight[:1].T).expand(-1, -1, len(weight)) + bias
 
@@ -232,28 +246,28 @@ same_patches = Choice(
 
 embedding_parameters = Numeric(
     "embedding-parameters", title="Parameters of the embedding", points=1, difficulty=2, minutes=3,
-    given=dict(width=768, patch=16, channels=3, side=224),
-    vary=dict(width=range(128, 1025, 64), patch=(8, 14, 16, 28, 32), channels=(3, 4)),
+    parameters=dict(width=768, patch=16, channels=3, side=224),
+    parameter_values=dict(width=range(128, 1025, 64), patch=(8, 14, 16, 28, 32), channels=(3, 4)),
     prompt=lambda width, patch, channels, side: (
         "ViT-B/16 cuts" if (width, patch, channels) == (768, 16, 3) else "A Vision Transformer cuts"
     ) + f" pictures of {side} × {side} pixels with {channels} channels into patches of {patch} × {patch} pixels, and "
     f"its tokens have d = {width} numbers. How many parameters has its patch embedding, E and b together?",
     answer=lambda width, patch, channels, side: width * patch**2 * channels + width, unit="parameters",
-    slips=[
-        Slip("forgot the bias", lambda width, patch, channels, side: width * patch**2 * channels,
-             "Those are the numbers in E. The bias is learned, too: one number for each filter."),
-        Slip("P times C", lambda width, patch, channels, side: width * patch * channels + width,
-             "You gave each filter P·C weights. That covers one row of the patch: a filter has a weight for each of "
-             "the P²·C numbers."),
-        Slip("forgot the channels", lambda width, patch, channels, side: width * patch**2 + width,
-             "You gave each filter one weight a pixel. A pixel has {channels} numbers, and each has its weight."),
-        Slip("an E for every patch", lambda width, patch, channels, side:
-             (side // patch) ** 2 * (width * patch**2 * channels + width),
-             "You counted an E for every patch of the picture. One E serves them all."),
-        Slip("one bias in all", lambda width, patch, channels, side: width * patch**2 * channels + 1,
-             "You counted one bias in all. Each of the d filters has its own."),
-        Slip("one filter", lambda width, patch, channels, side: patch**2 * channels + 1,
-             "That is one filter with its bias. There are d of them."),
+    misconceptions=[
+        Misconception("forgot the bias", lambda width, patch, channels, side: width * patch**2 * channels,
+            "Those are the numbers in E. The bias is learned, too: one number for each filter."),
+        Misconception("P times C", lambda width, patch, channels, side: width * patch * channels + width,
+            "You gave each filter P·C weights. That covers one row of the patch: a filter has a weight for each of "
+            "the P²·C numbers."),
+        Misconception("forgot the channels", lambda width, patch, channels, side: width * patch**2 + width,
+            "You gave each filter one weight a pixel. A pixel has {channels} numbers, and each has its weight."),
+        Misconception("an E for every patch", lambda width, patch, channels, side:
+            (side // patch) ** 2 * (width * patch**2 * channels + width),
+            "You counted an E for every patch of the picture. One E serves them all."),
+        Misconception("one bias in all", lambda width, patch, channels, side: width * patch**2 * channels + 1,
+            "You counted one bias in all. Each of the d filters has its own."),
+        Misconception("one filter", lambda width, patch, channels, side: patch**2 * channels + 1,
+            "That is one filter with its bias. There are d of them."),
     ],
     hints=["How many weights has one filter? One for each number of a flattened patch.",
            "d filters, each with P²·C weights and one bias. The size of the picture is not needed."],
@@ -266,7 +280,7 @@ larger_picture = TrueFalse(
     prompt="“A patch embedding that was trained on pictures of 224 × 224 pixels takes pictures of 384 × 384 as it is: "
     "with the same P, neither E nor b changes its shape.”",
     answer=True,
-    slip="Which letters are in the shape of E, d × P²·C? Are H, W or N among them?",
+    misconception="Which letters are in the shape of E, d × P²·C? Are H, W or N among them?",
     hints=["What grows with the picture: the length of a patch, or the number of patches?"],
     why="True. A larger picture gives more patches, and each of them meets the same E. (Learned positions do not fit "
     "any more: chapter 3 resizes them.)",
@@ -343,102 +357,112 @@ def _(weight, channels, patch):
     return torch.stack([torch.stack(plane.split(patch, dim=1), dim=1) for plane in planes], dim=1)
 
 
-@kernels.slip("forgot to return", "Your function always gives back None. Hand the weights to the caller with `return`.")
+@kernels.misconception("forgot to return",
+    "Your function always gives back None. Hand the weights to the caller with `return`.")
 def _(weight, channels, patch):
     return None
 
 
-@kernels.slip("channels last", "You split a row into row, column, channel. Its order is channel, row, column, and the "
-              "convolution wants [d, C, P, P].")
+@kernels.misconception("channels last",
+    "You split a row into row, column, channel. Its order is channel, row, column, and the "
+    "convolution wants [d, C, P, P].")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
         raise ValueError("another number of columns")
     return weight.reshape(len(weight), patch, patch, channels)
 
 
-@kernels.slip("channels last, then moved", "The shape is right, but the weights are in other places: you read a row of "
-              "E as row, column, channel and moved the axes. Its order is channel, row, column already.")
+@kernels.misconception("channels last, then moved",
+    "The shape is right, but the weights are in other places: you read a row of "
+    "E as row, column, channel and moved the axes. Its order is channel, row, column already.")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
         raise ValueError("another number of columns")
     return weight.reshape(len(weight), patch, patch, channels).permute(0, 3, 1, 2)
 
 
-@kernels.slip("transposed filters", "Every filter lies on its side: rows and columns are exchanged.")
+@kernels.misconception("transposed filters", "Every filter lies on its side: rows and columns are exchanged.")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
         raise ValueError("another number of columns")
     return weight.reshape(len(weight), channels, patch, patch).transpose(2, 3)
 
 
-@kernels.slip("flipped filters", "Every filter is turned by half a circle. That is what mathematicians' convolution "
-              "would need. `conv2d` does not flip: it lays the filter over the patch as it is.")
+@kernels.misconception("flipped filters",
+    "Every filter is turned by half a circle. That is what mathematicians' convolution "
+    "would need. `conv2d` does not flip: it lays the filter over the patch as it is.")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
         raise ValueError("another number of columns")
     return weight.reshape(len(weight), channels, patch, patch).flip(2, 3)
 
 
-@kernels.slip("E turned first", "You turned E before the reshape, so each filter gathers weights of many. A filter is "
-              "a row of E: reshape E as it is.")
+@kernels.misconception("E turned first",
+    "You turned E before the reshape, so each filter gathers weights of many. A filter is "
+    "a row of E: reshape E as it is.")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
         raise ValueError("another number of columns")
     return weight.T.reshape(len(weight), channels, patch, patch)
 
 
-@kernels.slip("filters and channels exchanged", "Your first axis counts channels and your second filters. The "
-              "convolution wants [d, C, P, P].")
+@kernels.misconception("filters and channels exchanged", "Your first axis counts channels and your second filters. The "
+    "convolution wants [d, C, P, P].")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
         raise ValueError("another number of columns")
     return weight.reshape(len(weight), channels, patch, patch).transpose(0, 1)
 
 
-@kernels.slip("channels before filters", "The shape is right, but you split E as if all filters of the first channel "
-              "came first. Each row of E is one filter with all its channels.")
+@kernels.misconception("channels before filters",
+    "The shape is right, but you split E as if all filters of the first channel "
+    "came first. Each row of E is one filter with all its channels.")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
         raise ValueError("another number of columns")
     return weight.reshape(channels, len(weight), patch, patch).transpose(0, 1)
 
 
-@kernels.slip("no axis for the channels", "Your filters have no axis for the channels. A convolution's weight has four "
-              "axes, also where C is 1.")
+@kernels.misconception("no axis for the channels",
+    "Your filters have no axis for the channels. A convolution's weight has four "
+    "axes, also where C is 1.")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
         raise ValueError("another number of columns")
     return weight.reshape(len(weight), channels * patch, patch)
 
 
-@kernels.slip("three channels for ever", "Right for three channels only. Take C from the argument `channels`.")
+@kernels.misconception("three channels for ever", "Right for three channels only. Take C from the argument `channels`.")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
         raise ValueError("another number of columns")
     return weight.reshape(-1, 3, patch, patch)
 
 
-@kernels.slip("averaged", "You divide the weights by P². The convolution adds up as the product does; no number "
-              "changes.")
+@kernels.misconception("averaged",
+    "You divide the weights by P². The convolution adds up as the product does; no number "
+    "changes.")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
         raise ValueError("another number of columns")
     return weight.reshape(len(weight), channels, patch, patch) / patch**2
 
 
-@kernels.slip("makes up filters", "Where the columns do not fit, your `-1` makes up another number of filters in "
-              "silence. Compare the columns with C·P·P first, and raise a ValueError.")
+@kernels.misconception("makes up filters",
+    "Where the columns do not fit, your `-1` makes up another number of filters in "
+    "silence. Compare the columns with C·P·P first, and raise a ValueError.")
 def _(weight, channels, patch):
     return weight.reshape(-1, channels, patch, patch)
 
 
-@kernels.slip("refuses too late", "The weights are right. But where the columns do not fit, it is torch that stumbles, "
-              "with a RuntimeError about shapes. Look first, and raise a ValueError that says what is wrong.")
+@kernels.misconception("refuses too late",
+    "The weights are right. But where the columns do not fit, it is torch that stumbles, "
+    "with a RuntimeError about shapes. Look first, and raise a ValueError that says what is wrong.")
 def _(weight, channels, patch):
     return weight.reshape(len(weight), channels, patch, patch)
 
 
-@kernels.slip("expects P times C", "You compare the columns with P·C. A filter has P²·C weights.")
+@kernels.misconception("expects P times C", "You compare the columns with P·C. A filter has P²·C weights.")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch:
         raise ValueError("another number of columns")
@@ -447,30 +471,30 @@ def _(weight, channels, patch):
 
 conv_output = Numeric(
     "conv-output", title="What the convolution gives", points=1, difficulty=2, minutes=2,
-    given=dict(height=480, width=640, patch=16, filters=192),
-    vary=dict(height=range(288, 673, 32), width=range(448, 961, 64), patch=(16, 32), filters=(192, 384)),
-    suits=lambda height, width, patch, filters: 1.3 < width / height < 1.9,
+    parameters=dict(height=480, width=640, patch=16, filters=192),
+    parameter_values=dict(height=range(288, 673, 32), width=range(448, 961, 64), patch=(16, 32), filters=(192, 384)),
+    valid_if=lambda height, width, patch, filters: 1.3 < width / height < 1.9,
     prompt="A convolution with {filters} filters, kernel {patch} and stride {patch} runs over one colour picture of "
     "{height} × {width} pixels (height × width). How many numbers does it give in all?",
     answer=lambda height, width, patch, filters: filters * (height // patch) * (width // patch),
-    slips=[
-        Slip("one number a patch", lambda height, width, patch, filters: (height // patch) * (width // patch),
-             "That is how many places the filters visit. At each of them every filter gives a number."),
-        Slip("slid by one pixel", lambda height, width, patch, filters:
-             filters * (height - patch + 1) * (width - patch + 1),
-             "You let the filters move on by one pixel. With stride {patch} they jump by {patch}."),
-        Slip("kept the size", lambda height, width, patch, filters: filters * height * width,
-             "That is a number a pixel and filter. With stride {patch} there is one a patch."),
-        Slip("kept the channels", lambda height, width, patch, filters:
-             filters * (height // patch) * (width // patch) * 3,
-             "You kept the three colours apart. A filter covers all channels and adds everything up to one number."),
-        Slip("divided once", lambda height, width, patch, filters: filters * height * width // patch,
-             "You divided by the stride once. It divides the height, and it divides the width."),
-        Slip("counted CLS", lambda height, width, patch, filters:
-             filters * ((height // patch) * (width // patch) + 1),
-             "You counted a CLS token. A convolution gives none."),
-        Slip("the pixels", lambda height, width, patch, filters: 3 * height * width,
-             "Those are the numbers that go in."),
+    misconceptions=[
+        Misconception("one number a patch", lambda height, width, patch, filters: (height // patch) * (width // patch),
+            "That is how many places the filters visit. At each of them every filter gives a number."),
+        Misconception("slid by one pixel", lambda height, width, patch, filters:
+            filters * (height - patch + 1) * (width - patch + 1),
+            "You let the filters move on by one pixel. With stride {patch} they jump by {patch}."),
+        Misconception("kept the size", lambda height, width, patch, filters: filters * height * width,
+            "That is a number a pixel and filter. With stride {patch} there is one a patch."),
+        Misconception("kept the channels", lambda height, width, patch, filters:
+            filters * (height // patch) * (width // patch) * 3,
+            "You kept the three colours apart. A filter covers all channels and adds everything up to one number."),
+        Misconception("divided once", lambda height, width, patch, filters: filters * height * width // patch,
+            "You divided by the stride once. It divides the height, and it divides the width."),
+        Misconception("counted CLS", lambda height, width, patch, filters:
+            filters * ((height // patch) * (width // patch) + 1),
+            "You counted a CLS token. A convolution gives none."),
+        Misconception("the pixels", lambda height, width, patch, filters: 3 * height * width,
+            "Those are the numbers that go in."),
     ],
     hints=["How many places does a filter visit? It starts at the top left and jumps by {patch} pixels each time.",
            "Places · filters. In letters: N · d."],
@@ -500,25 +524,28 @@ half_stride = Choice(
 
 kept_share = Numeric(
     "kept-share", title="How much is kept", points=1, difficulty=2, minutes=3,
-    given=dict(first=110, second=50, third=30, fourth=10),
-    vary=dict(first=range(70, 311, 20), second=(40, 50, 60), third=(20, 25, 30)),
+    parameters=dict(first=110, second=50, third=30, fourth=10),
+    parameter_values=dict(first=range(70, 311, 20), second=(40, 50, 60), third=(20, 25, 30)),
     prompt="PCA finds four directions in some patches of 2 × 2 grey pixels. The variances along them are {first}, "
     "{second}, {third} and {fourth}. How many **per cent** of the variance do tokens of d = 2 numbers keep?",
     answer=lambda first, second, third, fourth: 100 * (first + second) / (first + second + third + fourth),
     decimals=1,
-    slips=[
-        Slip("one direction", lambda first, second, third, fourth: 100 * first / (first + second + third + fourth),
-             "That is kept with d = 1. Two numbers a token keep two directions."),
-        Slip("what is lost", lambda first, second, third, fourth:
-             100 * (third + fourth) / (first + second + third + fourth),
-             "That is what gets lost. Asked is what is kept."),
-        Slip("counted directions", 50, "Two of four directions is half of the directions. But they do not hold equally "
-             "much: compare variances."),
-        Slip("a sum, no share", lambda first, second, third, fourth: first + second,
-             "That is the variance that is kept. Divide it by all of it."),
-        Slip("against the rest", lambda first, second, third, fourth: 100 * (third + fourth) / (first + second),
-             "You divided what is lost by what is kept. The share is taken of the whole."),
-        Slip("the last two", lambda first, second, third, fourth: 100 * (second + third) / (
+    misconceptions=[
+        Misconception("one direction",
+            lambda first, second, third, fourth: 100 * first / (first + second + third + fourth),
+            "That is kept with d = 1. Two numbers a token keep two directions."),
+        Misconception("what is lost", lambda first, second, third, fourth:
+            100 * (third + fourth) / (first + second + third + fourth),
+            "That is what gets lost. Asked is what is kept."),
+        Misconception("counted directions",
+            50, "Two of four directions is half of the directions. But they do not hold equally "
+            "much: compare variances."),
+        Misconception("a sum, no share", lambda first, second, third, fourth: first + second,
+            "That is the variance that is kept. Divide it by all of it."),
+        Misconception("against the rest",
+            lambda first, second, third, fourth: 100 * (third + fourth) / (first + second),
+            "You divided what is lost by what is kept. The share is taken of the whole."),
+        Misconception("the last two", lambda first, second, third, fourth: 100 * (second + third) / (
             first + second + third + fourth), "You skipped the strongest direction. PCA keeps the strongest first."),
     ],
     hints=["Which two directions does PCA keep?", "Their variances, divided by the sum of all four, times 100."],
@@ -597,82 +624,93 @@ def _(tokens, basis, mean):
     return torch.nn.functional.linear(tokens, torch.linalg.pinv(basis), mean)
 
 
-@rebuild.slip("forgot to return", "Your function always gives back None. Hand the patches to the caller with `return`.")
+@rebuild.misconception("forgot to return",
+    "Your function always gives back None. Hand the patches to the caller with `return`.")
 def _(tokens, basis, mean):
     return None
 
 
-@rebuild.slip("forgot the mean", "The weighted sum of filters is right. The mean patch is missing: add it to every "
-              "patch.")
+@rebuild.misconception("forgot the mean",
+    "The weighted sum of filters is right. The mean patch is missing: add it to every "
+    "patch.")
 def _(tokens, basis, mean):
     return tokens @ basis
 
 
-@rebuild.slip("took the mean away", "The mean patch was subtracted on the way there. On the way back it is added.")
+@rebuild.misconception("took the mean away",
+    "The mean patch was subtracted on the way there. On the way back it is added.")
 def _(tokens, basis, mean):
     return tokens @ basis - mean
 
 
-@rebuild.slip("basis turned", "`tokens @ basis.T` is the way there. The way back sums over the d filters, the first "
-              "axis of the basis: use it as it is. Where d = L the turned one raises no error, and is wrong all the "
-              "same.")
+@rebuild.misconception("basis turned",
+    "`tokens @ basis.T` is the way there. The way back sums over the d filters, the first "
+    "axis of the basis: use it as it is. Where d = L the turned one raises no error, and is wrong all the "
+    "same.")
 def _(tokens, basis, mean):
     return tokens @ basis.T + mean
 
 
-@rebuild.slip("first picture only", "Only the first picture comes back. Keep the batch axis: [B, N, L].")
+@rebuild.misconception("first picture only", "Only the first picture comes back. Keep the batch axis: [B, N, L].")
 def _(tokens, basis, mean):
     return tokens[:1] @ basis + mean
 
 
-@rebuild.slip("batch axis lost", "All patches of all pictures come in one list, [B·N, L]. Keep the pictures apart: "
-              "[B, N, L].")
+@rebuild.misconception("batch axis lost",
+    "All patches of all pictures come in one list, [B·N, L]. Keep the pictures apart: "
+    "[B, N, L].")
 def _(tokens, basis, mean):
     return tokens.flatten(0, 1) @ basis + mean
 
 
-@rebuild.slip("axes exchanged", "The numbers are right, but they come as [B, L, N]. A patch is a row: [B, N, L].")
+@rebuild.misconception("axes exchanged",
+    "The numbers are right, but they come as [B, L, N]. A patch is a row: [B, N, L].")
 def _(tokens, basis, mean):
     return (tokens @ basis + mean).transpose(1, 2)
 
 
-@rebuild.slip("first filter only", "You use the first filter only. Each of the d numbers has one.")
+@rebuild.misconception("first filter only", "You use the first filter only. Each of the d numbers has one.")
 def _(tokens, basis, mean):
     return tokens[..., :1] @ basis[:1] + mean
 
 
-@rebuild.slip("last filter left out", "The last filter is left out. All d of them count.")
+@rebuild.misconception("last filter left out", "The last filter is left out. All d of them count.")
 def _(tokens, basis, mean):
     return tokens[..., :-1] @ basis[:-1] + mean
 
 
-@rebuild.slip("averaged the filters", "You divide the sum by d. It is a sum, not a mean: each number already says how "
-              "much of its filter is in the patch.")
+@rebuild.misconception("averaged the filters",
+    "You divide the sum by d. It is a sum, not a mean: each number already says how "
+    "much of its filter is in the patch.")
 def _(tokens, basis, mean):
     return tokens @ basis / len(basis) + mean
 
 
-@rebuild.slip("cut off what is negative", "Where a patch should be negative, yours is 0. Leave the numbers as they "
-              "come.")
+@rebuild.misconception("cut off what is negative",
+    "Where a patch should be negative, yours is 0. Leave the numbers as they "
+    "come.")
 def _(tokens, basis, mean):
     return (tokens @ basis + mean).clamp(min=0)
 
 
-@rebuild.slip("clamped to 0…1", "Your numbers are forced between 0 and 1. That is for showing a picture: leave the "
-              "numbers as they come.")
+@rebuild.misconception("clamped to 0…1",
+    "Your numbers are forced between 0 and 1. That is for showing a picture: leave the "
+    "numbers as they come.")
 def _(tokens, basis, mean):
     return (tokens @ basis + mean).clamp(0, 1)
 
 
-@rebuild.slip("mean for the first patch only", "Only the first patch of each picture gets the mean patch. Every patch "
-              "does.")
+@rebuild.misconception("mean for the first patch only",
+    "Only the first patch of each picture gets the mean patch. Every patch "
+    "does.")
 def _(tokens, basis, mean):
     result = tokens @ basis
     return torch.cat([result[:, :1] + mean, result[:, 1:]], dim=1)
 
 
-@rebuild.slip("the tokens' own mean", "You add the mean of what you rebuilt. The mean patch is the argument `mean`: it "
-              "was taken from the patches, before they became tokens.")
+@rebuild.misconception("the tokens' own mean",
+    "You add the mean of what you rebuilt. The mean patch is the argument `mean`: it "
+    "was taken from the patches, before they became tokens.")
 def _(tokens, basis, mean):
     result = tokens @ basis
     return result + result.mean(dim=(0, 1))
@@ -682,7 +720,7 @@ must_lose = TrueFalse(
     "must-lose", title="Fewer numbers than pixels", points=1, difficulty=2, minutes=2,
     prompt="“If d is smaller than P²·C, then there are different patches that get the same token, whatever E is.”",
     answer=True,
-    slip="Think of E as d equations for P²·C unknown numbers. Can fewer equations than unknowns have only one "
+    misconception="Think of E as d equations for P²·C unknown numbers. Can fewer equations than unknowns have only one "
     "solution?",
     hints=["Take patches of two numbers and tokens of one: z = 3·x₁ + 5·x₂. Find a second patch with the same z as "
            "x = (0, 0).",

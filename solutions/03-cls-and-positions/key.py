@@ -1,33 +1,33 @@
-"""Chapter 3's key: every exercise with its answer, the slips that learners make, and the words that help."""
+"""Chapter 3's key: every exercise with its answer, the misconceptions that learners have, and the words that help."""
 
 import math
 
 import torch
 
-from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 
 # ── 3.1 · One token more ───────────────────────────────────────────────────────────────────────────────────────────
 
 row_length = Numeric(
     "row-length", title="The row that the encoder reads", points=1, difficulty=1, minutes=2,
-    given=dict(side=384, patch=16),
-    vary=dict(side=range(112, 673, 2), patch=(14, 16, 32)),
-    suits=lambda side, patch: side % patch == 0 and 6 <= side // patch <= 40,
+    parameters=dict(side=384, patch=16),
+    parameter_values=dict(side=range(112, 673, 2), patch=(14, 16, 32)),
+    valid_if=lambda side, patch: side % patch == 0 and 6 <= side // patch <= 40,
     prompt="Pictures of {side} × {side} pixels are cut into patches of {patch} × {patch} pixels, and a CLS token is "
     "put in front. How many tokens does the encoder read?",
     answer=lambda side, patch: (side // patch) ** 2 + 1, unit="tokens",
-    slips=[
-        Slip("forgot CLS", lambda side, patch: (side // patch) ** 2,
-             "Those are the patch tokens, N. This time CLS counts: it is in the row that the encoder reads."),
-        Slip("one CLS a row", lambda side, patch: (side // patch) ** 2 + side // patch,
-             "You counted one CLS for each row of the grid. There is one for the whole picture."),
-        Slip("grew the grid", lambda side, patch: (side // patch + 1) ** 2,
-             "You added 1 before squaring: that is a grid with one more row and one more column. Count the grid "
-             "first, then add CLS."),
-        Slip("only one side", lambda side, patch: side // patch + 1,
-             "You counted the patches along one side. The grid has rows and columns."),
-        Slip("one at each end", lambda side, patch: (side // patch) ** 2 + 2,
-             "One too many: CLS stands in front of the row, and nothing stands behind it."),
+    misconceptions=[
+        Misconception("forgot CLS", lambda side, patch: (side // patch) ** 2,
+            "Those are the patch tokens, N. This time CLS counts: it is in the row that the encoder reads."),
+        Misconception("one CLS a row", lambda side, patch: (side // patch) ** 2 + side // patch,
+            "You counted one CLS for each row of the grid. There is one for the whole picture."),
+        Misconception("grew the grid", lambda side, patch: (side // patch + 1) ** 2,
+            "You added 1 before squaring: that is a grid with one more row and one more column. Count the grid "
+            "first, then add CLS."),
+        Misconception("only one side", lambda side, patch: side // patch + 1,
+            "You counted the patches along one side. The grid has rows and columns."),
+        Misconception("one at each end", lambda side, patch: (side // patch) ** 2 + 2,
+            "One too many: CLS stands in front of the row, and nothing stands behind it."),
     ],
     hints=["First N, as in chapter 1: rows times columns.", "CLS is cut from no picture. It comes on top: N + 1."],
     why=lambda side, patch: f"{side} / {patch} = {side // patch} patches a side, {side // patch}² = "
@@ -38,7 +38,7 @@ one_cls = TrueFalse(
     "one-cls", title="A batch of CLS tokens", points=1, difficulty=1, minutes=1,
     prompt="“A batch holds 32 pictures. So CLS starts out as **32 different vectors**, one made from each picture.”",
     answer=False,
-    slip="No pixel flows into CLS before the encoder. What, then, could make one copy differ from another?",
+    misconception="No pixel flows into CLS before the encoder. What, then, could make one copy differ from another?",
     hints=["Look at the line that builds the row: what is CLS made from?"],
     why="It is one learned vector, repeated for every picture. Only in the encoder do the copies become different, "
     "because each meets other patches.",
@@ -104,79 +104,88 @@ def _(tokens, cls):
     return torch.cat([cls.reshape(1, 1, -1).repeat(len(tokens), 1, 1), tokens], 1)
 
 
-@prepend.slip("forgot to return", "Your function always gives back None. End it with `return`.")
+@prepend.misconception("forgot to return", "Your function always gives back None. End it with `return`.")
 def _(tokens, cls):
     return None
 
 
-@prepend.slip("at the end", "You put CLS behind the patches. It belongs in front, at place 0: there the head will look "
-              "for it.")
+@prepend.misconception("at the end",
+    "You put CLS behind the patches. It belongs in front, at place 0: there the head will look "
+    "for it.")
 def _(tokens, cls):
     return torch.cat([tokens, cls.expand(len(tokens), 1, -1)], dim=1)
 
 
-@prepend.slip("one picture only", "Right for one picture. With more, your CLS has a batch axis of 1, and `torch.cat` "
-              "stops. Repeat it for every picture with `expand`.")
+@prepend.misconception("one picture only",
+    "Right for one picture. With more, your CLS has a batch axis of 1, and `torch.cat` "
+    "stops. Repeat it for every picture with `expand`.")
 def _(tokens, cls):
     return torch.cat([cls[None, None], tokens], dim=1)
 
 
-@prepend.slip("as a picture", "You joined along the batch axis: CLS has become a picture of its own. The axis of the "
-              "tokens is 1.")
+@prepend.misconception("as a picture",
+    "You joined along the batch axis: CLS has become a picture of its own. The axis of the "
+    "tokens is 1.")
 def _(tokens, cls):
     return torch.cat([cls.expand(1, tokens.shape[1], -1), tokens], dim=0)
 
 
-@prepend.slip("into every token", "You joined along the last axis: every token became twice as long. The row should "
-              "get longer, not its tokens.")
+@prepend.misconception("into every token",
+    "You joined along the last axis: every token became twice as long. The row should "
+    "get longer, not its tokens.")
 def _(tokens, cls):
     return torch.cat([cls.expand_as(tokens), tokens], dim=2)
 
 
-@prepend.slip("added", "You added CLS to every token. It is a token of its own: the row gets longer by one.")
+@prepend.misconception("added", "You added CLS to every token. It is a token of its own: the row gets longer by one.")
 def _(tokens, cls):
     return tokens + cls
 
 
-@prepend.slip("in place of the first patch", "You overwrote the first patch. Nothing is to be lost: the row gets "
-              "longer by one.")
+@prepend.misconception("in place of the first patch",
+    "You overwrote the first patch. Nothing is to be lost: the row gets "
+    "longer by one.")
 def _(tokens, cls):
     replaced = tokens.clone()
     replaced[:, 0] = cls
     return replaced
 
 
-@prepend.slip("zeros", "You put zeros in front. The first token is to be the vector `cls`.")
+@prepend.misconception("zeros", "You put zeros in front. The first token is to be the vector `cls`.")
 def _(tokens, cls):
     return torch.nn.functional.pad(tokens, (0, 0, 1, 0))
 
 
-@prepend.slip("the mean", "You put the mean of the patches in front. CLS is a vector of its own, the argument `cls`.")
+@prepend.misconception("the mean",
+    "You put the mean of the patches in front. CLS is a vector of its own, the argument `cls`.")
 def _(tokens, cls):
     return torch.cat([tokens.mean(dim=1, keepdim=True), tokens], dim=1)
 
 
-@prepend.slip("for the first picture only", "Only your first picture gets CLS, the others get zeros. Every picture has "
-              "its own copy.")
+@prepend.misconception("for the first picture only",
+    "Only your first picture gets CLS, the others get zeros. Every picture has "
+    "its own copy.")
 def _(tokens, cls):
     longer = torch.nn.functional.pad(tokens, (0, 0, 1, 0))
     longer[0, 0] = cls
     return longer
 
 
-@prepend.slip("one for every patch", "You put as many CLS tokens in front as there are patches. One is enough.")
+@prepend.misconception("one for every patch",
+    "You put as many CLS tokens in front as there are patches. One is enough.")
 def _(tokens, cls):
     return torch.cat([cls.expand_as(tokens), tokens], dim=1)
 
 
-@prepend.slip("one for every picture, in every row", "You put B copies of CLS into every row. Each picture gets one: "
-              "the B goes to the batch axis.")
+@prepend.misconception("one for every picture, in every row",
+    "You put B copies of CLS into every row. Each picture gets one: "
+    "the B goes to the batch axis.")
 def _(tokens, cls):
     batch = len(tokens)
     return torch.cat([cls.expand(batch, batch, -1), tokens], dim=1)
 
 
-@prepend.slip("at both ends", "You put CLS in front and behind. Only the place in front is asked for.")
+@prepend.misconception("at both ends", "You put CLS in front and behind. Only the place in front is asked for.")
 def _(tokens, cls):
     front = cls.expand(len(tokens), 1, -1)
     return torch.cat([front, tokens, front], dim=1)
@@ -186,26 +195,26 @@ def _(tokens, cls):
 
 orders_alike = Numeric(
     "orders-alike", title="How many pictures look the same?", points=1, difficulty=2, minutes=3,
-    given=dict(rows=2, columns=3),
+    parameters=dict(rows=2, columns=3),
     prompt="A picture has {rows} rows and {columns} columns of patches, and no two patches are equal. Lay the patches "
     "in any order. How many different pictures can you lay, the original one included, that a model **without "
     "positions** cannot tell from one another?",
     answer=lambda rows, columns: math.factorial(rows * columns), unit="pictures",
-    slips=[
-        Slip("counted the patches", lambda rows, columns: rows * columns,
-             "That is the number of patches. In how many orders can they lie?"),
-        Slip("squared", lambda rows, columns: (rows * columns) ** 2,
-             "Once a patch has a place, the place is taken: there is one choice fewer for the next patch."),
-        Slip("powers of two", lambda rows, columns: 2 ** (rows * columns),
-             "That many subsets the patches have. All of them are laid every time; only the order changes."),
-        Slip("counted CLS", lambda rows, columns: math.factorial(rows * columns + 1),
-             "You let CLS wander about as well. It stays in front: only patches change their places."),
-        Slip("left out the original", lambda rows, columns: math.factorial(rows * columns) - 1,
-             "One too few: the original counts, too."),
-        Slip("only swaps", lambda rows, columns: math.comb(rows * columns, 2),
-             "So many swaps of two patches there are. You may lay them in *any* order."),
-        Slip("rows and columns apart", lambda rows, columns: math.factorial(rows) * math.factorial(columns),
-             "You only exchanged whole rows and whole columns. Every patch may go anywhere."),
+    misconceptions=[
+        Misconception("counted the patches", lambda rows, columns: rows * columns,
+            "That is the number of patches. In how many orders can they lie?"),
+        Misconception("squared", lambda rows, columns: (rows * columns) ** 2,
+            "Once a patch has a place, the place is taken: there is one choice fewer for the next patch."),
+        Misconception("powers of two", lambda rows, columns: 2 ** (rows * columns),
+            "That many subsets the patches have. All of them are laid every time; only the order changes."),
+        Misconception("counted CLS", lambda rows, columns: math.factorial(rows * columns + 1),
+            "You let CLS wander about as well. It stays in front: only patches change their places."),
+        Misconception("left out the original", lambda rows, columns: math.factorial(rows * columns) - 1,
+            "One too few: the original counts, too."),
+        Misconception("only swaps", lambda rows, columns: math.comb(rows * columns, 2),
+            "So many swaps of two patches there are. You may lay them in *any* order."),
+        Misconception("rows and columns apart", lambda rows, columns: math.factorial(rows) * math.factorial(columns),
+            "You only exchanged whole rows and whole columns. Every patch may go anywhere."),
     ],
     hints=["How many patches can go to the first place? How many are left for the second?",
            "Multiply the choices, from the first place to the last. In Python: `math.factorial`."],
@@ -236,24 +245,24 @@ swapped_logits = Choice(
 
 position_numbers = Numeric(
     "position-numbers", title="What positions cost", points=1, difficulty=1, minutes=2,
-    given=dict(side=224, patch=16, width=384),
-    vary=dict(side=range(112, 673, 16), patch=(14, 16), width=(192, 384, 512)),
-    suits=lambda side, patch, width: side % patch == 0,
+    parameters=dict(side=224, patch=16, width=384),
+    parameter_values=dict(side=range(112, 673, 16), patch=(14, 16), width=(192, 384, 512)),
+    valid_if=lambda side, patch, width: side % patch == 0,
     prompt="A ViT for pictures of {side} × {side} pixels has patches of {patch} × {patch}, a CLS token, and tokens of "
     "{width} numbers. How many **learned numbers** are its positions?",
     answer=lambda side, patch, width: ((side // patch) ** 2 + 1) * width, unit="numbers",
-    slips=[
-        Slip("forgot CLS", lambda side, patch, width: (side // patch) ** 2 * width,
-             "You have a row for every patch. CLS gets one as well."),
-        Slip("counted the rows", lambda side, patch, width: (side // patch) ** 2 + 1,
-             "So many rows the table has. How many numbers stand in each?"),
-        Slip("one number for CLS", lambda side, patch, width: (side // patch) ** 2 * width + 1,
-             "CLS's position is as long as any other: {width} numbers, not one."),
-        Slip("as long as a patch", lambda side, patch, width: ((side // patch) ** 2 + 1) * patch**2 * 3,
-             "You made a position as long as a flattened patch. It is added *after* the embedding, to a token of "
-             "{width} numbers."),
-        Slip("only one side", lambda side, patch, width: (side // patch + 1) * width,
-             "You took the patches along one side. The grid has rows and columns."),
+    misconceptions=[
+        Misconception("forgot CLS", lambda side, patch, width: (side // patch) ** 2 * width,
+            "You have a row for every patch. CLS gets one as well."),
+        Misconception("counted the rows", lambda side, patch, width: (side // patch) ** 2 + 1,
+            "So many rows the table has. How many numbers stand in each?"),
+        Misconception("one number for CLS", lambda side, patch, width: (side // patch) ** 2 * width + 1,
+            "CLS's position is as long as any other: {width} numbers, not one."),
+        Misconception("as long as a patch", lambda side, patch, width: ((side // patch) ** 2 + 1) * patch**2 * 3,
+            "You made a position as long as a flattened patch. It is added *after* the embedding, to a token of "
+            "{width} numbers."),
+        Misconception("only one side", lambda side, patch, width: (side // patch + 1) * width,
+            "You took the patches along one side. The grid has rows and columns."),
     ],
     hints=["The table has one row for every token. How many tokens are in the row?",
            "Each position is as long as the token that it is added to."],
@@ -290,6 +299,8 @@ place = Code(
         (row(2, 3, 2), table(3, 2)),
         (row(2, 3, 2), table(1, 2)),
         (row(2, 3, 2), table(2, 2)),
+        (row(2, 3, 2), table(4, 2)),
+        (row(2, 3, 2), table(3, 1)),
     ],
     checks={
         "one picture": [(row(1, 4, 3), table(4, 3)), (row(1, 2, 5), table(2, 5))],
@@ -329,100 +340,109 @@ def fits(tokens, positions):
         raise ValueError("positions do not fit the tokens")
 
 
-@place.slip("forgot to return", "Your function gives back None where the shapes fit. End it with `return`.")
+@place.misconception("forgot to return", "Your function gives back None where the shapes fit. End it with `return`.")
 def _(tokens, positions):
     fits(tokens, positions)
 
 
-@place.slip("never refuses", "The sums are right. But torch stretches a table of one row, or of one column, in "
-            "silence, and then all tokens get the same. Compare the shapes first, and raise a ValueError.")
+@place.misconception("never refuses",
+    "The sums are right. But torch stretches a table of one row, or of one column, in "
+    "silence, and then all tokens get the same. Compare the shapes first, and raise a ValueError.")
 def _(tokens, positions):
     return tokens + positions
 
 
-@place.slip("looks at the rows only", "You look at the number of rows only. Rows of a single number pass unnoticed, "
-            "and torch stretches them. Compare the width, too.")
+@place.misconception("looks at the rows only",
+    "You look at the number of rows only. Rows of a single number pass unnoticed, "
+    "and torch stretches them. Compare the width, too.")
 def _(tokens, positions):
     if len(positions) != tokens.shape[1]:
         raise ValueError("not one position for every token")
     return tokens + positions
 
 
-@place.slip("cuts what is too long", "A table with too many rows passes: you take the first ones. It belongs to "
-            "another grid, so refuse it.")
+@place.misconception("cuts what is too long",
+    "A table with too many rows passes: you take the first ones. It belongs to "
+    "another grid, so refuse it.")
 def _(tokens, positions):
     if len(positions) < tokens.shape[1] or positions.shape[1] != tokens.shape[2]:
         raise ValueError("positions are missing")
     return tokens + positions[: tokens.shape[1]]
 
 
-@place.slip("asserts", "You refuse at the right places, but with an AssertionError. Asked for is `raise "
-            "ValueError(…)`, which callers can catch and Python never skips.")
+@place.misconception("asserts", "You refuse at the right places, but with an AssertionError. Asked for is `raise "
+    "ValueError(…)`, which callers can catch and Python never skips.")
 def _(tokens, positions):
     assert positions.shape == tokens.shape[1:]
     return tokens + positions
 
 
-@place.slip("CLS goes without", "Your patches are right, but CLS gets no position: the slip of the notes. All N + 1 "
-            "tokens get one.")
+@place.misconception("CLS goes without",
+    "Your patches are right, but CLS gets no position: the slip of the notes. All N + 1 "
+    "tokens get one.")
 def _(tokens, positions):
     fits(tokens, positions)
     return torch.cat([tokens[:, :1], tokens[:, 1:] + positions[1:]], dim=1)
 
 
-@place.slip("shifted by one", "Your patches get the position of the token before them: the first patch has CLS's row. "
-            "Row 0 is CLS's, row 1 is patch 1's.")
+@place.misconception("shifted by one",
+    "Your patches get the position of the token before them: the first patch has CLS's row. "
+    "Row 0 is CLS's, row 1 is patch 1's.")
 def _(tokens, positions):
     fits(tokens, positions)
     return torch.cat([tokens[:, :1], tokens[:, 1:] + positions[:-1]], dim=1)
 
 
-@place.slip("one row for all", "Every token gets the first row. Then no token differs from another by its place.")
+@place.misconception("one row for all",
+    "Every token gets the first row. Then no token differs from another by its place.")
 def _(tokens, positions):
     fits(tokens, positions)
     return tokens + positions[0]
 
 
-@place.slip("the mean for all", "You add the mean of all positions to every token: the places are averaged away.")
+@place.misconception("the mean for all",
+    "You add the mean of all positions to every token: the places are averaged away.")
 def _(tokens, positions):
     fits(tokens, positions)
     return tokens + positions.mean(dim=0)
 
 
-@place.slip("by picture", "You go through the table by *picture*: the first picture gets row 0, the second row 1. A "
-            "position belongs to a place in the row.")
+@place.misconception("by picture",
+    "You go through the table by *picture*: the first picture gets row 0, the second row 1. A "
+    "position belongs to a place in the row.")
 def _(tokens, positions):
     fits(tokens, positions)
     rows = [positions[i % len(positions)] for i in range(len(tokens))]
     return tokens + torch.stack(rows)[:, None]
 
 
-@place.slip("the first picture only", "Only your first picture gets positions. They are the same for all.")
+@place.misconception("the first picture only", "Only your first picture gets positions. They are the same for all.")
 def _(tokens, positions):
     fits(tokens, positions)
     return torch.cat([tokens[:1] + positions, tokens[1:]])
 
 
-@place.slip("multiplied", "You multiply by the positions. They are added.")
+@place.misconception("multiplied", "You multiply by the positions. They are added.")
 def _(tokens, positions):
     fits(tokens, positions)
     return tokens * positions
 
 
-@place.slip("subtracted", "You subtract the positions. They are added.")
+@place.misconception("subtracted", "You subtract the positions. They are added.")
 def _(tokens, positions):
     fits(tokens, positions)
     return tokens - positions
 
 
-@place.slip("side by side", "You put the positions behind the tokens' numbers, so that tokens are twice as long. They "
-            "are added: d stays d.")
+@place.misconception("side by side",
+    "You put the positions behind the tokens' numbers, so that tokens are twice as long. They "
+    "are added: d stays d.")
 def _(tokens, positions):
     fits(tokens, positions)
     return torch.cat([tokens, positions.expand_as(tokens)], dim=2)
 
 
-@place.slip("positions only", "You return the positions and drop the tokens. Add the two.")
+@place.misconception("positions only", "You return the positions and drop the tokens. Add the two.")
 def _(tokens, positions):
     fits(tokens, positions)
     return positions.expand_as(tokens).clone()
@@ -434,7 +454,8 @@ shuffled_after = TrueFalse(
     "prank is played: the rows $h_1$ to $h_N$ are shuffled, and the encoder reads them in the new order. “The logits "
     "change.”",
     answer=False,
-    slip="Does a patch lose its position on the way to its new seat? It was added, so it travels along. What is left "
+    misconception="Does a patch lose its position on the way to its new seat? It was added, so it travels along. What "
+    "is left "
     "for the encoder to notice?",
     hints=["Which vectors does the encoder get, before and after the prank? Compare them as a set.",
            "The encoder itself never looks at the order. It knows places only from what was added."],
@@ -524,111 +545,120 @@ def _(count, width):
     return table
 
 
-@waves.slip("forgot to return", "Your function gives back None for an even width. End it with `return`.")
+@waves.misconception("forgot to return", "Your function gives back None for an even width. End it with `return`.")
 def _(count, width):
     angle_table(count, width)
 
 
-@waves.slip("sines first, then cosines", "All your numbers are right, but they stand in two halves: first all sines, "
-            "then all cosines. Asked for is sine, cosine, sine, cosine.")
+@waves.misconception("sines first, then cosines",
+    "All your numbers are right, but they stand in two halves: first all sines, "
+    "then all cosines. Asked for is sine, cosine, sine, cosine.")
 def _(count, width):
     angles = angle_table(count, width)
     return torch.cat([angles.sin(), angles.cos()], dim=1).float()
 
 
-@waves.slip("cosine first", "In each pair you exchanged the two: the sine comes first, in the even columns.")
+@waves.misconception("cosine first", "In each pair you exchanged the two: the sine comes first, in the even columns.")
 def _(count, width):
     angles = angle_table(count, width)
     return side_by_side(angles.cos(), angles.sin())
 
 
-@waves.slip("counts from 1", "Your places begin with 1. The first row is i = 0: its sines are 0, its cosines 1.")
+@waves.misconception("counts from 1",
+    "Your places begin with 1. The first row is i = 0: its sines are 0, its cosines 1.")
 def _(count, width):
     angles = angle_table(count, width, first=1)
     return side_by_side(angles.sin(), angles.cos())
 
 
-@waves.slip("sines only", "You filled all columns with sines. The odd columns hold cosines.")
+@waves.misconception("sines only", "You filled all columns with sines. The odd columns hold cosines.")
 def _(count, width):
     angles = angle_table(count, width)
     return side_by_side(angles.sin(), angles.sin())
 
 
-@waves.slip("an angle of its own for the cosine", "The sines are right. But your cosines have angles of their own: the "
-            "exponent is 2k/d for *both* columns of a pair, not (2k+1)/d for the second.")
+@waves.misconception("an angle of its own for the cosine",
+    "The sines are right. But your cosines have angles of their own: the "
+    "exponent is 2k/d for *both* columns of a pair, not (2k+1)/d for the second.")
 def _(count, width):
     angles = angle_table(count, width)
     return side_by_side(angles.sin(), (angles / 10_000 ** (1 / width)).cos())
 
 
-@waves.slip("forgot the two", "Your exponent is k/d. It is 2k/d: with k up to d/2, it then reaches nearly 1.")
+@waves.misconception("forgot the two", "Your exponent is k/d. It is 2k/d: with k up to d/2, it then reaches nearly 1.")
 def _(count, width):
     angles = angle_table(count, width, share=0.5)
     return side_by_side(angles.sin(), angles.cos())
 
 
-@waves.slip("twice too much", "Your waves slow down twice too fast: the exponent is 2k/d, with k = 0, 1, 2, … If you "
-            "count 0, 2, 4, … already, that *is* 2k.")
+@waves.misconception("twice too much",
+    "Your waves slow down twice too fast: the exponent is 2k/d, with k = 0, 1, 2, … If you "
+    "count 0, 2, 4, … already, that *is* 2k.")
 def _(count, width):
     angles = angle_table(count, width, share=2.0)
     return side_by_side(angles.sin(), angles.cos())
 
 
-@waves.slip("multiplied instead of divided", "Your waves get faster and faster. The place i is *divided* by the power "
-            "of 10,000.")
+@waves.misconception("multiplied instead of divided",
+    "Your waves get faster and faster. The place i is *divided* by the power "
+    "of 10,000.")
 def _(count, width):
     angles = angle_table(count, width, base=1e-4)
     return side_by_side(angles.sin(), angles.cos())
 
 
-@waves.slip("one wave for all", "All your pairs are the same. The power of 10,000 makes each pair slower than the one "
-            "before.")
+@waves.misconception("one wave for all",
+    "All your pairs are the same. The power of 10,000 makes each pair slower than the one "
+    "before.")
 def _(count, width):
     angles = angle_table(count, width, base=1.0)
     return side_by_side(angles.sin(), angles.cos())
 
 
-@waves.slip("base 1,000", "Your waves have the right form, but with the base 1,000. It is 10,000.")
+@waves.misconception("base 1,000", "Your waves have the right form, but with the base 1,000. It is 10,000.")
 def _(count, width):
     angles = angle_table(count, width, base=1_000.0)
     return side_by_side(angles.sin(), angles.cos())
 
 
-@waves.slip("degrees", "You turned the angles into degrees, or from degrees. They are in radians already.")
+@waves.misconception("degrees", "You turned the angles into degrees, or from degrees. They are in radians already.")
 def _(count, width):
     angles = torch.deg2rad(angle_table(count, width))
     return side_by_side(angles.sin(), angles.cos())
 
 
-@waves.slip("lies on its side", "Your table lies on its side. A row belongs to a token: (count, width).")
+@waves.misconception("lies on its side", "Your table lies on its side. A row belongs to a token: (count, width).")
 def _(count, width):
     angles = angle_table(count, width)
     return side_by_side(angles.sin(), angles.cos()).T
 
 
-@waves.slip("an axis too many", "The numbers are right, with a batch axis in front that nobody asked for.")
+@waves.misconception("an axis too many", "The numbers are right, with a batch axis in front that nobody asked for.")
 def _(count, width):
     angles = angle_table(count, width)
     return side_by_side(angles.sin(), angles.cos())[None]
 
 
-@waves.slip("takes an odd width", "The tables are right. For an odd width, though, you return one in which the last "
-            "sine has no cosine. Raise a ValueError there.")
+@waves.misconception("takes an odd width",
+    "The tables are right. For an odd width, though, you return one in which the last "
+    "sine has no cosine. Raise a ValueError there.")
 def _(count, width):
     angles = angle_table(count, width + width % 2) if width % 2 == 0 else (
         torch.arange(count, dtype=torch.float64)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width))
     return side_by_side(angles.sin(), angles.cos())[:, :width]
 
 
-@waves.slip("a column too many", "The tables are right. For an odd width, though, you return one that is a column too "
-            "wide. Raise a ValueError there.")
+@waves.misconception("a column too many",
+    "The tables are right. For an odd width, though, you return one that is a column too "
+    "wide. Raise a ValueError there.")
 def _(count, width):
     angles = torch.arange(count, dtype=torch.float64)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width)
     return side_by_side(angles.sin(), angles.cos())
 
 
-@waves.slip("asserts", "You refuse at the right place, but with an AssertionError. Asked for is `raise ValueError(…)`, "
-            "which callers can catch and Python never skips.")
+@waves.misconception("asserts",
+    "You refuse at the right place, but with an AssertionError. Asked for is `raise ValueError(…)`, "
+    "which callers can catch and Python never skips.")
 def _(count, width):
     assert width % 2 == 0
     angles = angle_table(count, width)
@@ -637,23 +667,23 @@ def _(count, width):
 
 sincos_length = Numeric(
     "sincos-length", title="How long is a position?", points=1, difficulty=2, minutes=3,
-    given=dict(place=7, width=64),
-    vary=dict(place=range(3, 8), width=range(20, 1025, 4)),
+    parameters=dict(place=7, width=64),
+    parameter_values=dict(place=range(3, 8), width=range(20, 1025, 4)),
     prompt="Sin-cos positions of width {width}: multiply row {place} with itself, number by number, and add up. What "
     "is the dot product $PE_{{place}} \\cdot PE_{{place}}$, the square of the position's length?",
     answer=lambda place, width: width // 2,
-    slips=[
-        Slip("one for every column", lambda place, width: width,
-             "You counted 1 for every column. It is sin² + cos² that makes 1, and that takes two columns."),
-        Slip("one pair only", lambda place, width: 1,
-             "That is one pair. How many pairs are there in {width} columns?"),
-        Slip("times the place", lambda place, width: place * width // 2,
-             "You multiplied with the place. Whatever the angle, sin² + cos² stays 1."),
-        Slip("the place squared", lambda place, width: place**2,
-             "You multiplied the place with itself. Row {place} holds sines and cosines."),
-        Slip("zero", 0, "The numbers are squared before they are added: nothing can cancel."),
-        Slip("quarter", lambda place, width: width // 4,
-             "You halved once too often. There are {width} / 2 pairs, and each of them gives a whole 1."),
+    misconceptions=[
+        Misconception("one for every column", lambda place, width: width,
+            "You counted 1 for every column. It is sin² + cos² that makes 1, and that takes two columns."),
+        Misconception("one pair only", lambda place, width: 1,
+            "That is one pair. How many pairs are there in {width} columns?"),
+        Misconception("times the place", lambda place, width: place * width // 2,
+            "You multiplied with the place. Whatever the angle, sin² + cos² stays 1."),
+        Misconception("the place squared", lambda place, width: place**2,
+            "You multiplied the place with itself. Row {place} holds sines and cosines."),
+        Misconception("zero", 0, "The numbers are squared before they are added: nothing can cancel."),
+        Misconception("quarter", lambda place, width: width // 4,
+            "You halved once too often. There are {width} / 2 pairs, and each of them gives a whole 1."),
     ],
     hints=["Take one pair of columns: the sine and the cosine of one angle. What do their squares add up to?",
            "sin² + cos² = 1 for every angle. How many pairs are there?"],
@@ -682,26 +712,26 @@ which_map = Choice(
 
 resized_rows = Numeric(
     "resized-rows", title="A larger picture", points=1, difficulty=2, minutes=3,
-    given=dict(height=288, width=384),
-    vary=dict(height=range(240, 481, 16), width=range(256, 641, 16)),
-    suits=lambda height, width: height < width,
+    parameters=dict(height=288, width=384),
+    parameter_values=dict(height=range(240, 481, 16), width=range(256, 641, 16)),
+    valid_if=lambda height, width: height < width,
     prompt="A model with CLS learned its 197 position rows on pictures of 224 × 224 pixels, with patches of 16. You "
     "want to use it on pictures of {height} × {width} pixels (height × width). How many rows does the **resized** "
     "table have?",
     answer=lambda height, width: (height // 16) * (width // 16) + 1, unit="rows",
-    slips=[
-        Slip("forgot CLS", lambda height, width: (height // 16) * (width // 16),
-             "Those are the rows of the patches. CLS keeps its row, too."),
-        Slip("kept the old table", lambda height, width: 197,
-             "That is the old table. Every patch of the new grid needs a row."),
-        Slip("squared the rows", lambda height, width: (height // 16) ** 2 + 1,
-             "You squared the rows of the grid. These pictures are wider than high."),
-        Slip("squared the columns", lambda height, width: (width // 16) ** 2 + 1,
-             "You squared the columns of the grid. These pictures are wider than high."),
-        Slip("only what is new", lambda height, width: (height // 16) * (width // 16) - 196,
-             "You counted what is added. The old rows do not stay as they are: the whole table is drawn anew."),
-        Slip("added the old table", lambda height, width: (height // 16) * (width // 16) + 197,
-             "You put the new rows behind the old ones. The new table takes the place of the old one."),
+    misconceptions=[
+        Misconception("forgot CLS", lambda height, width: (height // 16) * (width // 16),
+            "Those are the rows of the patches. CLS keeps its row, too."),
+        Misconception("kept the old table", lambda height, width: 197,
+            "That is the old table. Every patch of the new grid needs a row."),
+        Misconception("squared the rows", lambda height, width: (height // 16) ** 2 + 1,
+            "You squared the rows of the grid. These pictures are wider than high."),
+        Misconception("squared the columns", lambda height, width: (width // 16) ** 2 + 1,
+            "You squared the columns of the grid. These pictures are wider than high."),
+        Misconception("only what is new", lambda height, width: (height // 16) * (width // 16) - 196,
+            "You counted what is added. The old rows do not stay as they are: the whole table is drawn anew."),
+        Misconception("added the old table", lambda height, width: (height // 16) * (width // 16) + 197,
+            "You put the new rows behind the old ones. The new table takes the place of the old one."),
     ],
     hints=["How many patches has the new grid?", "The patches' part of the table gets the size of the new grid. What "
            "happens to CLS's row?"],

@@ -1,4 +1,4 @@
-"""Chapter 4's key: every exercise with its answer, the slips that learners make, and the words that help."""
+"""Chapter 4's key: every exercise with its answer, the misconceptions that learners have, and the words that help."""
 
 import math
 import random
@@ -6,7 +6,7 @@ import random
 import torch
 import torch.nn.functional as F
 
-from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 
 
 def eighths(seed: int, *shape: int, largest: int = 16) -> torch.Tensor:
@@ -19,23 +19,23 @@ def eighths(seed: int, *shape: int, largest: int = 16) -> torch.Tensor:
 
 scaled_score = Numeric(
     "scaled-score", title="One score by hand", points=1, difficulty=1, minutes=2,
-    given=dict(a=6, b=2), vary=dict(a=range(2, 27, 2), b=range(1, 13)),
+    parameters=dict(a=6, b=2), parameter_values=dict(a=range(2, 27, 2), b=range(1, 13)),
     prompt="A query is (3, 0, {b}, 1), a key is ({a}, 7, 2, 4). How large is their **scaled** score, as it goes into "
     "the softmax?",
     answer=lambda a, b: (3 * a + 2 * b + 4) // 2,
-    slips=[
-        Slip("forgot the scale", lambda a, b: 3 * a + 2 * b + 4,
-             "That is the dot product. Before the softmax it is divided by √h. How many numbers has a key here?"),
-        Slip("divided by h", lambda a, b: (3 * a + 2 * b + 4) / 4,
-             "You divided by h, the length of a key. Its square root is asked for."),
-        Slip("multiplied by the scale", lambda a, b: 2 * (3 * a + 2 * b + 4),
-             "You multiplied by √h. The scale makes scores smaller: divide."),
-        Slip("added everything up", lambda a, b: a + b + 17,
-             "You added the numbers up. A dot product multiplies the numbers in the same place, then adds."),
-        Slip("divided by the tokens", lambda a, b: (3 * a + 2 * b + 4) / math.sqrt(3),
-             "You divided by √3. The scale is made from the length of a key, h; the number of tokens has no say."),
-        Slip("counted the zero as one", lambda a, b: (3 * a + 2 * b + 11) / 2,
-             "Look at the second place: 0 · 7 is 0."),
+    misconceptions=[
+        Misconception("forgot the scale", lambda a, b: 3 * a + 2 * b + 4,
+            "That is the dot product. Before the softmax it is divided by √h. How many numbers has a key here?"),
+        Misconception("divided by h", lambda a, b: (3 * a + 2 * b + 4) / 4,
+            "You divided by h, the length of a key. Its square root is asked for."),
+        Misconception("multiplied by the scale", lambda a, b: 2 * (3 * a + 2 * b + 4),
+            "You multiplied by √h. The scale makes scores smaller: divide."),
+        Misconception("added everything up", lambda a, b: a + b + 17,
+            "You added the numbers up. A dot product multiplies the numbers in the same place, then adds."),
+        Misconception("divided by the tokens", lambda a, b: (3 * a + 2 * b + 4) / math.sqrt(3),
+            "You divided by √3. The scale is made from the length of a key, h; the number of tokens has no say."),
+        Misconception("counted the zero as one", lambda a, b: (3 * a + 2 * b + 11) / 2,
+            "Look at the second place: 0 · 7 is 0."),
     ],
     hints=["Place by place: multiply, then add the four products.",
            "A key has h = 4 numbers, so the dot product is divided by √4."],
@@ -45,24 +45,25 @@ scaled_score = Numeric(
 
 second_weight = Numeric(
     "second-weight", title="From scores to weights", points=1, difficulty=1, minutes=3, decimals=3,
-    given=dict(a=2, b=0.5, c=1),
-    vary=dict(a=(1.5, 2, 2.5, 3), b=(0.2, 0.5, 0.8, 1.1, 1.4, 1.7, 2.0, 2.3, 2.6), c=(0.6, 0.9, 1, 1.3, 1.6)),
-    suits=lambda a, b, c: len({a, b, c}) == 3,
+    parameters=dict(a=2, b=0.5, c=1),
+    parameter_values=dict(a=(1.5, 2, 2.5, 3), b=(0.2, 0.5, 0.8, 1.1, 1.4, 1.7, 2.0, 2.3, 2.6),
+                          c=(0.6, 0.9, 1, 1.3, 1.6)),
+    valid_if=lambda a, b, c: len({a, b, c}) == 3,
     prompt="A token's three scaled scores are {a}, {b} and {c}. Which weight does the **second** of the three tokens "
     "get? Use Python as your pocket calculator: `import math`, then `math.exp(…)`.",
     answer=lambda a, b, c: math.exp(b) / (math.exp(a) + math.exp(b) + math.exp(c)),
-    slips=[
-        Slip("no exponential", lambda a, b, c: b / (a + b + c),
-             "You divided the score by the sum of the scores. The softmax takes e to the power of each score first."),
-        Slip("not divided", lambda a, b, c: math.exp(b),
-             "That is e to the power of the score. Divide it by the sum over all three, so that the weights sum to 1."),
-        Slip("the first token", lambda a, b, c: math.exp(a) / (math.exp(a) + math.exp(b) + math.exp(c)),
-             "That is the first token's weight."),
-        Slip("the third token", lambda a, b, c: math.exp(c) / (math.exp(a) + math.exp(b) + math.exp(c)),
-             "That is the third token's weight."),
-        Slip("left itself out of the sum", lambda a, b, c: math.exp(b) / (math.exp(a) + math.exp(c)),
-             "Your sum has two terms. All three tokens share the weight, the second one too."),
-        Slip("the same for all", 1 / 3, "A third each would be right if all scores were equal."),
+    misconceptions=[
+        Misconception("no exponential", lambda a, b, c: b / (a + b + c),
+            "You divided the score by the sum of the scores. The softmax takes e to the power of each score first."),
+        Misconception("not divided", lambda a, b, c: math.exp(b),
+            "That is e to the power of the score. Divide it by the sum over all three, so that the weights sum to 1."),
+        Misconception("the first token", lambda a, b, c: math.exp(a) / (math.exp(a) + math.exp(b) + math.exp(c)),
+            "That is the first token's weight."),
+        Misconception("the third token", lambda a, b, c: math.exp(c) / (math.exp(a) + math.exp(b) + math.exp(c)),
+            "That is the third token's weight."),
+        Misconception("left itself out of the sum", lambda a, b, c: math.exp(b) / (math.exp(a) + math.exp(c)),
+            "Your sum has two terms. All three tokens share the weight, the second one too."),
+        Misconception("the same for all", 1 / 3, "A third each would be right if all scores were equal."),
     ],
     hints=["First `math.exp` of each of the three scores, then their sum.",
            "The weight is exp(second score) / (the sum of all three)."],
@@ -100,6 +101,7 @@ attend = Code(
             torch.tensor([[10.0, 0, 0, 4], [0, 10, 0, 4], [0, 0, 10, 4]]),
         ),
         (eighths(1, 2, 3, 4, 2), eighths(2, 2, 3, 4, 2), eighths(3, 2, 3, 4, 2)),
+        (100 * torch.eye(2), 100 * torch.eye(2), torch.tensor([[2.0, 0.0], [4.0, 6.0]])),
     ],
     checks={
         "one sequence": [
@@ -143,89 +145,102 @@ def _(q, k, v):
     return torch.stack(answers, dim=-2)
 
 
-@attend.slip("forgot the scale", "The scores go into the softmax as they are. Divide them by √h first.")
+@attend.misconception("forgot the scale", "The scores go into the softmax as they are. Divide them by √h first.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1)).softmax(dim=-1) @ v
 
 
-@attend.slip("divided by h", "You divide the scores by h. Divide them by its square root.")
+@attend.misconception("divided by h", "You divide the scores by h. Divide them by its square root.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) / q.shape[-1]).softmax(dim=-1) @ v
 
 
-@attend.slip("multiplied by the scale", "You multiply the scores by √h. Divide, so that they do not grow with h.")
+@attend.misconception("multiplied by the scale",
+    "You multiply the scores by √h. Divide, so that they do not grow with h.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) * q.shape[-1] ** 0.5).softmax(dim=-1) @ v
 
 
-@attend.slip("scaled after the softmax", "You scale the weights instead of the scores: they no longer sum to 1. "
-             "Divide first, then take the softmax.")
+@attend.misconception("scaled after the softmax",
+    "You scale the weights instead of the scores: they no longer sum to 1. "
+    "Divide first, then take the softmax.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1)).softmax(dim=-1) / q.shape[-1] ** 0.5 @ v
 
 
-@attend.slip("√ of the number of tokens", "You divide by √N, the root of the number of tokens. The scale is √h, from "
-             "the length of a key.")
+@attend.misconception("√ of the number of tokens",
+    "You divide by √N, the root of the number of tokens. The scale is √h, from "
+    "the length of a key.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) / k.shape[-2] ** 0.5).softmax(dim=-1) @ v
 
 
-@attend.slip("h from the second axis", "Right for one sequence. With more axes, `shape[1]` is another size: h is the "
-             "last axis, `shape[-1]`.")
+@attend.misconception("h from the second axis",
+    "Right for one sequence. With more axes, `shape[1]` is another size: h is the "
+    "last axis, `shape[-1]`.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) / q.shape[1] ** 0.5).softmax(dim=-1) @ v
 
 
-@attend.slip("softmax over the queries", "Your softmax runs along the queries, so columns sum to 1. Each *query* "
-             "shares out its attention: take `dim=-1`.")
+@attend.misconception("softmax over the queries",
+    "Your softmax runs along the queries, so columns sum to 1. Each *query* "
+    "shares out its attention: take `dim=-1`.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-2) @ v
 
 
-@attend.slip("softmax over the whole table", "All weights of your table together sum to 1. Each row must do so by "
-             "itself: take `dim=-1` of the table as it is.")
+@attend.misconception("softmax over the whole table",
+    "All weights of your table together sum to 1. Each row must do so by "
+    "itself: take `dim=-1` of the table as it is.")
 def _(q, k, v):
     scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
     return scores.flatten(-2).softmax(dim=-1).reshape(scores.shape) @ v
 
 
-@attend.slip("no softmax", "You mix the values with the bare scores. They can be negative and sum to anything: the "
-             "softmax is missing.")
+@attend.misconception("no softmax",
+    "You mix the values with the bare scores. They can be negative and sum to anything: the "
+    "softmax is missing.")
 def _(q, k, v):
     return q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5 @ v
 
 
-@attend.slip("sigmoid", "A sigmoid squeezes each score by itself, and a row no longer sums to 1. A softmax shares 1 "
-             "out among all keys.")
+@attend.misconception("sigmoid",
+    "A sigmoid squeezes each score by itself, and a row no longer sums to 1. A softmax shares 1 "
+    "out among all keys.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).sigmoid() @ v
 
 
-@attend.slip("returned the weights", "You return the weights, [..., N, N]. One step is missing: they mix the values.")
+@attend.misconception("returned the weights",
+    "You return the weights, [..., N, N]. One step is missing: they mix the values.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1)
 
 
-@attend.slip("queries and keys exchanged", "You compute K Qᵀ: every key asks and every query answers. The rows belong "
-             "to the queries: Q Kᵀ.")
+@attend.misconception("queries and keys exchanged",
+    "You compute K Qᵀ: every key asks and every query answers. The rows belong "
+    "to the queries: Q Kᵀ.")
 def _(q, k, v):
     return (k @ q.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1) @ v
 
 
-@attend.slip("mixed the keys", "Your weights are right, and they mix the keys. A key is only the label; what is handed "
-             "over is the value.")
+@attend.misconception("mixed the keys",
+    "Your weights are right, and they mix the keys. A key is only the label; what is handed "
+    "over is the value.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1) @ k
 
 
-@attend.slip("one sequence only", "Right for one sequence. With more axes, your transpose exchanges others than the "
-             "last two: count them from the back, -2 and -1.")
+@attend.misconception("one sequence only",
+    "Right for one sequence. With more axes, your transpose exchanges others than the "
+    "last two: count them from the back, -2 and -1.")
 def _(q, k, v):
     return (q @ k.transpose(0, 1) / q.shape[-1] ** 0.5).softmax(dim=-1) @ v
 
 
-@attend.slip("overflow", "Right for small scores. For large ones your exponential is infinite, and infinite / infinite "
-             "is no number. `softmax` takes care of that; so does subtracting each row's largest score first.")
+@attend.misconception("overflow",
+    "Right for small scores. For large ones your exponential is infinite, and infinite / infinite "
+    "is no number. `softmax` takes care of that; so does subtracting each row's largest score first.")
 def _(q, k, v):
     weights = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).exp()
     return weights / weights.sum(dim=-1, keepdim=True) @ v
@@ -235,7 +250,8 @@ columns_sum = TrueFalse(
     "columns-sum", title="Rows and columns", points=1, difficulty=1, minutes=1,
     prompt="“In a table of attention weights every **column** sums to 1, too.”",
     answer=False,
-    slip="Each row is one softmax, so each row sums to 1. Look at the table of the three tokens: what do its columns "
+    misconception="Each row is one softmax, so each row sums to 1. Look at the table of the three tokens: what do its "
+    "columns "
     "sum to?",
     hints=["Add up the first column of the weights of the three tokens."],
     why="False. Each token shares out exactly 1, so rows sum to 1. A column sums to what one token is given by all: "
@@ -246,18 +262,19 @@ columns_sum = TrueFalse(
 
 score_spread = Numeric(
     "score-spread", title="How far scores spread", points=1, difficulty=2, minutes=2,
-    given=dict(h=256), vary=dict(h=[n * n for n in range(5, 41)]),
+    parameters=dict(h=256), parameter_values=dict(h=[n * n for n in range(5, 41)]),
     prompt="The numbers in queries and keys are independent, with mean 0 and variance 1. A head has h = {h} numbers. "
     "What is the **standard deviation** of a score q·k that has *not* been scaled?",
     answer=lambda h: math.isqrt(h),
-    slips=[
-        Slip("gave the variance", lambda h: h,
-             "That is the variance. The standard deviation is its square root."),
-        Slip("as if it were scaled", 1, "That is what scaling makes of it. Asked is the score before that."),
-        Slip("turned it round", lambda h: 1 / math.isqrt(h),
-             "Adding up more products makes a sum spread more, not less."),
-        Slip("squared", lambda h: h * h, "You squared where a root is needed: h variances of 1 add up to h."),
-        Slip("halved", lambda h: h / 2, "Half of h is right for one h only. Variances add up; then take the root."),
+    misconceptions=[
+        Misconception("gave the variance", lambda h: h,
+            "That is the variance. The standard deviation is its square root."),
+        Misconception("as if it were scaled", 1, "That is what scaling makes of it. Asked is the score before that."),
+        Misconception("turned it round", lambda h: 1 / math.isqrt(h),
+            "Adding up more products makes a sum spread more, not less."),
+        Misconception("squared", lambda h: h * h, "You squared where a root is needed: h variances of 1 add up to h."),
+        Misconception("halved",
+            lambda h: h / 2, "Half of h is right for one h only. Variances add up; then take the root."),
     ],
     hints=["Each product of two such numbers has mean 0 and variance 1. How many products does a dot product add up?",
            "Variances of independent numbers add. The standard deviation is the root of the variance."],
@@ -337,120 +354,132 @@ def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     return torch.cat(found, dim=-1) @ out_weight.T + out_bias
 
 
-@several.slip("one head", "You attend once, over all d numbers. Split q, k and v into heads first.")
+@several.misconception("one head", "You attend once, over all d numbers. Split q, k and v into heads first.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     return F.linear(attention(*F.linear(x, qkv_weight, qkv_bias).chunk(3, -1)), out_weight, out_bias)
 
 
-@several.slip("split without transpose", "You reshape straight to [B, heads, N, h]. A reshape never moves a number, so "
-              "your heads hold pieces of several tokens. Reshape to [B, N, heads, h], then exchange axes 1 and 2.")
+@several.misconception("split without transpose",
+    "You reshape straight to [B, heads, N, h]. A reshape never moves a number, so "
+    "your heads hold pieces of several tokens. Reshape to [B, N, heads, h], then exchange axes 1 and 2.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (part.reshape(B, heads, N, -1) for part in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
     return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
 
 
-@several.slip("joined without transpose", "Split and attention are right. But you reshape [B, heads, N, h] straight to "
-              "[B, N, d], and tokens get mixed up. Exchange heads and tokens first.")
+@several.misconception("joined without transpose",
+    "Split and attention are right. But you reshape [B, heads, N, h] straight to "
+    "[B, N, d], and tokens get mixed up. Exchange heads and tokens first.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
     return F.linear(attention(q, k, v).reshape(B, N, d), out_weight, out_bias)
 
 
-@several.slip("neither transpose", "You reshape to [B, heads, N, h] and back without a transpose. Shapes fit, but a "
-              "head then holds pieces of several tokens. Both ways, heads and tokens change places.")
+@several.misconception("neither transpose",
+    "You reshape to [B, heads, N, h] and back without a transpose. Shapes fit, but a "
+    "head then holds pieces of several tokens. Both ways, heads and tokens change places.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (part.reshape(B, heads, N, -1) for part in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
     return F.linear(attention(q, k, v).reshape(B, N, d), out_weight, out_bias)
 
 
-@several.slip("heads attend across tokens' axis", "You left the heads behind the tokens, [B, N, heads, h]: now "
-              "the heads of one token attend to each other, and tokens never meet. Exchange the two axes before you "
-              "attend.")
+@several.misconception("heads attend across tokens' axis",
+    "You left the heads behind the tokens, [B, N, heads, h]: now "
+    "the heads of one token attend to each other, and tokens never meet. Exchange the two axes before you "
+    "attend.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (p.reshape(B, N, heads, -1) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
     return F.linear(attention(q, k, v).reshape(B, N, d), out_weight, out_bias)
 
 
-@several.slip("no output projection", "The heads are joined as they should be. What is missing is the last step, the "
-              "output projection that mixes them.")
+@several.misconception("no output projection",
+    "The heads are joined as they should be. What is missing is the last step, the "
+    "output projection that mixes them.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
     return attention(q, k, v).transpose(1, 2).reshape(B, N, d)
 
 
-@several.slip("no output bias", "The output projection has a bias, out_bias, and you left it out.")
+@several.misconception("no output bias", "The output projection has a bias, out_bias, and you left it out.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
     return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight)
 
 
-@several.slip("no qkv bias", "You left out qkv_bias when you made q, k and v.")
+@several.misconception("no qkv bias", "You left out qkv_bias when you made q, k and v.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight).chunk(3, -1))
     return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
 
 
-@several.slip("no bias at all", "Both linear maps have a bias, qkv_bias and out_bias. You left out both.")
+@several.misconception("no bias at all", "Both linear maps have a bias, qkv_bias and out_bias. You left out both.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight).chunk(3, -1))
     return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight)
 
 
-@several.slip("out_weight not transposed", "`joined @ out_weight` takes the weight the wrong way round, and because it "
-              "is square, no shape complains. A linear layer is x Wᵀ + b: use `F.linear`, or `out_weight.T`.")
+@several.misconception("out_weight not transposed",
+    "`joined @ out_weight` takes the weight the wrong way round, and because it "
+    "is square, no shape complains. A linear layer is x Wᵀ + b: use `F.linear`, or `out_weight.T`.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
     return attention(q, k, v).transpose(1, 2).reshape(B, N, d) @ out_weight + out_bias
 
 
-@several.slip("qkv_weight not transposed", "Every call ends in a RuntimeError about shapes; call your function by hand "
-              "to read it. Two usual causes: `x @ qkv_weight` needs the transpose, `qkv_weight.T` (or `F.linear`). Or "
-              "a `view` behind a transpose: take `reshape`.")
+@several.misconception("qkv_weight not transposed",
+    "Every call ends in a RuntimeError about shapes; call your function by hand "
+    "to read it. Two usual causes: `x @ qkv_weight` needs the transpose, `qkv_weight.T` (or `F.linear`). Or "
+    "a `view` behind a transpose: take `reshape`.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     return x @ qkv_weight + qkv_bias
 
 
-@several.slip("q and k exchanged", "Your first third is taken for k and your second for q. The rows of qkv_weight come "
-              "in the order q, k, v.")
+@several.misconception("q and k exchanged",
+    "Your first third is taken for k and your second for q. The rows of qkv_weight come "
+    "in the order q, k, v.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     k, q, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
     return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
 
 
-@several.slip("k and v exchanged", "Your second third is taken for v and your third for k. The rows of qkv_weight come "
-              "in the order q, k, v.")
+@several.misconception("k and v exchanged",
+    "Your second third is taken for v and your third for k. The rows of qkv_weight come "
+    "in the order q, k, v.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, v, k = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
     return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
 
 
-@several.slip("heads before q, k, v", "You cut the 3d numbers into heads first, and each head into q, k and v. Here it "
-              "is the other way round: first three parts, then heads.")
+@several.misconception("heads before q, k, v",
+    "You cut the 3d numbers into heads first, and each head into q, k and v. Here it "
+    "is the other way round: first three parts, then heads.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     q, k, v = F.linear(x, qkv_weight, qkv_bias).unflatten(-1, (heads, 3, -1)).permute(3, 0, 2, 1, 4)
     return F.linear(attention(q, k, v).transpose(1, 2).flatten(2), out_weight, out_bias)
 
 
-@several.slip("heads interleaved", "You deal the numbers out to the heads one by one, like cards: [B, N, h, heads]. A "
-              "head takes a run of neighbours: [B, N, heads, h].")
+@several.misconception("heads interleaved",
+    "You deal the numbers out to the heads one by one, like cards: [B, N, h, heads]. A "
+    "head takes a run of neighbours: [B, N, heads, h].")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     q, k, v = F.linear(x, qkv_weight, qkv_bias).unflatten(-1, (3, -1, heads)).permute(2, 0, 4, 1, 3)
     return F.linear(attention(q, k, v).permute(0, 2, 3, 1).flatten(2), out_weight, out_bias)
 
 
-@several.slip("scaled with the whole width", "Your scores are divided by √d. Each head has only h = d / heads numbers, "
-              "so its scale is √h.")
+@several.misconception("scaled with the whole width",
+    "Your scores are divided by √d. Each head has only h = d / heads numbers, "
+    "so its scale is √h.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
@@ -458,8 +487,9 @@ def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     return F.linear(mixed.transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
 
 
-@several.slip("added x", "You add x to the result. That is the residual connection, and it belongs to the block; here "
-              "only the attention is asked for.")
+@several.misconception("added x",
+    "You add x to the result. That is the residual connection, and it belongs to the block; here "
+    "only the attention is asked for.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
@@ -529,7 +559,9 @@ block = Code(
     "output projection, `mlp.fc1` and `mlp.fc2` are the two layers of the MLP. Your block may call your "
     "`multi_head_attention`. (If that is not finished yet, `from vitlib.vit.functional import multi_head_attention`.)",
     reference=encoder_block,
-    examples=[block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 3, 4, 2)],
+    examples=[
+        block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 3, 4, 2), block_case(350, 1, 3, 4, 2, scale=2**-9),
+    ],
     checks={
         "a fresh block": [block_case(400, 1, 4, 6, 2, plain=1), block_case(500, 1, 5, 8, 4, plain=1)],
         "trained norms and biases": [block_case(600, 1, 4, 6, 2), block_case(700, 1, 3, 8, 2)],
@@ -586,57 +618,61 @@ def _(x, weights, heads):
     return block(x)
 
 
-@block.slip("post-norm", "You add first and normalise the sum: that is post-norm, as in BERT. ViT normalises what each "
-            "branch *reads*, and leaves the sum alone.")
+@block.misconception("post-norm",
+    "You add first and normalise the sum: that is post-norm, as in BERT. ViT normalises what each "
+    "branch *reads*, and leaves the sum alone.")
 def _(x, weights, heads):
     x = norm(x + attn(x, weights, heads), weights, "norm1")
     return norm(x + mlp(x, weights), weights, "norm2")
 
 
-@block.slip("no residual around attention", "The attention branch replaces x instead of being added to it.")
+@block.misconception("no residual around attention", "The attention branch replaces x instead of being added to it.")
 def _(x, weights, heads):
     x = attn(norm(x, weights, "norm1"), weights, heads)
     return x + mlp(norm(x, weights, "norm2"), weights)
 
 
-@block.slip("no residual around the MLP", "You return what the MLP gives. Add it to what the MLP branch started from.")
+@block.misconception("no residual around the MLP",
+    "You return what the MLP gives. Add it to what the MLP branch started from.")
 def _(x, weights, heads):
     x = x + attn(norm(x, weights, "norm1"), weights, heads)
     return mlp(norm(x, weights, "norm2"), weights)
 
 
-@block.slip("no residuals", "Neither branch is added back: both lines need `x = x + …`.")
+@block.misconception("no residuals", "Neither branch is added back: both lines need `x = x + …`.")
 def _(x, weights, heads):
     return mlp(norm(attn(norm(x, weights, "norm1"), weights, heads), weights, "norm2"), weights)
 
 
-@block.slip("norm1 twice", "Right for a fresh block. A trained one has two norms with weights of their own: the MLP "
-            "branch reads norm2.")
+@block.misconception("norm1 twice",
+    "Right for a fresh block. A trained one has two norms with weights of their own: the MLP "
+    "branch reads norm2.")
 def _(x, weights, heads):
     x = x + attn(norm(x, weights, "norm1"), weights, heads)
     return x + mlp(norm(x, weights, "norm1"), weights)
 
 
-@block.slip("no norm before the MLP", "The MLP reads x as it is. Normalise it with norm2 first.")
+@block.misconception("no norm before the MLP", "The MLP reads x as it is. Normalise it with norm2 first.")
 def _(x, weights, heads):
     x = x + attn(norm(x, weights, "norm1"), weights, heads)
     return x + mlp(x, weights)
 
 
-@block.slip("no norm before attention", "Attention reads x as it is. Normalise it with norm1 first.")
+@block.misconception("no norm before attention", "Attention reads x as it is. Normalise it with norm1 first.")
 def _(x, weights, heads):
     x = x + attn(x, weights, heads)
     return x + mlp(norm(x, weights, "norm2"), weights)
 
 
-@block.slip("no norms", "Neither branch normalises what it reads: norm1 and norm2 are not used.")
+@block.misconception("no norms", "Neither branch normalises what it reads: norm1 and norm2 are not used.")
 def _(x, weights, heads):
     x = x + attn(x, weights, heads)
     return x + mlp(x, weights)
 
 
-@block.slip("normalised the residual", "Your sum starts from the normalised x. The residual connection carries x "
-            "itself: `x + branch(norm(x))`.")
+@block.misconception("normalised the residual",
+    "Your sum starts from the normalised x. The residual connection carries x "
+    "itself: `x + branch(norm(x))`.")
 def _(x, weights, heads):
     x = norm(x, weights, "norm1")
     x = x + attn(x, weights, heads)
@@ -644,54 +680,60 @@ def _(x, weights, heads):
     return x + mlp(x, weights)
 
 
-@block.slip("both branches read the input", "Your MLP reads the block's input. It should read the sum that the "
-            "attention branch has just made.")
+@block.misconception("both branches read the input",
+    "Your MLP reads the block's input. It should read the sum that the "
+    "attention branch has just made.")
 def _(x, weights, heads):
     return x + attn(norm(x, weights, "norm1"), weights, heads) + mlp(norm(x, weights, "norm2"), weights)
 
 
-@block.slip("attention's sum is lost", "Your last line adds the MLP to the block's *input*, and what attention found "
-            "is lost. Add it to the sum of the first line.")
+@block.misconception("attention's sum is lost",
+    "Your last line adds the MLP to the block's *input*, and what attention found "
+    "is lost. Add it to the sum of the first line.")
 def _(x, weights, heads):
     middle = x + attn(norm(x, weights, "norm1"), weights, heads)
     return x + mlp(norm(middle, weights, "norm2"), weights)
 
 
-@block.slip("MLP before attention", "The MLP comes first in your block. Attention comes first, then the MLP.")
+@block.misconception("MLP before attention", "The MLP comes first in your block. Attention comes first, then the MLP.")
 def _(x, weights, heads):
     x = x + mlp(norm(x, weights, "norm2"), weights)
     return x + attn(norm(x, weights, "norm1"), weights, heads)
 
 
-@block.slip("ReLU", "You bend with ReLU. ViT uses GELU: `F.gelu`.")
+@block.misconception("ReLU", "You bend with ReLU. ViT uses GELU: `F.gelu`.")
 def _(x, weights, heads):
     x = x + attn(norm(x, weights, "norm1"), weights, heads)
     return x + mlp(norm(x, weights, "norm2"), weights, F.relu)
 
 
-@block.slip("no activation", "Nothing bends between the two linear layers, so together they are a single linear map. "
-            "`F.gelu` goes between.")
+@block.misconception("no activation",
+    "Nothing bends between the two linear layers, so together they are a single linear map. "
+    "`F.gelu` goes between.")
 def _(x, weights, heads):
     x = x + attn(norm(x, weights, "norm1"), weights, heads)
     return x + mlp(norm(x, weights, "norm2"), weights, lambda hidden: hidden)
 
 
-@block.slip("GELU's approximation", "Very nearly: your GELU is the tanh approximation. Asked is the exact one, "
-            "`F.gelu(h)` without further arguments.")
+@block.misconception("GELU's approximation",
+    "Very nearly: your GELU is the tanh approximation. Asked is the exact one, "
+    "`F.gelu(h)` without further arguments.")
 def _(x, weights, heads):
     x = x + attn(norm(x, weights, "norm1"), weights, heads)
     return x + mlp(norm(x, weights, "norm2"), weights, lambda hidden: F.gelu(hidden, approximate="tanh"))
 
 
-@block.slip("torch's eps", "Right except for tokens of tiny numbers: there the eps of the norms matters. torch's "
-            "default is 1e-5, ViT's is 1e-6.")
+@block.misconception("torch's eps",
+    "Right except for tokens of tiny numbers: there the eps of the norms matters. torch's "
+    "default is 1e-5, ViT's is 1e-6.")
 def _(x, weights, heads):
     x = x + attn(norm(x, weights, "norm1", 1e-5), weights, heads)
     return x + mlp(norm(x, weights, "norm2", 1e-5), weights)
 
 
-@block.slip("norms without weights", "Right for a fresh block. In a trained one the norms have a weight and a bias, "
-            "and you leave them out.")
+@block.misconception("norms without weights",
+    "Right for a fresh block. In a trained one the norms have a weight and a bias, "
+    "and you leave them out.")
 def _(x, weights, heads):
     x = x + attn(F.layer_norm(x, x.shape[-1:], eps=1e-6), weights, heads)
     return x + mlp(F.layer_norm(x, x.shape[-1:], eps=1e-6), weights)
@@ -699,27 +741,27 @@ def _(x, weights, heads):
 
 block_parameters = Numeric(
     "block-parameters", title="The parameters of one block", points=2, difficulty=2, minutes=5,
-    given=dict(d=512), vary=dict(d=range(128, 2049, 32)),
+    parameters=dict(d=512), parameter_values=dict(d=range(128, 2049, 32)),
     prompt="How many learned numbers are in **one** encoder block of width d = {d}? The MLP's hidden width is 4d. "
     "Every linear layer has a bias, and each of the two norms has a weight and a bias.",
     answer=lambda d: 12 * d * d + 13 * d,
-    slips=[
-        Slip("matrices only", lambda d: 12 * d * d,
-             "Those are the matrices. Biases and norms are missing: count them line by line."),
-        Slip("forgot the norms", lambda d: 12 * d * d + 9 * d,
-             "Nearly: the two norms are missing. Each has a weight and a bias of d numbers."),
-        Slip("one norm", lambda d: 12 * d * d + 11 * d,
-             "Nearly: you counted one norm, and the block has two."),
-        Slip("forgot the output projection", lambda d: 11 * d * d + 12 * d,
-             "The output projection that mixes the heads is missing: d × d, and its bias."),
-        Slip("attention only", lambda d: 4 * d * d + 4 * d,
-             "That is the attention: q, k, v and the output projection. The MLP and the norms are missing."),
-        Slip("MLP only", lambda d: 8 * d * d + 5 * d,
-             "That is the MLP. Attention and the norms are missing."),
-        Slip("forgot the biases", lambda d: 12 * d * d + 4 * d,
-             "You counted matrices and norms. The linear layers' biases are missing: 3d, d, 4d and d."),
-        Slip("hidden width d", lambda d: 6 * d * d + 10 * d,
-             "You took d for the hidden width of the MLP. It is 4d."),
+    misconceptions=[
+        Misconception("matrices only", lambda d: 12 * d * d,
+            "Those are the matrices. Biases and norms are missing: count them line by line."),
+        Misconception("forgot the norms", lambda d: 12 * d * d + 9 * d,
+            "Nearly: the two norms are missing. Each has a weight and a bias of d numbers."),
+        Misconception("one norm", lambda d: 12 * d * d + 11 * d,
+            "Nearly: you counted one norm, and the block has two."),
+        Misconception("forgot the output projection", lambda d: 11 * d * d + 12 * d,
+            "The output projection that mixes the heads is missing: d × d, and its bias."),
+        Misconception("attention only", lambda d: 4 * d * d + 4 * d,
+            "That is the attention: q, k, v and the output projection. The MLP and the norms are missing."),
+        Misconception("MLP only", lambda d: 8 * d * d + 5 * d,
+            "That is the MLP. Attention and the norms are missing."),
+        Misconception("forgot the biases", lambda d: 12 * d * d + 4 * d,
+            "You counted matrices and norms. The linear layers' biases are missing: 3d, d, 4d and d."),
+        Misconception("hidden width d", lambda d: 6 * d * d + 10 * d,
+            "You took d for the hidden width of the MLP. It is 4d."),
     ],
     hints=["Line by line: qkv is a linear layer from d to 3d, proj from d to d, fc1 from d to 4d, fc2 from 4d to d.",
            "A linear layer from a to b has a·b numbers in its matrix and b in its bias.",
@@ -732,25 +774,26 @@ block_parameters = Numeric(
 
 mean_distance = Numeric(
     "mean-distance", title="How far does it look?", points=1, difficulty=2, minutes=3, decimals=1,
-    given=dict(patch=16, a=40, b=30, c=20),
-    vary=dict(patch=(8, 12, 14, 16, 20, 32), a=range(30, 61, 5), b=range(15, 36, 5), c=(10, 15, 20)),
-    suits=lambda patch, a, b, c: a + b + c < 100,
+    parameters=dict(patch=16, a=40, b=30, c=20),
+    parameter_values=dict(patch=(8, 12, 14, 16, 20, 32), a=range(30, 61, 5), b=range(15, 36, 5), c=(10, 15, 20)),
+    valid_if=lambda patch, a, b, c: a + b + c < 100,
     prompt=lambda patch, a, b, c: f"Four patches lie in a row, each of them {patch} pixels wide. Patch 1 takes "
     f"{a / 100:g} from itself, {b / 100:g} from patch 2, {c / 100:g} from patch 3 and {1 - (a + b + c) / 100:g} from "
     "patch 4. What is its attention distance, in pixels?",
     answer=lambda patch, a, b, c: patch * (b + 2 * c + 3 * (100 - a - b - c)) / 100,
     unit="pixels",
-    slips=[
-        Slip("counted in patches", lambda patch, a, b, c: (b + 2 * c + 3 * (100 - a - b - c)) / 100,
-             "That is the distance in patches. One step is {patch} pixels."),
-        Slip("itself at a distance", lambda patch, a, b, c: patch * (a + 2 * b + 3 * c + 4 * (100 - a - b - c)) / 100,
-             "You counted one step too many everywhere: a patch is at distance 0 from itself."),
-        Slip("not weighted", lambda patch, a, b, c: patch * 1.5,
-             "That is the plain mean of the four distances. Weight each with the attention that it gets."),
-        Slip("without itself", lambda patch, a, b, c: patch * (b + 2 * c + 3 * (100 - a - b - c)) / (100 - a),
-             "You left out what the patch takes from itself. It counts, with distance 0."),
-        Slip("the farthest", lambda patch, a, b, c: patch * 3,
-             "That is the distance to the farthest patch. Weight each distance with its attention."),
+    misconceptions=[
+        Misconception("counted in patches", lambda patch, a, b, c: (b + 2 * c + 3 * (100 - a - b - c)) / 100,
+            "That is the distance in patches. One step is {patch} pixels."),
+        Misconception("itself at a distance",
+            lambda patch, a, b, c: patch * (a + 2 * b + 3 * c + 4 * (100 - a - b - c)) / 100,
+            "You counted one step too many everywhere: a patch is at distance 0 from itself."),
+        Misconception("not weighted", lambda patch, a, b, c: patch * 1.5,
+            "That is the plain mean of the four distances. Weight each with the attention that it gets."),
+        Misconception("without itself", lambda patch, a, b, c: patch * (b + 2 * c + 3 * (100 - a - b - c)) / (100 - a),
+            "You left out what the patch takes from itself. It counts, with distance 0."),
+        Misconception("the farthest", lambda patch, a, b, c: patch * 3,
+            "That is the distance to the farthest patch. Weight each distance with its attention."),
     ],
     hints=["From centre to centre, patch 1 is 0 from itself, and one patch's width from patch 2.",
            "Multiply each distance by its weight, and add."],
@@ -760,30 +803,30 @@ mean_distance = Numeric(
 
 rollout_share = Numeric(
     "rollout-share", title="Rollout by hand", points=2, difficulty=3, minutes=5, decimals=3,
-    given=dict(a=0.6, b=0.2),
-    vary=dict(a=[n / 20 for n in range(2, 19)], b=[n / 20 for n in range(2, 19)]),
-    suits=lambda a, b: a != b,
+    parameters=dict(a=0.6, b=0.2),
+    parameter_values=dict(a=[n / 20 for n in range(2, 19)], b=[n / 20 for n in range(2, 19)]),
+    valid_if=lambda a, b: a != b,
     prompt="Two tokens, two layers, one head. In layer 1, token 1 takes {a} from itself and the rest from token 2. In "
     "layer 2, it takes {b} from itself and the rest from token 2. Token 2 looks only at itself, in both layers. Each "
     "layer has a residual connection. How much of **token 1 after layer 2** comes from **token 2 of the input**, "
     "according to rollout?",
     answer=lambda a, b: (1 + b) / 2 * (1 - a) / 2 + (1 - b) / 2,
-    slips=[
-        Slip("forgot the residual", lambda a, b: b * (1 - a) + (1 - b),
-             "You multiplied the maps as they are. Half of every token comes from the residual connection: take "
-             "(map + identity) / 2 in each layer first."),
-        Slip("last layer only", lambda a, b: (1 - b) / 2,
-             "That is what layer 2 takes from token 2. But what it keeps of token 1 has already got some of token 2 in "
-             "layer 1."),
-        Slip("first layer only", lambda a, b: (1 - a) / 2,
-             "That is how it stands after layer 1. One more layer follows."),
-        Slip("multiplied the crossings", lambda a, b: (1 - a) / 2 * (1 - b) / 2,
-             "There are two ways from token 2 to token 1: cross in layer 1 and stay in layer 2, or stay first and "
-             "cross in layer 2. Add both."),
-        Slip("the other token", lambda a, b: 1 - (1 + b) / 2 * (1 - a) / 2 - (1 - b) / 2,
-             "That is what comes from token 1 itself. The two shares sum to 1."),
-        Slip("added the identity, did not halve", lambda a, b: (1 + b) * (1 - a) + (1 - b) * 2,
-             "You added the identity and did not halve: your rows sum to 2. Shares must sum to 1."),
+    misconceptions=[
+        Misconception("forgot the residual", lambda a, b: b * (1 - a) + (1 - b),
+            "You multiplied the maps as they are. Half of every token comes from the residual connection: take "
+            "(map + identity) / 2 in each layer first."),
+        Misconception("last layer only", lambda a, b: (1 - b) / 2,
+            "That is what layer 2 takes from token 2. But what it keeps of token 1 has already got some of token 2 in "
+            "layer 1."),
+        Misconception("first layer only", lambda a, b: (1 - a) / 2,
+            "That is how it stands after layer 1. One more layer follows."),
+        Misconception("multiplied the crossings", lambda a, b: (1 - a) / 2 * (1 - b) / 2,
+            "There are two ways from token 2 to token 1: cross in layer 1 and stay in layer 2, or stay first and "
+            "cross in layer 2. Add both."),
+        Misconception("the other token", lambda a, b: 1 - (1 + b) / 2 * (1 - a) / 2 - (1 - b) / 2,
+            "That is what comes from token 1 itself. The two shares sum to 1."),
+        Misconception("added the identity, did not halve", lambda a, b: (1 + b) * (1 - a) + (1 - b) * 2,
+            "You added the identity and did not halve: your rows sum to 2. Shares must sum to 1."),
     ],
     hints=["With the residual connection, layer 1 is the table ((1 + {a}) / 2, (1 − {a}) / 2) over (0, 1).",
            "Layer 2 likewise, with {b}. Multiply: (layer 2) · (layer 1), and read the first row, second column.",

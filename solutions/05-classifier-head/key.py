@@ -1,12 +1,12 @@
-"""Chapter 5's key: every exercise with its answer, the slips that learners make, and the words that help."""
+"""Chapter 5's key: every exercise with its answer, the misconceptions that learners have, and the words that help."""
 
 import math
 
 import torch
 import torch.nn.functional as F
 
-from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
-from vitlib import functional as pieces
+from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
+from vitlib.vit import functional as pieces
 
 
 def draw(seed: int, *shape: int, scale: float = 1.0) -> torch.Tensor:
@@ -30,32 +30,35 @@ def centred(a: float, b: float, c: float, d: float) -> float:
 
 norm_by_hand = Numeric(
     "norm-by-hand", title="A LayerNorm by hand", points=1, difficulty=2, minutes=4, decimals=2,
-    given=dict(a=1, b=3, c=3, d=9, scale=2, shift=5),
-    vary=dict(d=range(7, 16), scale=(2, 3, 4, 5), shift=range(-9, 10)),
-    suits=lambda a, b, c, d, scale, shift: shift != 0,
+    parameters=dict(a=1, b=3, c=3, d=9, scale=2, shift=5),
+    parameter_values=dict(d=range(7, 16), scale=(2, 3, 4, 5), shift=range(-9, 10)),
+    valid_if=lambda a, b, c, d, scale, shift: shift != 0,
     prompt="A token has four numbers, ({a}, {b}, {c}, {d}). It goes through a LayerNorm with scale γ = {scale} and "
     "shift β = {shift}, the same for all four places; ε is too small to matter. What becomes of the **last** number?",
     answer=lambda a, b, c, d, scale, shift: scale * centred(a, b, c, d) / spread(a, b, c, d) + shift,
-    slips=[
-        Slip("forgot scale and shift", lambda a, b, c, d, scale, shift: centred(a, b, c, d) / spread(a, b, c, d),
-             "Normalised, yes. Then γ stretches it, and β moves it."),
-        Slip("forgot the shift", lambda a, b, c, d, scale, shift: scale * centred(a, b, c, d) / spread(a, b, c, d),
-             "Nearly: β is still missing."),
-        Slip("forgot the scale", lambda a, b, c, d, scale, shift: centred(a, b, c, d) / spread(a, b, c, d) + shift,
-             "Nearly: γ is still missing."),
-        Slip("shifted first", lambda a, b, c, d, scale, shift:
-             scale * (centred(a, b, c, d) / spread(a, b, c, d) + shift),
-             "You added β before you multiplied by γ. β comes last, and γ does not touch it."),
-        Slip("divided by d − 1", lambda a, b, c, d, scale, shift:
-             scale * centred(a, b, c, d) / (spread(a, b, c, d) * math.sqrt(4 / 3)) + shift,
-             "You divided the squares by 3. A LayerNorm divides them by 4, the number of places."),
-        Slip("divided by the variance", lambda a, b, c, d, scale, shift:
-             scale * centred(a, b, c, d) / spread(a, b, c, d) ** 2 + shift,
-             "You divided by the variance. Take its square root first."),
-        Slip("did not centre", lambda a, b, c, d, scale, shift: scale * d / spread(a, b, c, d) + shift,
-             "You divided the number by the spread, but did not take the mean away first."),
-        Slip("did not divide", lambda a, b, c, d, scale, shift: scale * centred(a, b, c, d) + shift,
-             "You took the mean away. What is left has still to be divided by the spread σ."),
+    misconceptions=[
+        Misconception("forgot scale and shift",
+            lambda a, b, c, d, scale, shift: centred(a, b, c, d) / spread(a, b, c, d),
+            "Normalised, yes. Then γ stretches it, and β moves it."),
+        Misconception("forgot the shift",
+            lambda a, b, c, d, scale, shift: scale * centred(a, b, c, d) / spread(a, b, c, d),
+            "Nearly: β is still missing."),
+        Misconception("forgot the scale",
+            lambda a, b, c, d, scale, shift: centred(a, b, c, d) / spread(a, b, c, d) + shift,
+            "Nearly: γ is still missing."),
+        Misconception("shifted first", lambda a, b, c, d, scale, shift:
+            scale * (centred(a, b, c, d) / spread(a, b, c, d) + shift),
+            "You added β before you multiplied by γ. β comes last, and γ does not touch it."),
+        Misconception("divided by d − 1", lambda a, b, c, d, scale, shift:
+            scale * centred(a, b, c, d) / (spread(a, b, c, d) * math.sqrt(4 / 3)) + shift,
+            "You divided the squares by 3. A LayerNorm divides them by 4, the number of places."),
+        Misconception("divided by the variance", lambda a, b, c, d, scale, shift:
+            scale * centred(a, b, c, d) / spread(a, b, c, d) ** 2 + shift,
+            "You divided by the variance. Take its square root first."),
+        Misconception("did not centre", lambda a, b, c, d, scale, shift: scale * d / spread(a, b, c, d) + shift,
+            "You divided the number by the spread, but did not take the mean away first."),
+        Misconception("did not divide", lambda a, b, c, d, scale, shift: scale * centred(a, b, c, d) + shift,
+            "You took the mean away. What is left has still to be divided by the spread σ."),
     ],
     hints=["First μ, the mean of the four numbers. Then σ²: the mean of the four squared distances from μ.",
            "(x − μ) / σ for the last number, then times {scale}, then plus {shift}."],
@@ -91,7 +94,8 @@ norm_then_mean = TrueFalse(
     prompt="“Normalising every patch token and then averaging gives the same vector as averaging the patch tokens and "
     "then normalising.”",
     answer=False,
-    slip="For CLS alone the order does not matter, because a LayerNorm works on each token by itself. An average mixes "
+    misconception="For CLS alone the order does not matter, because a LayerNorm works on each token by itself. An "
+    "average mixes "
     "tokens. Try it with (0, 1, 2) and (200, 0, 100): how much does each weigh in either order?",
     hints=["Every token is divided by its own spread. What happens to a token with very large numbers in the one "
            "order, and in the other?"],
@@ -160,6 +164,9 @@ read = Code(
         (torch.tensor([[[0.0, 2.0, 4.0], [5.0, 1.0, 0.0]], [[3.0, 0.0, 0.0], [7.0, 7.0, 1.0]]]),
          torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, 0.0, -0.5]),
          torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]), torch.tensor([10.0, 20.0])),
+        (torch.tensor([[[2.0, 2.0], [1.0, 3.0]]]), torch.ones(2), torch.zeros(2), torch.eye(2), torch.zeros(2)),
+        (torch.tensor([[[0.001, 0.003, 0.0], [8.0, 8.0, 9.0], [1.0, 5.0, 2.0]]]),
+         torch.ones(3), torch.zeros(3), torch.eye(3), torch.zeros(3)),
     ],
     checks={
         "any picture": lambda dice: [rows(dice.randrange(10**6), 2, 5, 6, 3), rows(dice.randrange(10**6), 1, 4, 8, 5)],
@@ -201,132 +208,146 @@ def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     return torch.stack(logits)
 
 
-@read.slip("no final norm", "You hand CLS to the head as the last block left it: the slip of section 5.2. The final "
-           "LayerNorm comes first.")
+@read.misconception("no final norm",
+    "You hand CLS to the head as the last block left it: the slip of section 5.2. The final "
+    "LayerNorm comes first.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     return F.linear(tokens[:, 0], head_weight, head_bias)
 
 
-@read.slip("read the last token", "You read the last token, a patch. CLS stands first: place 0.")
+@read.misconception("read the last token", "You read the last token, a patch. CLS stands first: place 0.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens[:, -1], norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return F.linear(cls, head_weight, head_bias)
 
 
-@read.slip("read the first patch", "You read place 1, the first patch. Python counts from 0, and CLS stands at 0.")
+@read.misconception("read the first patch",
+    "You read place 1, the first patch. Python counts from 0, and CLS stands at 0.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens[:, 1], norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return F.linear(cls, head_weight, head_bias)
 
 
-@read.slip("read the first picture", "You read the first picture's row, `tokens[0]`. Asked for is the first token of "
-           "every picture, `tokens[:, 0]`.")
+@read.misconception("read the first picture",
+    "You read the first picture's row, `tokens[0]`. Asked for is the first token of "
+    "every picture, `tokens[:, 0]`.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens[0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return F.linear(cls, head_weight, head_bias)
 
 
-@read.slip("mean of all tokens", "You average all the tokens. This head reads CLS alone.")
+@read.misconception("mean of all tokens", "You average all the tokens. This head reads CLS alone.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens.mean(dim=1), norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return F.linear(cls, head_weight, head_bias)
 
 
-@read.slip("mean of the patches", "You average the patch tokens: the other way to read. This head reads CLS.")
+@read.misconception("mean of the patches", "You average the patch tokens: the other way to read. This head reads CLS.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     normed = F.layer_norm(tokens, norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return F.linear(normed[:, 1:].mean(dim=1), head_weight, head_bias)
 
 
-@read.slip("a class for every token", "You give K logits for every token. The picture gets K logits: pick CLS.")
+@read.misconception("a class for every token",
+    "You give K logits for every token. The picture gets K logits: pick CLS.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     normed = F.layer_norm(tokens, norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return F.linear(normed, head_weight, head_bias)
 
 
-@read.slip("kept the axis", "The numbers are right, but their shape is [B, 1, K]. A slice such as `[:, :1]` keeps the "
-           "axis; the index `[:, 0]` drops it.")
+@read.misconception("kept the axis",
+    "The numbers are right, but their shape is [B, 1, K]. A slice such as `[:, :1]` keeps the "
+    "axis; the index `[:, 0]` drops it.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens[:, :1], norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return F.linear(cls, head_weight, head_bias)
 
 
-@read.slip("W the wrong way round", "W is [K, d], and you multiply as if it were [d, K]: torch stops with a "
-           "RuntimeError, or, with as many classes as numbers in a token, gives wrong logits. Use x @ Wᵀ or "
-           "`F.linear(x, W, b)`.")
+@read.misconception("W the wrong way round", "W is [K, d], and you multiply as if it were [d, K]: torch stops with a "
+    "RuntimeError, or, with as many classes as numbers in a token, gives wrong logits. Use x @ Wᵀ or "
+    "`F.linear(x, W, b)`.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return cls @ head_weight + head_bias
 
 
-@read.slip("forgot b", "The bias b of the head is missing.")
+@read.misconception("forgot b", "The bias b of the head is missing.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return cls @ head_weight.T
 
 
-@read.slip("forgot γ and β", "You normalise, but leave out the norm's own scale and shift, norm_weight and norm_bias.")
+@read.misconception("forgot γ and β",
+    "You normalise, but leave out the norm's own scale and shift, norm_weight and norm_bias.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     return F.linear(F.layer_norm(tokens[:, 0], norm_weight.shape, eps=1e-6), head_weight, head_bias)
 
 
-@read.slip("forgot β", "The norm's shift, norm_bias, is missing.")
+@read.misconception("forgot β", "The norm's shift, norm_bias, is missing.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     return F.linear(F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, eps=1e-6), head_weight, head_bias)
 
 
-@read.slip("one mean for the whole row", "You normalise all tokens of a picture together. A LayerNorm takes mean and "
-           "spread of each token by itself: the last axis only.")
+@read.misconception("one mean for the whole row",
+    "You normalise all tokens of a picture together. A LayerNorm takes mean and "
+    "spread of each token by itself: the last axis only.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     normed = F.layer_norm(tokens, tokens.shape[1:], eps=1e-6) * norm_weight + norm_bias
     return F.linear(normed[:, 0], head_weight, head_bias)
 
 
-@read.slip("normalised over the batch", "You take mean and spread over the pictures, as a BatchNorm does. A LayerNorm "
-           "takes them over the d numbers of one token.")
+@read.misconception("normalised over the batch",
+    "You take mean and spread over the pictures, as a BatchNorm does. A LayerNorm "
+    "takes them over the d numbers of one token.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = tokens[:, 0]
     cls = (cls - cls.mean(dim=0)) / (cls.var(dim=0, correction=0) + 1e-6).sqrt()
     return F.linear(cls * norm_weight + norm_bias, head_weight, head_bias)
 
 
-@read.slip("divided by d − 1", "Your spread divides by d − 1, torch's default for `std` and `var`. A LayerNorm divides "
-           "by d: `correction=0`.")
+@read.misconception("divided by d − 1",
+    "Your spread divides by d − 1, torch's default for `std` and `var`. A LayerNorm divides "
+    "by d: `correction=0`.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = tokens[:, 0]
     cls = (cls - cls.mean(dim=-1, keepdim=True)) / (cls.var(dim=-1, keepdim=True) + 1e-6).sqrt()
     return F.linear(cls * norm_weight + norm_bias, head_weight, head_bias)
 
 
-@read.slip("torch's ε", "Right for ordinary tokens. But this ε is 1e-5, torch's default. A ViT has 1e-6: `eps=1e-6`.")
+@read.misconception("torch's ε",
+    "Right for ordinary tokens. But this ε is 1e-5, torch's default. A ViT has 1e-6: `eps=1e-6`.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias)
     return F.linear(cls, head_weight, head_bias)
 
 
-@read.slip("no ε", "Right for ordinary tokens. Where all numbers of a token are the same you divide 0 by 0, and the "
-           "logits are nan. Add ε to the variance, under the root.")
+@read.misconception("no ε",
+    "Right for ordinary tokens. Where all numbers of a token are the same you divide 0 by 0, and the "
+    "logits are nan. Add ε to the variance, under the root.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = tokens[:, 0]
     cls = (cls - cls.mean(dim=-1, keepdim=True)) / cls.std(dim=-1, keepdim=True, correction=0)
     return F.linear(cls * norm_weight + norm_bias, head_weight, head_bias)
 
 
-@read.slip("ε outside the root", "Right for ordinary tokens. But you add ε to the spread. It is added to the variance, "
-           "under the root: √(σ² + ε).")
+@read.misconception("ε outside the root",
+    "Right for ordinary tokens. But you add ε to the spread. It is added to the variance, "
+    "under the root: √(σ² + ε).")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = tokens[:, 0]
     cls = (cls - cls.mean(dim=-1, keepdim=True)) / (cls.std(dim=-1, keepdim=True, correction=0) + 1e-6)
     return F.linear(cls * norm_weight + norm_bias, head_weight, head_bias)
 
 
-@read.slip("gave probabilities", "These are probabilities. Leave the softmax to the loss, and return the logits.")
+@read.misconception("gave probabilities",
+    "These are probabilities. Leave the softmax to the loss, and return the logits.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return F.linear(cls, head_weight, head_bias).softmax(dim=-1)
 
 
-@read.slip("gave the class", "That is the number of the winning class. Return all K logits: the loss needs them.")
+@read.misconception("gave the class",
+    "That is the number of the winning class. Return all K logits: the loss needs them.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return F.linear(cls, head_weight, head_bias).argmax(dim=-1)
@@ -338,26 +359,26 @@ HALVES = tuple(number / 2 for number in range(-4, 7))
 
 softmax_by_hand = Numeric(
     "softmax-by-hand", title="A softmax by hand", points=1, difficulty=2, minutes=3, decimals=3,
-    given=dict(cat=2, dog=0, ship=-1),
-    vary=dict(cat=(0.5, 1, 1.5, 2, 2.5, 3), dog=HALVES, ship=HALVES),
-    suits=lambda cat, dog, ship: cat + dog + ship != 0,
+    parameters=dict(cat=2, dog=0, ship=-1),
+    parameter_values=dict(cat=(0.5, 1, 1.5, 2, 2.5, 3), dog=HALVES, ship=HALVES),
+    valid_if=lambda cat, dog, ship: cat + dog + ship != 0,
     prompt="For one picture, the head gives the logits cat {cat}, dog {dog} and ship {ship}; there are no other "
     "classes. What is the probability of **cat**? (Use a cell, or a calculator.)",
     answer=lambda cat, dog, ship: math.exp(cat) / (math.exp(cat) + math.exp(dog) + math.exp(ship)),
-    slips=[
-        Slip("share of the logits", lambda cat, dog, ship: cat / (cat + dog + ship),
-             "You divided the logits themselves. Take e to the power of each first: that makes them positive."),
-        Slip("left itself out", lambda cat, dog, ship: math.exp(cat) / (math.exp(dog) + math.exp(ship)),
-             "You divided by the sum of the others. The sum below the line is over all classes, cat included."),
-        Slip("powers of two", lambda cat, dog, ship: 2**cat / (2**cat + 2**dog + 2**ship),
-             "You took powers of 2. Softmax takes powers of e."),
-        Slip("each for itself", lambda cat, dog, ship: 1 / (1 + math.exp(-cat)),
-             "That is the sigmoid of cat's logit: it does not know of the others. In a softmax the classes share 1."),
-        Slip("gave the logarithm", lambda cat, dog, ship:
-             cat - math.log(math.exp(cat) + math.exp(dog) + math.exp(ship)),
-             "That is the logarithm of the probability."),
-        Slip("did not divide", lambda cat, dog, ship: math.exp(cat),
-             "That is e to the power of cat's logit. Divide it by the sum over all classes."),
+    misconceptions=[
+        Misconception("share of the logits", lambda cat, dog, ship: cat / (cat + dog + ship),
+            "You divided the logits themselves. Take e to the power of each first: that makes them positive."),
+        Misconception("left itself out", lambda cat, dog, ship: math.exp(cat) / (math.exp(dog) + math.exp(ship)),
+            "You divided by the sum of the others. The sum below the line is over all classes, cat included."),
+        Misconception("powers of two", lambda cat, dog, ship: 2**cat / (2**cat + 2**dog + 2**ship),
+            "You took powers of 2. Softmax takes powers of e."),
+        Misconception("each for itself", lambda cat, dog, ship: 1 / (1 + math.exp(-cat)),
+            "That is the sigmoid of cat's logit: it does not know of the others. In a softmax the classes share 1."),
+        Misconception("gave the logarithm", lambda cat, dog, ship:
+            cat - math.log(math.exp(cat) + math.exp(dog) + math.exp(ship)),
+            "That is the logarithm of the probability."),
+        Misconception("did not divide", lambda cat, dog, ship: math.exp(cat),
+            "That is e to the power of cat's logit. Divide it by the sum over all classes."),
     ],
     hints=["Three powers of e first, one for each class.", "Cat's power, divided by the sum of all three. "
     "After `import math`, "
@@ -371,23 +392,23 @@ softmax_by_hand = Numeric(
 
 first_loss = Numeric(
     "first-loss", title="The loss before the first step", points=1, difficulty=1, minutes=2, decimals=2,
-    given=dict(classes=1000), vary=dict(classes=range(20, 1001, 20)),
+    parameters=dict(classes=1000), parameter_values=dict(classes=range(20, 1001, 20)),
     prompt="A fresh model knows nothing: it gives each of {classes} classes the same probability. What is its "
     "cross-entropy?",
     answer=lambda classes: math.log(classes),
-    slips=[
-        Slip("logarithm to base 2", lambda classes: math.log2(classes),
-             "That is the logarithm to base 2, the answer in bits. In this book, as in torch, the logarithm is the "
-             "natural one."),
-        Slip("logarithm to base 10", lambda classes: math.log10(classes),
-             "That is the logarithm to base 10. In this book, as in torch, the logarithm is the natural one."),
-        Slip("gave the probability", lambda classes: 1 / classes,
-             "That is the probability of the right class. The loss is minus its logarithm."),
-        Slip("forgot the minus", lambda classes: -math.log(classes),
-             "The size is right. A probability is below 1, so its logarithm is negative: the minus in front makes the "
-             "loss positive."),
-        Slip("gave the classes", lambda classes: classes,
-             "That is 1 divided by the probability. The loss is the logarithm of it."),
+    misconceptions=[
+        Misconception("logarithm to base 2", lambda classes: math.log2(classes),
+            "That is the logarithm to base 2, the answer in bits. In this book, as in torch, the logarithm is the "
+            "natural one."),
+        Misconception("logarithm to base 10", lambda classes: math.log10(classes),
+            "That is the logarithm to base 10. In this book, as in torch, the logarithm is the natural one."),
+        Misconception("gave the probability", lambda classes: 1 / classes,
+            "That is the probability of the right class. The loss is minus its logarithm."),
+        Misconception("forgot the minus", lambda classes: -math.log(classes),
+            "The size is right. A probability is below 1, so its logarithm is negative: the minus in front makes the "
+            "loss positive."),
+        Misconception("gave the classes", lambda classes: classes,
+            "That is 1 divided by the probability. The loss is the logarithm of it."),
     ],
     hints=["Which probability does the right class get, if all are the same?", "−ln(1/{classes}) = ln {classes}."],
     why=lambda classes: f"−ln(1/{classes}) = ln {classes} = {math.log(classes):.2f}. If a fresh model starts far from "
@@ -457,86 +478,98 @@ def _(logits, labels):
     return (total - (one_hot * shifted).sum(dim=1)).mean()
 
 
-@loss.slip("exp of large logits", "Right for ordinary logits. exp(1000) is infinite, and ∞/∞ is nan: take `logsumexp` "
-           "or `log_softmax`, which subtract the largest logit first.")
+@loss.misconception("exp of large logits",
+    "Right for ordinary logits. exp(1000) is infinite, and ∞/∞ is nan: take `logsumexp` "
+    "or `log_softmax`, which subtract the largest logit first.")
 def _(logits, labels):
     probabilities = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
     return -probabilities[torch.arange(len(labels)), labels].log().mean()
 
 
-@loss.slip("softmax, then log", "Right for ordinary logits. But a probability such as e⁻¹⁰⁰⁰ is 0 in float32, and its "
-           "logarithm is −∞. Do both in one step: `log_softmax`, or `logsumexp` minus the right logit.")
+@loss.misconception("softmax, then log",
+    "Right for ordinary logits. But a probability such as e⁻¹⁰⁰⁰ is 0 in float32, and its "
+    "logarithm is −∞. Do both in one step: `log_softmax`, or `logsumexp` minus the right logit.")
 def _(logits, labels):
     return -logits.softmax(dim=1)[torch.arange(len(labels)), labels].log().mean()
 
 
-@loss.slip("clipped", "You add a small number before the logarithm, or clip it there. That hides how wrong a sure "
-           "answer is: the loss can grow no further. Use `logsumexp`, and nothing has to be clipped.")
+@loss.misconception("clipped",
+    "You add a small number before the logarithm, or clip it there. That hides how wrong a sure "
+    "answer is: the loss can grow no further. Use `logsumexp`, and nothing has to be clipped.")
 def _(logits, labels):
     return -(logits.softmax(dim=1)[torch.arange(len(labels)), labels] + 1e-12).log().mean()
 
 
-@loss.slip("summed", "You add the losses of the pictures up. Average them: otherwise a larger batch has a larger loss.")
+@loss.misconception("summed",
+    "You add the losses of the pictures up. Average them: otherwise a larger batch has a larger loss.")
 def _(logits, labels):
     return (logits.logsumexp(dim=1) - logits[torch.arange(len(labels)), labels]).sum()
 
 
-@loss.slip("a loss for each picture", "You return one loss for each picture. Average them to one number.")
+@loss.misconception("a loss for each picture", "You return one loss for each picture. Average them to one number.")
 def _(logits, labels):
     return logits.logsumexp(dim=1) - logits[torch.arange(len(labels)), labels]
 
 
-@loss.slip("forgot the minus", "The sign is wrong: the logarithm of a probability is negative, and a loss is to fall "
-           "towards 0.")
+@loss.misconception("forgot the minus",
+    "The sign is wrong: the logarithm of a probability is negative, and a loss is to fall "
+    "towards 0.")
 def _(logits, labels):
     return (logits[torch.arange(len(labels)), labels] - logits.logsumexp(dim=1)).mean()
 
 
-@loss.slip("forgot the logarithm", "You return how much probability is missing, 1 − p. The loss is −log p.")
+@loss.misconception("forgot the logarithm", "You return how much probability is missing, 1 − p. The loss is −log p.")
 def _(logits, labels):
     return (1 - logits.softmax(dim=1)[torch.arange(len(labels)), labels]).mean()
 
 
-@loss.slip("base 2", "That is the loss in bits, with the logarithm to base 2. Take the natural one.")
+@loss.misconception("base 2", "That is the loss in bits, with the logarithm to base 2. Take the natural one.")
 def _(logits, labels):
     return (logits.logsumexp(dim=1) - logits[torch.arange(len(labels)), labels]).mean() / torch.log(torch.tensor(2.0))
 
 
-@loss.slip("softmax over the batch", "Your softmax runs over the pictures, dim=0. The classes of one picture share 1: "
-           "dim=1.")
+@loss.misconception("softmax over the batch",
+    "Your softmax runs over the pictures, dim=0. The classes of one picture share 1: "
+    "dim=1.")
 def _(logits, labels):
     return -logits.log_softmax(dim=0)[torch.arange(len(labels)), labels].mean()
 
 
-@loss.slip("softmax twice", "You take a softmax of probabilities. `F.cross_entropy` and `log_softmax` expect logits.")
+@loss.misconception("softmax twice",
+    "You take a softmax of probabilities. `F.cross_entropy` and `log_softmax` expect logits.")
 def _(logits, labels):
     return F.cross_entropy(logits.softmax(dim=1), labels)
 
 
-@loss.slip("the right logit alone", "You take the right class's logit alone. What matters is how it compares with the "
-           "others: log Σ exp is missing.")
+@loss.misconception("the right logit alone",
+    "You take the right class's logit alone. What matters is how it compares with the "
+    "others: log Σ exp is missing.")
 def _(logits, labels):
     return -logits[torch.arange(len(labels)), labels].mean()
 
 
-@loss.slip("largest instead of log Σ exp", "You subtract the right logit from the largest one. log Σ exp is a little "
-           "more than the largest: the others count as well.")
+@loss.misconception("largest instead of log Σ exp",
+    "You subtract the right logit from the largest one. log Σ exp is a little "
+    "more than the largest: the others count as well.")
 def _(logits, labels):
     return (logits.max(dim=1).values - logits[torch.arange(len(labels)), labels]).mean()
 
 
-@loss.slip("loss of the winner", "You take the class that the model likes best. The labels say which class is right.")
+@loss.misconception("loss of the winner",
+    "You take the class that the model likes best. The labels say which class is right.")
 def _(logits, labels):
     return -logits.log_softmax(dim=1).max(dim=1).values.mean()
 
 
-@loss.slip("all classes", "You average −log p over all the classes. Only the right class's probability counts.")
+@loss.misconception("all classes",
+    "You average −log p over all the classes. Only the right class's probability counts.")
 def _(logits, labels):
     return -logits.log_softmax(dim=1).mean()
 
 
-@loss.slip("every label for every picture", "`logits[:, labels]` takes every label's column for every picture, [B, B]. "
-           "Pair each picture with its own label: `logits[torch.arange(len(labels)), labels]`.")
+@loss.misconception("every label for every picture",
+    "`logits[:, labels]` takes every label's column for every picture, [B, B]. "
+    "Pair each picture with its own label: `logits[torch.arange(len(labels)), labels]`.")
 def _(logits, labels):
     return -logits.log_softmax(dim=1)[:, labels].mean()
 
@@ -547,27 +580,27 @@ WIDTHS = range(64, 1281, 32)
 
 block_parameters = Numeric(
     "block-parameters", title="One block, to the last number", points=2, difficulty=2, minutes=5,
-    given=dict(d=192), vary=dict(d=WIDTHS),
+    parameters=dict(d=192), parameter_values=dict(d=WIDTHS),
     prompt="A ViT has tokens of d = {d} numbers, and the MLP's hidden layer is 4 times as wide. How many parameters "
     "has **one** encoder block?",
     answer=lambda d: 12 * d**2 + 13 * d, unit="parameters",
-    slips=[
-        Slip("matrices only", lambda d: 12 * d**2,
-             "Those are the matrices. Each of them has a bias, and each of the two LayerNorms a scale and a shift."),
-        Slip("forgot the biases", lambda d: 12 * d**2 + 4 * d,
-             "Matrices and norms are right. The four linear layers have a bias each: 3d, d, 4d and d."),
-        Slip("forgot the norms", lambda d: 12 * d**2 + 9 * d,
-             "The linear layers are right. The two LayerNorms are missing: scale and shift, d numbers each."),
-        Slip("one norm", lambda d: 12 * d**2 + 11 * d,
-             "Nearly: there are two LayerNorms in a block, and you counted one of them."),
-        Slip("one of q, k, v", lambda d: 10 * d**2 + 11 * d,
-             "You counted one matrix of d × d for q, k and v together. There are three, with a bias each."),
-        Slip("a narrow MLP", lambda d: 6 * d**2 + 10 * d,
-             "Your MLP's hidden layer has d numbers. It has 4d: fc1 is 4d × d, and fc2 d × 4d."),
-        Slip("forgot the output projection", lambda d: 11 * d**2 + 12 * d,
-             "One matrix is missing: the output projection of attention, which mixes what the heads found."),
-        Slip("half the MLP", lambda d: 8 * d**2 + 12 * d,
-             "An MLP has two layers: one widens the token, one narrows it again. You counted the first."),
+    misconceptions=[
+        Misconception("matrices only", lambda d: 12 * d**2,
+            "Those are the matrices. Each of them has a bias, and each of the two LayerNorms a scale and a shift."),
+        Misconception("forgot the biases", lambda d: 12 * d**2 + 4 * d,
+            "Matrices and norms are right. The four linear layers have a bias each: 3d, d, 4d and d."),
+        Misconception("forgot the norms", lambda d: 12 * d**2 + 9 * d,
+            "The linear layers are right. The two LayerNorms are missing: scale and shift, d numbers each."),
+        Misconception("one norm", lambda d: 12 * d**2 + 11 * d,
+            "Nearly: there are two LayerNorms in a block, and you counted one of them."),
+        Misconception("one of q, k, v", lambda d: 10 * d**2 + 11 * d,
+            "You counted one matrix of d × d for q, k and v together. There are three, with a bias each."),
+        Misconception("a narrow MLP", lambda d: 6 * d**2 + 10 * d,
+            "Your MLP's hidden layer has d numbers. It has 4d: fc1 is 4d × d, and fc2 d × 4d."),
+        Misconception("forgot the output projection", lambda d: 11 * d**2 + 12 * d,
+            "One matrix is missing: the output projection of attention, which mixes what the heads found."),
+        Misconception("half the MLP", lambda d: 8 * d**2 + 12 * d,
+            "An MLP has two layers: one widens the token, one narrows it again. You counted the first."),
     ],
     hints=["Six things have weights: norm1, qkv, proj, norm2, fc1, fc2. A linear layer from a to b numbers has a·b + "
            "b.",
@@ -580,23 +613,23 @@ VIT_B = 86_567_656
 
 new_head = Numeric(
     "new-head", title="A head of your own", points=1, difficulty=2, minutes=3,
-    given=dict(classes=10, d=768), vary=dict(classes=range(2, 500)),
+    parameters=dict(classes=10, d=768), parameter_values=dict(classes=range(2, 500)),
     prompt="You take ViT-B/16 with its 86,567,656 parameters, remove the head for 1000 classes, and put on a fresh one "
     "for {classes} classes. d is {d}. How many parameters has the model now?",
     answer=lambda classes, d: VIT_B - 1000 * (d + 1) + classes * (d + 1), unit="parameters",
-    slips=[
-        Slip("only removed", lambda classes, d: VIT_B - 1000 * (d + 1),
-             "That is the model without a head. Put the new one on."),
-        Slip("did not remove", lambda classes, d: VIT_B + classes * (d + 1),
-             "You added the new head, but the old one is still there."),
-        Slip("heads without bias", lambda classes, d: VIT_B - 1000 * d + classes * d,
-             "Both heads have a bias as well: one number for each class."),
-        Slip("new head without bias", lambda classes, d: VIT_B - 1000 * (d + 1) + classes * d,
-             "The old head is gone, bias and all. The new one has a bias, too: one number for each class."),
-        Slip("old head without bias", lambda classes, d: VIT_B - 1000 * d + classes * (d + 1),
-             "You left the old head's bias in the model: 1000 numbers."),
-        Slip("the head alone", lambda classes, d: classes * (d + 1),
-             "That is the new head alone. Asked is the whole model."),
+    misconceptions=[
+        Misconception("only removed", lambda classes, d: VIT_B - 1000 * (d + 1),
+            "That is the model without a head. Put the new one on."),
+        Misconception("did not remove", lambda classes, d: VIT_B + classes * (d + 1),
+            "You added the new head, but the old one is still there."),
+        Misconception("heads without bias", lambda classes, d: VIT_B - 1000 * d + classes * d,
+            "Both heads have a bias as well: one number for each class."),
+        Misconception("new head without bias", lambda classes, d: VIT_B - 1000 * (d + 1) + classes * d,
+            "The old head is gone, bias and all. The new one has a bias, too: one number for each class."),
+        Misconception("old head without bias", lambda classes, d: VIT_B - 1000 * d + classes * (d + 1),
+            "You left the old head's bias in the model: 1000 numbers."),
+        Misconception("the head alone", lambda classes, d: classes * (d + 1),
+            "That is the new head alone. Asked is the whole model."),
     ],
     hints=["A head for K classes has K·d numbers in W and K in b.", "Take the old head away, add the new one."],
     why=lambda classes, d: f"{VIT_B:,} − 1000·{d + 1} + {classes}·{d + 1} = "
@@ -671,7 +704,7 @@ whole = Code(
     "functions as `pieces.patchify`, `pieces.embed` and so on, so that you can exchange them for your own in the next "
     "section. `weights` is a dict with the names that you printed above.",
     reference=vit,
-    examples=[sample(1), sample(2, batch=2, rows=1, columns=3, channels=2, depth=2)],
+    examples=[sample(1), sample(2, batch=2, rows=1, columns=3, channels=2, depth=2), sample(3, heads=4)],
     checks={
         "one block": lambda dice: [sample(dice.randrange(10**6)), sample(dice.randrange(10**6), patch=3, classes=5)],
         "a batch of colour pictures": lambda dice: [sample(dice.randrange(10**6), batch=3, channels=3)],
@@ -726,8 +759,9 @@ def _(images, weights, patch, heads):
     return pieces.classify(h, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("no position for CLS", "CLS gets no position here. All N+1 tokens get one: row 0 of `pos_embed` belongs to "
-            "CLS.")
+@whole.misconception("no position for CLS",
+    "CLS gets no position here. All N+1 tokens get one: row 0 of `pos_embed` belongs to "
+    "CLS.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -738,8 +772,9 @@ def _(images, weights, patch, heads):
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("positions off by one", "Patch 1 gets the position that belongs to CLS, and so on: every row is off by "
-            "one. Put CLS in front first, then add the positions.")
+@whole.misconception("positions off by one",
+    "Patch 1 gets the position that belongs to CLS, and so on: every row is off by "
+    "one. Put CLS in front first, then add the positions.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -750,8 +785,9 @@ def _(images, weights, patch, heads):
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("no positions", "The positions are missing: without them the encoder cannot tell one patch's place from "
-            "another's.")
+@whole.misconception("no positions",
+    "The positions are missing: without them the encoder cannot tell one patch's place from "
+    "another's.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -762,8 +798,9 @@ def _(images, weights, patch, heads):
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("CLS at the end", "CLS stands at the end of your row. It belongs in front: positions and classifier rely "
-            "on it.")
+@whole.misconception("CLS at the end",
+    "CLS stands at the end of your row. It belongs in front: positions and classifier rely "
+    "on it.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -774,7 +811,7 @@ def _(images, weights, patch, heads):
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("the first block only", "Only the first block runs. Go through all of them.")
+@whole.misconception("the first block only", "Only the first block runs. Go through all of them.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -784,8 +821,9 @@ def _(images, weights, patch, heads):
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("one block again and again", "You run the first block's weights as often as there are blocks. Every block "
-            "has weights of its own.")
+@whole.misconception("one block again and again",
+    "You run the first block's weights as often as there are blocks. Every block "
+    "has weights of its own.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -796,8 +834,8 @@ def _(images, weights, patch, heads):
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("what a block gives is dropped", "You call the blocks, but do not keep what they give: `tokens = "
-            "pieces.encoder_block(tokens, …)`.")
+@whole.misconception("what a block gives is dropped", "You call the blocks, but do not keep what they give: `tokens = "
+    "pieces.encoder_block(tokens, …)`.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -808,8 +846,9 @@ def _(images, weights, patch, heads):
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("every block reads the same row", "Every block reads the row of tokens that went into the first one, so "
-            "only the last block counts. Each one reads what the one before it gave.")
+@whole.misconception("every block reads the same row",
+    "Every block reads the row of tokens that went into the first one, so "
+    "only the last block counts. Each one reads what the one before it gave.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -820,7 +859,7 @@ def _(images, weights, patch, heads):
     return pieces.classify(out, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("backwards", "The blocks run from the last to the first.")
+@whole.misconception("backwards", "The blocks run from the last to the first.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -831,8 +870,9 @@ def _(images, weights, patch, heads):
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("no final norm", "The head reads CLS as the last block left it. Use `pieces.classify`, which normalises "
-            "first.")
+@whole.misconception("no final norm",
+    "The head reads CLS as the last block left it. Use `pieces.classify`, which normalises "
+    "first.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -843,8 +883,9 @@ def _(images, weights, patch, heads):
     return F.linear(x[:, 0], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("the final norm after every block", "The final LayerNorm comes once, behind the last block. The blocks "
-            "have norms of their own.")
+@whole.misconception("the final norm after every block",
+    "The final LayerNorm comes once, behind the last block. The blocks "
+    "have norms of their own.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -856,7 +897,7 @@ def _(images, weights, patch, heads):
     return F.linear(x[:, 0], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("one head", "You call every block with one head. Hand `heads` on.")
+@whole.misconception("one head", "You call every block with one head. Hand `heads` on.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -867,7 +908,7 @@ def _(images, weights, patch, heads):
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("two heads for ever", "Right for two heads only. Hand `heads` on.")
+@whole.misconception("two heads for ever", "Right for two heads only. Hand `heads` on.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -878,7 +919,8 @@ def _(images, weights, patch, heads):
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("the mean of the patches", "You read the mean of the patch tokens. These weights were made for CLS.")
+@whole.misconception("the mean of the patches",
+    "You read the mean of the patch tokens. These weights were made for CLS.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -890,9 +932,10 @@ def _(images, weights, patch, heads):
     return F.linear(x[:, 1:].mean(dim=1), w["head.weight"], w["head.bias"])
 
 
-@whole.slip("the embedding's weight not flattened", "Every call ends in a RuntimeError; call your function by hand to "
-            "read it. The usual cause: the embedding's weight has the shape of a convolution, [d, C, P, P]. "
-            "`.flatten(1)` makes it [d, C·P·P].")
+@whole.misconception("the embedding's weight not flattened",
+    "Every call ends in a RuntimeError; call your function by hand to "
+    "read it. The usual cause: the embedding's weight has the shape of a convolution, [d, C, P, P]. "
+    "`.flatten(1)` makes it [d, C·P·P].")
 def _(images, weights, patch, heads):
     w = weights
     x = pieces.embed(pieces.patchify(images, patch), w["patch_embed.proj.weight"], w["patch_embed.proj.bias"])
@@ -902,7 +945,8 @@ def _(images, weights, patch, heads):
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.slip("gave probabilities", "These are probabilities. Return the logits: the softmax is the loss's business.")
+@whole.misconception("gave probabilities",
+    "These are probabilities. Return the logits: the softmax is the loss's business.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]

@@ -1,9 +1,9 @@
-"""Chapter 6's key: every exercise with its answer, the slips that learners make, and the words that help."""
+"""Chapter 6's key: every exercise with its answer, the misconceptions that learners have, and the words that help."""
 
 import math
 import random
 
-from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 
 # ── 6.2 · Products ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -65,81 +65,92 @@ def _(tokens, width, hidden):
     return tokens * each_token * 2
 
 
-@products.slip("multiply-adds", "Those are multiply-adds. Each is two operations: multiply, then add.")
+@products.misconception("multiply-adds", "Those are multiply-adds. Each is two operations: multiply, then add.")
 def _(tokens, width, hidden):
     return tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width
 
 
-@products.slip("no scores", "The linear layers are right. Q Kᵀ and weights · V are products as well, and they have no "
-               "weights of their own.")
+@products.misconception("no scores",
+    "The linear layers are right. Q Kᵀ and weights · V are products as well, and they have no "
+    "weights of their own.")
 def _(tokens, width, hidden):
     return 2 * tokens * (4 * width**2 + 2 * width * hidden)
 
 
-@products.slip("scores once", "Attention multiplies twice: Q Kᵀ gives the table, and the table is multiplied by V. You "
-               "counted one of the two.")
+@products.misconception("scores once",
+    "Attention multiplies twice: Q Kᵀ gives the table, and the table is multiplied by V. You "
+    "counted one of the two.")
 def _(tokens, width, hidden):
     return 2 * (tokens * (4 * width**2 + 2 * width * hidden) + tokens**2 * width)
 
 
-@products.slip("one of q, k, v", "Your qkv gives d numbers for a token. It gives 3d: a query, a key and a value.")
+@products.misconception("one of q, k, v",
+    "Your qkv gives d numbers for a token. It gives 3d: a query, a key and a value.")
 def _(tokens, width, hidden):
     return 2 * (tokens * (2 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width)
 
 
-@products.slip("no output projection", "One linear layer is missing: proj, from d to d, which mixes what the heads "
-               "found.")
+@products.misconception("no output projection",
+    "One linear layer is missing: proj, from d to d, which mixes what the heads "
+    "found.")
 def _(tokens, width, hidden):
     return 2 * (tokens * (3 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width)
 
 
-@products.slip("half the MLP", "The MLP multiplies twice: fc1 widens the token, fc2 narrows it again.")
+@products.misconception("half the MLP", "The MLP multiplies twice: fc1 widens the token, fc2 narrows it again.")
 def _(tokens, width, hidden):
     return 2 * (tokens * (4 * width**2 + width * hidden) + 2 * tokens**2 * width)
 
 
-@products.slip("hidden is 4d", "Right for an MLP of four times the width. `hidden` says how wide it is: use it.")
+@products.misconception("hidden is 4d",
+    "Right for an MLP of four times the width. `hidden` says how wide it is: use it.")
 def _(tokens, width, hidden):
     return 2 * (12 * tokens * width**2 + 2 * tokens**2 * width)
 
 
-@products.slip("one token's linear layers", "You counted the linear layers for one token. Every token goes through "
-               "them: N times.")
+@products.misconception("one token's linear layers",
+    "You counted the linear layers for one token. Every token goes through "
+    "them: N times.")
 def _(tokens, width, hidden):
     return 2 * (4 * width**2 + 2 * width * hidden + 2 * tokens**2 * width)
 
 
-@products.slip("pairs without d", "You counted the entries of the table, N². Each of them is a dot product of d "
-               "numbers over all heads.")
+@products.misconception("pairs without d",
+    "You counted the entries of the table, N². Each of them is a dot product of d "
+    "numbers over all heads.")
 def _(tokens, width, hidden):
     return 2 * (tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2)
 
 
-@products.slip("squared the wrong letter", "Your scores grow with N·d². Q is [N, d] and Kᵀ is [d, N]: their product "
-               "takes N·d·N multiply-adds.")
+@products.misconception("squared the wrong letter",
+    "Your scores grow with N·d². Q is [N, d] and Kᵀ is [d, N]: their product "
+    "takes N·d·N multiply-adds.")
 def _(tokens, width, hidden):
     return 2 * (tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens * width**2)
 
 
-@products.slip("N² everywhere", "You squared N for the linear layers, too. A linear layer takes each token by itself: "
-               "N, not N².")
+@products.misconception("N² everywhere",
+    "You squared N for the linear layers, too. A linear layer takes each token by itself: "
+    "N, not N².")
 def _(tokens, width, hidden):
     return 2 * (tokens**2 * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width)
 
 
-@products.slip("one more token", "You added a token. `tokens` is the whole row already, CLS included.")
+@products.misconception("one more token", "You added a token. `tokens` is the whole row already, CLS included.")
 def _(tokens, width, hidden):
     tokens = tokens + 1
     return 2 * (tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width)
 
 
-@products.slip("backward as well", "That is three times too much: forward and backward. Asked is the forward pass.")
+@products.misconception("backward as well",
+    "That is three times too much: forward and backward. Asked is the forward pass.")
 def _(tokens, width, hidden):
     return 6 * (tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width)
 
 
-@products.slip("added biases", "You counted the biases' additions. Count the matrix products alone, as the counters "
-               "do.")
+@products.misconception("added biases",
+    "You counted the biases' additions. Count the matrix products alone, as the counters "
+    "do.")
 def _(tokens, width, hidden):
     return 2 * (tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width) + tokens * (5 * width + hidden)
 
@@ -148,24 +159,25 @@ def _(tokens, width, hidden):
 
 width_doubles = Numeric(
     "width-doubles", title="d doubles", points=1, difficulty=2, minutes=4, decimals=2,
-    given=dict(tokens=1024, d=256), vary=dict(tokens=range(256, 6401, 64), d=(128, 192, 256, 384, 512)),
-    suits=lambda tokens, d: 0.15 < tokens / (6 * d) < 8,
+    parameters=dict(tokens=1024, d=256),
+    parameter_values=dict(tokens=range(256, 6401, 64), d=(128, 192, 256, 384, 512)),
+    valid_if=lambda tokens, d: 0.15 < tokens / (6 * d) < 8,
     prompt="A block reads {tokens} tokens of d = {d} numbers; its MLP is 4 times as wide as d. Now its designer "
     "**doubles d**, and keeps all the rest. How many times as many multiply-adds does the block make?",
     answer=lambda tokens, d: 2 * (12 * d + tokens) / (6 * d + tokens),
-    slips=[
-        Slip("linear layers alone", 4,
-             "So the linear layers grow: their matrices have d² entries. But attention's two products grow otherwise."),
-        Slip("scores alone", 2,
-             "So attention's products grow: N²·d. The linear layers have d² in them."),
-        Slip("scores once", lambda tokens, d: 2 * (24 * d + tokens) / (12 * d + tokens),
-             "You counted one of attention's two products. There are Q Kᵀ and weights · V: 2·N²·d."),
-        Slip("averaged the factors", 3,
-             "4 for the one part, 2 for the other, yes. But the parts are not equally large: put the numbers in."),
-        Slip("ratio for a share", lambda tokens, d: 4 - 2 * tokens / (6 * d),
-             "You weighted with N/(6d). That is scores over linear layers, not the scores' share of the sum."),
-        Slip("turned round", lambda tokens, d: (6 * d + tokens) / (2 * (12 * d + tokens)),
-             "The right size, the wrong way round: the new number over the old one."),
+    misconceptions=[
+        Misconception("linear layers alone", 4,
+            "So the linear layers grow: their matrices have d² entries. But attention's two products grow otherwise."),
+        Misconception("scores alone", 2,
+            "So attention's products grow: N²·d. The linear layers have d² in them."),
+        Misconception("scores once", lambda tokens, d: 2 * (24 * d + tokens) / (12 * d + tokens),
+            "You counted one of attention's two products. There are Q Kᵀ and weights · V: 2·N²·d."),
+        Misconception("averaged the factors", 3,
+            "4 for the one part, 2 for the other, yes. But the parts are not equally large: put the numbers in."),
+        Misconception("ratio for a share", lambda tokens, d: 4 - 2 * tokens / (6 * d),
+            "You weighted with N/(6d). That is scores over linear layers, not the scores' share of the sum."),
+        Misconception("turned round", lambda tokens, d: (6 * d + tokens) / (2 * (12 * d + tokens)),
+            "The right size, the wrong way round: the new number over the old one."),
     ],
     hints=["Write down 12·N·d² + 2·N²·d, once with d and once with 2d in its place.",
            "Divide the second by the first, with N = {tokens} and d = {d}."],
@@ -175,22 +187,24 @@ width_doubles = Numeric(
 
 side_doubles = Numeric(
     "side-doubles", title="The picture's side doubles", points=1, difficulty=2, minutes=4, decimals=2,
-    given=dict(side=512, patch=16, d=384), vary=dict(side=range(256, 1281, 32), d=(192, 384, 768, 1024)),
+    parameters=dict(side=512, patch=16, d=384),
+    parameter_values=dict(side=range(256, 1281, 32), d=(192, 384, 768, 1024)),
     prompt="A ViT with d = {d} and patches of {patch} × {patch} pixels reads pictures of {side} × {side}. Now you give "
     "it pictures of **twice the side**. How many times as many multiply-adds does each block make? (Leave CLS out.)",
     answer=lambda side, patch, d: 4 * (6 * d + 4 * (side // patch) ** 2) / (6 * d + (side // patch) ** 2),
-    slips=[
-        Slip("tokens alone", 4, "So N grows, and the linear layers with it. Attention has N²."),
-        Slip("scores alone", 16, "So N² grows, and attention with it. The linear layers have N."),
-        Slip("the side alone", 2, "That is the side. N grows with its square, and attention with the square of N."),
-        Slip("N doubled", lambda side, patch, d:
-             2 * (6 * d + 2 * (side // patch) ** 2) / (6 * d + (side // patch) ** 2),
-             "You doubled N. Twice the height and twice the width: how many times as many patches?"),
-        Slip("scores once", lambda side, patch, d:
-             4 * (12 * d + 4 * (side // patch) ** 2) / (12 * d + (side // patch) ** 2),
-             "You counted one of attention's two products: 2·N²·d."),
-        Slip("averaged the factors", 10,
-             "4 for the one part, 16 for the other, yes. But the parts are not equally large: put the numbers in."),
+    misconceptions=[
+        Misconception("tokens alone", 4, "So N grows, and the linear layers with it. Attention has N²."),
+        Misconception("scores alone", 16, "So N² grows, and attention with it. The linear layers have N."),
+        Misconception("the side alone",
+            2, "That is the side. N grows with its square, and attention with the square of N."),
+        Misconception("N doubled", lambda side, patch, d:
+            2 * (6 * d + 2 * (side // patch) ** 2) / (6 * d + (side // patch) ** 2),
+            "You doubled N. Twice the height and twice the width: how many times as many patches?"),
+        Misconception("scores once", lambda side, patch, d:
+            4 * (12 * d + 4 * (side // patch) ** 2) / (12 * d + (side // patch) ** 2),
+            "You counted one of attention's two products: 2·N²·d."),
+        Misconception("averaged the factors", 10,
+            "4 for the one part, 16 for the other, yes. But the parts are not equally large: put the numbers in."),
     ],
     hints=["N = ({side} / {patch})², and with twice the side it is 4 times as large.",
            "Put both into 12·N·d² + 2·N²·d, and divide."],
@@ -203,7 +217,8 @@ patch_halves = TrueFalse(
     "patch-halves", title="The patch halves", points=1, difficulty=2, minutes=2,
     prompt="“Halving the side of the patches makes a block just as much dearer as doubling the side of the picture.”",
     answer=True,
-    slip="What does a block see of the picture and of the patches? Look at the formula of its cost: which letters are "
+    misconception="What does a block see of the picture and of the patches? Look at the formula of its cost: which "
+    "letters are "
     "in it, and what becomes of them in both cases?",
     hints=["N = (H / P) · (W / P). Compare (2H / P) · (2W / P) with (H / (P/2)) · (W / (P/2))."],
     why="True. A block sees N tokens of d numbers, and N becomes 4 times as large in both cases. Only the patch "
@@ -214,25 +229,25 @@ patch_halves = TrueFalse(
 
 crossover_side = Numeric(
     "crossover-side", title="Where the curves cross", points=1, difficulty=2, minutes=3,
-    given=dict(d=864, patch=14),
-    vary=dict(d=(96, 150, 216, 294, 384, 486, 600, 726, 864, 1014, 1176), patch=(8, 12, 14, 16, 20, 32)),
-    suits=lambda d, patch: 200 < patch * math.isqrt(6 * d) < 4000,
+    parameters=dict(d=864, patch=14),
+    parameter_values=dict(d=(96, 150, 216, 294, 384, 486, 600, 726, 864, 1014, 1176), patch=(8, 12, 14, 16, 20, 32)),
+    valid_if=lambda d, patch: 200 < patch * math.isqrt(6 * d) < 4000,
     prompt="A ViT has d = {d} and patches of {patch} × {patch} pixels. From which side of a square picture on, in "
     "pixels, do attention's products cost as much as the linear layers? (Leave CLS out.)",
     answer=lambda d, patch: patch * math.isqrt(6 * d), unit="pixels",
-    slips=[
-        Slip("gave the tokens", lambda d, patch: 6 * d,
-             "That is N, the number of tokens. How many of them lie along one side, and how many pixels is that?"),
-        Slip("gave the patches a side", lambda d, patch: math.isqrt(6 * d),
-             "That is how many patches lie along the side. Each of them is {patch} pixels wide."),
-        Slip("no root", lambda d, patch: 6 * d * patch,
-             "You multiplied all the tokens by the patch. They do not lie in one row: the picture is square."),
-        Slip("crossed at d", lambda d, patch: round(patch * math.sqrt(d)),
-             "You took N = d. Set 2·N²·d equal to 12·N·d²: what is N then?"),
-        Slip("crossed at 12d", lambda d, patch: round(patch * math.sqrt(12 * d)),
-             "You took N = 12d: one of attention's two products is missing."),
-        Slip("crossed at 2d", lambda d, patch: round(patch * math.sqrt(2 * d)),
-             "You took N = 2d: that is the crossover with attention's own four matrices, without the MLP."),
+    misconceptions=[
+        Misconception("gave the tokens", lambda d, patch: 6 * d,
+            "That is N, the number of tokens. How many of them lie along one side, and how many pixels is that?"),
+        Misconception("gave the patches a side", lambda d, patch: math.isqrt(6 * d),
+            "That is how many patches lie along the side. Each of them is {patch} pixels wide."),
+        Misconception("no root", lambda d, patch: 6 * d * patch,
+            "You multiplied all the tokens by the patch. They do not lie in one row: the picture is square."),
+        Misconception("crossed at d", lambda d, patch: round(patch * math.sqrt(d)),
+            "You took N = d. Set 2·N²·d equal to 12·N·d²: what is N then?"),
+        Misconception("crossed at 12d", lambda d, patch: round(patch * math.sqrt(12 * d)),
+            "You took N = 12d: one of attention's two products is missing."),
+        Misconception("crossed at 2d", lambda d, patch: round(patch * math.sqrt(2 * d)),
+            "You took N = 2d: that is the crossover with attention's own four matrices, without the MLP."),
     ],
     hints=["2·N²·d = 12·N·d². Divide both sides by 2·N·d.", "N = 6d tokens, as a square: √N along each side."],
     why=lambda d, patch: f"N = 6·{d} = {6 * d} = {math.isqrt(6 * d)}², and {math.isqrt(6 * d)} patches of {patch} "
@@ -243,24 +258,24 @@ crossover_side = Numeric(
 
 state_bytes = Numeric(
     "state-bytes", title="Before the first picture", points=1, difficulty=1, minutes=2, decimals=3,
-    given=dict(millions=304), vary=dict(millions=range(20, 900)),
+    parameters=dict(millions=304), parameter_values=dict(millions=range(20, 900)),
     prompt="A ViT with {millions} million parameters is trained in float32 with AdamW. How many **GB** (10⁹ bytes) do "
     "its weights, their gradients and AdamW's states take up together?",
     answer=lambda millions: 16 * millions / 1000, unit="GB",
-    slips=[
-        Slip("4 bytes a parameter", lambda millions: 4 * millions / 1000,
-             "That is 4 bytes a parameter: the weights alone, or four numbers whose bytes were forgotten. There are "
-             "four numbers for each parameter, and each takes 4 bytes."),
-        Slip("8 bytes a parameter", lambda millions: 8 * millions / 1000,
-             "That is 8 bytes a parameter: two numbers of four. Weight, gradient, and what AdamW remembers."),
-        Slip("one state", lambda millions: 12 * millions / 1000,
-             "Nearly: AdamW remembers **two** averages for each parameter."),
-        Slip("two copies of the weights", lambda millions: 20 * millions / 1000,
-             "One number too many for each parameter. A running average of the weights (EMA) would be a fifth: it is "
-             "not asked for."),
-        Slip("gave GiB", lambda millions: 16e6 * millions / 2**30,
-             "That is GiB, units of 2³⁰ bytes. Asked is GB, units of 10⁹."),
-        Slip("gave MB", lambda millions: 16 * millions, "Those are megabytes: a thousand of them are one GB."),
+    misconceptions=[
+        Misconception("4 bytes a parameter", lambda millions: 4 * millions / 1000,
+            "That is 4 bytes a parameter: the weights alone, or four numbers whose bytes were forgotten. There are "
+            "four numbers for each parameter, and each takes 4 bytes."),
+        Misconception("8 bytes a parameter", lambda millions: 8 * millions / 1000,
+            "That is 8 bytes a parameter: two numbers of four. Weight, gradient, and what AdamW remembers."),
+        Misconception("one state", lambda millions: 12 * millions / 1000,
+            "Nearly: AdamW remembers **two** averages for each parameter."),
+        Misconception("two copies of the weights", lambda millions: 20 * millions / 1000,
+            "One number too many for each parameter. A running average of the weights (EMA) would be a fifth: it is "
+            "not asked for."),
+        Misconception("gave GiB", lambda millions: 16e6 * millions / 2**30,
+            "That is GiB, units of 2³⁰ bytes. Asked is GB, units of 10⁹."),
+        Misconception("gave MB", lambda millions: 16 * millions, "Those are megabytes: a thousand of them are one GB."),
     ],
     hints=["How many numbers are there for each parameter? Count: the weight, its gradient, and AdamW's.",
            "Four numbers of 4 bytes: 16 bytes for each parameter."],
@@ -271,26 +286,27 @@ state_bytes = Numeric(
 
 kept_in_a_block = Numeric(
     "kept-in-a-block", title="What one block keeps", points=1, difficulty=2, minutes=3, decimals=1,
-    given=dict(batch=24, tokens=197, d=384),
-    vary=dict(batch=(8, 24, 32, 40, 48, 64), tokens=(65, 145, 197, 257, 401, 577), d=(192, 256, 384, 512, 768)),
+    parameters=dict(batch=24, tokens=197, d=384),
+    parameter_values=dict(batch=(8, 24, 32, 40, 48, 64), tokens=(65, 145, 197, 257, 401, 577),
+                          d=(192, 256, 384, 512, 768)),
     prompt="A batch of {batch} pictures with {tokens} tokens each goes through a block with d = {d}: float32, fused "
     "attention. How many **MB** (10⁶ bytes) does the block keep for the backward pass?",
     answer=lambda batch, tokens, d: 64 * batch * tokens * d / 1e6, unit="MB",
-    slips=[
-        Slip("counted numbers", lambda batch, tokens, d: 16 * batch * tokens * d / 1e6,
-             "That is how many *numbers* it keeps, in millions. Each takes 4 bytes."),
-        Slip("one picture", lambda batch, tokens, d: 64 * tokens * d / 1e6,
-             "That is one picture. There are {batch} in the batch."),
-        Slip("mixed precision", lambda batch, tokens, d: 36 * batch * tokens * d / 1e6,
-             "That is what it keeps with mixed precision. In float32 each number takes 4 bytes."),
-        Slip("its input alone", lambda batch, tokens, d: 4 * batch * tokens * d / 1e6,
-             "That is the block's input alone, one tensor of [B, N, d]. Add up what its eight lines keep."),
-        Slip("its output too", lambda batch, tokens, d: 68 * batch * tokens * d / 1e6,
-             "You counted the block's output as well. It is the next block's input, and counted there."),
-        Slip("gave MiB", lambda batch, tokens, d: 64 * batch * tokens * d / 2**20,
-             "Those are MiB, units of 2²⁰ bytes. Asked is MB, units of 10⁶."),
-        Slip("MLP of width d", lambda batch, tokens, d: 40 * batch * tokens * d / 1e6,
-             "Between fc1 and fc2 a token has 4d numbers, and they are kept twice: before GELU and behind it."),
+    misconceptions=[
+        Misconception("counted numbers", lambda batch, tokens, d: 16 * batch * tokens * d / 1e6,
+            "That is how many *numbers* it keeps, in millions. Each takes 4 bytes."),
+        Misconception("one picture", lambda batch, tokens, d: 64 * tokens * d / 1e6,
+            "That is one picture. There are {batch} in the batch."),
+        Misconception("mixed precision", lambda batch, tokens, d: 36 * batch * tokens * d / 1e6,
+            "That is what it keeps with mixed precision. In float32 each number takes 4 bytes."),
+        Misconception("its input alone", lambda batch, tokens, d: 4 * batch * tokens * d / 1e6,
+            "That is the block's input alone, one tensor of [B, N, d]. Add up what its eight lines keep."),
+        Misconception("its output too", lambda batch, tokens, d: 68 * batch * tokens * d / 1e6,
+            "You counted the block's output as well. It is the next block's input, and counted there."),
+        Misconception("gave MiB", lambda batch, tokens, d: 64 * batch * tokens * d / 2**20,
+            "Those are MiB, units of 2²⁰ bytes. Asked is MB, units of 10⁶."),
+        Misconception("MLP of width d", lambda batch, tokens, d: 40 * batch * tokens * d / 1e6,
+            "Between fc1 and fc2 a token has 4d numbers, and they are kept twice: before GELU and behind it."),
     ],
     hints=["u = {batch} · {tokens} · {d} numbers is one tensor of tokens.", "64u bytes."],
     why=lambda batch, tokens, d: f"u = {batch}·{tokens}·{d} = {batch * tokens * d:,}, and 64u = "
@@ -323,7 +339,7 @@ scores = Code(
     prompt="How many bytes do the tables of attention weights take up, over a batch, all heads and all layers, when "
     "attention is computed as the formula is written and every layer keeps its table for the backward pass?",
     reference=attention_bytes,
-    examples=[(32, 16, 1, 1, 1), (224, 16, 1, 12, 12)],
+    examples=[(32, 16, 1, 1, 1), (224, 16, 1, 12, 12), (32, 16, 2, 3, 4)],
     checks={
         "any model": lambda dice: [tables(dice) for _ in range(4)],
         "one picture": lambda dice: [(384, 16, 1, dice.randrange(3, 9), 12)],
@@ -355,81 +371,88 @@ def _(side, patch, batch, heads, depth):
     return numbers * 32 // 8 * depth
 
 
-@scores.slip("forgot CLS", "CLS is missing: it attends, and is attended to. One token more than there are patches.")
+@scores.misconception("forgot CLS",
+    "CLS is missing: it attends, and is attended to. One token more than there are patches.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * batch * heads * (side // patch) ** 4
 
 
-@scores.slip("tokens not squared", "You counted tokens. A table has a row *and* a column for each of them: N · N.")
+@scores.misconception("tokens not squared",
+    "You counted tokens. A table has a row *and* a column for each of them: N · N.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * batch * heads * ((side // patch) ** 2 + 1)
 
 
-@scores.slip("patches of one row", "You took the patches along one side for the tokens. The picture has as many rows "
-             "as columns.")
+@scores.misconception("patches of one row",
+    "You took the patches along one side for the tokens. The picture has as many rows "
+    "as columns.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * batch * heads * (side // patch + 1) ** 2
 
 
-@scores.slip("counted pixels", "You made a token of every pixel. A patch of P × P pixels is one token.")
+@scores.misconception("counted pixels", "You made a token of every pixel. A patch of P × P pixels is one token.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * batch * heads * (side**2 + 1) ** 2
 
 
-@scores.slip("counted numbers", "Those are numbers. In float32 each takes 4 bytes.")
+@scores.misconception("counted numbers", "Those are numbers. In float32 each takes 4 bytes.")
 def _(side, patch, batch, heads, depth):
     return depth * batch * heads * ((side // patch) ** 2 + 1) ** 2
 
 
-@scores.slip("16 bits", "You took 2 bytes for a number, as in bfloat16. In float32 it takes 4.")
+@scores.misconception("16 bits", "You took 2 bytes for a number, as in bfloat16. In float32 it takes 4.")
 def _(side, patch, batch, heads, depth):
     return 2 * depth * batch * heads * ((side // patch) ** 2 + 1) ** 2
 
 
-@scores.slip("64 bits", "You took 8 bytes for a number. In float32 it takes 4.")
+@scores.misconception("64 bits", "You took 8 bytes for a number. In float32 it takes 4.")
 def _(side, patch, batch, heads, depth):
     return 8 * depth * batch * heads * ((side // patch) ** 2 + 1) ** 2
 
 
-@scores.slip("counted bits", "Those are bits: 32 for a number. Asked are bytes.")
+@scores.misconception("counted bits", "Those are bits: 32 for a number. Asked are bytes.")
 def _(side, patch, batch, heads, depth):
     return 32 * depth * batch * heads * ((side // patch) ** 2 + 1) ** 2
 
 
-@scores.slip("one head", "That is one head. Every head makes a table of its own.")
+@scores.misconception("one head", "That is one head. Every head makes a table of its own.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * batch * ((side // patch) ** 2 + 1) ** 2
 
 
-@scores.slip("one layer only", "That is one layer. In training, every layer keeps its tables until the backward pass.")
+@scores.misconception("one layer only",
+    "That is one layer. In training, every layer keeps its tables until the backward pass.")
 def _(side, patch, batch, heads, depth):
     return 4 * batch * heads * ((side // patch) ** 2 + 1) ** 2
 
 
-@scores.slip("one picture only", "That is one picture. Every picture of the batch has tables of its own.")
+@scores.misconception("one picture only", "That is one picture. Every picture of the batch has tables of its own.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * heads * ((side // patch) ** 2 + 1) ** 2
 
 
-@scores.slip("pictures attend to each other", "You squared the batch as well. Tokens attend within their picture only.")
+@scores.misconception("pictures attend to each other",
+    "You squared the batch as well. Tokens attend within their picture only.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * heads * (batch * ((side // patch) ** 2 + 1)) ** 2
 
 
-@scores.slip("heads share the table", "You divided by the heads. They share the width d between them; the table of "
-             "N · N weights each of them makes whole.")
+@scores.misconception("heads share the table",
+    "You divided by the heads. They share the width d between them; the table of "
+    "N · N weights each of them makes whole.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * batch * ((side // patch) ** 2 + 1) ** 2 // heads
 
 
-@scores.slip("half a table", "You counted each pair once. How much token 3 takes from token 7 and token 7 from token 3 "
-             "are two numbers, and both are stored.")
+@scores.misconception("half a table",
+    "You counted each pair once. How much token 3 takes from token 7 and token 7 from token 3 "
+    "are two numbers, and both are stored.")
 def _(side, patch, batch, heads, depth):
     tokens = (side // patch) ** 2 + 1
     return 2 * depth * batch * heads * tokens * (tokens + 1)
 
 
-@scores.slip("gave megabytes", "Those are megabytes. Return bytes, a whole number.")
+@scores.misconception("gave megabytes", "Those are megabytes. Return bytes, a whole number.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * batch * heads * ((side // patch) ** 2 + 1) ** 2 / 1e6
 
@@ -439,7 +462,8 @@ fused_products = TrueFalse(
     prompt="“Fused attention makes fewer multiply-adds than the formula as it is written: its cost grows with N "
     "instead of N².”",
     answer=False,
-    slip="Its *memory* grows with N instead of N². But every token still meets every token: look at what the code "
+    misconception="Its *memory* grows with N instead of N². But every token still meets every token: look at what the "
+    "code "
     "above does with each piece.",
     hints=["How many scores are computed in the loop above, over all pieces? And how many are in memory at a time?"],
     why="False. Every one of the N² scores is computed, but never are all of them stored. In the backward pass they "
@@ -580,7 +604,10 @@ most = Code(
     "largest-batch", title="Your own largest_batch", points=3, difficulty=1, minutes=5, tolerance=0,
     prompt="Turn the question round: not how much a batch needs, but how large a batch a GPU can take.",
     reference=largest_batch,
-    examples=[(100, 30, 20), (20, 30, 20), (8 * 2**30, 1_385_082_496, 172_000_000)],
+    examples=[
+        (100, 30, 20), (95, 30, 20), (100, 40, 20), (20, 30, 20), (100, 130, 20),
+        (8 * 2**30, 1_385_082_496, 172_000_000),
+    ],
     checks={
         "any budget": lambda dice: [budgets(dice) for _ in range(4)],
         "nothing left over": lambda dice: [(1000 + 7 * dice.randrange(20, 90), 1000, 7)],
@@ -611,76 +638,84 @@ def _(budget, fixed, each):
     return 0 if left < each else (left - left % each) // each
 
 
-@most.slip("forgot the fixed part", "You gave the whole budget to the pictures. The weights want their place first.")
+@most.misconception("forgot the fixed part",
+    "You gave the whole budget to the pictures. The weights want their place first.")
 def _(budget, fixed, each):
     return budget // each
 
 
-@most.slip("below zero", "Right where the weights fit. Where they do not, your answer is negative: no batch at all is "
-           "0.")
+@most.misconception("below zero",
+    "Right where the weights fit. Where they do not, your answer is negative: no batch at all is "
+    "0.")
 def _(budget, fixed, each):
     return (budget - fixed) // each
 
 
-@most.slip("at least one", "You say 1 where not even one picture fits. That would be an out-of-memory error: say 0.")
+@most.misconception("at least one",
+    "You say 1 where not even one picture fits. That would be an out-of-memory error: say 0.")
 def _(budget, fixed, each):
     return max(1, (budget - fixed) // each)
 
 
-@most.slip("rounded up", "You round up. The last picture would be cut off: round down.")
+@most.misconception("rounded up", "You round up. The last picture would be cut off: round down.")
 def _(budget, fixed, each):
     return max(0, -((fixed - budget) // each))
 
 
-@most.slip("rounded to the nearest", "You round to the nearest whole number. Nine tenths of a picture do not fit: "
-           "round down.")
+@most.misconception("rounded to the nearest",
+    "You round to the nearest whole number. Nine tenths of a picture do not fit: "
+    "round down.")
 def _(budget, fixed, each):
     return max(0, (2 * (budget - fixed) + each) // (2 * each))
 
 
-@most.slip("not rounded", "A batch is a whole number of pictures: divide with `//`.")
+@most.misconception("not rounded", "A batch is a whole number of pictures: divide with `//`.")
 def _(budget, fixed, each):
     return max(0, (budget - fixed) / each)
 
 
-@most.slip("fixed for every picture", "You add the fixed part to every picture. The weights are there once, however "
-           "many pictures there are.")
+@most.misconception("fixed for every picture",
+    "You add the fixed part to every picture. The weights are there once, however "
+    "many pictures there are.")
 def _(budget, fixed, each):
     return budget // (fixed + each)
 
 
-@most.slip("one byte to spare", "One picture too few where it fits to the byte: `<=`, not `<`.")
+@most.misconception("one byte to spare", "One picture too few where it fits to the byte: `<=`, not `<`.")
 def _(budget, fixed, each):
     return max(0, (budget - fixed - 1) // each)
 
 
-@most.slip("one picture to spare", "One picture too few, always.")
+@most.misconception("one picture to spare", "One picture too few, always.")
 def _(budget, fixed, each):
     return max(0, (budget - fixed) // each - 1)
 
 
-@most.slip("gave what is left over", "That is how many bytes are left over. Asked is how many pictures fit.")
+@most.misconception("gave what is left over", "That is how many bytes are left over. Asked is how many pictures fit.")
 def _(budget, fixed, each):
     return max(0, budget - fixed) % each
 
 
-@most.slip("gave bytes", "Those are the bytes that pictures may take. How many pictures are that?")
+@most.misconception("gave bytes", "Those are the bytes that pictures may take. How many pictures are that?")
 def _(budget, fixed, each):
     return max(0, budget - fixed)
 
 
-@most.slip("power of two", "You round down to a power of two. That is a habit and no law: a batch may have any size.")
+@most.misconception("power of two",
+    "You round down to a power of two. That is a habit and no law: a batch may have any size.")
 def _(budget, fixed, each):
     batch = max(0, (budget - fixed) // each)
     return 2 ** (batch.bit_length() - 1) if batch else 0
 
 
-@most.slip("added the fixed part", "You add the fixed part to the budget. It takes memory, it does not bring any.")
+@most.misconception("added the fixed part",
+    "You add the fixed part to the budget. It takes memory, it does not bring any.")
 def _(budget, fixed, each):
     return (budget + fixed) // each
 
 
-@most.slip("absolute value", "Where the weights do not fit, you take away the minus sign. No picture fits then: 0.")
+@most.misconception("absolute value",
+    "Where the weights do not fit, you take away the minus sign. No picture fits then: 0.")
 def _(budget, fixed, each):
     return abs(budget - fixed) // each
 
@@ -715,7 +750,10 @@ widest = Code(
     "6.6: fused attention, float32, 64u bytes for every block. (`fixed` would grow a little with the positions: leave "
     "that out.)",
     reference=largest_side,
-    examples=[(20_000, 1_000, 16, 8, 2, 1), (1_000, 900, 16, 8, 2, 1), (8 * 2**30, 1_385_082_496, 16, 768, 12, 16)],
+    examples=[
+        (20_000, 1_000, 16, 8, 2, 1), (1_000, 900, 16, 8, 2, 1), (8 * 2**30, 1_385_082_496, 16, 768, 12, 16),
+        (1_000 + 64 * 5 * 8 * 2, 1_000, 16, 8, 2, 1), (1_000 + 64 * 4 * 8 * 2, 1_000, 16, 8, 2, 1),
+    ],
     checks={
         "any budget": lambda dice: [rooms(dice) for _ in range(4)],
         "to the byte": lambda dice: [
@@ -760,80 +798,83 @@ def longest(room: float, tokens_of) -> int:
     return row
 
 
-@widest.slip("forgot CLS", "CLS is missing: r² + 1 tokens, not r².")
+@widest.misconception("forgot CLS", "CLS is missing: r² + 1 tokens, not r².")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (64 * batch * width * depth), lambda r: r**2)
 
 
-@widest.slip("gave patches", "Those are patches along the side. Asked is the side in pixels.")
+@widest.misconception("gave patches", "Those are patches along the side. Asked is the side in pixels.")
 def _(budget, fixed, patch, width, depth, batch):
     return longest((budget - fixed) / (64 * batch * width * depth), lambda r: r**2 + 1)
 
 
-@widest.slip("gave tokens", "That is the number of patches. They fill a square: take the root, and count in pixels.")
+@widest.misconception("gave tokens",
+    "That is the number of patches. They fill a square: take the root, and count in pixels.")
 def _(budget, fixed, patch, width, depth, batch):
     return longest((budget - fixed) / (64 * batch * width * depth), lambda r: r**2 + 1) ** 2
 
 
-@widest.slip("patches in one row", "You lay the patches in one row, r of them. A square picture has r · r.")
+@widest.misconception("patches in one row", "You lay the patches in one row, r of them. A square picture has r · r.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (64 * batch * width * depth), lambda r: r + 1)
 
 
-@widest.slip("forgot the fixed part", "You gave the whole budget to the activations. `fixed` wants its place first.")
+@widest.misconception("forgot the fixed part",
+    "You gave the whole budget to the activations. `fixed` wants its place first.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest(budget / (64 * batch * width * depth), lambda r: r**2 + 1)
 
 
-@widest.slip("one picture", "You counted one picture. There are `batch` of them.")
+@widest.misconception("one picture", "You counted one picture. There are `batch` of them.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (64 * width * depth), lambda r: r**2 + 1)
 
 
-@widest.slip("one block", "You counted one block. Each of the `depth` blocks keeps its own.")
+@widest.misconception("one block", "You counted one block. Each of the `depth` blocks keeps its own.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (64 * batch * width), lambda r: r**2 + 1)
 
 
-@widest.slip("forgot the width", "You counted tokens and forgot that each has d numbers.")
+@widest.misconception("forgot the width", "You counted tokens and forgot that each has d numbers.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (64 * batch * depth), lambda r: r**2 + 1)
 
 
-@widest.slip("4 bytes", "You took 4 bytes for each of B·N·d numbers: one tensor. A block keeps sixteen such "
-             "tensors, 64 bytes.")
+@widest.misconception("4 bytes", "You took 4 bytes for each of B·N·d numbers: one tensor. A block keeps sixteen such "
+    "tensors, 64 bytes.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (4 * batch * width * depth), lambda r: r**2 + 1)
 
 
-@widest.slip("mixed precision", "You took 36u, the sum for mixed precision. In float32 it is 64u.")
+@widest.misconception("mixed precision", "You took 36u, the sum for mixed precision. In float32 it is 64u.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (36 * batch * width * depth), lambda r: r**2 + 1)
 
 
-@widest.slip("one patch too many", "Your side is the first that does *not* fit. Stop one step earlier.")
+@widest.misconception("one patch too many", "Your side is the first that does *not* fit. Stop one step earlier.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * (longest((budget - fixed) / (64 * batch * width * depth), lambda r: r**2 + 1) + 1)
 
 
-@widest.slip("one byte to spare", "Nearly: what fits to the byte fits. `<=`, not `<`.")
+@widest.misconception("one byte to spare", "Nearly: what fits to the byte fits. `<=`, not `<`.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed - 1) / (64 * batch * width * depth), lambda r: r**2 + 1)
 
 
-@widest.slip("no multiple of the patch", "Your side is no multiple of the patch. Round the patches along a side down, "
-             "then multiply.")
+@widest.misconception("no multiple of the patch",
+    "Your side is no multiple of the patch. Round the patches along a side down, "
+    "then multiply.")
 def _(budget, fixed, patch, width, depth, batch):
     tokens = (budget - fixed) / (64 * batch * width * depth) - 1
     return int(patch * math.sqrt(max(tokens, 0)))
 
 
-@widest.slip("at least one patch", "You say one patch where not even that fits. Say 0 there.")
+@widest.misconception("at least one patch", "You say one patch where not even that fits. Say 0 there.")
 def _(budget, fixed, patch, width, depth, batch):
     return max(patch, patch * longest((budget - fixed) / (64 * batch * width * depth), lambda r: r**2 + 1))
 
 
-@widest.slip("a table of scores", "You added tables of N² scores. With fused attention there are none.")
+@widest.misconception("a table of scores", "You added tables of N² scores. With fused attention there are none.")
 def _(budget, fixed, patch, width, depth, batch):
     row = 0
     while fixed + batch * depth * (64 * ((row + 1) ** 2 + 1) * width + 4 * ((row + 1) ** 2 + 1) ** 2) <= budget:

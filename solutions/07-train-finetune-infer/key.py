@@ -1,4 +1,4 @@
-"""Chapter 7's key: every exercise with its answer, the slips that learners make, and the words that help."""
+"""Chapter 7's key: every exercise with its answer, the misconceptions that learners have, and the words that help."""
 
 import math
 import random
@@ -6,7 +6,7 @@ import random
 import torch
 import torch.nn.functional as F
 
-from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 
 
 def dice_of(dice: random.Random) -> torch.Generator:
@@ -18,21 +18,21 @@ def dice_of(dice: random.Random) -> torch.Generator:
 
 initial_loss = Numeric(
     "initial-loss", title="Before it knows anything", points=1, difficulty=1, minutes=2, decimals=2,
-    given=dict(classes=1000), vary=dict(classes=[*range(3, 60), *range(60, 1010, 10)]),
+    parameters=dict(classes=1000), parameter_values=dict(classes=[*range(3, 60), *range(60, 1010, 10)]),
     prompt="A fresh model has {classes} classes to choose from, and gives each the same probability. What is its "
     "cross-entropy, before the first step?",
     answer=lambda classes: math.log(classes),
-    slips=[
-        Slip("the probability", lambda classes: 1 / classes,
-             "That is the probability of each class. The loss is minus its logarithm."),
-        Slip("logarithm to base 10", lambda classes: math.log10(classes),
-             "You took the logarithm to base 10. torch's cross-entropy takes the natural one, `math.log`."),
-        Slip("logarithm to base 2", lambda classes: math.log2(classes),
-             "You took the logarithm to base 2: that counts bits. torch's cross-entropy takes the natural one."),
-        Slip("minus sign", lambda classes: -math.log(classes),
-             "The right size, the wrong sign: −ln of a probability below 1 is above 0."),
-        Slip("ln 10", math.log(10),
-             "ln 10 is the loss with ten classes. Here there are {classes}."),
+    misconceptions=[
+        Misconception("the probability", lambda classes: 1 / classes,
+            "That is the probability of each class. The loss is minus its logarithm."),
+        Misconception("logarithm to base 10", lambda classes: math.log10(classes),
+            "You took the logarithm to base 10. torch's cross-entropy takes the natural one, `math.log`."),
+        Misconception("logarithm to base 2", lambda classes: math.log2(classes),
+            "You took the logarithm to base 2: that counts bits. torch's cross-entropy takes the natural one."),
+        Misconception("minus sign", lambda classes: -math.log(classes),
+            "The right size, the wrong sign: −ln of a probability below 1 is above 0."),
+        Misconception("ln 10", math.log(10),
+            "ln 10 is the loss with ten classes. Here there are {classes}."),
     ],
     hints=["Cross-entropy is −ln of the probability that the right class gets.", "−ln(1 / {classes})."],
     why=lambda classes: f"−ln(1/{classes}) = ln {classes} = {math.log(classes):.2f}. A first loss far above it says "
@@ -87,6 +87,7 @@ loop = Code(
         (torch.eye(2), torch.tensor([0, 1]), 2, 1, 1.0),
         (torch.eye(2), torch.tensor([0, 1]), 2, 0, 1.0),
         (torch.tensor([[1.0, 2.0], [0.0, 1.0], [3.0, 1.0]]), torch.tensor([0, 2, 0]), 3, 2, 0.5),
+        (torch.tensor([[1.0, 0.5], [0.0, 2.0]]), torch.tensor([0, 1]), 3, 2, 0.5),
     ],
     checks={
         "several steps": lambda dice: [lesson(dice), lesson(dice, classes=3, steps=9)],
@@ -147,8 +148,9 @@ def descend(features, labels, classes, steps, rate, off=None, share=None, start=
     return weight, bias
 
 
-@loop.slip("gradients never forgotten", "From the second step on you move too far: `backward()` adds to `.grad`. Set "
-           "it to None after each step.")
+@loop.misconception("gradients never forgotten",
+    "From the second step on you move too far: `backward()` adds to `.grad`. Set "
+    "it to None after each step.")
 def _(features, labels, classes, steps, rate):
     weight = torch.zeros(classes, features.shape[1], requires_grad=True)
     bias = torch.zeros(classes, requires_grad=True)
@@ -160,47 +162,51 @@ def _(features, labels, classes, steps, rate):
     return weight.detach(), bias.detach()
 
 
-@loop.slip("uphill", "You move uphill: the gradient points to where the loss grows. Subtract it.")
+@loop.misconception("uphill", "You move uphill: the gradient points to where the loss grows. Subtract it.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps, -rate)
 
 
-@loop.slip("sum over pictures", "You added the loss over the pictures up. Cross-entropy is their *mean*: with twice "
-           "the pictures the step would be twice as long.")
+@loop.misconception("sum over pictures",
+    "You added the loss over the pictures up. Cross-entropy is their *mean*: with twice "
+    "the pictures the step would be twice as long.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps, rate, share=lambda number, classes, step: 1)
 
 
-@loop.slip("mean over classes too", "You averaged over the classes as well. The mean is over the pictures alone.")
+@loop.misconception("mean over classes too",
+    "You averaged over the classes as well. The mean is over the pictures alone.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps, rate, share=lambda number, classes, step: 1 / number / classes)
 
 
-@loop.slip("bias stands still", "The bias has not moved. It has a gradient as well.")
+@loop.misconception("bias stands still", "The bias has not moved. It has a gradient as well.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps, rate, bias_moves=False)
 
 
-@loop.slip("the same gradient in each step", "You found the gradient once and took it in every step. After a step the "
-           "logits are others: find it anew.")
+@loop.misconception("the same gradient in each step",
+    "You found the gradient once and took it in every step. After a step the "
+    "logits are others: find it anew.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, 1, rate * steps) if steps else descend(
         features, labels, classes, 0, rate
     )
 
 
-@loop.slip("one step alone", "That is the result after one step. The loop takes `steps` of them.")
+@loop.misconception("one step alone", "That is the result after one step. The loop takes `steps` of them.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, 1, rate)
 
 
-@loop.slip("one step too many", "You take one step more than `steps`. With steps=0 nothing moves.")
+@loop.misconception("one step too many", "You take one step more than `steps`. With steps=0 nothing moves.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps + 1, rate)
 
 
-@loop.slip("squared error of the probabilities", "Your gradient is that of (p − target)², not of the cross-entropy, "
-           "whose gradient for the logits is p − target.")
+@loop.misconception("squared error of the probabilities",
+    "Your gradient is that of (p − target)², not of the cross-entropy, "
+    "whose gradient for the logits is p − target.")
 def _(features, labels, classes, steps, rate):
     def off(logits, targets):
         p = logits.softmax(dim=1)
@@ -210,14 +216,16 @@ def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps, rate, off=off)
 
 
-@loop.slip("logits without softmax", "Your error is logits − targets: that is least squares. Put the logits through a "
-           "softmax, or give them to `F.cross_entropy`.")
+@loop.misconception("logits without softmax",
+    "Your error is logits − targets: that is least squares. Put the logits through a "
+    "softmax, or give them to `F.cross_entropy`.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps, rate, off=lambda logits, targets: logits - targets)
 
 
-@loop.slip("softmax twice", "You gave probabilities to `F.cross_entropy`. It wants logits, and does the softmax "
-           "itself.")
+@loop.misconception("softmax twice",
+    "You gave probabilities to `F.cross_entropy`. It wants logits, and does the softmax "
+    "itself.")
 def _(features, labels, classes, steps, rate):
     def off(logits, targets):
         p = logits.softmax(dim=1)
@@ -227,53 +235,56 @@ def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps, rate, off=off)
 
 
-@loop.slip("rate forgotten", "You move by the whole gradient. `rate` says which share of it.")
+@loop.misconception("rate forgotten", "You move by the whole gradient. `rate` says which share of it.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps, 1.0)
 
 
-@loop.slip("begins at one", "Weight and bias begin at one here. Begin at zero, as the docstring says.")
+@loop.misconception("begins at one", "Weight and bias begin at one here. Begin at zero, as the docstring says.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps, rate, start=1.0)
 
 
-@loop.slip("weight turned round", "Your weight is [d, K]. As in `nn.Linear` it is [K, d]: a row for each class.")
+@loop.misconception("weight turned round",
+    "Your weight is [d, K]. As in `nn.Linear` it is [K, d]: a row for each class.")
 def _(features, labels, classes, steps, rate):
     weight, bias = descend(features, labels, classes, steps, rate)
     return weight.T, bias
 
 
-@loop.slip("bias, then weight", "Right numbers in the wrong order: return the weight first, then the bias.")
+@loop.misconception("bias, then weight", "Right numbers in the wrong order: return the weight first, then the bias.")
 def _(features, labels, classes, steps, rate):
     weight, bias = descend(features, labels, classes, steps, rate)
     return bias, weight
 
 
-@loop.slip("as many classes as labels", "You counted the classes from the labels. `classes` says how many there are: "
-           "one of them may have no picture.")
+@loop.misconception("as many classes as labels",
+    "You counted the classes from the labels. `classes` says how many there are: "
+    "one of them may have no picture.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, int(labels.max()) + 1, steps, rate)
 
 
 steps_taken = Numeric(
     "steps-taken", title="How many steps?", points=1, difficulty=1, minutes=2,
-    given=dict(pictures=5000, batch=48, epochs=30),
-    vary=dict(pictures=(1347, 2040, 5000, 8144, 9469, 50_000, 60_000), batch=(24, 48, 96, 128, 256),
+    parameters=dict(pictures=5000, batch=48, epochs=30),
+    parameter_values=dict(pictures=(1347, 2040, 5000, 8144, 9469, 50_000, 60_000), batch=(24, 48, 96, 128, 256),
               epochs=(10, 20, 30, 50, 100)),
-    suits=lambda pictures, batch, epochs: pictures % batch > 0 and (pictures % batch) * epochs >= batch,
+    valid_if=lambda pictures, batch, epochs: pictures % batch > 0 and (pictures % batch) * epochs >= batch,
     prompt="{pictures} pictures, batches of {batch}, {epochs} epochs. As in `fit`, an epoch leaves out the pictures "
     "that fill no whole batch. How many steps does the whole run take?",
     answer=lambda pictures, batch, epochs: pictures // batch * epochs,
-    slips=[
-        Slip("one epoch", lambda pictures, batch, epochs: pictures // batch, "That is one epoch. There are {epochs}."),
-        Slip("last batch too", lambda pictures, batch, epochs: -(-pictures // batch) * epochs,
-             "You let the last, smaller batch make a step as well. Here it is left out: round down."),
-        Slip("rounded at the end", lambda pictures, batch, epochs: pictures * epochs // batch,
-             "You rounded once, at the end. Each epoch leaves its own few pictures out: round first, then multiply."),
-        Slip("pictures seen", lambda pictures, batch, epochs: pictures * epochs,
-             "That is how many pictures the model sees. A step takes {batch} of them."),
-        Slip("epochs alone", lambda pictures, batch, epochs: epochs,
-             "Those are epochs. In each, the weights move once for every batch."),
+    misconceptions=[
+        Misconception("one epoch",
+            lambda pictures, batch, epochs: pictures // batch, "That is one epoch. There are {epochs}."),
+        Misconception("last batch too", lambda pictures, batch, epochs: -(-pictures // batch) * epochs,
+            "You let the last, smaller batch make a step as well. Here it is left out: round down."),
+        Misconception("rounded at the end", lambda pictures, batch, epochs: pictures * epochs // batch,
+            "You rounded once, at the end. Each epoch leaves its own few pictures out: round first, then multiply."),
+        Misconception("pictures seen", lambda pictures, batch, epochs: pictures * epochs,
+            "That is how many pictures the model sees. A step takes {batch} of them."),
+        Misconception("epochs alone", lambda pictures, batch, epochs: epochs,
+            "Those are epochs. In each, the weights move once for every batch."),
     ],
     hints=["How many whole batches are there in {pictures} pictures? `//` rounds down.", "As many, {epochs} times."],
     why=lambda pictures, batch, epochs: f"{pictures} // {batch} = {pictures // batch} steps an epoch, times {epochs} "
@@ -282,21 +293,21 @@ steps_taken = Numeric(
 
 accumulation = Numeric(
     "accumulation", title="A few at a time", points=1, difficulty=2, minutes=2,
-    given=dict(batch=12, gpus=2, times=8),
-    vary=dict(batch=range(6, 65), gpus=(2, 3, 4, 8), times=range(3, 17)),
+    parameters=dict(batch=12, gpus=2, times=8),
+    parameter_values=dict(batch=range(6, 65), gpus=(2, 3, 4, 8), times=range(3, 17)),
     prompt="Each of {gpus} GPUs has room for {batch} pictures (chapter 6 found that). So each adds up the gradients of "
     "{times} batches, then those of all GPUs are put together, and only then does the optimizer take a step. How many "
     "pictures have a say in that step?",
     answer=lambda batch, gpus, times: batch * gpus * times, unit="pictures",
-    slips=[
-        Slip("one GPU", lambda batch, gpus, times: batch * times,
-             "Those are the pictures of one GPU. There are {gpus}, and each works on pictures of its own."),
-        Slip("one batch each", lambda batch, gpus, times: batch * gpus,
-             "So many are in memory at a time. But the step waits until that has happened {times} times."),
-        Slip("batch alone", lambda batch, gpus, times: batch,
-             "That is what one GPU takes at a time. The step waits for more of them."),
-        Slip("added up", lambda batch, gpus, times: batch * (gpus + times),
-             "You added GPUs and batches. *Each* GPU takes {times} batches: multiply."),
+    misconceptions=[
+        Misconception("one GPU", lambda batch, gpus, times: batch * times,
+            "Those are the pictures of one GPU. There are {gpus}, and each works on pictures of its own."),
+        Misconception("one batch each", lambda batch, gpus, times: batch * gpus,
+            "So many are in memory at a time. But the step waits until that has happened {times} times."),
+        Misconception("batch alone", lambda batch, gpus, times: batch,
+            "That is what one GPU takes at a time. The step waits for more of them."),
+        Misconception("added up", lambda batch, gpus, times: batch * (gpus + times),
+            "You added GPUs and batches. *Each* GPU takes {times} batches: multiply."),
     ],
     hints=["How many pictures does one GPU look at before the step?", "{batch} · {times} on each of {gpus} GPUs."],
     why=lambda batch, gpus, times: f"{batch} · {times} · {gpus} = {batch * times * gpus}. (Divide each loss by "
@@ -336,7 +347,10 @@ plan = Code(
     "$\\eta = \\eta_\\text{low} + (\\eta_\\text{high} - \\eta_\\text{low}) \\cdot \\tfrac12 (1 + \\cos \\pi t)$, where "
     "t runs from 0 to 1 while the rate falls.",
     reference=learning_rate,
-    examples=[(0, 6, 2, 1.0, 0.0), (1, 6, 2, 1.0, 0.0), (2, 6, 2, 1.0, 0.0), (4, 6, 2, 1.0, 0.0)],
+    examples=[
+        (0, 6, 2, 1.0, 0.0), (1, 6, 2, 1.0, 0.0), (2, 6, 2, 1.0, 0.0), (4, 6, 2, 1.0, 0.0),
+        (0, 6, 2, 1.0, 0.3), (3, 6, 2, 1.0, 0.3), (5, 6, 2, 1.0, 0.3), (0, 4, 0, 1.0, 0.0),
+    ],
     checks={
         "a whole run": lambda dice: plans(dice),
         "that ends above zero": lambda dice: plans(dice, lowest=0.05),
@@ -377,84 +391,94 @@ def fallen(step, steps, warmup, highest, lowest, done=None, shape=None):
     return lowest + (highest - lowest) * ((1 + math.cos(math.pi * t)) / 2 if shape is None else shape(t))
 
 
-@plan.slip("first step of zero", "Your first step has a rate of 0, and moves nothing. The warm-up begins at highest / "
-           "warmup: step + 1 over warmup.")
+@plan.misconception("first step of zero",
+    "Your first step has a rate of 0, and moves nothing. The warm-up begins at highest / "
+    "warmup: step + 1 over warmup.")
 def _(step, steps, warmup, highest, lowest):
     return highest * step / warmup if step < warmup else fallen(step, steps, warmup, highest, lowest)
 
 
-@plan.slip("no warm-up", "You have left the warm-up out: the rate begins at its highest.")
+@plan.misconception("no warm-up", "You have left the warm-up out: the rate begins at its highest.")
 def _(step, steps, warmup, highest, lowest):
     return highest if step < warmup else fallen(step, steps, warmup, highest, lowest)
 
 
-@plan.slip("lowest forgotten", "Your plan ends at 0. It should fall to `lowest`.")
+@plan.misconception("lowest forgotten", "Your plan ends at 0. It should fall to `lowest`.")
 def _(step, steps, warmup, highest, lowest):
     return fallen(step, steps, warmup, highest, 0.0)
 
 
-@plan.slip("lowest as a limit", "You cut the curve off at `lowest`. Scale it instead, so that it *falls to* `lowest`.")
+@plan.misconception("lowest as a limit",
+    "You cut the curve off at `lowest`. Scale it instead, so that it *falls to* `lowest`.")
 def _(step, steps, warmup, highest, lowest):
     return max(lowest, fallen(step, steps, warmup, highest, 0.0)) if step >= warmup else highest * (step + 1) / warmup
 
 
-@plan.slip("lowest added", "You added `lowest` to the whole curve: it begins above `highest`. The distance to fall is "
-           "highest − lowest.")
+@plan.misconception("lowest added",
+    "You added `lowest` to the whole curve: it begins above `highest`. The distance to fall is "
+    "highest − lowest.")
 def _(step, steps, warmup, highest, lowest):
     return fallen(step, steps, warmup, highest, 0.0) + lowest * (step >= warmup)
 
 
-@plan.slip("warm-up from lowest", "The warm-up begins at highest / warmup, not at `lowest`: see the docstring.")
+@plan.misconception("warm-up from lowest",
+    "The warm-up begins at highest / warmup, not at `lowest`: see the docstring.")
 def _(step, steps, warmup, highest, lowest):
     climbed = lowest + (highest - lowest) * (step + 1) / warmup if step < warmup else 0.0
     return climbed if step < warmup else fallen(step, steps, warmup, highest, lowest)
 
 
-@plan.slip("fall over all steps", "Your t counts from step 0, so the rate jumps down at the end of the warm-up. Count "
-           "from `warmup`.")
+@plan.misconception("fall over all steps",
+    "Your t counts from step 0, so the rate jumps down at the end of the warm-up. Count "
+    "from `warmup`.")
 def _(step, steps, warmup, highest, lowest):
     return fallen(step, steps, warmup, highest, lowest, done=step / steps)
 
 
-@plan.slip("divided by all steps", "Your t never comes near 1: divide by the steps that the fall has, steps − warmup.")
+@plan.misconception("divided by all steps",
+    "Your t never comes near 1: divide by the steps that the fall has, steps − warmup.")
 def _(step, steps, warmup, highest, lowest):
     return fallen(step, steps, warmup, highest, lowest, done=(step - warmup) / steps)
 
 
-@plan.slip("reached a step early", "Your rate is `lowest` at the last step already. It would be so at step `steps`: "
-           "divide by steps − warmup.")
+@plan.misconception("reached a step early",
+    "Your rate is `lowest` at the last step already. It would be so at step `steps`: "
+    "divide by steps − warmup.")
 def _(step, steps, warmup, highest, lowest):
     return fallen(step, steps, warmup, highest, lowest, done=(step - warmup) / max(steps - warmup - 1, 1))
 
 
-@plan.slip("straight down", "You go down a straight line. It is half a cosine: (1 + cos πt) / 2.")
+@plan.misconception("straight down", "You go down a straight line. It is half a cosine: (1 + cos πt) / 2.")
 def _(step, steps, warmup, highest, lowest):
     return fallen(step, steps, warmup, highest, lowest, shape=lambda t: 1 - t)
 
 
-@plan.slip("a quarter of a cosine", "You took cos(πt/2), which falls slowly at first and fast in the end. Take "
-           "(1 + cos πt) / 2: slow, fast, slow.")
+@plan.misconception("a quarter of a cosine",
+    "You took cos(πt/2), which falls slowly at first and fast in the end. Take "
+    "(1 + cos πt) / 2: slow, fast, slow.")
 def _(step, steps, warmup, highest, lowest):
     return fallen(step, steps, warmup, highest, lowest, shape=lambda t: math.cos(math.pi * t / 2))
 
 
-@plan.slip("whole cosine", "cos πt falls from 1 to −1: your rate becomes negative, and climbs the hill. Add 1, and "
-           "halve.")
+@plan.misconception("whole cosine",
+    "cos πt falls from 1 to −1: your rate becomes negative, and climbs the hill. Add 1, and "
+    "halve.")
 def _(step, steps, warmup, highest, lowest):
     return fallen(step, steps, warmup, highest, lowest, shape=lambda t: math.cos(math.pi * t))
 
 
-@plan.slip("not halved", "1 + cos πt begins at 2. Halve it.")
+@plan.misconception("not halved", "1 + cos πt begins at 2. Halve it.")
 def _(step, steps, warmup, highest, lowest):
     return fallen(step, steps, warmup, highest, lowest, shape=lambda t: 1 + math.cos(math.pi * t))
 
 
-@plan.slip("degrees", "`math.cos` counts in radians: half a turn is π, not 180.")
+@plan.misconception("degrees", "`math.cos` counts in radians: half a turn is π, not 180.")
 def _(step, steps, warmup, highest, lowest):
     return fallen(step, steps, warmup, highest, lowest, shape=lambda t: (1 + math.cos(180 * t)) / 2)
 
 
-@plan.slip("upside down", "Your rate rises after the warm-up, from the lowest to the highest. 1 + cos, not 1 − cos.")
+@plan.misconception("upside down",
+    "Your rate rises after the warm-up, from the lowest to the highest. 1 + cos, not 1 − cos.")
 def _(step, steps, warmup, highest, lowest):
     return fallen(step, steps, warmup, highest, lowest, shape=lambda t: (1 - math.cos(math.pi * t)) / 2)
 
@@ -505,7 +529,7 @@ targets = Code(
     prompt="Write the table of smoothed targets, a row for each picture. The ε is spread over *all* K classes, the "
     "picture's own among them.",
     reference=smooth_targets,
-    examples=[(torch.tensor([1]), 4, 0.2), (torch.tensor([0, 2, 2]), 3, 0.0)],
+    examples=[(torch.tensor([1]), 4, 0.2), (torch.tensor([0, 2, 2]), 3, 0.0), (torch.tensor([1, 0]), 3, 0.3)],
     checks={
         "any labels": lambda dice: [(some_labels(dice, 5), 5, 0.1), (some_labels(dice, 10, 4), 10, 0.3)],
         "two classes": lambda dice: [(torch.tensor([0, 1, 1]), 2, 0.25)],
@@ -534,94 +558,103 @@ def _(labels, classes, smoothing):
     return torch.eye(classes)[labels].lerp(torch.full((len(labels), classes), 1 / classes), smoothing)
 
 
-@targets.slip("spread over the others", "You spread ε over the K − 1 *other* classes. Here all K get their share, the "
-              "picture's own class too.")
+@targets.misconception("spread over the others",
+    "You spread ε over the K − 1 *other* classes. Here all K get their share, the "
+    "picture's own class too.")
 def _(labels, classes, smoothing):
     one_hot = F.one_hot(labels, classes).float()
     return (1 - smoothing) * one_hot + smoothing / (classes - 1) * (1 - one_hot)
 
 
-@targets.slip("own class without its share", "The picture's own class gets 1 − ε *and* its share of ε: your rows have "
-              "a sum below 1.")
+@targets.misconception("own class without its share",
+    "The picture's own class gets 1 − ε *and* its share of ε: your rows have "
+    "a sum below 1.")
 def _(labels, classes, smoothing):
     one_hot = F.one_hot(labels, classes).float()
     return (1 - smoothing) * one_hot + smoothing / classes * (1 - one_hot)
 
 
-@targets.slip("not taken away", "You added ε / K and took nothing away: your rows have a sum above 1. The one-hot part "
-              "weighs 1 − ε.")
+@targets.misconception("not taken away",
+    "You added ε / K and took nothing away: your rows have a sum above 1. The one-hot part "
+    "weighs 1 − ε.")
 def _(labels, classes, smoothing):
     return F.one_hot(labels, classes).float() + smoothing / classes
 
 
-@targets.slip("ε for each class", "Every class got the whole ε. It is to be spread: ε / K for each.")
+@targets.misconception("ε for each class", "Every class got the whole ε. It is to be spread: ε / K for each.")
 def _(labels, classes, smoothing):
     return (1 - smoothing) * F.one_hot(labels, classes).float() + smoothing
 
 
-@targets.slip("ε and 1 − ε exchanged", "You exchanged ε and 1 − ε. With ε = 0 the targets should be one-hot.")
+@targets.misconception("ε and 1 − ε exchanged", "You exchanged ε and 1 − ε. With ε = 0 the targets should be one-hot.")
 def _(labels, classes, smoothing):
     return smoothing * F.one_hot(labels, classes).float() + (1 - smoothing) / classes
 
 
-@targets.slip("no smoothing", "Those are one-hot targets. Where is ε?")
+@targets.misconception("no smoothing", "Those are one-hot targets. Where is ε?")
 def _(labels, classes, smoothing):
     return F.one_hot(labels, classes).float()
 
 
-@targets.slip("spread over the pictures", "You divided ε by the number of pictures. It is spread over the classes.")
+@targets.misconception("spread over the pictures",
+    "You divided ε by the number of pictures. It is spread over the classes.")
 def _(labels, classes, smoothing):
     return (1 - smoothing) * F.one_hot(labels, classes).float() + smoothing / len(labels)
 
 
-@targets.slip("classes counted from labels", "You counted the classes from the labels. `classes` says how many there "
-              "are: one of them may have no picture.")
+@targets.misconception("classes counted from labels",
+    "You counted the classes from the labels. `classes` says how many there "
+    "are: one of them may have no picture.")
 def _(labels, classes, smoothing):
     classes = int(labels.max()) + 1
     return (1 - smoothing) * F.one_hot(labels, classes).float() + smoothing / classes
 
 
-@targets.slip("turned round", "Your table is [K, N]. A row belongs to a picture: [N, K].")
+@targets.misconception("turned round", "Your table is [K, N]. A row belongs to a picture: [N, K].")
 def _(labels, classes, smoothing):
     return ((1 - smoothing) * F.one_hot(labels, classes).float() + smoothing / classes).T
 
 
-@targets.slip("own class gets all of it", "The picture's own class got 1 here. It gives away ε, and gets ε / K back.")
+@targets.misconception("own class gets all of it",
+    "The picture's own class got 1 here. It gives away ε, and gets ε / K back.")
 def _(labels, classes, smoothing):
     return F.one_hot(labels, classes).float().clamp(min=smoothing / classes)
 
 
-@targets.slip("softmax on top", "You put the targets through a softmax. They are probabilities already.")
+@targets.misconception("softmax on top", "You put the targets through a softmax. They are probabilities already.")
 def _(labels, classes, smoothing):
     return ((1 - smoothing) * F.one_hot(labels, classes).float() + smoothing / classes).softmax(dim=1)
 
 
-@targets.slip("the row's own class alone", "You return one number for each picture. The table has one for each class, "
-              "too: [N, K].")
+@targets.misconception("the row's own class alone",
+    "You return one number for each picture. The table has one for each class, "
+    "too: [N, K].")
 def _(labels, classes, smoothing):
     return torch.full((len(labels),), 1 - smoothing + smoothing / classes)
 
 
 smoothed_floor = Numeric(
     "smoothed-floor", title="As low as it gets", points=1, difficulty=3, minutes=4, decimals=2,
-    given=dict(classes=100, percent=10),
-    vary=dict(classes=(5, 10, 20, 37, 50, 100, 200, 500, 1000), percent=(5, 10, 15, 20, 30)),
+    parameters=dict(classes=100, percent=10),
+    parameter_values=dict(classes=(5, 10, 20, 37, 50, 100, 200, 500, 1000), percent=(5, 10, 15, 20, 30)),
     prompt="{classes} classes, label smoothing ε = {percent} %. What is the lowest cross-entropy that a model can "
     "reach, on any picture?",
     answer=lambda classes, percent: entropy(percent / 100, classes),
-    slips=[
-        Slip("zero", 0, "0 would be reached by a model that is sure. But the target is not sure: a model that gives "
-             "the right class 1 pays −ln 0 for the others."),
-        Slip("own class alone", lambda classes, percent: -math.log(1 - percent / 100 + percent / 100 / classes),
-             "That is −ln of what the right class should get. The other classes have a target above 0 as well: add "
-             "target · −ln(target) over all of them."),
-        Slip("ln of the classes", lambda classes, percent: math.log(classes),
-             "That is where training begins, with all classes alike."),
-        Slip("ε ln K", lambda classes, percent: percent / 100 * math.log(classes),
-             "Nearly: ε·ln K is a rule of thumb for the others' share. Take the target itself for the model's answer, "
-             "and add up."),
-        Slip("to base 2", lambda classes, percent: entropy(percent / 100, classes) / math.log(2),
-             "You took logarithms to base 2. The loss is in natural ones."),
+    misconceptions=[
+        Misconception("zero",
+            0, "0 would be reached by a model that is sure. But the target is not sure: a model that gives "
+            "the right class 1 pays −ln 0 for the others."),
+        Misconception("own class alone",
+            lambda classes, percent: -math.log(1 - percent / 100 + percent / 100 / classes),
+            "That is −ln of what the right class should get. The other classes have a target above 0 as well: add "
+            "target · −ln(target) over all of them."),
+        Misconception("ln of the classes", lambda classes, percent: math.log(classes),
+            "That is where training begins, with all classes alike."),
+        Misconception("ε ln K", lambda classes, percent: percent / 100 * math.log(classes),
+            "Nearly: ε·ln K is a rule of thumb for the others' share. Take the target itself for the model's answer, "
+            "and add up."),
+        Misconception("to base 2", lambda classes, percent: entropy(percent / 100, classes) / math.log(2),
+            "You took logarithms to base 2. The loss is in natural ones."),
     ],
     hints=["The cross-entropy −Σ t ln p is lowest where p = t: the model answers with the target itself.",
            "t is 1 − ε + ε/K once, and ε/K for K − 1 classes. Add up −t ln t.",
@@ -685,7 +718,7 @@ train_below_test = TrueFalse(
     prompt="“With mixup and shifted pictures, `fit` reports 83 % in training and 91 % in the test. So train and test "
     "sets must have been mixed up.”",
     answer=False,
-    slip="Which pictures does the 83 % refer to: those of the data set, or those that the model was shown?",
+    misconception="Which pictures does the 83 % refer to: those of the data set, or those that the model was shown?",
     hints=["`History.train_accuracy` is measured on pictures *as they were seen*, during the epoch."],
     why="False. In training it is asked about moved and mixed pictures, and while it still learns; in the test about "
     "clean ones, at the end of the epoch. Compare the two on clean pictures with `evaluate`.",
@@ -695,26 +728,27 @@ train_below_test = TrueFalse(
 
 learning_parameters = Numeric(
     "learning-parameters", title="What learns?", points=1, difficulty=2, minutes=3,
-    given=dict(d=384, blocks=2, classes=5),
-    vary=dict(d=(192, 384, 768), blocks=(2, 3, 4, 6), classes=(2, 5, 10, 37, 102)),
+    parameters=dict(d=384, blocks=2, classes=5),
+    parameter_values=dict(d=(192, 384, 768), blocks=(2, 3, 4, 6), classes=(2, 5, 10, 37, 102)),
     prompt="A pretrained ViT with d = {d} gets a new head for {classes} classes. The last {blocks} blocks, the final "
     "LayerNorm and the head learn; all else is frozen. How many parameters learn? (A block has 12d² + 13d, as in "
     "chapter 5.)",
     answer=lambda d, blocks, classes: blocks * (12 * d * d + 13 * d) + 2 * d + d * classes + classes,
     unit="parameters",
-    slips=[
-        Slip("head alone", lambda d, blocks, classes: d * classes + classes,
-             "That is the head. The last {blocks} blocks and the final LayerNorm learn as well."),
-        Slip("no bias", lambda d, blocks, classes: blocks * (12 * d * d + 13 * d) + 2 * d + d * classes,
-             "Nearly: the head has a bias, one number for each class."),
-        Slip("no final norm", lambda d, blocks, classes: blocks * (12 * d * d + 13 * d) + d * classes + classes,
-             "Nearly: the final LayerNorm learns as well. It has a γ and a β of d numbers each."),
-        Slip("one block", lambda d, blocks, classes: 12 * d * d + 13 * d + 2 * d + d * classes + classes,
-             "You counted one block. {blocks} learn."),
-        Slip("blocks alone", lambda d, blocks, classes: blocks * (12 * d * d + 13 * d),
-             "Those are the blocks. Head and final LayerNorm come on top."),
-        Slip("matrices alone", lambda d, blocks, classes: blocks * 12 * d * d + 2 * d + d * classes + classes,
-             "A block has biases and two norms besides its matrices: 13d more."),
+    misconceptions=[
+        Misconception("head alone", lambda d, blocks, classes: d * classes + classes,
+            "That is the head. The last {blocks} blocks and the final LayerNorm learn as well."),
+        Misconception("no bias", lambda d, blocks, classes: blocks * (12 * d * d + 13 * d) + 2 * d + d * classes,
+            "Nearly: the head has a bias, one number for each class."),
+        Misconception("no final norm",
+            lambda d, blocks, classes: blocks * (12 * d * d + 13 * d) + d * classes + classes,
+            "Nearly: the final LayerNorm learns as well. It has a γ and a β of d numbers each."),
+        Misconception("one block", lambda d, blocks, classes: 12 * d * d + 13 * d + 2 * d + d * classes + classes,
+            "You counted one block. {blocks} learn."),
+        Misconception("blocks alone", lambda d, blocks, classes: blocks * (12 * d * d + 13 * d),
+            "Those are the blocks. Head and final LayerNorm come on top."),
+        Misconception("matrices alone", lambda d, blocks, classes: blocks * 12 * d * d + 2 * d + d * classes + classes,
+            "A block has biases and two norms besides its matrices: 13d more."),
     ],
     hints=["Blocks, LayerNorm (γ and β, d numbers each), and a head of [K, d] with K biases.",
            "{blocks} · (12·{d}² + 13·{d}) + 2·{d} + {d}·{classes} + {classes}."],
@@ -728,7 +762,8 @@ whose_normalisation = TrueFalse(
     prompt="“To fine-tune a pretrained model, you normalise your pictures with the mean and deviation of *your own* "
     "pictures, so that they are centred well.”",
     answer=False,
-    slip="Your own numbers may happen to lie near the checkpoint's, and then little is lost. Look at the last two rows "
+    misconception="Your own numbers may happen to lie near the checkpoint's, and then little is lost. Look at the last "
+    "two rows "
     "of the last cell: there they do not. Which numbers are safe, whatever your pictures?",
     hints=["Which numbers did the model see for black and for white when it learned what they mean?"],
     why="False. The weights were learned on pixels that had been normalised in one particular way, and expect them so. "
@@ -741,7 +776,8 @@ eval_mode = TrueFalse(
     "eval-mode", title="A mode that is forgotten", points=1, difficulty=1, minutes=1,
     prompt="“`torch.no_grad()` switches dropout off, so that `model.eval()` is not needed as well.”",
     answer=False,
-    slip="`no_grad` is about gradients: nothing is kept for a backward pass. Which of the two lines changed the "
+    misconception="`no_grad` is about gradients: nothing is kept for a backward pass. Which of the two lines changed "
+    "the "
     "answers in the cell above?",
     hints=["The two do different things. One saves memory; the other changes what some layers *do*."],
     why="False. `eval()` changes what dropout and batch norm do, `no_grad()` keeps nothing for gradients. To ask a "
@@ -780,7 +816,7 @@ starts = Code(
     "window-starts", title="Your own window_starts", points=3, difficulty=2, minutes=7, tolerance=0,
     prompt="A model that reads windows is to read a whole picture. Where does each window begin, along one axis?",
     reference=window_starts,
-    examples=[(10, 4, 3), (12, 4, 3), (4, 4, 2)],
+    examples=[(10, 4, 3), (12, 4, 3), (4, 4, 2), (17, 4, 3)],
     checks={
         "pixels left over": lambda dice: roads(dice, left=True),
         "nothing left over": lambda dice: roads(dice, left=False),
@@ -812,14 +848,16 @@ def _(size, window, stride):
     return sorted({*range(0, size - window, stride), size - window})
 
 
-@starts.slip("end left out", "Right, but for the last pixels: where the stride does not come out even, nobody looks at "
-             "them. Add a window that ends with the picture.")
+@starts.misconception("end left out",
+    "Right, but for the last pixels: where the stride does not come out even, nobody looks at "
+    "them. Add a window that ends with the picture.")
 def _(size, window, stride):
     return list(range(0, size - window + 1, stride))
 
 
-@starts.slip("last window beyond the picture", "Your last window reaches beyond the picture. Let it begin at size − "
-             "window.")
+@starts.misconception("last window beyond the picture",
+    "Your last window reaches beyond the picture. Let it begin at size − "
+    "window.")
 def _(size, window, stride):
     places = [0]
     while places[-1] + window < size:
@@ -827,100 +865,104 @@ def _(size, window, stride):
     return places
 
 
-@starts.slip("last window twice", "Where the stride comes out even, your last window is there twice.")
+@starts.misconception("last window twice", "Where the stride comes out even, your last window is there twice.")
 def _(size, window, stride):
     return [*range(0, size - window + 1, stride), size - window]
 
 
-@starts.slip("stops a window early", "`range` stops before its end: a window that begins at size − window still fits.")
+@starts.misconception("stops a window early",
+    "`range` stops before its end: a window that begins at size − window still fits.")
 def _(size, window, stride):
     return list(range(0, size - window, stride))
 
 
-@starts.slip("begins everywhere", "Your windows begin up to the last pixel. A window of `window` pixels must still fit "
-             "behind its beginning.")
+@starts.misconception("begins everywhere",
+    "Your windows begin up to the last pixel. A window of `window` pixels must still fit "
+    "behind its beginning.")
 def _(size, window, stride):
     return list(range(0, size, stride))
 
 
-@starts.slip("window for stride", "You move on by the window. Move on by the stride: so they overlap.")
+@starts.misconception("window for stride", "You move on by the window. Move on by the stride: so they overlap.")
 def _(size, window, stride):
     places = list(range(0, size - window + 1, window))
     return places if places[-1] + window >= size else [*places, size - window]
 
 
-@starts.slip("stride for window", "You took the stride for the window where you ask what still fits.")
+@starts.misconception("stride for window", "You took the stride for the window where you ask what still fits.")
 def _(size, window, stride):
     places = list(range(0, size - stride + 1, stride))
     return places if places[-1] + stride >= size else [*places, size - stride]
 
 
-@starts.slip("spread evenly", "You spread the windows evenly, as vitlib does: not wrong, but not asked for. Keep the "
-             "stride, and let the last window be the exception.")
+@starts.misconception("spread evenly",
+    "You spread the windows evenly, as vitlib does: not wrong, but not asked for. Keep the "
+    "stride, and let the last window be the exception.")
 def _(size, window, stride):
     last = size - window
     gaps = -(-last // stride)
     return [last * i // gaps for i in range(gaps + 1)] if gaps else [0]
 
 
-@starts.slip("from the end", "You begin at the end, so that the odd window is the first one. Begin at 0.")
+@starts.misconception("from the end", "You begin at the end, so that the odd window is the first one. Begin at 0.")
 def _(size, window, stride):
     places = sorted(range(size - window, -1, -stride))
     return places if places[0] == 0 else [0, *places]
 
 
-@starts.slip("first window missing", "The first window is missing: it begins at 0.")
+@starts.misconception("first window missing", "The first window is missing: it begins at 0.")
 def _(size, window, stride):
     places = list(range(stride, size - window + 1, stride))
     return places if places and places[-1] + window >= size else [*places, size - window]
 
 
-@starts.slip("where windows end", "Those are the places where windows end. Asked is where they begin.")
+@starts.misconception("where windows end", "Those are the places where windows end. Asked is where they begin.")
 def _(size, window, stride):
     return [place + window for place in sorted({*range(0, size - window, stride), size - window})]
 
 
-@starts.slip("how many", "That is how many windows there are. Return a list of their beginnings.")
+@starts.misconception("how many", "That is how many windows there are. Return a list of their beginnings.")
 def _(size, window, stride):
     return -(-(size - window) // stride) + 1
 
 
-@starts.slip("counted from one", "Pixels are counted from 0: your windows begin one pixel late.")
+@starts.misconception("counted from one", "Pixels are counted from 0: your windows begin one pixel late.")
 def _(size, window, stride):
     return [place + 1 for place in sorted({*range(0, size - window, stride), size - window})]
 
 
 window_count = Numeric(
     "window-count", title="How many windows?", points=1, difficulty=2, minutes=4,
-    given=dict(height=1000, width=1500, window=224, stride=112),
-    vary=dict(height=range(600, 1300, 50), width=range(1500, 2700, 100), window=(224, 256, 384),
+    parameters=dict(height=1000, width=1500, window=224, stride=112),
+    parameter_values=dict(height=range(600, 1300, 50), width=range(1500, 2700, 100), window=(224, 256, 384),
               stride=(96, 112, 150, 180)),
-    suits=lambda height, width, window, stride: (height - window) % stride > 0 and (width - window) % stride > 0
+    valid_if=lambda height, width, window, stride: (height - window) % stride > 0 and (width - window) % stride > 0
     and height % window > 0 and width % window > 0,
     prompt="A model reads {window} × {window} pixels. It is to look at a picture of {height} × {width} through windows "
     "that move by {stride} pixels, down and to the right; the last of each row and column end flush with the picture. "
     "How many windows is that?",
     answer=lambda height, width, window, stride: along(height, window, stride) * along(width, window, stride),
     unit="windows",
-    slips=[
-        Slip("end left out", lambda height, width, window, stride:
-             ((height - window) // stride + 1) * ((width - window) // stride + 1),
-             "You left out the windows at the end: where pixels are left over, one more window is needed, along both "
-             "axes. Round up."),
-        Slip("fence posts", lambda height, width, window, stride:
-             ((height - window) // stride) * ((width - window) // stride),
-             "You counted the whole steps between windows. There is one window more than there are steps, and one more "
-             "where pixels are left over."),
-        Slip("no overlap", lambda height, width, window, stride: -(-height // window) * -(-width // window),
-             "So many it would be side by side. These move by {stride} pixels."),
-        Slip("strides in the picture", lambda height, width, window, stride: -(-height // stride) * -(-width // stride),
-             "You let windows begin up to the end of the picture. The last begins at {height} − {window}, or "
-             "{width} − {window}."),
-        Slip("one axis", lambda height, width, window, stride: along(width, window, stride),
-             "That is one row of windows. How many rows are there?"),
-        Slip("added the axes", lambda height, width, window, stride:
-             along(height, window, stride) + along(width, window, stride),
-             "You added rows and columns. Each row has a window in each column: multiply."),
+    misconceptions=[
+        Misconception("end left out", lambda height, width, window, stride:
+            ((height - window) // stride + 1) * ((width - window) // stride + 1),
+            "You left out the windows at the end: where pixels are left over, one more window is needed, along both "
+            "axes. Round up."),
+        Misconception("fence posts", lambda height, width, window, stride:
+            ((height - window) // stride) * ((width - window) // stride),
+            "You counted the whole steps between windows. There is one window more than there are steps, and one more "
+            "where pixels are left over."),
+        Misconception("no overlap", lambda height, width, window, stride: -(-height // window) * -(-width // window),
+            "So many it would be side by side. These move by {stride} pixels."),
+        Misconception("strides in the picture",
+            lambda height, width, window, stride: -(-height // stride) * -(-width // stride),
+            "You let windows begin up to the end of the picture. The last begins at {height} − {window}, or "
+            "{width} − {window}."),
+        Misconception("one axis", lambda height, width, window, stride: along(width, window, stride),
+            "That is one row of windows. How many rows are there?"),
+        Misconception("added the axes", lambda height, width, window, stride:
+            along(height, window, stride) + along(width, window, stride),
+            "You added rows and columns. Each row has a window in each column: multiply."),
     ],
     hints=["First along one axis: ({height} − {window}) / {stride} steps, rounded up, and one window more than steps.",
            "Then multiply the windows along the height by those along the width.",

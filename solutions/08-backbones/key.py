@@ -1,9 +1,9 @@
-"""Chapter 8's key: every exercise with its answer, the slips that learners make, and the words that help."""
+"""Chapter 8's key: every exercise with its answer, the misconceptions that learners have, and the words that help."""
 
 import torch
 import torch.nn.functional as F
 
-from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 
 
 def numbers(*shape: int) -> torch.Tensor:
@@ -15,25 +15,25 @@ def numbers(*shape: int) -> torch.Tensor:
 
 window_pairs = Numeric(
     "window-pairs", title="Scores inside windows", points=1, difficulty=1, minutes=2,
-    given=dict(rows=28, columns=42, window=7),
-    vary=dict(rows=(14, 21, 28, 35, 42, 56, 63, 70), columns=(14, 21, 28, 35, 42, 49, 56, 84)),
+    parameters=dict(rows=28, columns=42, window=7),
+    parameter_values=dict(rows=(14, 21, 28, 35, 42, 56, 63, 70), columns=(14, 21, 28, 35, 42, 49, 56, 84)),
     prompt="A stage has {rows} × {columns} tokens, cut into windows of {window} × {window}. Each token attends to the "
     "tokens of its own window, itself included. How many scores does **one head** compute for one picture?",
     answer=lambda rows, columns, window: rows * columns * window**2,
-    slips=[
-        Slip("all with all", lambda rows, columns, window: (rows * columns) ** 2,
-             "That is N²: every token meets every other. Inside a window it meets only the {window}² of its own."),
-        Slip("one window", lambda rows, columns, window: window**4,
-             "Those are the scores of a single window: {window}² tokens, each with {window}² others. How many windows "
-             "are there?"),
-        Slip("the side of a window", lambda rows, columns, window: rows * columns * window,
-             "You let each token meet {window} others. A window is a square: {window} is only its side."),
-        Slip("the tokens", lambda rows, columns, window: rows * columns,
-             "That is how many tokens there are. Each of them computes several scores."),
-        Slip("the windows", lambda rows, columns, window: rows * columns // window**2,
-             "That is how many windows there are. Each of them holds a small table of scores."),
-        Slip("without itself", lambda rows, columns, window: rows * columns * (window**2 - 1),
-             "Nearly. A token attends to itself as well: the whole window."),
+    misconceptions=[
+        Misconception("all with all", lambda rows, columns, window: (rows * columns) ** 2,
+            "That is N²: every token meets every other. Inside a window it meets only the {window}² of its own."),
+        Misconception("one window", lambda rows, columns, window: window**4,
+            "Those are the scores of a single window: {window}² tokens, each with {window}² others. How many windows "
+            "are there?"),
+        Misconception("the side of a window", lambda rows, columns, window: rows * columns * window,
+            "You let each token meet {window} others. A window is a square: {window} is only its side."),
+        Misconception("the tokens", lambda rows, columns, window: rows * columns,
+            "That is how many tokens there are. Each of them computes several scores."),
+        Misconception("the windows", lambda rows, columns, window: rows * columns // window**2,
+            "That is how many windows there are. Each of them holds a small table of scores."),
+        Misconception("without itself", lambda rows, columns, window: rows * columns * (window**2 - 1),
+            "Nearly. A token attends to itself as well: the whole window."),
     ],
     hints=["How many tokens ask, and how many answer each of them?", "N = {rows} · {columns}, and each meets w²."],
     why=lambda rows, columns, window: f"{rows}·{columns} tokens ask, and {window}² answer each: N·w² = "
@@ -71,6 +71,7 @@ cut = Code(
         (torch.arange(32).reshape(1, 4, 4, 2), 2),
         (torch.arange(48).reshape(2, 2, 6, 2), 2),
         (torch.zeros(1, 4, 5, 2), 2),
+        (torch.zeros(1, 3, 5, 1), 2),
     ],
     checks={
         "one number in a token": [(numbers(1, 6, 6, 1), 3), (numbers(1, 4, 6, 1), 2)],
@@ -114,16 +115,18 @@ def _(x, window):
     return x.permute(0, 1, 2, 4, 5, 3).flatten(3, 4).flatten(0, 2)
 
 
-@cut.slip("left the rows behind", "Your windows are strips: they hold tokens that lie in one row of the grid. Before "
-          "the last reshape, the axes that count windows must stand side by side: transpose.")
+@cut.misconception("left the rows behind",
+    "Your windows are strips: they hold tokens that lie in one row of the grid. Before "
+    "the last reshape, the axes that count windows must stand side by side: transpose.")
 def _(x, window):
     if x.shape[1] % window or x.shape[2] % window:
         raise ValueError("no multiple")
     return x.reshape(-1, window * window, x.shape[3])
 
 
-@cut.slip("windows column by column", "Your windows are right, and in another order: they go down the columns of "
-          "windows first. They should come row by row.")
+@cut.misconception("windows column by column",
+    "Your windows are right, and in another order: they go down the columns of "
+    "windows first. They should come row by row.")
 def _(x, window):
     batch, rows, columns, width = x.shape
     if rows % window or columns % window:
@@ -132,8 +135,9 @@ def _(x, window):
     return x.permute(0, 3, 1, 2, 4, 5).reshape(-1, window * window, width)
 
 
-@cut.slip("tokens column by column", "The windows are right, but inside each you read down the columns. Row by row, "
-          "as one reads a page.")
+@cut.misconception("tokens column by column",
+    "The windows are right, but inside each you read down the columns. Row by row, "
+    "as one reads a page.")
 def _(x, window):
     batch, rows, columns, width = x.shape
     if rows % window or columns % window:
@@ -142,8 +146,9 @@ def _(x, window):
     return x.permute(0, 1, 3, 4, 2, 5).reshape(-1, window * window, width)
 
 
-@cut.slip("all column by column", "You read columns first, both among the windows and inside them. Rows and columns "
-          "are exchanged.")
+@cut.misconception("all column by column",
+    "You read columns first, both among the windows and inside them. Rows and columns "
+    "are exchanged.")
 def _(x, window):
     batch, rows, columns, width = x.shape
     if rows % window or columns % window:
@@ -152,8 +157,9 @@ def _(x, window):
     return x.permute(0, 3, 1, 4, 2, 5).reshape(-1, window * window, width)
 
 
-@cut.slip("pictures interleaved", "You list the first window of every picture, then the second of every picture. All "
-          "windows of the first picture come first: leave the batch in front.")
+@cut.misconception("pictures interleaved",
+    "You list the first window of every picture, then the second of every picture. All "
+    "windows of the first picture come first: leave the batch in front.")
 def _(x, window):
     batch, rows, columns, width = x.shape
     if rows % window or columns % window:
@@ -162,20 +168,23 @@ def _(x, window):
     return x.permute(1, 3, 0, 2, 4, 5).reshape(-1, window * window, width)
 
 
-@cut.slip("kept the batch apart", "You kept an axis for the pictures: [B, W, w·w, D]. Attention wants one long batch "
-          "of windows: [B·W, w·w, D].")
+@cut.misconception("kept the batch apart",
+    "You kept an axis for the pictures: [B, W, w·w, D]. Attention wants one long batch "
+    "of windows: [B·W, w·w, D].")
 def _(x, window):
     return window_partition(x, window).unflatten(0, (len(x), -1))
 
 
-@cut.slip("kept the square", "Your windows are squares still, [B·W, w, w, D]. Attention reads a row of tokens: "
-          "[B·W, w·w, D].")
+@cut.misconception("kept the square",
+    "Your windows are squares still, [B·W, w, w, D]. Attention reads a row of tokens: "
+    "[B·W, w·w, D].")
 def _(x, window):
     return window_partition(x, window).unflatten(1, (window, window))
 
 
-@cut.slip("every so-many-th token", "Your windows take tokens from all over the grid, evenly spaced. A window is a "
-          "square of *neighbours*: [R] is split into [R/w, w], not into [w, R/w].")
+@cut.misconception("every so-many-th token",
+    "Your windows take tokens from all over the grid, evenly spaced. A window is a "
+    "square of *neighbours*: [R] is split into [R/w, w], not into [w, R/w].")
 def _(x, window):
     batch, rows, columns, width = x.shape
     if rows % window or columns % window:
@@ -184,8 +193,9 @@ def _(x, window):
     return x.permute(0, 2, 4, 1, 3, 5).reshape(-1, window * window, width)
 
 
-@cut.slip("so many windows", "You cut each side into `window` pieces. `window` is the side of a window in tokens, not "
-          "how many windows lie along a side.")
+@cut.misconception("so many windows",
+    "You cut each side into `window` pieces. `window` is the side of a window in tokens, not "
+    "how many windows lie along a side.")
 def _(x, window):
     batch, rows, columns, width = x.shape
     if rows % window or columns % window:
@@ -194,45 +204,51 @@ def _(x, window):
     return x.transpose(2, 3).reshape(batch * window**2, -1, width)
 
 
-@cut.slip("one long token", "You put the tokens of a window into one, as patchify does with pixels. Here tokens must "
-          "stay apart, for they are to attend to one another: [B·W, w·w, D].")
+@cut.misconception("one long token",
+    "You put the tokens of a window into one, as patchify does with pixels. Here tokens must "
+    "stay apart, for they are to attend to one another: [B·W, w·w, D].")
 def _(x, window):
     return window_partition(x, window).flatten(1)
 
 
-@cut.slip("numbers before tokens", "Your axes are [B·W, D, w·w]. The numbers of a token come last, as everywhere in an "
-          "encoder.")
+@cut.misconception("numbers before tokens",
+    "Your axes are [B·W, D, w·w]. The numbers of a token come last, as everywhere in an "
+    "encoder.")
 def _(x, window):
     return window_partition(x, window).transpose(1, 2)
 
 
-@cut.slip("first picture alone", "You cut up the first picture only. There may be several in the batch.")
+@cut.misconception("first picture alone", "You cut up the first picture only. There may be several in the batch.")
 def _(x, window):
     return window_partition(x[:1], window)
 
 
-@cut.slip("cut off the rest", "Where the window does not divide the grid, you drop the last tokens in silence. Whoever "
-          "joins the windows again would miss them: raise a ValueError.")
+@cut.misconception("cut off the rest",
+    "Where the window does not divide the grid, you drop the last tokens in silence. Whoever "
+    "joins the windows again would miss them: raise a ValueError.")
 def _(x, window):
     return window_partition(x[:, : x.shape[1] // window * window, : x.shape[2] // window * window], window)
 
 
-@cut.slip("padded the rest", "Where the window does not divide the grid, you fill up with zeros. Detection code does "
-          "that, and must then mask them. Here, refuse: raise a ValueError.")
+@cut.misconception("padded the rest",
+    "Where the window does not divide the grid, you fill up with zeros. Detection code does "
+    "that, and must then mask them. Here, refuse: raise a ValueError.")
 def _(x, window):
     return window_partition(F.pad(x, (0, 0, 0, -x.shape[2] % window, 0, -x.shape[1] % window)), window)
 
 
-@cut.slip("left it to torch", "Where the window does not divide the grid, torch's own error comes out of your reshape. "
-          "Test both sides first, and raise a ValueError that says what is wrong.")
+@cut.misconception("left it to torch",
+    "Where the window does not divide the grid, torch's own error comes out of your reshape. "
+    "Test both sides first, and raise a ValueError that says what is wrong.")
 def _(x, window):
     batch, rows, columns, width = x.shape
     x = x.reshape(batch, rows // window, window, columns // window, window, width)
     return x.transpose(2, 3).reshape(-1, window * window, width)
 
 
-@cut.slip("looked at the number alone", "You refuse where w² does not divide the number of tokens. Each *side* must be "
-          "a multiple of w.")
+@cut.misconception("looked at the number alone",
+    "You refuse where w² does not divide the number of tokens. Each *side* must be "
+    "a multiple of w.")
 def _(x, window):
     batch, rows, columns, width = x.shape
     if rows * columns % window**2:
@@ -248,7 +264,8 @@ windows_alone = TrueFalse(
     prompt="“With windows that always lie in the same place, it takes more blocks, but in the end every token can "
     "influence every other.”",
     answer=False,
-    slip="Follow one token. In the first block it hears its window; those it hears have heard theirs, which is the "
+    misconception="Follow one token. In the first block it hears its window; those it hears have heard theirs, which "
+    "is the "
     "same one. When does news from next door come in?",
     hints=["Draw two windows side by side, and an arrow for everything that a block carries over. Which arrow crosses "
            "the border?"],
@@ -258,26 +275,26 @@ windows_alone = TrueFalse(
 
 reach_after = Numeric(
     "reach-after", title="How far after so many blocks", points=1, difficulty=2, minutes=4,
-    given=dict(blocks=4, window=7), vary=dict(blocks=range(3, 9), window=range(5, 48)),
+    parameters=dict(blocks=4, window=7), parameter_values=dict(blocks=range(3, 9), window=range(5, 48)),
     prompt="Windows of {window} × {window} tokens lie plain and shifted by turns, block after block, in a grid that is "
     "much larger. **How many tokens**, itself included, can have influenced a token far from the edges after "
     "{blocks} blocks?",
     answer=lambda blocks, window: (blocks * window) ** 2,
-    slips=[
-        Slip("one window", lambda blocks, window: window**2,
-             "That is one window, and so it would stay without shifts."),
-        Slip("so many windows", lambda blocks, window: blocks * window**2,
-             "You added a window for each block. The *side* of the square grows by a window with each block."),
-        Slip("gave the side", lambda blocks, window: blocks * window,
-             "That is the side of the square. How many tokens does the square hold?"),
-        Slip("half a window more", lambda blocks, window: (window + (blocks - 1) * (window // 2)) ** 2,
-             "You let the side grow by half a window with each block. It grows by that on *both* sides."),
-        Slip("doubled each time", lambda blocks, window: (2 ** (blocks - 1) * window) ** 2,
-             "You doubled the side with each block. From one window to two it doubles; then look at the figure: 3."),
-        Slip("one block less", lambda blocks, window: ((blocks - 1) * window) ** 2,
-             "You left a block out. The first block gives one window already."),
-        Slip("one block more", lambda blocks, window: ((blocks + 1) * window) ** 2,
-             "You added one window too many. The first block gives one window, not two."),
+    misconceptions=[
+        Misconception("one window", lambda blocks, window: window**2,
+            "That is one window, and so it would stay without shifts."),
+        Misconception("so many windows", lambda blocks, window: blocks * window**2,
+            "You added a window for each block. The *side* of the square grows by a window with each block."),
+        Misconception("gave the side", lambda blocks, window: blocks * window,
+            "That is the side of the square. How many tokens does the square hold?"),
+        Misconception("half a window more", lambda blocks, window: (window + (blocks - 1) * (window // 2)) ** 2,
+            "You let the side grow by half a window with each block. It grows by that on *both* sides."),
+        Misconception("doubled each time", lambda blocks, window: (2 ** (blocks - 1) * window) ** 2,
+            "You doubled the side with each block. From one window to two it doubles; then look at the figure: 3."),
+        Misconception("one block less", lambda blocks, window: ((blocks - 1) * window) ** 2,
+            "You left a block out. The first block gives one window already."),
+        Misconception("one block more", lambda blocks, window: ((blocks + 1) * window) ** 2,
+            "You added one window too many. The first block gives one window, not two."),
     ],
     hints=["Read the sides of the squares in the figure above, in windows: after 1, 2 and 3 blocks.",
            "After k blocks, the square has a side of k · {window} tokens."],
@@ -383,102 +400,114 @@ def _(rows, columns, window, shift):
     return torch.tensor(tables)
 
 
-@apart.slip("everybody", "You let all tokens of a window attend to each other. Then the upper edge of a picture meets "
-            "the lower edge as if they were neighbours.")
+@apart.misconception("everybody",
+    "You let all tokens of a window attend to each other. Then the upper edge of a picture meets "
+    "the lower edge as if they were neighbours.")
 def _(rows, columns, window, shift):
     return torch.ones_like(may_attend(rows, columns, window, shift))
 
 
-@apart.slip("the wrong way round", "Yours is True where tokens must be kept apart. True should mean that they may "
-            "attend: turn it round with ~ or ==.")
+@apart.misconception("the wrong way round",
+    "Yours is True where tokens must be kept apart. True should mean that they may "
+    "attend: turn it round with ~ or ==.")
 def _(rows, columns, window, shift):
     return ~may_attend(rows, columns, window, shift)
 
 
-@apart.slip("top alone", "You keep those apart that rolled over the top, and forget the left border.")
+@apart.misconception("top alone", "You keep those apart that rolled over the top, and forget the left border.")
 def _(rows, columns, window, shift):
     top, _ = came_round(rows, columns, shift)
     return pairs(top.roll((-shift, -shift), dims=(0, 1)), window)
 
 
-@apart.slip("left alone", "You keep those apart that rolled over the left border, and forget the top.")
+@apart.misconception("left alone", "You keep those apart that rolled over the left border, and forget the top.")
 def _(rows, columns, window, shift):
     _, left = came_round(rows, columns, shift)
     return pairs(left.roll((-shift, -shift), dims=(0, 1)), window)
 
 
-@apart.slip("two ways with one number", "Two different ways have the same number: over the top alone, and over the "
-            "left alone. Count one of them double, so that there are four numbers.")
+@apart.misconception("two ways with one number",
+    "Two different ways have the same number: over the top alone, and over the "
+    "left alone. Count one of them double, so that there are four numbers.")
 def _(rows, columns, window, shift):
     top, left = came_round(rows, columns, shift)
     return pairs((top + left).roll((-shift, -shift), dims=(0, 1)), window)
 
 
-@apart.slip("round or not", "You ask whether a token came round at all. Over the top and over the left are different "
-            "ways: such tokens were never neighbours either.")
+@apart.misconception("round or not",
+    "You ask whether a token came round at all. Over the top and over the left are different "
+    "ways: such tokens were never neighbours either.")
 def _(rows, columns, window, shift):
     top, left = came_round(rows, columns, shift)
     return pairs((top | left).roll((-shift, -shift), dims=(0, 1)), window)
 
 
-@apart.slip("only round both", "You set apart only what rolled over both borders: the one corner. What rolled over the "
-            "top alone, or over the left alone, has come from far away as well.")
+@apart.misconception("only round both",
+    "You set apart only what rolled over both borders: the one corner. What rolled over the "
+    "top alone, or over the left alone, has come from far away as well.")
 def _(rows, columns, window, shift):
     top, left = came_round(rows, columns, shift)
     return pairs((top & left).roll((-shift, -shift), dims=(0, 1)), window)
 
 
-@apart.slip("numbers that did not roll", "You cut the numbers without rolling them first. They must travel with their "
-            "tokens.")
+@apart.misconception("numbers that did not roll",
+    "You cut the numbers without rolling them first. They must travel with their "
+    "tokens.")
 def _(rows, columns, window, shift):
     top, left = came_round(rows, columns, shift)
     return pairs(2 * top + left, window)
 
 
-@apart.slip("rolled down", "Your grid rolls down and to the right. Up and to the left is a *negative* shift in "
-            "torch.roll.")
+@apart.misconception("rolled down",
+    "Your grid rolls down and to the right. Up and to the left is a *negative* shift in "
+    "torch.roll.")
 def _(rows, columns, window, shift):
     top, left = came_round(rows, columns, shift)
     return pairs((2 * top + left).roll((shift, shift), dims=(0, 1)), window)
 
 
-@apart.slip("kept the old windows", "You keep tokens of different *unshifted* windows apart. But those are to meet: it "
-            "is what the shift is for. Apart are only tokens that came round a border and those that did not.")
+@apart.misconception("kept the old windows",
+    "You keep tokens of different *unshifted* windows apart. But those are to meet: it "
+    "is what the shift is for. Apart are only tokens that came round a border and those that did not.")
 def _(rows, columns, window, shift):
     old = torch.arange(rows)[:, None] // window * columns + torch.arange(columns)[None, :] // window
     return pairs(old.roll((-shift, -shift), dims=(0, 1)), window)
 
 
-@apart.slip("half a window, always", "You shift by half a window whatever `shift` says.")
+@apart.misconception("half a window, always", "You shift by half a window whatever `shift` says.")
 def _(rows, columns, window, shift):
     return may_attend(rows, columns, window, window // 2)
 
 
-@apart.slip("what is added to scores", "Those are the numbers that are *added* to the scores, 0 and −∞. Asked is the "
-            "mask itself: True and False.")
+@apart.misconception("what is added to scores",
+    "Those are the numbers that are *added* to the scores, 0 and −∞. Asked is the "
+    "mask itself: True and False.")
 def _(rows, columns, window, shift):
     may = may_attend(rows, columns, window, shift)
     return torch.zeros(may.shape).masked_fill(~may, -torch.inf)
 
 
-@apart.slip("ones and zeros", "The right pairs, as numbers. Give back True and False: leave the comparison as it is.")
+@apart.misconception("ones and zeros",
+    "The right pairs, as numbers. Give back True and False: leave the comparison as it is.")
 def _(rows, columns, window, shift):
     return may_attend(rows, columns, window, shift).int()
 
 
-@apart.slip("not itself", "You forbid a token to attend to itself. It came the same way as itself: True.")
+@apart.misconception("not itself", "You forbid a token to attend to itself. It came the same way as itself: True.")
 def _(rows, columns, window, shift):
     return may_attend(rows, columns, window, shift) & ~torch.eye(window**2, dtype=torch.bool)
 
 
-@apart.slip("windows column by column", "The right tables in another order: your windows go down the columns first.")
+@apart.misconception("windows column by column",
+    "The right tables in another order: your windows go down the columns first.")
 def _(rows, columns, window, shift):
     may = may_attend(rows, columns, window, shift)
     return may.unflatten(0, (rows // window, columns // window)).transpose(0, 1).flatten(0, 1)
 
 
-@apart.slip("judged by the distance", "You set apart what lay a window or more apart. That works until the grid is a "
-            "single window high or wide: then nothing is so far away, and what rolled must be kept apart all the same.")
+@apart.misconception("judged by the distance",
+    "You set apart what lay a window or more apart. That works until the grid is a "
+    "single window high or wide: then nothing is so far away, and what rolled must be kept apart all the same.")
 def _(rows, columns, window, shift):
     place = torch.arange(rows * columns).reshape(rows, columns).roll((-shift, -shift), dims=(0, 1))
     place = in_windows(place, window)
@@ -509,26 +538,26 @@ forgot_the_mask = Choice(
 
 bias_rows = Numeric(
     "bias-rows", title="The table of distances", points=1, difficulty=2, minutes=3,
-    given=dict(window=7, heads=12), vary=dict(window=range(4, 17), heads=(3, 4, 6, 8, 12, 16, 24)),
+    parameters=dict(window=7, heads=12), parameter_values=dict(window=range(4, 17), heads=(3, 4, 6, 8, 12, 16, 24)),
     prompt="A block of Swin has windows of {window} × {window} tokens and {heads} heads. How many numbers has its "
     "table of relative position biases, all heads together?",
     answer=lambda window, heads: (2 * window - 1) ** 2 * heads,
-    slips=[
-        Slip("one for each pair", lambda window, heads: window**4 * heads,
-             "That is one number for each *pair* of tokens. Pairs at the same distance share theirs."),
-        Slip("one for each place", lambda window, heads: window**2 * heads,
-             "That is one for each place in the window, as in absolute positions. Here each *distance* has one, and "
-             "distances can be negative."),
-        Slip("one direction", lambda window, heads: (2 * window - 1) * heads,
-             "That is one direction. A distance has two numbers: so far down, so far to the right."),
-        Slip("one head", lambda window, heads: (2 * window - 1) ** 2,
-             "Right for one head. Every head has a table of its own."),
-        Slip("forgot distance 0", lambda window, heads: (2 * window - 2) ** 2 * heads,
-             "From −({window} − 1) to {window} − 1, and 0 is one of them."),
-        Slip("a window too far", lambda window, heads: (2 * window + 1) ** 2 * heads,
-             "You let distances run from −{window} to {window}. From the first place to the last it is one less."),
-        Slip("twice the window", lambda window, heads: (2 * window) ** 2 * heads,
-             "From −({window} − 1) to {window} − 1: how many whole numbers are that?"),
+    misconceptions=[
+        Misconception("one for each pair", lambda window, heads: window**4 * heads,
+            "That is one number for each *pair* of tokens. Pairs at the same distance share theirs."),
+        Misconception("one for each place", lambda window, heads: window**2 * heads,
+            "That is one for each place in the window, as in absolute positions. Here each *distance* has one, and "
+            "distances can be negative."),
+        Misconception("one direction", lambda window, heads: (2 * window - 1) * heads,
+            "That is one direction. A distance has two numbers: so far down, so far to the right."),
+        Misconception("one head", lambda window, heads: (2 * window - 1) ** 2,
+            "Right for one head. Every head has a table of its own."),
+        Misconception("forgot distance 0", lambda window, heads: (2 * window - 2) ** 2 * heads,
+            "From −({window} − 1) to {window} − 1, and 0 is one of them."),
+        Misconception("a window too far", lambda window, heads: (2 * window + 1) ** 2 * heads,
+            "You let distances run from −{window} to {window}. From the first place to the last it is one less."),
+        Misconception("twice the window", lambda window, heads: (2 * window) ** 2 * heads,
+            "From −({window} − 1) to {window} − 1: how many whole numbers are that?"),
     ],
     hints=["Along one direction, two tokens are −({window} − 1) to {window} − 1 apart. How many values are that?",
            "(2w − 1) values in each of two directions, for each head."],
@@ -609,92 +638,100 @@ def _(x):
     return merged
 
 
-@merge.slip("reading order", "Upper left, upper right, lower left, lower right: a natural order, but not Swin's. Its "
-            "weights expect lower left in the second place.")
+@merge.misconception("reading order",
+    "Upper left, upper right, lower left, lower right: a natural order, but not Swin's. Its "
+    "weights expect lower left in the second place.")
 def _(x):
     one, two, three, four = corners_of(x)
     return torch.cat([one, three, two, four], dim=-1)
 
 
-@merge.slip("quarters of the picture", "You put the four *quarters of the picture* on top of each other. Four "
-            "neighbours are to become one: take every second row and column.")
+@merge.misconception("quarters of the picture", "You put the four *quarters of the picture* on top of each other. Four "
+    "neighbours are to become one: take every second row and column.")
 def _(x):
     corners_of(x)
     upper, lower = x.chunk(2, dim=1)
     return torch.cat([*upper.chunk(2, dim=2), *lower.chunk(2, dim=2)], dim=-1)
 
 
-@merge.slip("averaged", "You took the mean of the four. Merging keeps all numbers, side by side; what to make of them "
-            "is left to the linear layer behind.")
+@merge.misconception("averaged",
+    "You took the mean of the four. Merging keeps all numbers, side by side; what to make of them "
+    "is left to the linear layer behind.")
 def _(x):
     return torch.stack(corners_of(x)).mean(dim=0)
 
 
-@merge.slip("added up", "You added the four up. Merging keeps all numbers, side by side.")
+@merge.misconception("added up", "You added the four up. Merging keeps all numbers, side by side.")
 def _(x):
     return sum(corners_of(x))
 
 
-@merge.slip("took the largest", "That is max pooling. Merging keeps all numbers, side by side.")
+@merge.misconception("took the largest", "That is max pooling. Merging keeps all numbers, side by side.")
 def _(x):
     return torch.stack(corners_of(x)).amax(dim=0)
 
 
-@merge.slip("took one of four", "You kept the upper left token of each square and threw three quarters away.")
+@merge.misconception("took one of four", "You kept the upper left token of each square and threw three quarters away.")
 def _(x):
     return corners_of(x)[0]
 
 
-@merge.slip("an axis of its own", "Your four tokens lie on an axis of their own: [B, R/2, C/2, 4, D]. Their numbers "
-            "should stand side by side on the last axis, 4·D of them: cat, not stack.")
+@merge.misconception("an axis of its own",
+    "Your four tokens lie on an axis of their own: [B, R/2, C/2, 4, D]. Their numbers "
+    "should stand side by side on the last axis, 4·D of them: cat, not stack.")
 def _(x):
     return torch.stack(corners_of(x), dim=-2)
 
 
-@merge.slip("shuffled into one another", "You put the first numbers of the four tokens together, then the second ones. "
-            "The D numbers of a token stay together.")
+@merge.misconception("shuffled into one another",
+    "You put the first numbers of the four tokens together, then the second ones. "
+    "The D numbers of a token stay together.")
 def _(x):
     return torch.stack(corners_of(x), dim=-1).flatten(-2)
 
 
-@merge.slip("reshaped at once", "A reshape alone takes what lies together in memory: four tokens of one row. Two of "
-            "the four come from the row below.")
+@merge.misconception("reshaped at once",
+    "A reshape alone takes what lies together in memory: four tokens of one row. Two of "
+    "the four come from the row below.")
 def _(x):
     corners_of(x)
     batch, rows, columns, width = x.shape
     return x.reshape(batch, rows // 2, columns // 2, 4 * width)
 
 
-@merge.slip("one below the other", "You put the four on top of each other along the rows, so there are as many tokens "
-            "as before. Put them side by side on the last axis: dim=-1.")
+@merge.misconception("one below the other",
+    "You put the four on top of each other along the rows, so there are as many tokens "
+    "as before. Put them side by side on the last axis: dim=-1.")
 def _(x):
     return torch.cat(corners_of(x), dim=1)
 
 
-@merge.slip("lost the grid", "Your tokens lie in one row, [B, R·C/4, 4·D]. Keep the grid: [B, R/2, C/2, 4·D].")
+@merge.misconception("lost the grid", "Your tokens lie in one row, [B, R·C/4, 4·D]. Keep the grid: [B, R/2, C/2, 4·D].")
 def _(x):
     return merge_patches(x).flatten(1, 2)
 
 
-@merge.slip("only along the rows", "You merged pairs along one direction. Four tokens become one, two by two.")
+@merge.misconception("only along the rows", "You merged pairs along one direction. Four tokens become one, two by two.")
 def _(x):
     corners_of(x)
     return torch.cat([x[:, 0::2], x[:, 1::2]], dim=-1)
 
 
-@merge.slip("cut off the odd", "Where a side is odd, you drop its last tokens in silence. Raise a ValueError.")
+@merge.misconception("cut off the odd", "Where a side is odd, you drop its last tokens in silence. Raise a ValueError.")
 def _(x):
     return merge_patches(x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2])
 
 
-@merge.slip("padded the odd", "Where a side is odd, you add zeros. Detection code does that, for pictures of any size. "
-            "Here, raise a ValueError.")
+@merge.misconception("padded the odd",
+    "Where a side is odd, you add zeros. Detection code does that, for pictures of any size. "
+    "Here, raise a ValueError.")
 def _(x):
     return merge_patches(F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2)))
 
 
-@merge.slip("left it to torch", "Where a side is odd, torch's own error comes out of cat. Test both sides first, and "
-            "raise a ValueError that says what is wrong.")
+@merge.misconception("left it to torch",
+    "Where a side is odd, torch's own error comes out of cat. Test both sides first, and "
+    "raise a ValueError that says what is wrong.")
 def _(x):
     return torch.cat([x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]], dim=-1)
 
@@ -703,27 +740,27 @@ def _(x):
 
 conv_share = Numeric(
     "conv-share", title="Where a ConvNeXt block works", points=1, difficulty=2, minutes=4, decimals=1,
-    given=dict(channels=96, kernel=7),
-    vary=dict(channels=(32, 40, 48, 64, 80, 96, 112, 128, 160, 192), kernel=(5, 7, 9, 11, 13)),
+    parameters=dict(channels=96, kernel=7),
+    parameter_values=dict(channels=(32, 40, 48, 64, 80, 96, 112, 128, 160, 192), kernel=(5, 7, 9, 11, 13)),
     prompt="A ConvNeXt block has {channels} channels, a depthwise convolution of {kernel} × {kernel}, and an MLP that "
     "is 4 times as wide. Of the multiply-adds that it makes at one place, how many **per cent** are the "
     "convolution's?",
     answer=lambda channels, kernel: 100 * kernel**2 / (kernel**2 + 8 * channels), unit="%",
-    slips=[
-        Slip("half the MLP", lambda channels, kernel: 100 * kernel**2 / (kernel**2 + 4 * channels),
-             "The MLP multiplies twice: C to 4C, and 4C to C. You counted one of them."),
-        Slip("over the MLP", lambda channels, kernel: 100 * kernel**2 / (8 * channels),
-             "You divided by the MLP's. A share is a part of the *whole*: both together."),
-        Slip("a full convolution", lambda channels, kernel: 100 * kernel**2 / (kernel**2 + 8),
-             "You gave each filter all the channels. A depthwise filter reads one: k² for each of C, not k²·C."),
-        Slip("the side of the kernel", lambda channels, kernel: 100 * kernel / (kernel + 8 * channels),
-             "A kernel is a square: k², not k."),
-        Slip("the ViT's block", lambda channels, kernel: 100 * kernel**2 / (kernel**2 + 12 * channels),
-             "You took 12 C², the linear layers of a ViT's block. Here q, k, v and proj are missing: 8 C²."),
-        Slip("the MLP's share", lambda channels, kernel: 800 * channels / (kernel**2 + 8 * channels),
-             "That is the MLP's share. Asked is the convolution's."),
-        Slip("a fraction", lambda channels, kernel: kernel**2 / (kernel**2 + 8 * channels),
-             "That is a fraction of 1. Asked is a number of per cent."),
+    misconceptions=[
+        Misconception("half the MLP", lambda channels, kernel: 100 * kernel**2 / (kernel**2 + 4 * channels),
+            "The MLP multiplies twice: C to 4C, and 4C to C. You counted one of them."),
+        Misconception("over the MLP", lambda channels, kernel: 100 * kernel**2 / (8 * channels),
+            "You divided by the MLP's. A share is a part of the *whole*: both together."),
+        Misconception("a full convolution", lambda channels, kernel: 100 * kernel**2 / (kernel**2 + 8),
+            "You gave each filter all the channels. A depthwise filter reads one: k² for each of C, not k²·C."),
+        Misconception("the side of the kernel", lambda channels, kernel: 100 * kernel / (kernel + 8 * channels),
+            "A kernel is a square: k², not k."),
+        Misconception("the ViT's block", lambda channels, kernel: 100 * kernel**2 / (kernel**2 + 12 * channels),
+            "You took 12 C², the linear layers of a ViT's block. Here q, k, v and proj are missing: 8 C²."),
+        Misconception("the MLP's share", lambda channels, kernel: 800 * channels / (kernel**2 + 8 * channels),
+            "That is the MLP's share. Asked is the convolution's."),
+        Misconception("a fraction", lambda channels, kernel: kernel**2 / (kernel**2 + 8 * channels),
+            "That is a fraction of 1. Asked is a number of per cent."),
     ],
     hints=["At one place: k² multiply-adds for each of C channels, then C · 4C and 4C · C for the MLP.",
            "{kernel}² · C over {kernel}² · C + 8 · C², with C = {channels}. C can be cancelled once."],
@@ -735,27 +772,27 @@ conv_share = Numeric(
 
 stem_sees = Numeric(
     "stem-sees", title="How much a stem sees", points=1, difficulty=3, minutes=4,
-    given=dict(layers=4, kernel=3), vary=dict(layers=range(2, 8), kernel=range(3, 32, 2)),
+    parameters=dict(layers=4, kernel=3), parameter_values=dict(layers=range(2, 8), kernel=range(3, 32, 2)),
     prompt="A stem has {layers} convolutions of {kernel} × {kernel}, each with stride 2, one behind the other. One "
     "place of its output depends on a square of pixels. How many pixels has that square's **side**?",
     answer=lambda layers, kernel: 1 + (kernel - 1) * (2**layers - 1), unit="pixels",
-    slips=[
-        Slip("gave the stride", lambda layers, kernel: 2**layers,
-             "That is how far apart two neighbouring places are. Their squares overlap: each is larger than that."),
-        Slip("no strides", lambda layers, kernel: 1 + layers * (kernel - 1),
-             "You let each convolution widen the square by {kernel} − 1 pixels. Behind a stride of 2, one step is 2 "
-             "pixels wide; behind two of them, 4."),
-        Slip("added the kernels", lambda layers, kernel: layers * kernel,
-             "You added the kernels' sides. Kernels overlap, and behind a stride each step is wider."),
-        Slip("multiplied the kernels", lambda layers, kernel: kernel**layers,
-             "You multiplied the kernels. That would be so if they did not overlap, with a stride of {kernel}."),
-        Slip("stride times kernel", lambda layers, kernel: 2**layers * kernel,
-             "You took the last kernel in steps of the whole stride. Its own input is only 2^({layers} − 1) wide a "
-             "step, and the squares of neighbours overlap."),
-        Slip("one layer too many", lambda layers, kernel: 1 + (kernel - 1) * (2 ** (layers + 1) - 1),
-             "One layer too many: the steps are 1, 2, 4, … pixels wide, {layers} of them."),
-        Slip("forgot the 1", lambda layers, kernel: (kernel - 1) * (2**layers - 1),
-             "Nearly: you counted the steps between the outermost pixels. There is one pixel more than steps."),
+    misconceptions=[
+        Misconception("gave the stride", lambda layers, kernel: 2**layers,
+            "That is how far apart two neighbouring places are. Their squares overlap: each is larger than that."),
+        Misconception("no strides", lambda layers, kernel: 1 + layers * (kernel - 1),
+            "You let each convolution widen the square by {kernel} − 1 pixels. Behind a stride of 2, one step is 2 "
+            "pixels wide; behind two of them, 4."),
+        Misconception("added the kernels", lambda layers, kernel: layers * kernel,
+            "You added the kernels' sides. Kernels overlap, and behind a stride each step is wider."),
+        Misconception("multiplied the kernels", lambda layers, kernel: kernel**layers,
+            "You multiplied the kernels. That would be so if they did not overlap, with a stride of {kernel}."),
+        Misconception("stride times kernel", lambda layers, kernel: 2**layers * kernel,
+            "You took the last kernel in steps of the whole stride. Its own input is only 2^({layers} − 1) wide a "
+            "step, and the squares of neighbours overlap."),
+        Misconception("one layer too many", lambda layers, kernel: 1 + (kernel - 1) * (2 ** (layers + 1) - 1),
+            "One layer too many: the steps are 1, 2, 4, … pixels wide, {layers} of them."),
+        Misconception("forgot the 1", lambda layers, kernel: (kernel - 1) * (2**layers - 1),
+            "Nearly: you counted the steps between the outermost pixels. There is one pixel more than steps."),
     ],
     hints=["Without any layer, a place is 1 pixel. A layer adds {kernel} − 1 steps. How wide is a step?",
            "The first layer's steps are 1 pixel wide, the second's 2, the third's 4, …",
@@ -833,86 +870,93 @@ def _(tokens, rows, columns):
     return found
 
 
-@unroll.slip("reshaped at once", "You reshaped [B, N, D] to [B, D, R, C] at once: the sizes fit, the numbers do not. "
-             "First bring D to the front: transpose(1, 2).")
+@unroll.misconception("reshaped at once",
+    "You reshaped [B, N, D] to [B, D, R, C] at once: the sizes fit, the numbers do not. "
+    "First bring D to the front: transpose(1, 2).")
 def _(tokens, rows, columns):
     if tokens.shape[1] < rows * columns:
         raise ValueError("too few")
     return tokens[:, tokens.shape[1] - rows * columns :].reshape(len(tokens), -1, rows, columns)
 
 
-@unroll.slip("one token before, always", "You drop one token, always. A model may have no CLS, or registers besides: "
-             "drop as many as there are too many.")
+@unroll.misconception("one token before, always",
+    "You drop one token, always. A model may have no CLS, or registers besides: "
+    "drop as many as there are too many.")
 def _(tokens, rows, columns):
     if tokens.shape[1] < rows * columns:
         raise ValueError("too few")
     return tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, rows, columns)
 
 
-@unroll.slip("dropped the last", "You dropped tokens at the end. CLS and registers stand in *front*.")
+@unroll.misconception("dropped the last", "You dropped tokens at the end. CLS and registers stand in *front*.")
 def _(tokens, rows, columns):
     if tokens.shape[1] < rows * columns:
         raise ValueError("too few")
     return tokens[:, : rows * columns].transpose(1, 2).reshape(len(tokens), -1, rows, columns)
 
 
-@unroll.slip("dropped none", "You keep CLS, and then there is one token too many for the grid.")
+@unroll.misconception("dropped none", "You keep CLS, and then there is one token too many for the grid.")
 def _(tokens, rows, columns):
     if tokens.shape[1] < rows * columns:
         raise ValueError("too few")
     return tokens.transpose(1, 2).reshape(len(tokens), tokens.shape[2], rows, columns)
 
 
-@unroll.slip("rows for columns", "You exchanged rows and columns in the shape: [B, D, C, R].")
+@unroll.misconception("rows for columns", "You exchanged rows and columns in the shape: [B, D, C, R].")
 def _(tokens, rows, columns):
     return tokens_to_map(tokens, columns, rows)
 
 
-@unroll.slip("down the columns", "The shape is right, but you fill the map down its columns. Patches come row by row.")
+@unroll.misconception("down the columns",
+    "The shape is right, but you fill the map down its columns. Patches come row by row.")
 def _(tokens, rows, columns):
     return tokens_to_map(tokens, columns, rows).transpose(2, 3)
 
 
-@unroll.slip("channels last", "Your map is [B, R, C, D]. Convolutions and upsampling in torch want D in front: "
-             "[B, D, R, C].")
+@unroll.misconception("channels last",
+    "Your map is [B, R, C, D]. Convolutions and upsampling in torch want D in front: "
+    "[B, D, R, C].")
 def _(tokens, rows, columns):
     return tokens_to_map(tokens, rows, columns).permute(0, 2, 3, 1)
 
 
-@unroll.slip("still a row", "Your numbers are [B, D, N]. Split N into rows and columns.")
+@unroll.misconception("still a row", "Your numbers are [B, D, N]. Split N into rows and columns.")
 def _(tokens, rows, columns):
     return tokens_to_map(tokens, rows, columns).flatten(2)
 
 
-@unroll.slip("first picture alone", "You gave back the first picture only. There may be several in the batch.")
+@unroll.misconception("first picture alone", "You gave back the first picture only. There may be several in the batch.")
 def _(tokens, rows, columns):
     return tokens_to_map(tokens[:1], rows, columns)
 
 
-@unroll.slip("no batch", "You lost the batch's axis. Even for one picture it stays: [1, D, R, C].")
+@unroll.misconception("no batch", "You lost the batch's axis. Even for one picture it stays: [1, D, R, C].")
 def _(tokens, rows, columns):
     return tokens_to_map(tokens, rows, columns)[0]
 
 
-@unroll.slip("averaged the channels", "You averaged each token's numbers. The map has D channels: keep them all.")
+@unroll.misconception("averaged the channels",
+    "You averaged each token's numbers. The map has D channels: keep them all.")
 def _(tokens, rows, columns):
     return tokens_to_map(tokens, rows, columns).mean(dim=1, keepdim=True)
 
 
-@unroll.slip("upside down", "Your map stands on its head: the first patch is the upper left one.")
+@unroll.misconception("upside down", "Your map stands on its head: the first patch is the upper left one.")
 def _(tokens, rows, columns):
     return tokens_to_map(tokens, rows, columns).flip(2)
 
 
-@unroll.slip("left it to torch", "Where tokens are missing, torch's own error comes out of your reshape. Count first, "
-             "and raise a ValueError that says what is wrong.")
+@unroll.misconception("left it to torch",
+    "Where tokens are missing, torch's own error comes out of your reshape. Count first, "
+    "and raise a ValueError that says what is wrong.")
 def _(tokens, rows, columns):
     before = max(0, tokens.shape[1] - rows * columns)
     return tokens[:, before:].transpose(1, 2).reshape(len(tokens), tokens.shape[2], rows, columns)
 
 
-@unroll.slip("filled up with zeros", "Where tokens are missing, you fill up with zeros. Whatever reads that map would "
-             "take them for a picture: raise a ValueError.")
+@unroll.misconception("filled up with zeros",
+    "Where tokens are missing, you fill up with zeros. Whatever reads that map would "
+    "take them for a picture: raise a ValueError.")
 def _(tokens, rows, columns):
     missing = max(0, rows * columns - tokens.shape[1])
     return tokens_to_map(F.pad(tokens, (0, 0, 0, missing)), rows, columns)
@@ -920,25 +964,26 @@ def _(tokens, rows, columns):
 
 picture_tokens = Numeric(
     "picture-tokens", title="Pictures among words", points=1, difficulty=1, minutes=3,
-    given=dict(side=336, patch=14, pictures=3, words=50),
-    vary=dict(side=(224, 280, 336, 392, 448), patch=(14, 28), pictures=(2, 3, 4, 5), words=(20, 35, 50, 80)),
+    parameters=dict(side=336, patch=14, pictures=3, words=50),
+    parameter_values=dict(side=(224, 280, 336, 392, 448), patch=(14, 28), pictures=(2, 3, 4, 5),
+                          words=(20, 35, 50, 80)),
     prompt="A vision tower reads pictures of {side} × {side} pixels in patches of {patch} × {patch}. Its CLS is left "
     "out; each patch token is projected to the width of a language model. Somebody sends {pictures} pictures and a "
     "question of {words} text tokens. How long is the row that the language model reads?",
     answer=lambda side, patch, pictures, words: pictures * (side // patch) ** 2 + words, unit="tokens",
-    slips=[
-        Slip("CLS as well", lambda side, patch, pictures, words: pictures * ((side // patch) ** 2 + 1) + words,
-             "You counted a CLS for each picture. It is left out here: the patches say where things are."),
-        Slip("one picture", lambda side, patch, pictures, words: (side // patch) ** 2 + words,
-             "That is the row with one picture. Each picture brings all its patches."),
-        Slip("the pictures alone", lambda side, patch, pictures, words: pictures * (side // patch) ** 2,
-             "Those are the pictures' tokens. The question's stand in the same row."),
-        Slip("one row of patches", lambda side, patch, pictures, words: pictures * (side // patch) + words,
-             "{side} / {patch} patches lie along *one* side. A picture has a square of them."),
-        Slip("one token a picture", lambda side, patch, pictures, words: pictures + words,
-             "You gave each picture one token. That works for a label; here every patch becomes a token."),
-        Slip("pixels", lambda side, patch, pictures, words: pictures * side**2 + words,
-             "You counted pixels. A token stands for {patch} × {patch} of them."),
+    misconceptions=[
+        Misconception("CLS as well", lambda side, patch, pictures, words: pictures * ((side // patch) ** 2 + 1) + words,
+            "You counted a CLS for each picture. It is left out here: the patches say where things are."),
+        Misconception("one picture", lambda side, patch, pictures, words: (side // patch) ** 2 + words,
+            "That is the row with one picture. Each picture brings all its patches."),
+        Misconception("the pictures alone", lambda side, patch, pictures, words: pictures * (side // patch) ** 2,
+            "Those are the pictures' tokens. The question's stand in the same row."),
+        Misconception("one row of patches", lambda side, patch, pictures, words: pictures * (side // patch) + words,
+            "{side} / {patch} patches lie along *one* side. A picture has a square of them."),
+        Misconception("one token a picture", lambda side, patch, pictures, words: pictures + words,
+            "You gave each picture one token. That works for a label; here every patch becomes a token."),
+        Misconception("pixels", lambda side, patch, pictures, words: pictures * side**2 + words,
+            "You counted pixels. A token stands for {patch} × {patch} of them."),
     ],
     hints=["How many patches has one picture?", "({side} / {patch})² for each picture, and the question's tokens."],
     why=lambda side, patch, pictures, words: f"({side} / {patch})² = {(side // patch) ** 2} tokens a picture: "

@@ -1,38 +1,38 @@
-"""Chapter 9's key: every exercise with its answer, the slips that learners make, and the words that help."""
+"""Chapter 9's key: every exercise with its answer, the misconceptions that learners have, and the words that help."""
 
 import math
 import random
 
 import torch
 
-from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 
 # ── 9.1 · A method ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 bisect_runs = Numeric(
     "bisect-runs", title="Which change was it?", points=1, difficulty=1, minutes=2,
-    given=dict(changes=500, minutes=7), vary=dict(changes=range(20, 2000, 3), minutes=range(3, 60)),
+    parameters=dict(changes=500, minutes=7), parameter_values=dict(changes=range(20, 2000, 3), minutes=range(3, 60)),
     prompt="Last month's version learned, today's does not. {changes} changes lie between them, and exactly one of "
     "them broke it. A run of {minutes} minutes tells whether a version learns, and before each run you choose the "
     "version. After how many minutes, at the most, have you found the change?",
     answer=lambda changes, minutes: (changes - 1).bit_length() * minutes, unit="minutes",
-    slips=[
-        Slip("one after another", lambda changes, minutes: (changes - 1) * minutes,
-             "So long it takes from one version to the next. A run in the middle rules out half of what is left."),
-        Slip("one for each change", lambda changes, minutes: changes * minutes,
-             "One run for each change. A run in the middle rules out half of them at once."),
-        Slip("halved once", lambda changes, minutes: changes // 2 * minutes,
-             "That is for what is left after one run. Halve it again, until one change is left."),
-        Slip("runs, not minutes", lambda changes, minutes: (changes - 1).bit_length(),
-             "So many runs, yes. Each takes {minutes} minutes."),
-        Slip("a root", lambda changes, minutes: math.ceil(math.sqrt(changes)) * minutes,
-             "A root would be steps of equal size. Halving is faster: how often can you halve until 1 is left?"),
-        Slip("another logarithm", lambda changes, minutes: math.ceil(math.log(changes)) * minutes,
-             "That is the natural logarithm. Each run leaves a half: take the logarithm to base 2, and round up."),
-        Slip("tenths", lambda changes, minutes: math.ceil(math.log10(changes)) * minutes,
-             "That is the logarithm to base 10. Each run leaves a half, not a tenth."),
-        Slip("rounded down", lambda changes, minutes: (changes.bit_length() - 1) * minutes,
-             "So long it takes if you are lucky. Round the number of runs up: at the most."),
+    misconceptions=[
+        Misconception("one after another", lambda changes, minutes: (changes - 1) * minutes,
+            "So long it takes from one version to the next. A run in the middle rules out half of what is left."),
+        Misconception("one for each change", lambda changes, minutes: changes * minutes,
+            "One run for each change. A run in the middle rules out half of them at once."),
+        Misconception("halved once", lambda changes, minutes: changes // 2 * minutes,
+            "That is for what is left after one run. Halve it again, until one change is left."),
+        Misconception("runs, not minutes", lambda changes, minutes: (changes - 1).bit_length(),
+            "So many runs, yes. Each takes {minutes} minutes."),
+        Misconception("a root", lambda changes, minutes: math.ceil(math.sqrt(changes)) * minutes,
+            "A root would be steps of equal size. Halving is faster: how often can you halve until 1 is left?"),
+        Misconception("another logarithm", lambda changes, minutes: math.ceil(math.log(changes)) * minutes,
+            "That is the natural logarithm. Each run leaves a half: take the logarithm to base 2, and round up."),
+        Misconception("tenths", lambda changes, minutes: math.ceil(math.log10(changes)) * minutes,
+            "That is the logarithm to base 10. Each run leaves a half, not a tenth."),
+        Misconception("rounded down", lambda changes, minutes: (changes.bit_length() - 1) * minutes,
+            "So long it takes if you are lucky. Round the number of runs up: at the most."),
     ],
     hints=["After one run half of the changes are left, after two a quarter …",
            "How many times can {changes} be halved, rounding up, until 1 is left? Each time takes {minutes} minutes."],
@@ -67,25 +67,25 @@ good_then_bad = Choice(
 
 twice_normalised = Numeric(
     "twice-normalised", title="Normalised twice", points=1, difficulty=1, minutes=3, decimals=2,
-    given=dict(byte=204, mean=0.5, std=0.25),
-    vary=dict(byte=range(6, 255, 6), mean=(0.3, 0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3)),
+    parameters=dict(byte=204, mean=0.5, std=0.25),
+    parameter_values=dict(byte=range(6, 255, 6), mean=(0.3, 0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3)),
     prompt="A model was trained on pixels (x − {mean}) / {std}, where x is the byte divided by 255. The loader does "
     "that already, and the model's own `forward` does it once more. A pixel has the byte {byte}. Which number do the "
     "patches get?",
     answer=lambda byte, mean, std: ((byte / 255 - mean) / std - mean) / std,
-    slips=[
-        Slip("once", lambda byte, mean, std: (byte / 255 - mean) / std,
-             "So it should be. But here it is done a second time, with what came out of the first."),
-        Slip("divided twice only", lambda byte, mean, std: (byte / 255 - mean) / std / std,
-             "The mean is subtracted twice as well: once before each division."),
-        Slip("subtracted twice, divided once", lambda byte, mean, std: (byte / 255 - 2 * mean) / std,
-             "You subtracted twice and divided once. First do it all, then do it all again."),
-        Slip("doubled", lambda byte, mean, std: 2 * (byte / 255 - mean) / std,
-             "Twice normalised is not twice as much: put the first result in for x."),
-        Slip("not divided by 255", lambda byte, mean, std: ((byte - mean) / std - mean) / std,
-             "x is the byte divided by 255."),
-        Slip("divided by 255 again", lambda byte, mean, std: ((byte / 255 - mean) / std / 255 - mean) / std,
-             "Only bytes are divided by 255. The second time there are none."),
+    misconceptions=[
+        Misconception("once", lambda byte, mean, std: (byte / 255 - mean) / std,
+            "So it should be. But here it is done a second time, with what came out of the first."),
+        Misconception("divided twice only", lambda byte, mean, std: (byte / 255 - mean) / std / std,
+            "The mean is subtracted twice as well: once before each division."),
+        Misconception("subtracted twice, divided once", lambda byte, mean, std: (byte / 255 - 2 * mean) / std,
+            "You subtracted twice and divided once. First do it all, then do it all again."),
+        Misconception("doubled", lambda byte, mean, std: 2 * (byte / 255 - mean) / std,
+            "Twice normalised is not twice as much: put the first result in for x."),
+        Misconception("not divided by 255", lambda byte, mean, std: ((byte - mean) / std - mean) / std,
+            "x is the byte divided by 255."),
+        Misconception("divided by 255 again", lambda byte, mean, std: ((byte / 255 - mean) / std / 255 - mean) / std,
+            "Only bytes are divided by 255. The second time there are none."),
     ],
     hints=["First x = {byte} / 255, then (x − {mean}) / {std}.", "Put the result in the place of x, once more."],
     why=lambda byte, mean, std: f"Once: ({byte} / 255 − {mean}) / {std} = {(byte / 255 - mean) / std:.2f}. Twice: "
@@ -149,6 +149,7 @@ share_right = Code(
         (torch.tensor([[0.0, 2.0], [3.0, 1.0]]), torch.tensor([[1], [0]])),
         (torch.tensor([[0.0, 2.0], [3.0, 1.0]]), torch.tensor([1, 0])),
         guesses(1, 8, 3, 6, column=True),
+        (torch.tensor([[0.0, 2.0], [3.0, 1.0], [2.0, 1.0], [1.0, 0.0]]), torch.tensor([1, 0, 0, 1])),
     ],
     checks={
         "labels of shape [B, 1]": [guesses(seed, 12, 5, 9, column=True) for seed in (2, 3, 4)],
@@ -187,79 +188,88 @@ def _(logits, labels):
     return 1.0 - (logits > own).any(dim=1).float().mean().item()
 
 
-@share_right.slip("the table", "With labels of [B, 1] you still make a table of B × B: each answer meets every label.")
+@share_right.misconception("the table",
+    "With labels of [B, 1] you still make a table of B × B: each answer meets every label.")
 def _(logits, labels):
     return (logits.argmax(dim=1) == labels).float().mean().item()
 
 
-@share_right.slip("always a column", "Right for [B, 1]. Labels of shape [B] now meet a column, and there is the table "
-                  "again.")
+@share_right.misconception("always a column",
+    "Right for [B, 1]. Labels of shape [B] now meet a column, and there is the table "
+    "again.")
 def _(logits, labels):
     return (logits.argmax(dim=1, keepdim=True) == labels).float().mean().item()
 
 
-@share_right.slip("over the pictures", "Your argmax runs down the pictures. Each picture asks for its own largest "
-                  "logit: dim=1.")
+@share_right.misconception("over the pictures",
+    "Your argmax runs down the pictures. Each picture asks for its own largest "
+    "logit: dim=1.")
 def _(logits, labels):
     said = logits.argmax(dim=0)
     count = min(len(said), labels.numel())
     return (said[:count] == labels.flatten()[:count]).float().mean().item()
 
 
-@share_right.slip("the smallest", "You ask for the smallest logit. The model's answer is the largest.")
+@share_right.misconception("the smallest", "You ask for the smallest logit. The model's answer is the largest.")
 def _(logits, labels):
     return (logits.argmin(dim=1) == labels.flatten()).float().mean().item()
 
 
-@share_right.slip("a count", "That is how many are right. The share is asked for: divide by the number of pictures.")
+@share_right.misconception("a count",
+    "That is how many are right. The share is asked for: divide by the number of pictures.")
 def _(logits, labels):
     return float((logits.argmax(dim=1) == labels.flatten()).sum())
 
 
-@share_right.slip("per cent", "Those are per cent. A share goes from 0 to 1.")
+@share_right.misconception("per cent", "Those are per cent. A share goes from 0 to 1.")
 def _(logits, labels):
     return 100 * (logits.argmax(dim=1) == labels.flatten()).float().mean().item()
 
 
-@share_right.slip("the errors", "That is the share of wrong answers.")
+@share_right.misconception("the errors", "That is the share of wrong answers.")
 def _(logits, labels):
     return (logits.argmax(dim=1) != labels.flatten()).float().mean().item()
 
 
-@share_right.slip("divided by the classes", "You divide by the number of classes. There are B pictures to be counted.")
+@share_right.misconception("divided by the classes",
+    "You divide by the number of classes. There are B pictures to be counted.")
 def _(logits, labels):
     return (logits.argmax(dim=1) == labels.flatten()).float().sum().item() / logits.shape[1]
 
 
-@share_right.slip("divided by the table", "The sum is right, but you divide by B², the size of the table.")
+@share_right.misconception("divided by the table", "The sum is right, but you divide by B², the size of the table.")
 def _(logits, labels):
     return (logits.argmax(dim=1) == labels.flatten()).float().sum().item() / len(logits) ** 2
 
 
-@share_right.slip("any match in the table", "You count a picture as right if *any* label of the batch is its answer. "
-                  "Its own label is meant.")
+@share_right.misconception("any match in the table",
+    "You count a picture as right if *any* label of the batch is its answer. "
+    "Its own label is meant.")
 def _(logits, labels):
     return (logits.argmax(dim=1) == labels.reshape(-1, 1)).any(dim=0).float().mean().item()
 
 
-@share_right.slip("the first label for all", "`labels[0]` is one picture's label, and you hold all answers against it.")
+@share_right.misconception("the first label for all",
+    "`labels[0]` is one picture's label, and you hold all answers against it.")
 def _(logits, labels):
     return (logits.argmax(dim=1) == labels[0]).float().mean().item()
 
 
-@share_right.slip("all or nothing", "You say whether *all* are right. The share is asked for.")
+@share_right.misconception("all or nothing", "You say whether *all* are right. The share is asked for.")
 def _(logits, labels):
     return float(bool((logits.argmax(dim=1) == labels.flatten()).all()))
 
 
-@share_right.slip("one of the two largest", "You count a picture as right if its label is among the two largest "
-                  "logits: that is top-2 accuracy.")
+@share_right.misconception("one of the two largest",
+    "You count a picture as right if its label is among the two largest "
+    "logits: that is top-2 accuracy.")
 def _(logits, labels):
     return (logits.topk(2, dim=1).indices == labels.reshape(-1, 1)).any(dim=1).float().mean().item()
 
 
-@share_right.slip("the batch turned round", "The labels are in another order than the pictures. Which operation on "
-                  "them was that?")
+@share_right.misconception("the batch turned round",
+    "The labels are in another order than the pictures. Which operation on "
+    "them was that?")
 def _(logits, labels):
     return (logits.argmax(dim=1) == labels.flatten().flip(0)).float().mean().item()
 
@@ -310,7 +320,8 @@ learns_anyway = TrueFalse(
     "learns-anyway", title="It learns, so it is right", points=1, difficulty=1, minutes=1,
     prompt="“If a model learns well and its test accuracy is as high as that of a sound one, its code is sound.”",
     answer=False,
-    slip="Look at patients 10, 11 and 13: do they name fewer digits than patient 1? And what was found when their "
+    misconception="Look at patients 10, 11 and 13: do they name fewer digits than patient 1? And what was found when "
+    "their "
     "parts were held against the formulas?",
     hints=["What does training do about a fixed mistake that it can live with?"],
     why="False. Training learns around a fixed mistake. The price comes later: weights from elsewhere do not fit, your "
@@ -377,91 +388,98 @@ def _(maps):
     return torch.einsum("bdn->bnd", maps.reshape(maps.shape[0], maps.shape[1], -1))
 
 
-@tokens_of_maps.slip("reshape alone", "Still a reshape: it counts the same numbers anew, and a token gets numbers of "
-                     "several places.")
+@tokens_of_maps.misconception("reshape alone",
+    "Still a reshape: it counts the same numbers anew, and a token gets numbers of "
+    "several places.")
 def _(maps):
     return maps.reshape(maps.shape[0], -1, maps.shape[1])
 
 
-@tokens_of_maps.slip("column by column", "Your tokens run down the columns. Places are counted row by row.")
+@tokens_of_maps.misconception("column by column", "Your tokens run down the columns. Places are counted row by row.")
 def _(maps):
     return maps.permute(0, 3, 2, 1).flatten(1, 2)
 
 
-@tokens_of_maps.slip("no transpose", "You return [B, D, N]: one row for each number. The axes 1 and 2 have to change "
-                     "places.")
+@tokens_of_maps.misconception("no transpose",
+    "You return [B, D, N]: one row for each number. The axes 1 and 2 have to change "
+    "places.")
 def _(maps):
     return maps.flatten(2)
 
 
-@tokens_of_maps.slip("tokens first", "Your first axis is the tokens: [N, B, D]. Some libraries want that; here "
-                     "pictures come first.")
+@tokens_of_maps.misconception("tokens first",
+    "Your first axis is the tokens: [N, B, D]. Some libraries want that; here "
+    "pictures come first.")
 def _(maps):
     return maps.permute(2, 3, 0, 1).flatten(0, 1)
 
 
-@tokens_of_maps.slip("one long row", "You joined pictures and places: [B·N, D]. The pictures must stay apart.")
+@tokens_of_maps.misconception("one long row", "You joined pictures and places: [B·N, D]. The pictures must stay apart.")
 def _(maps):
     return maps.permute(0, 2, 3, 1).flatten(0, 2)
 
 
-@tokens_of_maps.slip("the grid kept", "You return [B, rows, columns, D]. The two axes of the grid become one.")
+@tokens_of_maps.misconception("the grid kept", "You return [B, rows, columns, D]. The two axes of the grid become one.")
 def _(maps):
     return maps.permute(0, 2, 3, 1)
 
 
-@tokens_of_maps.slip("transposed the grid", "You exchanged rows and columns before you joined them: the tokens run "
-                     "down the columns, in the shape [B, D, N].")
+@tokens_of_maps.misconception("transposed the grid",
+    "You exchanged rows and columns before you joined them: the tokens run "
+    "down the columns, in the shape [B, D, N].")
 def _(maps):
     return maps.transpose(2, 3).flatten(2)
 
 
-@tokens_of_maps.slip("rows only", "You made tokens of whole rows: [B, rows, columns · D].")
+@tokens_of_maps.misconception("rows only", "You made tokens of whole rows: [B, rows, columns · D].")
 def _(maps):
     return maps.permute(0, 2, 3, 1).flatten(2)
 
 
-@tokens_of_maps.slip("rows and channels", "You joined channels and rows. The two axes of the *grid* become one.")
+@tokens_of_maps.misconception("rows and channels",
+    "You joined channels and rows. The two axes of the *grid* become one.")
 def _(maps):
     return maps.flatten(1, 2).transpose(1, 2)
 
 
-@tokens_of_maps.slip("first picture", "You return the tokens of the first picture only.")
+@tokens_of_maps.misconception("first picture", "You return the tokens of the first picture only.")
 def _(maps):
     return maps[:1].flatten(2).transpose(1, 2)
 
 
-@tokens_of_maps.slip("backwards", "Your tokens come in the reverse order.")
+@tokens_of_maps.misconception("backwards", "Your tokens come in the reverse order.")
 def _(maps):
     return maps.flatten(2).transpose(1, 2).flip(1)
 
 
-@tokens_of_maps.slip("numbers backwards", "The D numbers of each token come in the reverse order.")
+@tokens_of_maps.misconception("numbers backwards", "The D numbers of each token come in the reverse order.")
 def _(maps):
     return maps.flatten(2).transpose(1, 2).flip(2)
 
 
-@tokens_of_maps.slip("transpose, then reshape", "You exchange axes first, and then reshape by another order than the "
-                     "axes have: numbers of different places meet again.")
+@tokens_of_maps.misconception("transpose, then reshape",
+    "You exchange axes first, and then reshape by another order than the "
+    "axes have: numbers of different places meet again.")
 def _(maps):
     return maps.transpose(1, 2).reshape(maps.shape[0], -1, maps.shape[1])
 
 
 late_scale_sum = Numeric(
     "late-scale", title="What a row sums to", points=1, difficulty=2, minutes=2, decimals=3,
-    given=dict(width=192, heads=3), vary=dict(width=range(48, 1281, 4), heads=range(2, 17)),
-    suits=lambda width, heads: width % heads == 0 and 12 <= width // heads <= 100,
+    parameters=dict(width=192, heads=3), parameter_values=dict(width=range(48, 1281, 4), heads=range(2, 17)),
+    valid_if=lambda width, heads: width % heads == 0 and 12 <= width // heads <= 100,
     prompt="A model has d = {width} and {heads} heads. Somebody divides by √d_k *behind* the softmax instead of before "
     "it. What does each row of its attention weights sum to?",
     answer=lambda width, heads: 1 / math.sqrt(width / heads),
-    slips=[
-        Slip("one", 1, "So a softmax leaves it. But then each weight is divided once more."),
-        Slip("√d", lambda width, heads: 1 / math.sqrt(width),
-             "You took the width of the whole token. Each head has its share of it: d_k = d / h."),
-        Slip("d_k", lambda width, heads: heads / width, "You divided by d_k. The scale is its root."),
-        Slip("√d_k", lambda width, heads: math.sqrt(width / heads), "Divided, not multiplied: the sum gets smaller."),
-        Slip("√h", lambda width, heads: 1 / math.sqrt(heads),
-             "You took the root of the number of heads. The scale is made from the numbers *in* a head."),
+    misconceptions=[
+        Misconception("one", 1, "So a softmax leaves it. But then each weight is divided once more."),
+        Misconception("√d", lambda width, heads: 1 / math.sqrt(width),
+            "You took the width of the whole token. Each head has its share of it: d_k = d / h."),
+        Misconception("d_k", lambda width, heads: heads / width, "You divided by d_k. The scale is its root."),
+        Misconception("√d_k",
+            lambda width, heads: math.sqrt(width / heads), "Divided, not multiplied: the sum gets smaller."),
+        Misconception("√h", lambda width, heads: 1 / math.sqrt(heads),
+            "You took the root of the number of heads. The scale is made from the numbers *in* a head."),
     ],
     hints=["Behind the softmax a row sums to 1. What happens to a sum when each term is divided by the same number?",
            "d_k = {width} / {heads}."],
@@ -472,21 +490,21 @@ late_scale_sum = Numeric(
 
 wide_heads = Numeric(
     "wide-heads", title="One number for two dimensions", points=1, difficulty=2, minutes=3,
-    given=dict(width=64, heads=4), vary=dict(width=range(32, 257, 8), heads=(2, 3, 4, 5, 6, 8, 12)),
-    suits=lambda width, heads: width % heads == 0,
+    parameters=dict(width=64, heads=4), parameter_values=dict(width=range(32, 257, 8), heads=(2, 3, 4, 5, 6, 8, 12)),
+    valid_if=lambda width, heads: width % heads == 0,
     prompt="As in a well-known example (keras-io, issue 1907), one number, {width}, is both the width of a token and "
     "the width of **each** of {heads} heads. How many weights, without biases, do its Q, K, V and output projection "
     "have together, in one layer?",
     answer=lambda width, heads: 4 * heads * width**2, unit="weights",
-    slips=[
-        Slip("as it should be", lambda width, heads: 4 * width**2,
-             "That is what a ViT has, where the heads *share* the width. Here each head is as wide as the token."),
-        Slip("no output projection", lambda width, heads: 3 * heads * width**2,
-             "Q, K and V, yes. The output projection brings all heads back to the token's width."),
-        Slip("narrow output", lambda width, heads: 3 * heads * width**2 + width**2,
-             "The output projection reads what *all* heads found: {heads} times {width} numbers."),
-        Slip("heads squared", lambda width, heads: 4 * heads**2 * width**2,
-             "One side of each matrix is the token's width, {width}. Only the other is that of all heads."),
+    misconceptions=[
+        Misconception("as it should be", lambda width, heads: 4 * width**2,
+            "That is what a ViT has, where the heads *share* the width. Here each head is as wide as the token."),
+        Misconception("no output projection", lambda width, heads: 3 * heads * width**2,
+            "Q, K and V, yes. The output projection brings all heads back to the token's width."),
+        Misconception("narrow output", lambda width, heads: 3 * heads * width**2 + width**2,
+            "The output projection reads what *all* heads found: {heads} times {width} numbers."),
+        Misconception("heads squared", lambda width, heads: 4 * heads**2 * width**2,
+            "One side of each matrix is the token's width, {width}. Only the other is that of all heads."),
     ],
     hints=["All heads together have {heads} · {width} numbers in their queries. How large is the matrix that makes "
            "them from a token?", "Four matrices of that size: three into the heads, one back."],
@@ -594,87 +612,97 @@ def _(maps):
     return flow
 
 
-@follow.slip("columns", "Your sums still have the shape [T], and divide columns. Keep the axis: keepdim=True.")
+@follow.misconception("columns", "Your sums still have the shape [T], and divide columns. Keep the axis: keepdim=True.")
 def _(maps):
     steps = [layer.mean(dim=0) + torch.eye(maps.shape[-1]) for layer in maps]
     return _product([step / step.sum(dim=-1) for step in steps])
 
 
-@follow.slip("column sums", "You divide by the sums of the *columns*. Each row is divided by its own sum: dim=-1.")
+@follow.misconception("column sums",
+    "You divide by the sums of the *columns*. Each row is divided by its own sum: dim=-1.")
 def _(maps):
     steps = [layer.mean(dim=0) + torch.eye(maps.shape[-1]) for layer in maps]
     return _product([step / step.sum(dim=0, keepdim=True) for step in steps])
 
 
-@follow.slip("no residual", "You left the identity out. Half of every token comes past attention, by the residual "
-             "connection.")
+@follow.misconception("no residual",
+    "You left the identity out. Half of every token comes past attention, by the residual "
+    "connection.")
 def _(maps):
     steps = [layer.mean(dim=0) for layer in maps]
     return _product([step / step.sum(dim=-1, keepdim=True).clamp(min=1e-9) for step in steps])
 
 
-@follow.slip("wrong order", "Your product has the first layer leftmost. What is applied last stands leftmost: "
-             "`layer @ flow`.")
+@follow.misconception("wrong order", "Your product has the first layer leftmost. What is applied last stands leftmost: "
+    "`layer @ flow`.")
 def _(maps):
     return _product([_mixed(layer) for layer in maps.flip(0)])
 
 
-@follow.slip("not divided", "The rows are not divided by their sums: they grow from layer to layer.")
+@follow.misconception("not divided", "The rows are not divided by their sums: they grow from layer to layer.")
 def _(maps):
     return _product([layer.mean(dim=0) + torch.eye(maps.shape[-1]) for layer in maps])
 
 
-@follow.slip("halved", "You halve instead of dividing by the sum. That is the same only where the rows of the maps sum "
-             "to 1.")
+@follow.misconception("halved",
+    "You halve instead of dividing by the sum. That is the same only where the rows of the maps sum "
+    "to 1.")
 def _(maps):
     return _product([(layer.mean(dim=0) + torch.eye(maps.shape[-1])) / 2 for layer in maps])
 
 
-@follow.slip("the strongest head", "You take the largest weight over the heads. Here they are averaged.")
+@follow.misconception("the strongest head", "You take the largest weight over the heads. Here they are averaged.")
 def _(maps):
     steps = [layer.amax(dim=0) + torch.eye(maps.shape[-1]) for layer in maps]
     return _product([step / step.sum(dim=-1, keepdim=True) for step in steps])
 
 
-@follow.slip("heads added up", "You add the heads up, so attention outweighs the residual connection. Average them.")
+@follow.misconception("heads added up",
+    "You add the heads up, so attention outweighs the residual connection. Average them.")
 def _(maps):
     steps = [layer.sum(dim=0) + torch.eye(maps.shape[-1]) for layer in maps]
     return _product([step / step.sum(dim=-1, keepdim=True) for step in steps])
 
 
-@follow.slip("one head", "You take the first head only. Average all of them.")
+@follow.misconception("one head", "You take the first head only. Average all of them.")
 def _(maps):
     return _product([_mixed(layer[:1]) for layer in maps])
 
 
-@follow.slip("last layer", "That is the last layer alone. Multiply the layers: attention is followed through all.")
+@follow.misconception("last layer",
+    "That is the last layer alone. Multiply the layers: attention is followed through all.")
 def _(maps):
     return _mixed(maps[-1])
 
 
-@follow.slip("first layer", "That is the first layer alone. Multiply the layers: attention is followed through all.")
+@follow.misconception("first layer",
+    "That is the first layer alone. Multiply the layers: attention is followed through all.")
 def _(maps):
     return _mixed(maps[0])
 
 
-@follow.slip("averaged layers", "You average the layers. What a token has taken in one layer is handed on in the next: "
-             "multiply them.")
+@follow.misconception("averaged layers",
+    "You average the layers. What a token has taken in one layer is handed on in the next: "
+    "multiply them.")
 def _(maps):
     return torch.stack([_mixed(layer) for layer in maps]).mean(dim=0)
 
 
-@follow.slip("number by number", "You multiply number by number. To follow attention through layers takes matrix "
-             "products: `@`.")
+@follow.misconception("number by number",
+    "You multiply number by number. To follow attention through layers takes matrix "
+    "products: `@`.")
 def _(maps):
     return torch.stack([_mixed(layer) for layer in maps]).prod(dim=0)
 
 
-@follow.slip("transposed", "Your answer is transposed. Rows belong to tokens at the end, columns to the start.")
+@follow.misconception("transposed",
+    "Your answer is transposed. Rows belong to tokens at the end, columns to the start.")
 def _(maps):
     return _product([_mixed(layer) for layer in maps]).T
 
 
-@follow.slip("residual at the end", "You add the identity once, at the end. Every layer has its residual connection.")
+@follow.misconception("residual at the end",
+    "You add the identity once, at the end. Every layer has its residual connection.")
 def _(maps):
     flow = _product([layer.mean(dim=0) for layer in maps]) + torch.eye(maps.shape[-1])
     return flow / flow.sum(dim=-1, keepdim=True)
@@ -727,6 +755,14 @@ load = Code(
         ({"head.bias": torch.zeros(2)}, {"module.head.bias": torch.tensor([3.0, 4.0])}),
         (weights_of(1), weights_of(2, "module.")),
         (weights_of(1), weights_of(2, "module.", count=4)),
+        (weights_of(1), weights_of(2)),
+        (weights_of(1, count=1), weights_of(2, count=1)),
+        (weights_of(1), weights_of(2, "module.", head__weight=torch.zeros(2, 3))),
+        (weights_of(1, count=4), weights_of(2, "module.")),
+        (
+            weights_of(1, adapter__module__bias=torch.zeros(2)),
+            weights_of(2, "module.", adapter__module__bias=torch.ones(2)),
+        ),
     ],
     checks={
         "a prefix": [(weights_of(3), weights_of(4, "module.")), (weights_of(5, count=3), weights_of(6, "module.", 3))],
@@ -792,21 +828,23 @@ def _(own, found):
     return {mine: found[theirs] for theirs, mine in names.items()}
 
 
-@load.slip("strict=False", "A name that is not found still keeps its fresh tensor, in silence. Take the prefix off, "
-           "and refuse where something is missing.")
+@load.misconception("strict=False",
+    "A name that is not found still keeps its fresh tensor, in silence. Take the prefix off, "
+    "and refuse where something is missing.")
 def _(own, found):
     return {name: found.get(name, tensor) for name, tensor in own.items()}
 
 
-@load.slip("fresh where missing", "The prefix is off. But what is missing still keeps its fresh tensor in silence: "
-           "raise a ValueError.")
+@load.misconception("fresh where missing",
+    "The prefix is off. But what is missing still keeps its fresh tensor in silence: "
+    "raise a ValueError.")
 def _(own, found):
     clean = _clean(found)
     return {name: clean.get(name, tensor) for name, tensor in own.items()}
 
 
-@load.slip("any shape", "Names are checked, shapes are not: a head for other classes goes through. Compare "
-           "`tensor.shape`.")
+@load.misconception("any shape", "Names are checked, shapes are not: a head for other classes goes through. Compare "
+    "`tensor.shape`.")
 def _(own, found):
     clean = _clean(found)
     if any(name not in clean for name in own):
@@ -814,7 +852,8 @@ def _(own, found):
     return {name: clean[name] for name in own}
 
 
-@load.slip("as many numbers", "You compare how many numbers there are. [2, 3] and [3, 2] have as many: compare shapes.")
+@load.misconception("as many numbers",
+    "You compare how many numbers there are. [2, 3] and [3, 2] have as many: compare shapes.")
 def _(own, found):
     clean = _clean(found)
     if any(name not in clean for name in own):
@@ -823,52 +862,57 @@ def _(own, found):
             for name, tensor in own.items()}
 
 
-@load.slip("letters stripped", "`lstrip(\"module.\")` takes off any of the letters m, o, d, u, l, e and dots, as many "
-           "as there are: “mlp” becomes “p”. Take `removeprefix`.")
+@load.misconception("letters stripped",
+    "`lstrip(\"module.\")` takes off any of the letters m, o, d, u, l, e and dots, as many "
+    "as there are: “mlp” becomes “p”. Take `removeprefix`.")
 def _(own, found):
     clean = {name.lstrip("module."): tensor for name, tensor in found.items()}
     _refuse(own, clean)
     return {name: clean[name] for name in own}
 
 
-@load.slip("replaced everywhere", "`replace` takes “module.” out of the middle of a name as well. Only the front is "
-           "meant.")
+@load.misconception("replaced everywhere",
+    "`replace` takes “module.” out of the middle of a name as well. Only the front is "
+    "meant.")
 def _(own, found):
     clean = {name.replace("module.", ""): tensor for name, tensor in found.items()}
     _refuse(own, clean)
     return {name: clean[name] for name in own}
 
 
-@load.slip("always cut", "You cut off the first part of every name, whatever it is. Without the prefix that makes "
-           "“weight” of “head.weight”.")
+@load.misconception("always cut",
+    "You cut off the first part of every name, whatever it is. Without the prefix that makes "
+    "“weight” of “head.weight”.")
 def _(own, found):
     clean = {name.split(".", 1)[-1]: tensor for name, tensor in found.items()}
     _refuse(own, clean)
     return {name: clean[name] for name in own}
 
 
-@load.slip("prefix demanded", "A checkpoint without the prefix is refused. It *may* be there.")
+@load.misconception("prefix demanded", "A checkpoint without the prefix is refused. It *may* be there.")
 def _(own, found):
     clean = {name.removeprefix("module."): tensor for name, tensor in found.items() if name.startswith("module.")}
     _refuse(own, clean)
     return {name: clean[name] for name in own}
 
 
-@load.slip("no prefix allowed", "The prefix stays on, so that a sound checkpoint of DataParallel is refused.")
+@load.misconception("no prefix allowed", "The prefix stays on, so that a sound checkpoint of DataParallel is refused.")
 def _(own, found):
     _refuse(own, found)
     return {name: found[name] for name in own}
 
 
-@load.slip("everything returned", "You return all that the checkpoint holds. The model knows only its own names.")
+@load.misconception("everything returned",
+    "You return all that the checkpoint holds. The model knows only its own names.")
 def _(own, found):
     clean = _clean(found)
     _refuse(own, clean)
     return clean
 
 
-@load.slip("more is refused", "You refuse a checkpoint that holds more than the model needs, such as an average of the "
-           "weights. That does no harm.")
+@load.misconception("more is refused",
+    "You refuse a checkpoint that holds more than the model needs, such as an average of the "
+    "weights. That does no harm.")
 def _(own, found):
     clean = _clean(found)
     _refuse(own, clean)
@@ -877,21 +921,24 @@ def _(own, found):
     return {name: clean[name] for name in own}
 
 
-@load.slip("the fresh ones", "Everything is checked, and then you return the model's fresh tensors. The checkpoint's "
-           "are wanted.")
+@load.misconception("the fresh ones",
+    "Everything is checked, and then you return the model's fresh tensors. The checkpoint's "
+    "are wanted.")
 def _(own, found):
     _refuse(own, _clean(found))
     return dict(own)
 
 
-@load.slip("left out", "What does not fit is left out of your answer. Then the model keeps its fresh tensor there, in "
-           "silence: raise a ValueError.")
+@load.misconception("left out",
+    "What does not fit is left out of your answer. Then the model keeps its fresh tensor there, in "
+    "silence: raise a ValueError.")
 def _(own, found):
     clean = _clean(found)
     return {name: clean[name] for name, t in own.items() if name in clean and clean[name].shape == t.shape}
 
 
-@load.slip("refuses only nothing", "You refuse only where *no* name fits. One that is missing is one too many.")
+@load.misconception("refuses only nothing",
+    "You refuse only where *no* name fits. One that is missing is one too many.")
 def _(own, found):
     clean = _clean(found)
     if not any(name in clean for name in own):
@@ -899,7 +946,7 @@ def _(own, found):
     return {name: clean[name] for name in own if name in clean}
 
 
-@load.slip("names of the checkpoint", "Your names still have the prefix. The model's own names are asked for.")
+@load.misconception("names of the checkpoint", "Your names still have the prefix. The model's own names are asked for.")
 def _(own, found):
     _refuse(own, _clean(found))
     return {name: tensor for name, tensor in found.items() if name.removeprefix("module.") in own}

@@ -1,14 +1,29 @@
 import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 
-from autograde.commands.release import release
 from autograde.course.course import CONFIG_FILE, Course
+from autograde.course.release import release
+from autograde.course.simulate import simulate
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 TOY = "01-toy"
+SLOW = """
+
+class Slow(Choice):
+    def read(self, value):
+        import pathlib, time
+
+        while not pathlib.Path("DOOR").exists():
+            time.sleep(0.01)
+        return super().read(value)
+
+
+remedy = Slow("remedy", title="", prompt="", points=2, options=remedy.options)
+"""
 
 
 def make_course(root: Path, gradebook: str | None = None) -> Course:
@@ -44,3 +59,15 @@ def course(released_course, tmp_path, monkeypatch) -> Course:
     shutil.copytree(released_course, root)
     monkeypatch.chdir(root)
     return Course(root)
+
+
+@pytest.fixture
+def door(course, tmp_path) -> Path:
+    """Two students hand the same in, and marking it waits until this file is there."""
+    simulate(course, TOY, 2)
+    solved = nbformat.read(course.solutions / TOY / f"{TOY}.ipynb", as_version=4)
+    for student in course.submissions(TOY):
+        nbformat.write(solved, course.submitted / student / TOY / f"{TOY}.ipynb")
+    key = course.solutions / TOY / "key.py"
+    key.write_text(key.read_text() + SLOW.replace("DOOR", str(tmp_path / "door")))
+    return tmp_path / "door"

@@ -23,11 +23,14 @@ def outcome(action):
 """
 
 
+PATIENCE = 300  # seconds, for what takes a moment on an idle machine
+
+
 class Kernel:
     def __init__(self, manager: KernelManager, client: BlockingKernelClient):
         self.manager, self.client = manager, client
 
-    def run(self, code: str, seconds: float = 60) -> str:
+    def run(self, code: str, seconds: float = PATIENCE) -> str:
         """What `code` prints and shows; the last line of its traceback where it fails."""
         heard: list[str] = []
 
@@ -51,7 +54,7 @@ class Kernel:
     def send(self, code: str) -> None:
         """Have `code` run, and wait for nothing but its start."""
         self.client.execute(code, stop_on_error=False)
-        while self.client.get_iopub_msg(timeout=60)["header"]["msg_type"] != "execute_input":
+        while self.client.get_iopub_msg(timeout=PATIENCE)["header"]["msg_type"] != "execute_input":
             pass
 
     @property
@@ -75,7 +78,7 @@ def sandboxed(folder: Path, caps: Caps = Caps()) -> Iterator[Kernel]:  # noqa: B
     client = manager.client()
     client.start_channels()
     try:
-        client.wait_for_ready(timeout=60)
+        client.wait_for_ready(timeout=PATIENCE)
         kernel = Kernel(manager, client)
         kernel.run(PRELUDE)
         yield kernel

@@ -7,11 +7,8 @@ import nbformat
 import pytest
 import torch
 
-from autograde.answers.sheet import FILE_NAME
-from autograde.authoring.key import Key
-from autograde.authoring.prompt import question
-from autograde.authoring.sheet import make_sheet
-from autograde.exercises import Numeric, Slip
+from autograde.authoring.key import load_key
+from autograde.exercises import Numeric
 from autograde.learner.check import CheckFailed, check
 from vitlib import create
 from vitlib.vit.patches import patchify
@@ -20,46 +17,28 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "solutions" / "00-flow-at-a-glance"
 CELLS = {cell.id: cell for cell in nbformat.read(FOLDER / "00-flow-at-a-glance.ipynb", as_version=4).cells}
 
-# The chapter is not graded, so it has no key: its one exercise is declared here, and held to what stands there.
-PRACTICE = Numeric(
-    "patches-a-side",
-    title="Your first tick",
-    prompt="The small picture is 32 pixels wide, and each of its patches is 4 pixels wide. How many patches lie "
-    "side by side along its top edge?",
-    answer=8,
-    unit="patches",
-    slips=[
-        Slip("the whole grid", 64, "That is how many patches the whole grid has. Asked is one row of it."),
-        Slip("counted CLS", 9, "One too many: CLS is no patch, and it lies in no row of the grid."),
-        Slip("gave the side of a patch", 4, "That is how many pixels wide a patch is, not how many patches there are."),
-        Slip("multiplied", 128, "You multiplied. How often do 4 pixels fit into 32?"),
-        Slip("subtracted", 28, "You took one patch away. Go on: how often can you, until nothing is left?"),
-    ],
-    hints=["How often do 4 pixels fit into 32 pixels?"],
-)
+PRACTICE = load_key(FOLDER)["patches-a-side"]
 
 
-def test_nothing_in_it_is_graded() -> None:
-    assert not (FOLDER / "key.py").exists()
-    assert not any(cell.metadata.get("nbgrader", {}).get("grade") for cell in CELLS.values())
+def test_nothing_in_it_gives_points() -> None:
+    assert [exercise.points for exercise in load_key(FOLDER).exercises.values()] == [0]
+    graded = [cell for cell in CELLS.values() if cell.metadata.get("nbgrader", {}).get("grade")]
+    assert [cell.metadata.nbgrader.points for cell in graded] == [0]
 
 
-def test_the_practice_exercise_is_the_one_declared_here() -> None:
-    assert (FOLDER / FILE_NAME).read_text(encoding="utf-8") == make_sheet(Key(FOLDER.name, {PRACTICE.id: PRACTICE}, ""))
-    assert CELLS["patches-a-side-prompt"].source.endswith(question(PRACTICE))
-    assert CELLS["patches-a-side-answer"].source.splitlines()[1] == f"{PRACTICE.variable} = {PRACTICE.answer}"
-    assert CELLS["patches-a-side"].source == f'check("{PRACTICE.id}", {PRACTICE.variable})'
-
-
-def test_practising_gives_a_message_for_each_slip_and_then_a_tick(
+def test_practising_gives_a_message_for_each_misconception_and_then_a_tick(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(FOLDER)
-    for slip in PRACTICE.slips:
-        with pytest.raises(CheckFailed, match=re.escape(str(slip.message))):
-            check(PRACTICE.id, slip.answer)
+    assert isinstance(PRACTICE, Numeric)
+    for wrong in PRACTICE.misconceptions:
+        with pytest.raises(CheckFailed, match=re.escape(str(wrong.message))):
+            check(PRACTICE.id, wrong.answer)
     check(PRACTICE.id, 8)
-    assert "✓ Your first tick: 8 patches is right." in capsys.readouterr().out
+    assert (
+        "✓ Your first tick: 8 patches is right. 4 pixels fit into 32 pixels 32 / 4 = 8 times."
+        in capsys.readouterr().out
+    )
 
 
 def test_the_answer_is_left_out_of_what_learners_open() -> None:

@@ -27,7 +27,7 @@ PICTURES = {
     "07-train-finetune-infer": 9,
     "08-backbones": 8,
     "09-debugging-clinic": 6,
-}  # at least so many stand in each
+}  # at least so many stand in each chapter of the book; a chapter of your own needs no entry
 
 
 def code_cells(path: Path) -> list[NotebookNode]:
@@ -42,10 +42,12 @@ def test_every_code_cell_of_a_solution_ran_from_top_to_bottom(path: Path) -> Non
 
 @pytest.mark.parametrize("path", GRADED, ids=lambda path: path.stem)
 def test_the_title_counts_exercises_minutes_and_points(path: Path) -> None:
+    """Weave refuses a wrong count. Here: that a chapter of the book which gives points has one."""
     exercises = load_key(path.parent).exercises.values()
     minutes, points = sum(e.minutes for e in exercises), sum(e.points for e in exercises)
     claim = f"{len(exercises)} exercises take {minutes} of these minutes and give {points:g} points"
-    assert claim in nbformat.read(path, as_version=4).cells[0].source
+    if points and path.stem in PICTURES:
+        assert claim in nbformat.read(path, as_version=4).cells[0].source
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
@@ -57,7 +59,7 @@ def test_every_picture_can_be_read_aloud(path: Path) -> None:
         for kind in output.get("data", {})
         if kind.startswith("image/")
     ]
-    assert len(pictures) >= PICTURES[path.stem]
+    assert len(pictures) >= PICTURES.get(path.stem, 0)
     for name, metadata in pictures:
         assert len(metadata.get("alt", "")) > 40, name
 

@@ -2,7 +2,9 @@
 
 import re
 import shlex
+import shutil
 import subprocess
+import sys
 import tomllib
 from importlib.metadata import distributions, version
 from pathlib import Path
@@ -52,11 +54,45 @@ def test_the_tests_run_on_the_pinned_versions() -> None:
         assert version(name).split("+")[0] == pins()[name], "run `make setup`"
 
 
-def test_debians_python_may_install_every_pin() -> None:
-    """Some releases ask for a later patch of Python 3.11 than Debian 12 brings."""
+@pytest.mark.parametrize("python", ["3.11.4", "3.12.0", "3.13.0"])
+def test_every_pin_may_be_installed_on_every_python_that_is_asked_for(python: str) -> None:
     installed = {found.name: found.metadata.get("Requires-Python") for found in distributions()}
-    asked = {name: SpecifierSet(installed.get(name) or "") for name in pins()}
-    assert {name: str(versions) for name, versions in asked.items() if "3.11.2" not in versions} == {}
+    asked = {name: SpecifierSet(installed.get(name) or "") for name in [PROJECT["name"], *pins()]}
+    assert {name: str(versions) for name, versions in asked.items() if python not in versions} == {}
+
+
+def test_the_python_that_is_asked_for_is_checked_first() -> None:
+    """3.11.4 brought the filter of `tarfile` that the sandbox unpacks with."""
+    oldest = PROJECT["requires-python"].removeprefix(">=")
+    recipe = "\n".join(lines_of("Makefile")).split("$(INSTALLED): ")[1]
+    check = re.search(r"'(import sys; .*?)'", recipe.replace("\\\n", ""), re.DOTALL)
+    assert check is not None and recipe.index("import sys") < recipe.index("venv")
+    for python, good in [("3.11.3", False), (oldest, True), ("3.12.0", True), ("3.13.9", True), ("3.14.0", False)]:
+        numbers = tuple(map(int, python.split(".")))
+        code = f"import sys; sys.version_info = {numbers}; " + check[1].replace("$(PYTHON)", "python3")
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.returncode == 0) == good
+        assert good or done.stderr.startswith(f"python3 is {python}; expected {oldest} to 3.13: try make setup")
+
+
+@pytest.mark.parametrize(("installs", "said"), [(True, ""), (False, "bubblewrap is missing:")])
+def test_what_pip_cannot_bring_is_installed_or_its_lack_is_said(tmp_path: Path, installs: bool, said: str) -> None:
+    """On a system like Debian, whose apt-get does or does not find what it is asked for."""
+    for name in ("bash", "id", "env", "grep", "touch", "chmod"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    brings = f"case $* in *install*) touch {tmp_path}/bwrap; chmod +x {tmp_path}/bwrap;; esac"
+    (tmp_path / "apt-get").write_text(f"#!/bin/bash\necho $*\n{brings if installs else 'exit 100'}\n")
+    (tmp_path / "sudo").write_text('#!/bin/bash\n"$@"\n')
+    for name in ("apt-get", "sudo"):
+        (tmp_path / name).chmod(0o755)
+    command, environment = [ROOT / ".ci" / "bring", "bubblewrap"], {"PATH": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "apt-get installs bubblewrap, which pip cannot" in done.stderr
+    assert "install -qqy --no-install-recommends bubblewrap" in done.stderr
+    assert said in done.stderr.splitlines()[-1]
+    if installs:
+        again = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert (again.stdout, again.stderr) == ("", "")
 
 
 @pytest.mark.parametrize("name", ["README.md", ".ci/run"])

@@ -10,11 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tests.vitlib.data.test_datasets import jpegs, packed
+from vitlib.data.pictures import normalise
+from vitlib.models import create
 from vitlib.recipes import cifar10, digits, same_different
-from vitlib.recipes.cifar10 import PLANS, Plan
+from vitlib.recipes.cifar10 import PLANS, Plan, Stage
+from vitlib.recipes.neighbours import embed_whitened, look_at_neighbours
+from vitlib.recipes.teacher import Teacher, whitening
 from vitlib.training.fit import History, Recipe, evaluate
+from vitlib.vit.attention import attention_weights, split_heads
 from vitlib.weights import load
 
 
@@ -61,12 +67,14 @@ SMALL: dict[str, Any] = {"embed_dim": 16, "num_heads": 2, "depth": 1, "num_class
 
 
 def tiny(name: str) -> Plan:
-    """The plan as it is, with a model of one narrow block and one epoch a stage."""
+    """The plan as it is, with a model of one narrow block, a narrow teacher, and one epoch a stage."""
     plan = PLANS[name]
     return replace(
         plan,
         changes={**plan.changes, **SMALL},
-        stages={side: replace(recipe, epochs=1) for side, recipe in plan.stages.items()},
+        stages=tuple(replace(stage, recipe=replace(stage.recipe, epochs=1)) for stage in plan.stages),
+        teacher=replace(plan.teacher, epochs=1),
+        widths=(4, 6),
     )
 
 
@@ -79,11 +87,14 @@ def test_every_plan_leaves_weights_and_a_card(
     plan, folder = tiny(name), tmp_path / "run"
     card = cifar10.run(pictures, folder, plan, seed=3, progress=False)
     assert json.loads((folder / f"{plan.model}.json").read_text()) == json.loads(json.dumps(card))
-    assert [stage["side"] for stage in card["stages"]] == list(plan.stages)
-    assert all(stage["recipe"]["seed"] == card["seed"] == 3 for stage in card["stages"])
+    assert [(stage["side"], stage["taught"]) for stage in card["stages"]] == [(s.side, s.taught) for s in plan.stages]
+    assert plan.stages[-1].taught and card["teacher"]["widths"] == [4, 6]
+    assert all(part["recipe"]["seed"] == card["seed"] == 3 for part in [card["teacher"], *card["stages"]])
+    names = ["teacher", *(f"stage{number}" for number in range(1, len(plan.stages) + 1)), plan.model]
     assert {path.name for path in folder.iterdir()} == {
-        *(f"{side}.safetensors" for side in plan.stages), f"{plan.model}.json", f"{plan.model}.safetensors"
-    }  # fmt: skip
+        *(f"{name}.safetensors" for name in names),
+        f"{plan.model}.json",
+    }
 
     model = load(folder / f"{plan.model}.safetensors", dtype=torch.float32)
     assert model.config.image_size == (32, 32) and model.config.embed_dim == 16
@@ -100,7 +111,8 @@ def test_a_cpu_takes_the_short_plan_and_a_cuda_device_the_long_one() -> None:
 def test_the_command_runs_the_plan_that_it_names(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(PLANS, "long", Plan("vitc_cifar_patch4_32", {32: Recipe(epochs=1)}))
+    one = Recipe(epochs=1)
+    monkeypatch.setitem(PLANS, "long", Plan("vitc_cifar_patch4_32", (Stage(32, one),), one, widths=(4, 6)))
     chosen = ["--plan", "long", "--model", "swin_cifar_patch2_window4_32", "--seed", "1"]
     pairs = packed(jpegs(8, side=32), jpegs(6, side=32), classes=np.array(list("abcdefghij")))
     np.savez(tmp_path / "ten.npz", **pairs)
@@ -114,3 +126,61 @@ def test_smaller_pictures_are_means_of_what_they_cover() -> None:
     whole = torch.arange(16, dtype=torch.uint8).reshape(1, 1, 4, 4) * 4
     small = cifar10.shrunk(cifar10.Pictures(whole, torch.tensor([0]), ("a",)), 2)
     assert small.images.flatten().tolist() == [10, 18, 42, 50]
+
+
+def correlations(windows: torch.Tensor) -> torch.Tensor:
+    """How alike any two filters answer: [K, K], without the diagonal."""
+    return windows.T.corrcoef().fill_diagonal_(0)
+
+
+def test_whitened_filters_answer_independently_of_one_another() -> None:
+    smooth = F.interpolate(torch.rand(64, 3, 4, 4), size=16, mode="bilinear")
+    images = (smooth * 255).round().to(torch.uint8)
+    filters = whitening(images, side=2, eps=0.0)
+    pixels = normalise(images, (0.5,), (0.5,))
+    assert correlations(F.unfold(pixels, 2, stride=2).transpose(1, 2).flatten(0, 1)).max() > 0.9
+    answers = F.conv2d(pixels, filters, stride=2).permute(0, 2, 3, 1).flatten(0, 2)
+    assert correlations(answers).abs().max() < 0.01
+    assert answers.std(dim=0) == pytest.approx(torch.ones(12).numpy(), abs=0.01)
+
+
+def test_a_teacher_never_trains_its_first_layer_and_pools_what_is_left() -> None:
+    images = torch.randint(256, (32, 3, 32, 32), dtype=torch.uint8)
+    teacher = Teacher(images, widths=(8, 16, 16), classes=3)
+    assert [name for name, each in teacher.named_parameters() if not each.requires_grad] == ["stem.weight"]
+    assert teacher.blocks(F.gelu(teacher.stem(torch.zeros(1, 3, 32, 32)))).shape == (1, 16, 3, 3)
+
+
+@pytest.mark.parametrize("side", [16, 32])
+def test_every_head_starts_out_looking_at_one_neighbour(side: int) -> None:
+    """Seen from the middle of the picture, where nothing else is to be seen: the same place, or one patch away."""
+    model = create("vit_cifar_patch4_32", seed=0, image_size=side)
+    look_at_neighbours(model, seed=0)
+    blank = torch.zeros(1, 3, side, side)
+    patches = side // 4
+    middle = (patches // 2) * patches + patches // 2
+    places = set()
+    for number, block in enumerate(model.blocks):
+        x = model.steps(blank)[f"blocks.{number}.norm1"]
+        q, k, _ = split_heads(block.attn.qkv(x), 3, parts=3)
+        seen = attention_weights(q, k)[0, :, 1 + middle, 1:].argmax(dim=-1)  # h
+        across = seen % patches - middle % patches
+        down = seen // patches - middle // patches
+        assert across.abs().max() <= 1 and down.abs().max() <= 1
+        places |= set(zip(across.tolist(), down.tolist(), strict=True))
+    assert len(places) >= 5  # of nine
+
+
+def test_without_learned_positions_nothing_can_be_looked_up() -> None:
+    with pytest.raises(ValueError, match="positions are 'none': expected 'learned'"):
+        look_at_neighbours(create("vit_cifar_patch4_32", positions="none"))
+
+
+def test_whitened_patches_are_as_loud_as_asked_and_the_seed_decides() -> None:
+    images = torch.randint(256, (64, 3, 16, 16), dtype=torch.uint8)
+    one, again, other = (create("vit_cifar_patch4_32", image_size=16) for _ in range(3))
+    for model, seed in ((one, 0), (again, 0), (other, 1)):
+        embed_whitened(model, images, seed)
+    assert one.patch_embed(normalise(images, (0.5,), (0.5,))).std().item() == pytest.approx(0.7, abs=0.02)
+    assert torch.equal(one.patch_embed.proj.weight, again.patch_embed.proj.weight)
+    assert not torch.equal(one.patch_embed.proj.weight, other.patch_embed.proj.weight)

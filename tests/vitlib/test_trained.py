@@ -46,5 +46,5 @@ def test_trained_weights_serve_other_sizes_and_other_classes():
 def test_what_has_no_trained_weights_names_what_has():
     with pytest.raises(ValueError, match=r"brings no weights for 'vit_base_patch16_224', only for vit_cifar_patch4_32"):
         create("vit_base_patch16_224", pretrained=True)
-    with pytest.raises(CheckpointError, match="registers is 4 in the model and 0 in the checkpoint"):
+    with pytest.raises(CheckpointError, match="reg_tokens is 4 in the model and 0 in the checkpoint"):
         create(CIFAR, pretrained=True, reg_tokens=4)

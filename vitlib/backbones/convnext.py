@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitlib.backbones.stages import StageConfig, Staged, init_stages
+from vitlib.backbones.stages import StageConfig, Staged, init_stages, stage_groups
 from vitlib.vit.branch import Drop
 from vitlib.vit.checks import check_images
 from vitlib.vit.encoder import MLP
@@ -143,12 +143,15 @@ class ConvNeXt(Staged):
         self.head = nn.ModuleDict({"norm": nn.LayerNorm(c.dims[-1], c.head_eps), "fc": head})
         init_stages(self, generator)
 
+    def layer_groups(self) -> list[list[nn.Module]]:
+        return [[self.stem], *stage_groups(self.stages), [self.head]]
+
     def forward(
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, also what each stage gives, by name."""
         conv, norm = cast(nn.Conv2d, self.stem[0]), self.stem[1]
-        check_images(images, self.config.in_chans, self.config.image_size, conv.weight.dtype)
+        images = check_images(images, self.config.in_chans, self.config.image_size, conv.weight)
         out = {"stem": (x := norm(patch_convolution(images.permute(0, 2, 3, 1), conv)))}  # B H W C
         for i, stage in enumerate(self.stages):
             out[f"stages.{i}"] = x = stage(x)

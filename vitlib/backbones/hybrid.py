@@ -56,7 +56,7 @@ class StemLayer(nn.Module):
 class ConvStem(PatchEmbed):
     """Convolve, halve, repeat; what is left is embedded place by place, as patches of one: [B, C, H, W] → [B, N, D].
 
-    >>> stem = ConvStem(channels=3, stem=(24, 48, 96, 192), width=192)
+    >>> stem = ConvStem(in_chans=3, stem=(24, 48, 96, 192), embed_dim=192)
     >>> stem(torch.zeros(2, 3, 64, 96)).shape
     torch.Size([2, 24, 192])
 

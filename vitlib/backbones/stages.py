@@ -5,6 +5,7 @@ in stages: between two of them the grid's sides are halved and the numbers in a 
 """
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -83,15 +84,38 @@ class Staged(nn.Module):
         super().__init__()
         self.config = config
 
+    def layer_groups(self) -> list[list[nn.Module]]:
+        """What lies at each depth, from the picture up: the embedding, each block, and what follows the blocks."""
+        raise NotImplementedError
+
+    def get_classifier(self) -> nn.Module:
+        """The layer whose answers are the logits."""
+        return self.get_submodule("head.fc")
+
     def resized(self, image_size: tuple[int, int]) -> "Staged":
         """A copy for pictures of (height, width) pixels, with the same weights.
 
         Errors: those of the configuration, where its stages do not divide the size.
         """
-        other = type(self)(replace(self.config, image_size=image_size))
+        with torch.random.fork_rng(devices=[]):  # the fresh weights are not kept, and nobody is to notice them
+            other = type(self)(replace(self.config, image_size=image_size))
         other.load_state_dict(copy.deepcopy(self.state_dict()))
         first = next(self.parameters())
-        return other.to(first.device, first.dtype).train(self.training)
+        other.to(first.device, first.dtype)
+        for mine, theirs in zip(self.parameters(), other.parameters(), strict=True):
+            theirs.requires_grad_(mine.requires_grad)
+        for here, there in zip(self.modules(), other.modules(), strict=True):
+            there.training = here.training
+        return other
+
+
+def stage_groups(stages: Iterable[nn.Module]) -> list[list[nn.Module]]:
+    """Each block of the stages by itself; the first of a stage with the halving before it."""
+    groups: list[list[nn.Module]] = []
+    for stage in stages:
+        first, *others = stage.get_submodule("blocks").children()
+        groups += [[stage.get_submodule("downsample"), first], *([block] for block in others)]
+    return groups
 
 
 @torch.no_grad()

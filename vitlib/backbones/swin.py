@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitlib.backbones.stages import StageConfig, Staged, init_stages
+from vitlib.backbones.stages import StageConfig, Staged, init_stages, stage_groups
 from vitlib.backbones.windows import WindowAttention, Windows
 from vitlib.vit.checks import check_images
 from vitlib.vit.embed import PatchEmbed
@@ -158,12 +158,12 @@ class SwinStage(nn.Module):
 class Swin(Staged):
     """[B, C, H, W] → [B, K], the logits of K classes. Parameters have timm's names.
 
-    >>> few = SwinConfig(image_size=(32, 32), num_classes=5, depths=(2, 2), embed_dim=16, num_heads=(2, 4))
+    >>> few = SwinConfig(image_size=(32, 32), depths=(2, 2), embed_dim=16, num_heads=(2, 4), window_size=4)
     >>> model = Swin(few)
     >>> out = model(torch.zeros(2, 3, 32, 32), return_all=True)
     >>> {name: tuple(each.shape) for name, each in out.items()}
     {'patch_embed': (2, 64, 16), 'layers.0': (2, 64, 16), 'layers.1': (2, 16, 32), 'norm': (2, 16, 32),
-    'pooled': (2, 32), 'logits': (2, 5)}
+    'pooled': (2, 32), 'logits': (2, 1000)}
 
     Errors: ValueError for images of another size, rank, number of channels or dtype.
     Source: Liu et al., 2021, "Swin transformer: hierarchical vision transformer using shifted windows".
@@ -180,11 +180,14 @@ class Swin(Staged):
         self.head = nn.ModuleDict({"fc": nn.Linear(c.dims[-1], c.num_classes) if c.num_classes else nn.Identity()})
         init_stages(self, generator)
 
+    def layer_groups(self) -> list[list[nn.Module]]:
+        return [[self.patch_embed], *stage_groups(self.layers), [self.norm, self.head]]
+
     def forward(
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, also what each stage gives, by name."""
-        check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight.dtype)
+        images = check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
         out = {"patch_embed": (x := self.patch_embed(images))}  # B N D
         for i, layer in enumerate(self.layers):
             out[f"layers.{i}"] = x = layer(x)

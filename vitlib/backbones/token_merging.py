@@ -118,6 +118,10 @@ class MergedViT(nn.Module):
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         return self.steps(images)[0]
 
+    def layer_groups(self) -> list[list[nn.Module | Tensor | None]]:
+        """Those of the model inside."""
+        return self.vit.layer_groups()
+
     def groups(self, images: Float[Tensor, "B C H W"]) -> Int[Tensor, "B N"]:
         """For each patch, the number of the token that stands for it in the end: a segmentation of the picture."""
         return self.steps(images)[1]
@@ -125,7 +129,7 @@ class MergedViT(nn.Module):
     def steps(self, images: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B N"]]:
         """The logits, and which token stands for each patch."""
         vit, prefix = self.vit, self.config.prefix
-        check_images(images, self.config.in_chans, self.config.image_size, vit.patch_embed.proj.weight.dtype)
+        images = check_images(images, self.config.in_chans, self.config.image_size, vit.patch_embed.proj.weight)
         x = vit.tokens(vit.patch_embed(images))  # B T D
         size = x.new_ones(x.shape[:2])
         groups = torch.arange(x.shape[1] - prefix, device=x.device).repeat(x.shape[0], 1)  # B N

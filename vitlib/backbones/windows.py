@@ -102,7 +102,7 @@ class Windows:
         return x.roll((up, left), dims=(1, 2))[:, : self.rows, : self.columns].flatten(1, 2)
 
     def order(self) -> Int[Tensor, "W M"]:
-        """Which token comes where in the windows; N for a zero. Picking by it is `cut`, in one pass over memory."""
+        """Which token comes where in the windows; N for a zero. To pick tokens by it is `cut`, in one pass."""
         n = self.rows * self.columns
         numbers = self.cut(torch.arange(1, n + 1)[None]) - 1  # -1 for a zero
         return numbers % (n + 1)
@@ -234,7 +234,6 @@ class WindowAttention(WithTables, Attention):
         token[self.order == n] = torch.arange(n, n + zeros, device=x.device)
         token = token.unflatten(0, (-1, self.windows.area))  # W M
         bias = q.new_full((self.heads, n + zeros, n + zeros), -torch.inf)
-        bias[:, token[:, :, None], token[:, None, :]] = (
-            self.bias().to(q.dtype).expand(len(token), -1, -1, -1).transpose(0, 1)
-        )
+        table = self.bias().to(q.dtype).expand(len(token), -1, -1, -1).transpose(0, 1)  # h W M M
+        bias[:, token[:, :, None], token[:, None, :]] = table
         return ((q / q.shape[-1] ** 0.5) @ k.transpose(-2, -1) + bias).softmax(dim=-1)[:, :, :n, :n]

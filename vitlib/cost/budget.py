@@ -23,7 +23,7 @@ from vitlib.backbones.convnext import ConvNeXtConfig
 from vitlib.backbones.presets import BACKBONES, Config
 from vitlib.cost import Breakdown, Cost, Run
 from vitlib.cost.gpus import GIB, budget_of, nearest
-from vitlib.cost.job import Job, largest, priced
+from vitlib.cost.job import Job, largest_within, priced
 from vitlib.cost.remedies import Remedy, combined, remedies
 from vitlib.cost.report import report
 from vitlib.models import PRESETS
@@ -119,7 +119,7 @@ def _fit(model: str | Config, gpu: str | float, run: Run) -> Fit:
     single = remedies(job, room)
     enough = job.peak <= room or any(each.fits for each in single)
     several = () if enough else combined(job, room)
-    most = largest(lambda batch: job.rerun(batch_size=batch).peak, room)
+    most = largest_within(lambda batch: job.rerun(batch_size=batch).peak, room)
     return Fit(name, config, run, gpu, budget, priced(config, run), most, single, several)
 
 

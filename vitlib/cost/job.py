@@ -7,6 +7,7 @@ from typing import Any
 
 from vitlib.backbones.presets import Config
 from vitlib.cost import Run, cost
+from vitlib.training.search import largest
 
 priced = lru_cache(maxsize=512)(cost)  # the same is asked again and again
 
@@ -45,25 +46,14 @@ class Job:
         return replace(self, run=replace(self.run, **changes), steps=self.steps * steps)
 
 
-def largest(need: Callable[[int], int], room: int, limit: int | None = None) -> int:
+def largest_within(need: Callable[[int], int], room: int, limit: int | None = None) -> int:
     """The largest n from 1 to `limit` with need(n) ≤ room, 0 for none, where a larger n never needs less.
 
-    Need is taken for a straight line, through the ends of what is still open; where it is bent, halving helps.
+    The search begins where it would end if need were a straight line.
 
-    >>> largest(lambda n: 1000 + 3 * n, room=1110), largest(lambda n: n**2, room=1000, limit=20)
+    >>> largest_within(lambda n: 1000 + 3 * n, room=1110), largest_within(lambda n: n**2, room=1000, limit=20)
     (36, 20)
     """
     few, more = 1024, 2048  # many, so that what does not grow with n counts for little
     slope = max(need(more) - need(few), 1)
-    n = more + (room - need(more)) * (more - few) // slope
-    good, bad, tries = 0, limit + 1 if limit else None, 0
-    while bad is None or bad - good > 1:
-        n = max(n, good + 1) if bad is None else min(max(n, good + 1), bad - 1)
-        found = need(n)
-        good, bad = (n, bad) if found <= room else (good, n)
-        tries += 1
-        if tries > 3 and bad is not None:
-            n = (good + bad) // 2
-        else:
-            n += (room - found) * (more - few) // slope + (n if tries > 3 else 0)
-    return good
+    return largest(lambda n: need(n) <= room, limit, more + (room - need(more)) * (more - few) // slope)

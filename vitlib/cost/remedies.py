@@ -17,7 +17,7 @@ from vitlib.backbones.stages import StageConfig
 from vitlib.backbones.swin import SwinConfig
 from vitlib.cost import Run
 from vitlib.cost.gpus import gib
-from vitlib.cost.job import Job, largest
+from vitlib.cost.job import Job, largest_within
 from vitlib.vit.config import ViTConfig
 
 Found = tuple[str, Job, str] | None  # a name, the job with it, its price in words; None: not for this job
@@ -101,7 +101,7 @@ def _smaller_batch(job: Job, room: int) -> Found:
     whole = job.run.batch_size
     if whole == 1 or job.peak <= room:
         return None
-    most = largest(lambda batch: job.rerun(steps=2, batch_size=batch).peak, room, whole - 1)
+    most = largest_within(lambda batch: job.rerun(steps=2, batch_size=batch).peak, room, whole - 1)
     steps = -(-whole // max(most, 1))
     batch = -(-whole // steps)
     if not job.run.training:

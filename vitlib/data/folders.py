@@ -4,7 +4,6 @@ import warnings
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
@@ -12,58 +11,113 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from vitlib.data.archives import DatasetError
+from vitlib.data.decode import as_tensor, read_picture
 from vitlib.data.pictures import Pictures
-from vitlib.data.samples import read_picture
+from vitlib.vit.checks import require_size
 
 
 def image_folder(folder: str | PathLike[str], size: int | tuple[int, int], skip_damaged: bool = False) -> Pictures:
     """Every picture below `folder`, at one size; the class is the sub-folder, in alphabetical order.
 
     `size` is in pixels, (height, width) or the side of a square. A picture is scaled until it covers that size, and the
-    middle is kept; it is read as `picture` reads it: upright, in RGB. Files and folders whose name begins
-    with a dot are passed over. Every other file must be a picture; with `skip_damaged`, those that are not are left
-    out, and a warning names them.
+    middle is kept; it is read as `picture` reads it: upright, in RGB. What systems leave behind (names that begin with
+    a dot, Thumbs.db, desktop.ini, __MACOSX) is passed over, and a warning names files that lie outside the
+    sub-folders. Every other file must be a picture; with `skip_damaged`, those that are not are left out, and a
+    warning names them.
 
-    Errors: FileNotFoundError; DatasetError for a folder without sub-folders, a class without pictures, and files that
-    cannot be read, which it names.
+    Errors: FileNotFoundError; ValueError for a size that is none; DatasetError for a folder without sub-folders, a
+    class without pictures, and files that cannot be read, which it names.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise FileNotFoundError(f"no folder at {root}; check the path (this notebook runs in {Path.cwd()})")
-    classes = tuple(sorted(each.name for each in root.iterdir() if each.is_dir() and not each.name.startswith(".")))
+    root = _existing(folder)
+    classes = tuple(sorted(each.name for each in root.iterdir() if each.is_dir() and not _debris(each, root)))
     if not classes:
-        raise DatasetError(f"{root} has no sub-folders: expected one for each class, such as cats/ and dogs/")
+        raise DatasetError(
+            f"{root} has no sub-folders: expected one for each class, such as cats/ and dogs/; "
+            "unlabelled_folder reads pictures without classes"
+        )
+    if outside := sorted(each.name for each in root.iterdir() if each.is_file() and not _debris(each, root)):
+        warnings.warn(f"left out, as they lie in no class of {root}: {_few(outside)}", stacklevel=2)
     files = [(path, label) for label, name in enumerate(classes) for path in _files(root / name)]
-    height, width = (size, size) if isinstance(size, int) else size
-
-    images = torch.empty(len(files), 3, height, width, dtype=torch.uint8)
-    good, bad = [], []
-    for i, (path, _) in enumerate(tqdm(files, desc=f"decoding {root.name}", delay=2)):
-        try:
-            images[i] = _cover(read_picture(path), height, width)
-            good.append(i)
-        except ValueError as error:
-            bad.append(str(error))
-    if bad:
-        told = f"{len(bad)} of {len(files)} files in {root} cannot be read: {'; '.join(bad[:5])}{' …' * (len(bad) > 5)}"
-        if not skip_damaged:
-            raise DatasetError(f"{told}. Mend or remove them, or leave them out with skip_damaged=True")
-        warnings.warn(told, stacklevel=2)
+    images, good = _read(root, [path for path, _ in files], size, skip_damaged)
     labels = torch.tensor([files[i][1] for i in good], dtype=torch.int64)
     counts = labels.bincount(minlength=len(classes))
     if empty := [name for name, count in zip(classes, counts.tolist(), strict=True) if not count]:
         raise DatasetError(f"{root} has no picture of {', '.join(empty)}; add some, or remove the sub-folder")
-    return Pictures(images[good] if bad else images, labels, classes)
+    return Pictures(images, labels, classes)
+
+
+def unlabelled_folder(
+    folder: str | PathLike[str], size: int | tuple[int, int], skip_damaged: bool = False
+) -> tuple[UInt8[Tensor, "N 3 H W"], list[Path]]:
+    """Every picture below `folder`, at one size and in alphabetical order, and where each lies: for `predict`.
+
+    Read as `image_folder` reads them, whichever sub-folders they lie in. Errors: those of image_folder; DatasetError
+    for a folder without a picture.
+    """
+    root = _existing(folder)
+    files = _files(root)
+    if not files:
+        raise DatasetError(f"{root} holds no picture; check the path")
+    images, good = _read(root, files, size, skip_damaged)
+    if not good:
+        raise DatasetError(f"{root} holds no picture that can be read")
+    return images, [files[i] for i in good]
+
+
+def _existing(folder: str | PathLike[str]) -> Path:
+    root = Path(folder)
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder at {root}; check the path (this program runs in {Path.cwd()})")
+    return root
+
+
+def _read(
+    root: Path, files: list[Path], size: int | tuple[int, int], skip_damaged: bool
+) -> tuple[UInt8[Tensor, "N 3 H W"], list[int]]:
+    """The pictures that can be read, and which of the files they are."""
+    height, width = _sides(size)
+    images = torch.empty(len(files), 3, height, width, dtype=torch.uint8)
+    good, bad = [], []
+    for i, path in enumerate(tqdm(files, desc=f"decoding {root.name}", delay=2)):
+        try:
+            images[i] = _cover(read_picture(path), height, width)
+            good.append(i)
+        except (ValueError, OSError) as error:
+            bad.append(str(error))
+    if bad:
+        told = f"{len(bad)} of {len(files)} files in {root} cannot be read: {_few(bad, '; ')}"
+        if not skip_damaged:
+            raise DatasetError(f"{told}. Mend or remove them, or leave them out with skip_damaged=True")
+        warnings.warn(told, stacklevel=3)
+    return (images[good] if bad else images), good
+
+
+def _sides(size: int | tuple[int, int]) -> tuple[int, int]:
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2:
+        raise ValueError(f"size is {size!r}: expected a side in pixels, or (height, width)")
+    for name, side in zip(("height", "width"), sides, strict=True):
+        require_size(name, side)
+    return sides
 
 
 def _files(folder: Path) -> list[Path]:
-    def hidden(path: Path) -> bool:
-        return any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not _debris(path, folder))
 
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not hidden(path))
+
+def _debris(path: Path, root: Path) -> bool:
+    """Whether a system left it behind, not a person."""
+    return any(
+        part.startswith(".") or part.lower() in ("thumbs.db", "desktop.ini", "__macosx")
+        for part in path.relative_to(root).parts
+    )
+
+
+def _few(words: list[str], join: str = ", ") -> str:
+    return join.join(words[:5]) + " …" * (len(words) > 5)
 
 
 def _cover(picture: UInt8[Tensor, "3 H W"], height: int, width: int) -> UInt8[Tensor, "3 H2 W2"]:
     image = Image.fromarray(picture.permute(1, 2, 0).numpy())  # C H W → H W C
     fitted = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)  # H W C → C H W
+    return as_tensor(fitted)

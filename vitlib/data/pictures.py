@@ -1,5 +1,6 @@
 """Labelled pictures, decoded once and kept as bytes: a quarter of the memory of floats, on whichever device trains."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from vitlib.vit.checks import require_images
 from vitlib.vit.config import ViTConfig
+from vitlib.vit.wrappers import unwrapped
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,8 @@ class Pictures:
     (6, [1, 0])
 
     Errors: ValueError for images that are no bytes of shape (N, C, H, W), for another number of labels, for labels
-    that are no whole numbers, and for a label that no class has, with the first picture that carries it.
+    that are no whole numbers, for two classes of one name, and for a label that no class has, with the first picture
+    that carries it.
     """
 
     images: UInt8[Tensor, "N C H W"]  # 0…255
@@ -31,6 +34,8 @@ class Pictures:
         require_images(self.images)
         if self.images.dtype != torch.uint8:
             raise ValueError(f"images are {self.images.dtype}: expected torch.uint8, 0…255; see vitlib.data.samples")
+        if twice := [name for name in dict.fromkeys(self.classes) if self.classes.count(name) > 1]:
+            raise ValueError(f"classes name {twice[0]!r} twice: expected a name of its own for each class")
         if self.labels.shape != self.images.shape[:1]:
             count = len(self.images)
             raise ValueError(f"labels have shape {tuple(self.labels.shape)}: expected ({count},), one a picture")
@@ -54,6 +59,28 @@ class Pictures:
     def take(self, indices: Int64[Tensor, "n"] | slice) -> "Pictures":
         """The pictures at these places, in this order."""
         return Pictures(self.images[indices], self.labels[indices], self.classes)
+
+    def aligned(self, classes: tuple[str, ...]) -> "Pictures":
+        """The same pictures, labelled by their place in `classes`, where each class is found by its name.
+
+        >>> images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+        >>> some = Pictures(images, labels=torch.tensor([0, 1]), classes=("bear", "cat"))
+        >>> some.aligned(("ant", "bear", "cat")).labels.tolist()
+        [1, 2]
+
+        Errors: ValueError for pictures of a class that is not among them.
+        """
+        if self.classes == classes:
+            return self
+        here = self.labels.bincount(minlength=len(self.classes)).tolist()
+        unknown = [name for name, count in zip(self.classes, here, strict=True) if count and name not in classes]
+        if unknown:
+            raise ValueError(
+                f"there are pictures of {_some(unknown)}, and the classes are {_some(classes)}: rename the classes of "
+                "one of them, or leave these pictures out"
+            )
+        places = [classes.index(name) if name in classes else -1 for name in self.classes]
+        return Pictures(self.images, torch.tensor(places, device=self.labels.device)[self.labels], classes)
 
     def split(self, every: int, seed: int = 0) -> tuple["Pictures", "Pictures"]:
         """Pictures to train on, and to test: one in `every` of each class, drawn at random, the same ones each time.
@@ -109,6 +136,10 @@ def normalise(
 
 
 def normalisation(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of the pixels that a model was made for; 0.5 both where it has no configuration."""
-    config = getattr(model, "config", ViTConfig())
-    return config.mean, config.std
+    """Mean and deviation of the pixels that a model was made for; 0.5 both where its configuration does not say."""
+    config, usual = getattr(unwrapped(model), "config", None), ViTConfig()
+    return getattr(config, "mean", usual.mean), getattr(config, "std", usual.std)
+
+
+def _some(names: Sequence[str], most: int = 10) -> str:
+    return ", ".join(names[:most]) + " …" * (len(names) > most)

@@ -1,37 +1,23 @@
-"""Pictures to look at: eight that come with scikit-image and scikit-learn, and the learner's own.
+"""Pictures to look at: eight that come with scikit-image and scikit-learn, eight photos of vitlib's own of things that
+CIFAR-10 has a class for, and the learner's.
 
-Nothing is downloaded: the bundled files lie inside the two installed packages. They are opened with Pillow,
-so neither package is imported.
+Nothing is downloaded: the bundled files lie inside the installed packages. They are opened with Pillow, so neither
+scikit package is imported.
 """
 
 import difflib
 import gzip
 import importlib.util
-import io
-import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-MAX_PIXELS = 64_000_000  # of one picture; more would be slow to show and teaches nothing more
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a bundled picture comes from, in the words of the package that brings it."""
-
-    shows: str  # what one sees
-    package: str  # the installed package that holds the file
-    file: str  # path inside that package
-    author: str  # or the owner
-    licence: str  # terms of use
-
+from vitlib.data.decode import as_tensor, read_picture
+from vitlib.data.photos import PHOTOS, Source
 
 _CC_BY = "CC BY 2.0, https://creativecommons.org/licenses/by/2.0/"
 
@@ -92,6 +78,7 @@ PICTURES = {
         "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998",
         "CC BY 4.0 at the UCI repository; scikit-learn states no other",
     ),
+    **PHOTOS,
 }
 
 
@@ -114,13 +101,6 @@ def picture(name: str | Path) -> UInt8[Tensor, "3 H W"]:
     if Path(name).is_file():
         return read_picture(Path(name))
     raise _unknown(str(name))
-
-
-def read_picture(file: Path | bytes, name: str = "") -> UInt8[Tensor, "3 H W"]:
-    """The picture in a file, or in the bytes of an uploaded file, which `name` names in an error."""
-    name = name or (str(file) if isinstance(file, Path) else "the file")
-    with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
-        return _tensor(_decode(stream, name))
 
 
 def to_float(picture: UInt8[Tensor, "C H W"]) -> Float[Tensor, "1 C H W"]:
@@ -147,7 +127,7 @@ def shrink(picture: UInt8[Tensor, "3 H W"], longest: int) -> UInt8[Tensor, "3 H2
     """
     image = Image.fromarray(picture.permute(1, 2, 0).numpy())  # C H W → H W C
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    return _tensor(image)
+    return as_tensor(image)
 
 
 def digits() -> tuple[UInt8[Tensor, "1797 1 8 8"], Int64[Tensor, "1797"]]:
@@ -169,37 +149,6 @@ def _digit_sheet() -> UInt8[Tensor, "3 80 80"]:
     images, _ = digits()
     sheet = images[:100, 0].reshape(10, 10, 8, 8).permute(0, 2, 1, 3).reshape(1, 80, 80)
     return sheet.repeat(3, 1, 1)
-
-
-def _tensor(image: Image.Image) -> UInt8[Tensor, "3 H W"]:
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()  # H W C → C H W
-
-
-def _decode(stream: io.BytesIO | io.BufferedReader, name: str) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours, below, is stricter
-            image = Image.open(stream, formats=FORMATS)
-        if image.width * image.height > MAX_PIXELS:
-            raise Image.DecompressionBombError
-        return _rgb(ImageOps.exif_transpose(image))
-    except Image.DecompressionBombError:
-        limit = MAX_PIXELS // 1_000_000
-        raise ValueError(f"{name} has more than {limit} million pixels; shrink it and try again") from None
-    except Image.UnidentifiedImageError:
-        kinds = ", ".join(FORMATS)
-        raise ValueError(f"{name} is no picture that can be read; save it as one of {kinds}") from None
-    except (OSError, SyntaxError, EOFError) as error:  # Pillow's ways of meeting a damaged file
-        raise ValueError(f"{name} is damaged ({error}); save it again or choose another picture") from None
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):  # Pillow would clip 16-bit grey to white
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
 
 
 def package_file(package: str, file: str) -> Path:

@@ -7,7 +7,7 @@ from functools import cache, cached_property
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from vitlib.data.datasets import digits
@@ -16,6 +16,7 @@ from vitlib.diagnose import Report, examine
 from vitlib.diagnose.mistakes import BATCH
 from vitlib.diagnose.patients import PATIENTS, Patient, grey
 from vitlib.training.predict import in_mode
+from vitlib.training.steps import steps
 from vitlib.vit.model import ViT
 from vitlib.vit.patches import patchify, unpatchify
 
@@ -142,22 +143,21 @@ def _trained(
         model.load_state_dict(found, strict=False)
     first = copy.deepcopy(model)
     train, _ = known_digits()
-    pixels, steps = grey(train.images), len(train) // BATCH
+    pixels, per_epoch = grey(train.images), len(train) // BATCH
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.05, fused=True)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * steps, pct_start=0.2)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * per_epoch, pct_start=0.2)
     dice, losses = torch.Generator().manual_seed(0), []
+
+    def loss_of(chosen: Tensor) -> tuple[Tensor, Tensor]:
+        logits, labels = model(pixels[chosen]), train.labels[chosen]
+        return criterion(logits, labels), (logits.argmax(dim=1) == labels).float().mean()
+
     model.train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # for dropout
         for _ in range(epochs):
-            for chosen in torch.randperm(len(train), generator=dice).split(BATCH)[:steps]:
-                loss = criterion(model(pixels[chosen]), train.labels[chosen])
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-                plan.step()
-                losses.append(loss.item())
+            order = torch.randperm(len(train), generator=dice).split(BATCH)[:per_epoch]
+            losses += [step.loss for step in steps(model, order, loss_of, [optimizer], [plan])]
     return first, model.eval(), losses
 
 

@@ -4,10 +4,13 @@ PICTURES is the official archive, its folder, or an .npz of JPEG files (vitlib.d
 FOLDER, and the same command goes on with it; at its end the weights lie there in half precision, beside a card that
 says how they were made. The weights that come with vitlib are those of the short plan.
 
-Two plans: the short one is for a CPU and half an hour, the long one for a CUDA device and a few minutes there. A step's
-time grows with the number of tokens, so the short plan begins on small pictures, where the model learns what is coarse,
-and ends on whole ones. Between two stages its positions are resized. Source: Howard, 2018 (progressive resizing);
-Touvron et al., 2019, "Fixing the train-test resolution discrepancy".
+A teacher is trained first, a small convolutional network (teacher.py); the model learns from labels, and in the end
+from the teacher's answers as well. A plain ViT does not start from random weights (neighbours.py).
+
+Three plans: the short one is for a CPU and an hour, "night" for a CPU and a few hours, and the long one for a CUDA
+device and a few minutes there. A step's time grows with the number of tokens, so the plans for a CPU begin on small
+pictures, where the model learns what is coarse, and end on whole ones. Between two stages its positions are resized.
+Sources: Howard, 2018 (progressive resizing); Touvron et al., 2019, "Fixing the train-test resolution discrepancy".
 """
 
 import argparse
@@ -21,39 +24,74 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from vitlib.data.datasets import cifar10
 from vitlib.data.pictures import Pictures
 from vitlib.device import best_device, fast_bfloat16
 from vitlib.models import create
+from vitlib.recipes.neighbours import embed_whitened, look_at_neighbours
+from vitlib.recipes.teacher import Teacher
 from vitlib.training.fit import Recipe, evaluate, fit
+from vitlib.vit.model import ViT
 from vitlib.weights import files, save
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A part of the training, on pictures of one size."""
+
+    side: int  # pixels
+    recipe: Recipe
+    taught: bool = False  # whether half of what is learned is the teacher's answers: it knows whole pictures only
+
+
+@dataclass(frozen=True)
 class Plan:
-    """A model, and the recipes by which it learns, one after another."""
+    """A model, the stages in which it learns, and its teacher."""
 
     model: str  # its preset
-    stages: Mapping[int, Recipe]  # by the side of the pictures, in pixels
+    stages: tuple[Stage, ...]
+    teacher: Recipe
+    widths: tuple[int, ...] = (64, 128, 128)  # channels of the teacher's blocks
     changes: Mapping[str, Any] = field(default_factory=dict)  # fields of the model's configuration
 
 
 BASE = Recipe(optimizer="muon", batch_size=256, warmup=0.05, flip=True, amp=True)
+TEACHER = replace(BASE, epochs=6, batch_size=500, lr=1e-2, warmup=0.1, shift=2)
 PLANS = {
     "short": Plan(
         "vit_cifar_patch4_32",
-        {
-            16: replace(BASE, epochs=7, lr=3e-3, floor=0.6, shift=1),  # 16 tokens and CLS
-            24: replace(BASE, epochs=2, lr=2e-3, floor=0.6, shift=2),  # 36 tokens and CLS
-            32: replace(BASE, epochs=2, lr=1.5e-3, shift=3),  # 64 tokens and CLS
-        },
+        (
+            Stage(16, replace(BASE, epochs=7, lr=3e-3, floor=0.6, shift=1)),  # 16 tokens and CLS
+            Stage(24, replace(BASE, epochs=2, lr=2e-3, floor=0.6, shift=2)),  # 36 tokens and CLS
+            Stage(32, replace(BASE, epochs=2, lr=1.5e-3, shift=3)),  # 64 tokens and CLS
+            Stage(32, replace(BASE, epochs=1, lr=1e-3, shift=3, label_smoothing=0.0), taught=True),
+        ),
+        TEACHER,
+    ),
+    "night": Plan(
+        "vit_cifar_patch4_32",
+        (
+            Stage(16, replace(BASE, epochs=20, lr=3e-3, floor=0.6, shift=1)),
+            Stage(24, replace(BASE, epochs=6, lr=2.5e-3, floor=0.6, shift=2)),
+            Stage(32, replace(BASE, epochs=12, lr=2e-3, shift=3, label_smoothing=0.0), taught=True),
+        ),
+        replace(TEACHER, epochs=10),
     ),
     # A stem of convolutions helps a ViT that sees few pictures (Hassani et al., 2021, "Escaping the big data
     # paradigm"); with so many epochs, mixed pictures keep it from knowing them by heart.
     "long": Plan(
         "vitc_cifar_patch4_32",
-        {32: replace(BASE, epochs=200, batch_size=512, lr=3e-3, shift=4, mixup=0.2, cutmix=1.0, compile=True)},
+        (
+            Stage(
+                32,
+                replace(BASE, epochs=200, batch_size=512, lr=3e-3, shift=4, mixup=0.2, cutmix=1.0, compile=True),
+                taught=True,
+            ),
+        ),
+        replace(TEACHER, epochs=30),
+        (64, 256, 256),
         {"embed_dim": 256, "num_heads": 4, "depth": 7, "drop_path_rate": 0.1},
     ),
 }
@@ -83,15 +121,24 @@ def run(source: Path, folder: Path, plan: Plan, seed: int = 0, progress: bool = 
     device = best_device()
     train, test = (part.to(device) for part in cifar10(source))
     folder.mkdir(parents=True, exist_ok=True)
-    model = create(plan.model, seed=seed, image_size=min(plan.stages), **plan.changes).to(device)
-    stages: list[dict[str, Any]] = []
-    for side, recipe in plan.stages.items():
-        model = model.resized((side, side))
+
+    def learn(
+        model: nn.Module, name: str, side: int, recipe: Recipe, teacher: nn.Module | None = None
+    ) -> dict[str, Any]:
         recipe = replace(recipe, seed=seed, amp=recipe.amp and fast_bfloat16(device))
-        kept = folder / f"{side}.safetensors"
-        history = fit(model, shrunk(train, side), shrunk(test, side), recipe, save=kept, progress=progress)
-        stages.append({"side": side, "recipe": asdict(recipe), "history": asdict(history)})
-        print(f"{side} × {side} pixels\n{history}", flush=True)
+        small, kept = (shrunk(train, side), shrunk(test, side)), folder / f"{name}.safetensors"
+        history = fit(model, *small, recipe, teacher=teacher, save=kept, progress=progress)
+        print(f"{name}: {side} × {side} pixels\n{history}", flush=True)
+        return {"side": side, "recipe": asdict(recipe), "history": asdict(history)}
+
+    teacher = fresh_teacher(train, plan.widths, seed).to(device)
+    taught = {"widths": list(plan.widths), **learn(teacher, "teacher", train.images.shape[-1], plan.teacher)}
+    model = fresh_student(train, plan, seed).to(device)
+    stages = []
+    for number, stage in enumerate(plan.stages, start=1):
+        model = model.resized((stage.side, stage.side))
+        told = learn(model, f"stage{number}", stage.side, stage.recipe, teacher if stage.taught else None)
+        stages.append(told | {"taught": stage.taught})
     half = copy.deepcopy(model).half()
     save(half, folder / f"{plan.model}.safetensors")
     card = {
@@ -100,17 +147,35 @@ def run(source: Path, folder: Path, plan: Plan, seed: int = 0, progress: bool = 
         "data": "CIFAR-10, its pictures as JPEG files" if source.suffix == ".npz" else "CIFAR-10",
         "test_accuracy": evaluate(half.float(), test),
         "seed": seed,
-        "seconds": round(sum(sum(stage["history"]["seconds"]) for stage in stages)),
+        "seconds": round(sum(sum(part["history"]["seconds"]) for part in [taught, *stages])),
         "hardware": _hardware(device),
         "torch": torch.__version__,
         "mean": list(model.config.mean),
         "std": list(model.config.std),
         "classes": list(train.classes),
+        "teacher": taught,
         "stages": stages,
     }
     with files.whole(folder / f"{plan.model}.json") as draft:
         draft.write_text(json.dumps(card, indent=1) + "\n")
     return card
+
+
+def fresh_teacher(train: Pictures, widths: tuple[int, ...], seed: int) -> Teacher:
+    """A teacher that has learned nothing; the same seed gives the same one."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Teacher(train.images.cpu(), widths, len(train.classes))
+
+
+def fresh_student(train: Pictures, plan: Plan, seed: int) -> Any:
+    """A model for the first stage; a plain ViT starts from whitened patches, and looks at neighbours."""
+    side = plan.stages[0].side
+    model = create(plan.model, seed=seed, image_size=side, **plan.changes)
+    if type(model) is ViT:
+        look_at_neighbours(model, seed)
+        embed_whitened(model, shrunk(train.to("cpu"), side).images, seed)
+    return model
 
 
 def _hardware(device: torch.device) -> str:

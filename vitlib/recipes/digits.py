@@ -7,7 +7,6 @@ from dataclasses import replace
 from statistics import mean, stdev
 
 from vitlib.data.datasets import digits
-from vitlib.device import best_device
 from vitlib.models import create
 from vitlib.training.fit import History, Recipe, fit
 from vitlib.vit.model import ViT
@@ -21,7 +20,7 @@ def train_digits(seed: int = 0, recipe: Recipe = RECIPE, progress: bool = True) 
     It classifies by the mean of its patches: with so few pictures, CLS learns too slowly what to collect.
     """
     train, test = digits()
-    model = create("vit_digits_patch2_8", seed=seed, global_pool="avg").to(best_device())
+    model = create("vit_digits_patch2_8", seed=seed, global_pool="avg")
     return model, fit(model, train, test, replace(recipe, seed=seed), progress=progress)
 
 

@@ -5,18 +5,21 @@ machine stands still, or ends the program. There the need of two smaller steps i
 line: each picture more costs the same, once activations outweigh the weights.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from vitlib.data.pictures import normalisation, normalise
+from vitlib.device import Amp, autocast
 from vitlib.training.counter import Counter
-from vitlib.training.memory import out_of_memory
-from vitlib.training.predict import in_mode, predict
+from vitlib.training.memory import goes_through, untouched
+from vitlib.training.predict import as_pixels, predict
+from vitlib.training.search import largest
+from vitlib.training.steps import train_mode
 from vitlib.vit.checks import require_size
+from vitlib.vit.wrappers import require_numbers
 
 FIRST = (4, 8)  # pictures in the two steps that are measured for a first guess
 
@@ -25,7 +28,7 @@ def largest_batch(
     model: nn.Module,
     picture: Shaped[Tensor, "C H W"],
     train: bool = False,
-    amp: bool = False,
+    amp: Amp = False,
     memory: int | None = None,
     limit: int = 65_536,
 ) -> int:
@@ -42,6 +45,7 @@ def largest_batch(
     Errors: ValueError where `memory` is missing on a device that does not refuse, and those of the model.
     """
     require_size("limit", limit)
+    require_numbers(model)
     device = next(model.parameters()).device
     if memory is None:
         if device.type != "cuda":
@@ -49,7 +53,7 @@ def largest_batch(
                 f"memory is None on {device.type}, which swaps or ends the program rather than refuse; say how many "
                 "bytes a step may take, such as memory=2_000_000_000"
             )
-        return search(lambda batch: _goes_through(model, picture, batch, train, amp), limit)
+        return largest(lambda n: goes_through(partial(_step, model, picture, train=train, amp=amp), n), limit)
 
     def need(batch: int) -> int:
         return step_memory(model, picture, batch, train, amp)
@@ -65,35 +69,17 @@ def _carried_on(bytes_of: Callable[[int], int], memory: int, limit: int, points:
     return max(0, min(limit, int(points[1] + (memory - more) / each)))
 
 
-def search(fits: Callable[[int], bool], limit: int) -> int:
-    """The largest n up to `limit` for which `fits(n)`, 0 for none: doubled until it fails, then halved in between.
-
-    >>> search(lambda n: n <= 37, limit=1000)
-    37
-    """
-    good, bad = 0, 1
-    while bad <= limit and fits(bad):
-        good, bad = bad, 2 * bad
-    bad = min(bad, limit + 1)
-    while bad - good > 1:
-        middle = (good + bad) // 2
-        if fits(middle):
-            good = middle
-        else:
-            bad = middle
-    return good
-
-
 def step_memory(
-    model: nn.Module, picture: Shaped[Tensor, "C H W"], batch_size: int, train: bool = False, amp: bool = False
+    model: nn.Module, picture: Shaped[Tensor, "C H W"], batch_size: int, train: bool = False, amp: Amp = False
 ) -> int:
-    """Bytes that a step with `batch` pictures takes at its peak, beyond what is taken already: pictures, activations,
-    and, to `train`, gradients and AdamW's two numbers a parameter.
+    """Bytes that a step with `batch_size` pictures takes at its peak, beyond what is taken already: pictures,
+    activations, and, to `train`, gradients and AdamW's two numbers a parameter.
 
     On a CUDA device its allocator keeps the count. Elsewhere every tensor that an operation returns is counted; what
     a kernel needs inside itself is not.
     """
-    require_size("batch", batch_size)
+    require_size("batch_size", batch_size)
+    require_numbers(model)
     device = next(model.parameters()).device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -105,38 +91,19 @@ def step_memory(
     return count.peak
 
 
-def _step(model: nn.Module, picture: Tensor, batch: int, train: bool, amp: bool) -> None:
+def _step(model: nn.Module, picture: Tensor, batch_size: int, train: bool, amp: Amp) -> None:
     device = next(model.parameters()).device
-    images = picture.to(device).repeat(batch, 1, 1, 1)  # B C H W
+    images = picture.to(device).repeat(batch_size, 1, 1, 1)  # B C H W
     if not train:
-        predict(model, images, batch, amp)
+        predict(model, images, batch_size, amp)
         return
-    with _untouched(model, device):
+    with untouched(model), torch.enable_grad():
+        train_mode(model)
         weights = [each for each in model.parameters() if each.requires_grad]
+        if not weights:
+            raise ValueError("nothing is left to learn: every parameter is frozen")
         moments = [torch.empty_like(each) for each in weights for _ in range(2)]  # AdamW's, held through the step
-        pixels = normalise(images, *normalisation(model)) if images.dtype == torch.uint8 else images
-        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            loss = model(pixels).float().logsumexp(dim=-1).mean()
-        torch.autograd.grad(loss, weights, allow_unused=True)  # leaves .grad alone
+        with autocast(device, amp):
+            loss = model(as_pixels(images, model)).float().logsumexp(dim=-1).mean()
+        torch.autograd.grad(loss, weights, allow_unused=True)
         del moments
-
-
-@contextmanager
-def _untouched(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Training mode, after which the model's buffers (running means) and torch's dice are as they were."""
-    buffers = [each.clone() for each in model.buffers()]
-    with in_mode(model, training=True), torch.random.fork_rng([device] if device.type == "cuda" else []):
-        yield
-    for each, before in zip(model.buffers(), buffers, strict=True):
-        each.copy_(before)
-
-
-def _goes_through(model: nn.Module, picture: Tensor, batch: int, train: bool, amp: bool) -> bool:
-    torch.cuda.empty_cache()  # what the trial before left in pieces
-    try:
-        _step(model, picture, batch, train, amp)
-    except RuntimeError as error:
-        if not out_of_memory(error):
-            raise
-        return False
-    return True

@@ -2,31 +2,37 @@
 
 import copy
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
 
+from vitlib.backbones.stages import Staged
 from vitlib.data.pictures import Pictures
 from vitlib.training.fit import Recipe, fit
 from vitlib.training.history import History
-from vitlib.training.optim import layer_of
+from vitlib.training.optim import layer_groups, parameters_of
 from vitlib.vit.model import ViT
+from vitlib.vit.wrappers import require_numbers, unwrapped
 
+Net = TypeVar("Net", bound=nn.Module)
 FINETUNE = Recipe(epochs=10, lr=5e-4, layer_decay=0.75)
 
 
 def finetune(
-    model: ViT,
+    model: Net,
     train: Pictures,
     test: Pictures | None = None,
     recipe: Recipe = FINETUNE,
     *,
     blocks: int | None = None,
+    valid: Pictures | None = None,
     save: Path | None = None,
     resume: bool = True,
     progress: bool = True,
-) -> tuple[ViT, History]:
+) -> tuple[Net, History]:
     """A copy of the model with a new head for the classes of `train`, trained on them; `model` stays as it is.
 
     `blocks` says how much of it learns beside the head:
@@ -36,7 +42,8 @@ def finetune(
     - None: everything, embedding and positions too.
 
     Pictures of another size get resized positions. Frozen or not, `recipe.layer_decay` makes the lower blocks move
-    less than the upper ones. `save`, `resume` and `progress` are those of `fit`.
+    less than the upper ones. `valid`, `save`, `resume` and `progress` are those of `fit`. In the copy that comes back
+    nothing is frozen.
 
     >>> from vitlib.data.datasets import digits
     >>> from vitlib.models import create
@@ -46,43 +53,72 @@ def finetune(
     >>> model.config.image_size, model.head.weight.shape
     ((8, 8), torch.Size([10, 96]))
 
-    Errors: ValueError for more blocks than there are, for pictures with another number of channels, or of a size that
-    the patch does not divide; those of fit.
+    Errors: ValueError for a model that is no ViT, Hybrid, Swin or ConvNeXt, for more blocks than there are, for
+    pictures with another number of channels, or of a size that the patch does not divide; those of fit.
     """
-    depth, channels = model.config.depth, train.images.shape[1]
+    bare = _backbone(model)
+    require_numbers(bare)
+    depth, channels = len(layer_groups(bare)) - 2, train.images.shape[1]
     if blocks is not None and not 0 <= blocks <= depth:
         raise ValueError(f"blocks is {blocks}: expected 0 (the head alone) to {depth} (every block), or None for all")
-    if channels != model.config.in_chans:
+    if channels != bare.config.in_chans:
         raise ValueError(
-            f"the pictures have {channels} channels and the model reads {model.config.in_chans}: "
+            f"the pictures have {channels} channels and the model reads {bare.config.in_chans}: "
             "convert them, grey ones with images.expand(-1, 3, -1, -1)"
         )
     height, width = train.images.shape[2:]
-    tuned = with_new_head(model.resized((height, width)), len(train.classes), recipe.seed)
+    tuned = with_new_head(bare.resized((height, width)), len(train.classes), recipe.seed)
+    tuned.requires_grad_()
     if blocks is not None:
         freeze_below(tuned, blocks)
-    history = fit(tuned, train, test, recipe, save=save, resume=resume, progress=progress)
-    return tuned.requires_grad_(), history
+    history = fit(tuned, train, test, recipe, valid=valid, save=save, resume=resume, progress=progress)
+    return cast(Net, tuned.requires_grad_()), history
 
 
-def with_new_head(model: ViT, classes: int, seed: int = 0) -> ViT:
+def with_new_head(model: Net, classes: int, seed: int = 0) -> Net:
     """A copy with a fresh classifier: small random weights and no bias, so that every class starts as likely.
+
+    With 0 classes there is none, and the copy answers with features.
 
     >>> from vitlib.models import create
     >>> with_new_head(create("vit_digits_patch2_8"), classes=2).head
     Linear(in_features=48, out_features=2, bias=True)
+
+    Errors: ValueError for fewer than 0 classes, and for a model that is no ViT, Hybrid, Swin or ConvNeXt.
     """
-    other = copy.deepcopy(model)
-    other.config = replace(model.config, num_classes=classes)
-    head = nn.utils.skip_init(nn.Linear, model.config.embed_dim, classes)
-    nn.init.trunc_normal_(head.weight, std=0.02, generator=torch.Generator().manual_seed(seed))
-    nn.init.zeros_(head.bias)
-    other.head = head.to(model.patch_embed.proj.weight)
-    return other
+    if classes < 0:
+        raise ValueError(f"classes is {classes}: expected 0 (features) or more")
+    other: Any = copy.deepcopy(_backbone(model))
+    other.config = replace(other.config, num_classes=classes, class_names=())
+    head: Any = nn.Identity()
+    staged = isinstance(other, Staged)
+    if classes:
+        head = nn.utils.skip_init(nn.Linear, other.config.dims[-1] if staged else other.config.embed_dim, classes)
+        nn.init.trunc_normal_(head.weight, std=0.02, generator=torch.Generator().manual_seed(seed))
+        nn.init.zeros_(head.bias)
+        head = head.to(next(other.parameters()))
+    if staged:
+        other.head["fc"] = head
+    else:
+        other.head = head
+    return cast(Net, other)
 
 
-def freeze_below(model: ViT, blocks: int) -> None:
+def freeze_below(model: nn.Module, blocks: int) -> None:
     """Only the last `blocks` blocks and what follows them learn; with 0 the classifier alone."""
-    top = model.config.depth + 1
-    for name, each in model.named_parameters():
-        each.requires_grad_(name.startswith("head.") or (blocks > 0 and layer_of(name, top) >= top - blocks))
+    bare = _backbone(model)
+    bare.requires_grad_(False)
+    for part in chain(*layer_groups(bare)[-1 - blocks :]) if blocks else [bare.get_classifier()]:
+        for each in parameters_of(part):
+            each.requires_grad_()
+
+
+def _backbone(model: nn.Module) -> ViT | Staged:
+    bare = unwrapped(model)
+    if not isinstance(bare, (ViT, Staged)):
+        inside = "; take its .vit" if isinstance(getattr(bare, "vit", None), ViT) else ""
+        raise ValueError(
+            f"the model is a {type(bare).__name__}: expected a ViT, Hybrid, Swin or ConvNeXt{inside}. Any other model "
+            "can be trained by `fit`, with a head of its own and requires_grad_(False) on what is to stay"
+        )
+    return bare

@@ -7,79 +7,43 @@ little downhill.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import cast
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import nn
+from torch.amp import GradScaler
 from tqdm.auto import tqdm
 
-from vitlib.data.pictures import Pictures, normalisation, normalise
-from vitlib.training import augment
+from vitlib.data.pictures import Pictures, normalisation
+from vitlib.device import amp_dtype
+from vitlib.training.accuracy import evaluate
+from vitlib.training.average import Average
+from vitlib.training.batches import batches, changed, loss_on, shuffled, steps_in_epoch
+from vitlib.training.classes import class_names, name_classes, same_classes
 from vitlib.training.history import History
-from vitlib.training.memory import checkpointed, explained
+from vitlib.training.memory import checkpointed, explained, untouched
 from vitlib.training.optim import optimizers, schedule
 from vitlib.training.predict import predict
+from vitlib.training.recipe import Recipe
 from vitlib.training.snapshot import Snapshot, TrainingError, about
+from vitlib.training.steps import Diverged, steps, train_mode
+from vitlib.vit.wrappers import require_numbers, unwrapped
 
-__all__ = ["History", "Recipe", "TrainingError", "evaluate", "fit"]
+__all__ = ["History", "Recipe", "TrainingError", "changed", "evaluate", "fit", "shuffled"]
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train. The defaults suit a small ViT on a few thousand small pictures.
-
-    >>> Recipe(epochs=5, flip=True).lr
-    0.001
-
-    Errors: ValueError for a number that makes no sense.
-    """
-
-    epochs: int = 30  # passes over the training pictures
-    batch_size: int = 64  # pictures in a step
-    optimizer: Literal["adamw", "muon"] = "adamw"  # Muon needs fewer steps, each a little dearer
-    lr: float = 1e-3  # the highest learning rate, which the head reaches after the warm-up
-    warmup: float = 0.1  # share of all steps in which the learning rate climbs
-    floor: float = 0.0  # share of `lr` that is left at the end
-    weight_decay: float = 0.05  # share of a matrix that goes in a step, per unit of learning rate
-    layer_decay: float = 1.0  # learning rate of a block over that of the block above it
-    clip: float = 1.0  # longest gradient, of all parameters together; a longer one is shortened
-    label_smoothing: float = 0.1  # share of the target that all classes get alike (label smoothing)
-    shift: int = 0  # pixels: the furthest that a picture moves, along either axis
-    flip: bool = False  # whether every second picture is mirrored, left to right
-    erase: int = 0  # pixels: side of a grey square in each picture; 0: none
-    mixup: float = 0.0  # α of mixup's Beta distribution; 0: off. With cutmix too, each step takes one of them
-    cutmix: float = 0.0  # α of CutMix's; 0: off
-    ema: float = 0.0  # decay, a step, of the weights' moving average, which is what remains; 0: no average
-    amp: bool = False  # compute in bfloat16 where that is safe (automatic mixed precision)
-    checkpointing: bool = False  # compute activations twice rather than keep them
-    compile: bool = False  # torch.compile: pays on a CUDA device, hardly on a CPU
-    seed: int = 0  # of order, changes and dropout; the model's own weights come with the model
-
-    def __post_init__(self) -> None:
-        if self.optimizer not in ("adamw", "muon"):
-            raise ValueError(f"optimizer is {self.optimizer!r}: expected 'adamw' or 'muon'")
-        for name in ("epochs", "batch_size", "lr", "clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected more than 0")
-        for name in ("warmup", "floor", "label_smoothing", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected a share from 0 to below 1")
-        for name in ("weight_decay", "layer_decay", "shift", "erase", "mixup", "cutmix", "seed"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected 0 or more")
+RECIPE = Recipe()  # the defaults
 
 
 def fit(
     model: nn.Module,
     train: Pictures,
     test: Pictures | None = None,
-    recipe: Recipe = Recipe(),
+    recipe: Recipe = RECIPE,
     *,
+    valid: Pictures | None = None,
+    teacher: nn.Module | None = None,
     save: Path | None = None,
     resume: bool = True,
     watch: Callable[[History], object] | None = None,
@@ -87,10 +51,21 @@ def fit(
 ) -> History:
     """Train the model, where it lies, and leave it in evaluation mode. Two runs of one recipe give the same weights.
 
+    Any model that maps normalised pictures [B, C, H, W] to logits [B, K] will do. It learns the names of the classes,
+    and pictures are compared with them by name. Parameters that require no gradient stay as they are, and so do the
+    statistics beside them.
+
+    Without validation pictures, what remains are the weights of the last epoch, and `test` is measured after every
+    one. With them (`valid`, or a share of `train` that the recipe keeps back), what remains are the weights of the
+    epoch that is best on them, the later one of two that are equal, and `test` is measured once, at the end.
+
+    With a `teacher`, a trained model that sees the same changed pictures, half of each target is the probabilities that
+    it gives (Hinton et al., 2015).
+
     With `save`, a snapshot is written after every epoch, and a run that finds its own goes on from there, on a CPU to
-    the same bits as if it had never stopped; `resume=False` starts again. `watch` is called with the history after
-    every epoch. Any model that maps normalised pictures [B, C, H, W] to logits [B, K] will do. Parameters that
-    require no gradient stay as they are.
+    the same bits as if it had never stopped; `resume=False` starts again. A run is the same if its recipe, its
+    pictures, the model's first weights and the parameters that learn are the same. `watch` is called with the history
+    after every epoch.
 
     >>> from vitlib.data.datasets import digits
     >>> from vitlib.models import create
@@ -99,128 +74,121 @@ def fit(
     >>> history.loss[1] < history.loss[0]
     True
 
-    Errors: TrainingError for a loss that is not finite, for too little memory (it says what would fit), and for a
-    snapshot that cannot be written; CheckpointError for a snapshot of another run; ValueError for pictures that the
-    model was not made for, or has too few classes for.
+    Errors: TrainingError for a loss, a gradient or weights that are not finite, for too little memory (it says what
+    would fit), and for a snapshot that cannot be written; CheckpointError for a snapshot of another run; ValueError for
+    pictures that the model was not made for, or of classes that it does not have, and where every parameter is frozen.
     """
-    device = next(model.parameters()).device
-    steps = max(len(train) // recipe.batch_size, 1)  # an epoch leaves out the few that fill no batch, others each time
-    movers = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.layer_decay)
-    average = None
-    if recipe.ema:
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
-    snapshot = Snapshot(save, model, average, movers, about(model, train, recipe)) if save else None
-    history = snapshot.read() if snapshot and snapshot.path.exists() and resume else History()
-    total = recipe.epochs * steps
-    warmup, done = round(recipe.warmup * total), len(history) * steps
-    schedules = [schedule(each, total, warmup, recipe.floor, done) for each in movers]
-    train, test = train.to(device), test.to(device) if test else None
-    _check_classes(model, train)
-    forward = torch.compile(model) if recipe.compile else model
+    require_numbers(model)
+    recipe.check(train)
+    first = next(model.parameters())
+    device = first.device
+    if first.dtype == torch.float16:
+        raise ValueError(
+            "the weights are torch.float16, too coarse for the small steps of training: train model.float(), with "
+            "amp='float16' if you like, and call model.half() afterwards"
+        )
+    train = same_classes(model, train, predict(model, train.images[:1]).shape[1])
+    if valid is not None and recipe.validation:
+        raise ValueError(f"valid is given, and the recipe keeps back {recipe.validation:.0%} too: choose one of them")
+    if recipe.validation:
+        train, valid = train.split(round(1 / recipe.validation), recipe.seed)
+    test, valid = (part if part is None else part.aligned(train.classes) for part in (test, valid))
 
-    def loss_of(chosen: Int64[Tensor, "B"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """How wrong the model is on these pictures, and the share that it gets right."""
-        images, targets = changed(train, chosen, recipe, *normalisation(model))
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.amp):
-            logits = forward(images)  # B K
-        right = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean()
-        return F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing), right
+    if teacher:
+        _check_teacher(teacher, model, train)
+
+    per_epoch = steps_in_epoch(train, recipe)
+    movers = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.layer_decay)
+    average = Average(model, recipe.ema) if recipe.ema else None
+    scaler = GradScaler(device.type, enabled=bool(recipe.amp) and amp_dtype(device, recipe.amp) is torch.float16)
+    run = about(model, train, recipe, valid, test, teacher) if save else {}
+    snapshot = Snapshot(save, unwrapped(model), average, movers, scaler, run) if save else None
+    history, best = snapshot.read() if snapshot and snapshot.path.exists() and resume else (History(), None)
+    name_classes(model, train.classes)
+    total, done = recipe.epochs * per_epoch, len(history) * per_epoch
+    plans = [schedule(each, total, round(recipe.warmup * total), recipe.floor, done) for each in movers]
+    train = train.to(device)
+    test, valid = (part if part is None else part.to(device) for part in (test, valid))
+    loss_of = loss_on(cast(nn.Module, torch.compile(model)) if recipe.compile else model, train, recipe, teacher)
+
+    def measured(pictures: Pictures) -> float:
+        return evaluate(model, pictures, amp=recipe.amp, balanced=recipe.balanced)
+
+    def trial(few: int) -> None:
+        with untouched(model):
+            loss_of(torch.arange(few, device=device) % len(train))[0].backward()
 
     bar = tqdm(total=total, initial=done, disable=not progress, unit="step", delay=1)
-    trial = explained(
-        lambda few: loss_of(torch.arange(few, device=device) % len(train))[0].backward(), recipe.batch_size
-    )
-    dice = torch.random.fork_rng([device] if device.type == "cuda" else [])  # the caller's are left as they were
-    with bar, trial, dice, checkpointed(model, recipe.checkpointing):
+    dice = torch.random.fork_rng([device] if device.type == "cuda" else [])  # the caller's random state stays
+    with bar, explained(trial, recipe.batch_size), dice, checkpointed(model, recipe.checkpointing), torch.enable_grad():
         for epoch in range(len(history), recipe.epochs):
             started, losses, rights = time.perf_counter(), 0.0, 0.0
-            model.train()
-            for step, chosen in enumerate(shuffled(len(train), recipe, epoch)[:steps], start=epoch * steps):
-                torch.manual_seed(1_000_003 * recipe.seed + step)  # so that a resumed run needs to remember no dice
-                loss, right = loss_of(chosen.to(device))
-                loss.backward()
-                wrong, share = torch.stack([loss.detach(), right]).tolist()  # the one wait for the device in a step
-                if not math.isfinite(wrong):
-                    model.zero_grad()
-                    raise _diverged(wrong, step, epoch, float(schedules[-1].get_last_lr()[-1]), save)
-                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-                for mover, plan in zip(movers, schedules, strict=True):
-                    mover.step()
-                    plan.step()
-                model.zero_grad()
-                if average:
-                    average.update_parameters(model)
-                losses, rights = losses + wrong / steps, rights + share / steps
-                bar.update()
-                bar.set_postfix_str(f"epoch {epoch + 1}, loss {wrong:.2f}, {share:.0%} right", refresh=False)
+            train_mode(model)
+            taken = epoch * per_epoch
+            try:
+                for step in steps(model, batches(train, recipe, epoch), loss_of, movers, plans, recipe.clip, scaler):
+                    taken += 1
+                    if average:
+                        average.update(model, taken)
+                    losses, rights = losses + step.loss / per_epoch, rights + step.right / per_epoch
+                    bar.update()
+                    told = f"epoch {epoch + 1}, loss {step.loss:.2f}, {step.right:.0%} right"
+                    bar.set_postfix_str(told, refresh=False)
+                finite = all(bool(each.isfinite().all()) for each in model.parameters())
+            except Diverged as error:
+                raise _diverged(error, taken, epoch, save) from None
+            if not finite:
+                raise _diverged(None, taken, epoch, save)
             history.loss.append(losses)
-            history.lr.append(float(schedules[-1].get_last_lr()[-1]))
+            history.lr.append(float(plans[-1].get_last_lr()[-1]))
             history.train_accuracy.append(rights)
-            if test:
-                history.test_accuracy.append(evaluate(average.module if average else model, test, amp=recipe.amp))
+            with average.inside(model) if average else nullcontext():
+                if valid is not None:
+                    history.valid_accuracy.append(measured(valid))
+                    if history.valid_accuracy[-1] >= max(history.valid_accuracy):
+                        best = {name: each.clone() for name, each in unwrapped(model).state_dict().items()}
+                elif test is not None:
+                    history.test_accuracy.append(measured(test))
             history.seconds.append(time.perf_counter() - started)
             if snapshot:
-                snapshot.write(history)
+                snapshot.write(history, best)
             if watch:
                 watch(history)
-    if average:
-        model.load_state_dict(average.module.state_dict())
+    if best:
+        unwrapped(model).load_state_dict(best)
+    elif average:
+        average.give(model)
     model.eval()
+    if valid is not None and test is not None:
+        history.test_accuracy = [measured(test)]
     return history
 
 
-def shuffled(number: int, recipe: Recipe, epoch: int) -> tuple[Int64[Tensor, "_"], ...]:
-    """The pictures' numbers in the order of this epoch, a batch at a time; the last batch may be smaller."""
-    dice = torch.Generator().manual_seed(2**31 + 1_000_003 * recipe.seed + epoch)
-    return torch.randperm(number, generator=dice).split(recipe.batch_size)
-
-
-def changed(
-    train: Pictures, chosen: Int64[Tensor, "B"], recipe: Recipe, mean: tuple[float, ...], std: tuple[float, ...]
-) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B K"]]:
-    """The chosen pictures as the model sees them, changed as the recipe says, and what it should answer."""
-    images = train.images[chosen]
-    if recipe.shift:
-        images = augment.shift(images, recipe.shift)
-    if recipe.flip:
-        images = augment.flip(images)
-    if recipe.erase:
-        images = augment.erase(images, recipe.erase)
-    pixels = normalise(images, mean, std)
-    targets = augment.one_hot(train.labels[chosen], len(train.classes))
-    mixes = [(mix, alpha) for mix, alpha in ((augment.mixup, recipe.mixup), (augment.cutmix, recipe.cutmix)) if alpha]
-    if mixes:
-        mix, alpha = mixes[int(torch.randint(len(mixes), ()))]
-        pixels, targets = mix(pixels, targets, alpha)
-    return pixels, targets
-
-
-def evaluate(model: nn.Module, pictures: Pictures, batch_size: int = 512, amp: bool = False) -> float:
-    """The share of pictures, 0…1, that the model puts in their class; in evaluation mode, without changes.
-
-    >>> from vitlib.models import create
-    >>> blank = Pictures(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.zeros(4).long(), tuple("0123456789"))
-    >>> evaluate(create("vit_digits_patch2_8"), blank) in (0.0, 1.0)  # all four alike
-    True
-    """
-    parts = zip(pictures.images.split(batch_size), pictures.labels.split(batch_size), strict=True)
-    right = sum(int((predict(model, images, batch_size, amp).argmax(1) == labels).sum()) for images, labels in parts)
-    return right / len(pictures)
-
-
-def _check_classes(model: nn.Module, train: Pictures) -> None:
-    """ValueError where the model has another number of logits than the pictures have classes."""
-    logits = predict(model, train.images[:1]).shape[-1]
-    if logits != len(train.classes):
+def _check_teacher(teacher: nn.Module, model: nn.Module, train: Pictures) -> None:
+    """ValueError for a teacher whose logits mean other classes, or that was made for pixels normalised otherwise."""
+    if (names := class_names(teacher)) not in ((), train.classes):
         raise ValueError(
-            f"the model has {logits} logits and the pictures have {len(train.classes)} classes; create it with "
-            f"num_classes={len(train.classes)}"
+            f"the teacher's classes are {', '.join(names)} and the pictures' are {', '.join(train.classes)}: expected "
+            "the same, in the same order"
+        )
+    if normalisation(teacher) != normalisation(model):
+        raise ValueError(
+            f"the teacher was made for mean and deviation {normalisation(teacher)} and the model for "
+            f"{normalisation(model)}: create the model with the teacher's mean= and std="
         )
 
 
-def _diverged(loss: float, step: int, epoch: int, lr: float, save: Path | None) -> TrainingError:
+def _diverged(error: Diverged | None, step: int, epoch: int, save: Path | None) -> TrainingError:
     kept = f"{save} holds epoch {epoch}" if save and epoch else "no epoch was saved"
+    if error is None:
+        what, weights = f"the weights are not finite after step {step - 1}", "The model has these weights"
+    else:
+        seen, weights = error.step, "The model has the weights from before this step"
+        wrong = "loss" if not math.isfinite(seen.loss) else "gradient"
+        value = seen.loss if wrong == "loss" else seen.gradient
+        what = f"the {wrong} is {value} at step {step}"
+    rate = f", learning rate {error.step.lr:.2g}" if error else ""
     return TrainingError(
-        f"the loss is {loss} at step {step} (epoch {epoch + 1}, learning rate {lr:.2g}): the run has diverged. The "
-        f"model has the weights from before this step; {kept}. Lower lr or clip, warm up for longer, or leave amp off"
+        f"{what} (epoch {epoch + 1}{rate}): the run has diverged. {weights}; {kept}. Lower lr or clip, warm up for "
+        "longer, or leave amp off"
     )

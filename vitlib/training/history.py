@@ -25,20 +25,36 @@ class History:
     loss: list[float] = field(default_factory=list)  # mean over the epoch's steps
     lr: list[float] = field(default_factory=list)  # the head's, at the end of the epoch
     train_accuracy: list[float] = field(default_factory=list)  # 0…1, on pictures as they were seen: changed
-    test_accuracy: list[float] = field(default_factory=list)  # 0…1, after the epoch; empty without a test set
+    valid_accuracy: list[float] = field(default_factory=list)  # 0…1, after the epoch, on validation pictures
+    # 0…1: after each epoch; one number, of the best epoch, where there are validation pictures
+    test_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)  # of the epoch, its test included
 
     def __len__(self) -> int:
         return len(self.loss)
 
+    @property
+    def best(self) -> int:
+        """The epoch, counted from 1, whose weights remain: the best on validation pictures, or the last."""
+        best = max(self.valid_accuracy, default=0.0)
+        return max((i for i, each in enumerate(self.valid_accuracy, start=1) if each == best), default=len(self))
+
+    @property
+    def _measured(self) -> tuple[str, list[float]]:
+        return ("valid", self.valid_accuracy) if self.valid_accuracy else ("test", self.test_accuracy)
+
     def __str__(self) -> str:
-        tests = [f"{each:.1%}" for each in self.test_accuracy] or ["-"] * len(self)
+        name, measured = self._measured
+        tests = [f"{each:.1%}" for each in measured] or ["-"] * len(self)
         rows = zip(self.loss, self.lr, self.train_accuracy, tests, self.seconds, strict=True)
-        lines = ["epoch   loss  learning rate  train  test   seconds"]
+        lines = [f"epoch   loss  learning rate  train {name:>5}   seconds"]
         lines += [
             f"{epoch:5d} {loss:6.3f} {lr:14.6f} {train:>6.1%} {test:>5} {seconds:9.1f}"
             for epoch, (loss, lr, train, test, seconds) in enumerate(rows, start=1)
         ]
+        if self.valid_accuracy:
+            once = f", test {self.test_accuracy[0]:.1%}" if self.test_accuracy else ""
+            lines.append(f"best epoch: {self.best}{once}")
         return "\n".join(lines)
 
     def plot(self) -> Plate:
@@ -55,8 +71,9 @@ class History:
         loss, accuracy, rate = figure.subplots(1, 3)
         loss.plot(epochs, self.loss, color=BLUE, marker=".")
         accuracy.plot(epochs, self.train_accuracy, color=BLUE, marker=".", label="train")
-        if self.test_accuracy:
-            accuracy.plot(epochs, self.test_accuracy, color=ORANGE, marker="s", markersize=3, label="test")
+        name, measured = self._measured
+        if measured:
+            accuracy.plot(epochs, measured, color=ORANGE, marker="s", markersize=3, label=name)
         accuracy.legend(loc="lower right")
         rate.plot(epochs, self.lr, color=BLUE, marker=".")
         for axes, title in ((loss, "loss (nats)"), (accuracy, "accuracy"), (rate, "learning rate")):
@@ -67,7 +84,8 @@ class History:
         return figure
 
     def _description(self) -> str:
-        tests = f", test {self.test_accuracy[0]:.1%} to {self.test_accuracy[-1]:.1%}" if self.test_accuracy else ""
+        name, measured = self._measured
+        tests = f", {name} {measured[0]:.1%} to {measured[-1]:.1%}" if measured else ""
         return (
             f"Curves over {len(self)} epochs: loss {self.loss[0]:.2f} to {self.loss[-1]:.2f}, accuracy in training "
             f"{self.train_accuracy[0]:.1%} to {self.train_accuracy[-1]:.1%}{tests}."

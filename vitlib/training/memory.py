@@ -9,21 +9,31 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from vitlib.backbones.convnext import ConvNeXtBlock
+from vitlib.backbones.token_merging import MergedViT
+from vitlib.training.search import largest
 from vitlib.training.snapshot import TrainingError
 from vitlib.vit.encoder import Block
+from vitlib.vit.wrappers import unwrapped
 
 
 @contextmanager
 def checkpointed(model: nn.Module, wanted: bool = True) -> Iterator[None]:
-    """Inside the block, an encoder block keeps only its input; the backward pass computes the rest again.
+    """Inside the block, each block of the model keeps only its input; the backward pass computes the rest again.
 
     Memory for activations falls from 16 numbers a token, width and block to one, for about a quarter more products.
 
-    Errors: ValueError for a model without encoder blocks. Source: Chen et al., 2016, "Sublinear memory cost".
+    Errors: ValueError for a model without blocks of a ViT, Swin or ConvNeXt.
+    Source: Chen et al., 2016, "Sublinear memory cost".
     """
-    blocks = [module for module in model.modules() if isinstance(module, Block)] if wanted else []
-    if wanted and not blocks:
-        raise ValueError(f"a {type(model).__name__} has no encoder Block to checkpoint: leave checkpointing off")
+    if not wanted:
+        yield
+        return
+    blocks = [module for module in model.modules() if isinstance(module, (Block, ConvNeXtBlock))]
+    if not blocks or any(isinstance(module, MergedViT) for module in model.modules()):
+        why = "runs its blocks in halves" if blocks else "has no encoder Block to checkpoint"
+        raise ValueError(f"a {type(unwrapped(model)).__name__} {why}: leave checkpointing off")
+    blocks = [block for block in blocks if "forward" not in vars(block)]  # others are checkpointed already
     for block in blocks:
         setattr(block, "forward", partial(checkpoint, block.forward, use_reentrant=False))  # noqa: B010
     try:
@@ -34,10 +44,31 @@ def checkpointed(model: nn.Module, wanted: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def explained(step: Callable[[int], None], batch: int) -> Iterator[None]:
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Whatever the block tries with the model: afterwards its buffers (running means), its gradients, its parts' modes
+    and torch's random state are as they were."""
+    buffers = [(each, each.clone()) for each in model.buffers()]
+    gradients = [(each, each.grad) for each in model.parameters()]
+    modes = [(module, module.training) for module in model.modules()]
+    device = next(model.parameters()).device
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
+        for weight, gradient in gradients:
+            weight.grad = gradient
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
+def explained(step: Callable[[int], None], batch_size: int) -> Iterator[None]:
     """Where the memory runs out inside the block, a TrainingError says how many pictures would have fitted.
 
-    `step(n)` does what a step does with n pictures; it is tried with half of them, and half again.
+    `step(n)` does what a step does with n pictures.
     """
     try:
         yield
@@ -45,10 +76,10 @@ def explained(step: Callable[[int], None], batch: int) -> Iterator[None]:
         if not out_of_memory(error):
             raise
         traceback.clear_frames(error.__traceback__)  # what the failed step still holds
-        fits = _largest(step, batch)
-        remedy = f"{fits} would: take batch={fits}" if fits else "nor does a single one: take a smaller model"
+        fits = largest(lambda few: goes_through(step, few), limit=batch_size - 1)
+        remedy = f"{fits} would: take batch_size={fits}" if fits else "nor does a single one: take a smaller model"
         raise TrainingError(
-            f"{batch} pictures a step do not fit in memory; {remedy}, or checkpointing=True, or amp=True "
+            f"{batch_size} pictures a step do not fit in memory; {remedy}, or checkpointing=True, or amp=True "
             f"({str(error).splitlines()[0]})"
         ) from None
 
@@ -62,16 +93,15 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or any(each in str(error) for each in words)
 
 
-def _largest(step: Callable[[int], None], batch: int) -> int:
-    while batch := batch // 2:
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        try:
-            step(batch)
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
-            traceback.clear_frames(error.__traceback__)
-        else:
-            return batch
-    return 0
+def goes_through(step: Callable[[int], object], batch_size: int) -> bool:
+    """Whether a step with so many pictures fits into the memory. What it raises for another reason is raised."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # what the trial before left in pieces
+    try:
+        step(batch_size)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        traceback.clear_frames(error.__traceback__)  # what the failed step still holds
+        return False
+    return True

@@ -4,6 +4,7 @@ A gradient of a matrix is steep in a few directions and flat in all the others; 
 itself, follows the few. Muon keeps the directions and makes them equally long.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -40,7 +41,8 @@ def orthogonalised(matrices: Float[Tensor, "*K m n"], rounds: int = 5) -> Float[
 
 
 class Muon(Optimizer):
-    """Step down the orthogonalised average of the gradients; for matrices [m, n] alone.
+    """Step down the orthogonalised average of the gradients; for matrices [m, n], and for the kernels of convolutions
+    [m, n, h, w], each taken as a matrix [m, n·h·w].
 
     A step is as long as one of AdamW, 0.2 √max(m, n) times an orthogonal matrix, so both take the same `lr`.
     torch.optim has a Muon, too, which always computes in bfloat16: a processor that has no such arithmetic spends most
@@ -53,7 +55,7 @@ class Muon(Optimizer):
     >>> layer(torch.ones(1, 4)).sum().backward()
     >>> Muon(layer.parameters(), lr=0.1).step()
 
-    Errors: ValueError for a parameter that is no matrix.
+    Errors: ValueError for a parameter that is no matrix, and for a number out of its range.
     Sources: Jordan et al., 2024; Liu et al., 2025, "Muon is scalable for LLM training", equation 4 (the length).
     """
 
@@ -64,9 +66,14 @@ class Muon(Optimizer):
         momentum: float = 0.95,
         weight_decay: float = 0.0,
     ) -> None:
+        for name, value in (("lr", lr), ("weight_decay", weight_decay)):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} is {value}: expected 0 or more")
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum is {momentum}: expected a share from 0 to below 1")
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         for group in self.param_groups:
-            if odd := [tuple(each.shape) for each in group["params"] if each.ndim != 2]:
+            if odd := [tuple(each.shape) for each in group["params"] if each.ndim < 2]:
                 raise ValueError(f"a parameter has shape {odd[0]}: Muon moves matrices; give the others to AdamW")
 
     @torch.no_grad()
@@ -82,12 +89,12 @@ class Muon(Optimizer):
                 if weight.grad is not None:
                     alike.setdefault(weight.shape, []).append(weight)
             for shape, weights in alike.items():
-                moves = torch.stack([self._averaged(weight, group["momentum"]) for weight in weights])
+                moves = torch.stack([self._averaged(weight, group["momentum"]).flatten(1) for weight in weights])
                 dtype = torch.bfloat16 if fast_bfloat16(moves.device) else torch.float32
-                length = 0.2 * max(shape) ** 0.5
+                length = 0.2 * max(moves.shape[-2:]) ** 0.5
                 for weight, move in zip(weights, orthogonalised(moves.to(dtype)), strict=True):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    weight.add_(move, alpha=-group["lr"] * length)
+                    weight.add_(move.reshape(shape), alpha=-group["lr"] * length)
         return loss
 
     def _averaged(self, weight: nn.Parameter, momentum: float) -> Tensor:

@@ -1,7 +1,7 @@
 """Chapter 7: how weights move. AdamW, and a learning rate that climbs, then falls along a cosine."""
 
 import math
-import re
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from torch import nn
@@ -9,7 +9,9 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from vitlib.training.muon import Muon
+from vitlib.vit.wrappers import unwrapped
 
+NO_MATRIX = (nn.Embedding, nn.LayerNorm, nn.RMSNorm)  # their weights are tables and scales, whatever their shape
 Groups = dict[tuple[float, float], list[nn.Parameter]]  # by highest learning rate and weight decay
 
 
@@ -36,9 +38,9 @@ def optimizers(
 
     Muon turns a matrix's gradient into the nearest orthogonal matrix, so that every direction moves alike; it needs
     fewer steps than AdamW, and each costs a little more (bench/README.md). Weight decay is for matrices alone: biases,
-    scales, positions and the prefix tokens are small already, and mean what they are. With `layer_decay` γ the block
-    that lies k layers below the head has γᵏ of the learning rate: what it knows is more
-    general, and should change less.
+    scales, tables (of positions, say) and tokens are small already, and mean what they are. With `layer_decay` γ the
+    block that lies k layers below the head has γᵏ of the learning rate: what it knows is more general, and should
+    change less.
 
     >>> from vitlib.models import create
     >>> model = create("vit_digits_patch2_8")
@@ -46,18 +48,24 @@ def optimizers(
     >>> sorted({group["lr"] for group in adamw.param_groups})  # embedding, three blocks, head
     [0.0625, 0.125, 0.25, 0.5, 1.0]
 
+    Errors: ValueError where every parameter is frozen; those of `layer_groups`, where `layer_decay` is not 1.
     Sources: Loshchilov & Hutter, 2019 (AdamW); Jordan et al., 2024, and Liu et al., 2025 (Muon, and its scale, which
     lets it share AdamW's learning rate); Clark et al., 2020 (ELECTRA: layer-wise decay).
     """
-    top = max(layer_of(name, 0) for name, _ in model.named_parameters()) + 1
+    depth, top = _depths(model, layer_decay)
     by_muon: Groups = {}
     by_adamw: Groups = {}
-    for name, each in model.named_parameters():
+    for name, owner, each in _weights(model):
         if each.requires_grad:
-            matrix = name.endswith("weight") and each.ndim > 1
-            peak = lr * layer_decay ** (top - layer_of(name, top))
-            chosen = by_muon if kind == "muon" and each.ndim == 2 and "blocks." in name else by_adamw
+            matrix = name.endswith("weight") and each.ndim > 1 and not isinstance(owner, NO_MATRIX)
+            peak = lr * layer_decay ** (top - depth.get(id(each), top))
+            dense = matrix and each.shape[1] > 1  # not a depthwise convolution
+            chosen = by_muon if kind == "muon" and dense and "blocks." in name else by_adamw
             chosen.setdefault((peak, weight_decay if matrix else 0.0), []).append(each)
+    if not by_muon and not by_adamw:
+        raise ValueError(
+            "nothing is left to learn: every parameter is frozen; call requires_grad_() on what is to learn"
+        )
     made: list[Optimizer] = []
     if by_muon:
         made.append(Muon(_listed(by_muon)))
@@ -78,8 +86,46 @@ def _listed(groups: Groups) -> list[dict[str, Any]]:
     ]
 
 
-def layer_of(name: str, head: int) -> int:
-    """0 for the embedding, i + 1 for block i, `head` for what comes after the blocks."""
-    if block := re.match(r"blocks\.(\d+)\.", name):
-        return int(block[1]) + 1
-    return 0 if name.startswith(("patch_embed", "cls_token", "reg_token", "pos_embed")) else head
+def layer_groups(model: nn.Module) -> list[list[Any]]:
+    """What lies at each depth of a model that says so (its method `layer_groups`), from the embedding to the head.
+
+    Errors: ValueError for a model that does not say it, and for one that leaves parameters out, which are named.
+    """
+    bare: Any = unwrapped(model)
+    if not hasattr(bare, "layer_groups"):
+        raise ValueError(
+            f"a {type(bare).__name__} does not say which layer lies above which: leave layer_decay at 1, or give it a "
+            "method layer_groups(), which lists its parts from the embedding to the head"
+        )
+    groups: list[list[Any]] = bare.layer_groups()
+    known = {id(each) for group in groups for part in group for each in parameters_of(part)}
+    if left := [name for name, each in bare.named_parameters() if id(each) not in known]:
+        raise ValueError(f"layer_groups() of the {type(bare).__name__} leaves out {', '.join(left[:5])}: add them")
+    return groups
+
+
+def parameters_of(part: Any) -> list[nn.Parameter]:
+    """Those of a module; a parameter itself; none of anything else."""
+    if isinstance(part, nn.Module):
+        return [*part.parameters()]
+    return [part] if isinstance(part, nn.Parameter) else []
+
+
+def _depths(model: nn.Module, layer_decay: float) -> tuple[dict[int, int], int]:
+    """The number of the layer that each parameter (by its id) lies in, and that of the topmost one."""
+    groups = layer_groups(model) if layer_decay != 1 else []
+    depths: dict[int, int] = {}
+    for number, group in enumerate(groups):
+        for part in group:
+            depths |= {id(each): number for each in parameters_of(part) if id(each) not in depths}
+    return depths, max(len(groups) - 1, 0)
+
+
+def _weights(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Parameter]]:
+    """Each parameter once, with its name and the module that it belongs to; in the order of `named_parameters`."""
+    seen: set[int] = set()
+    for prefix, module in unwrapped(model).named_modules():
+        for name, each in module.named_parameters(prefix, recurse=False):
+            if id(each) not in seen:
+                seen.add(id(each))
+                yield name, module, each

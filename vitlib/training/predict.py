@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args, overload
 
 import torch
 from jaxtyping import Float, Shaped
@@ -11,46 +11,108 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from vitlib.data.pictures import normalisation, normalise
+from vitlib.device import Amp, autocast
+from vitlib.training.classes import class_names
 from vitlib.training.memory import out_of_memory
 from vitlib.vit.checks import require_images, require_size
+from vitlib.vit.wrappers import require_numbers
 
 Size = int | tuple[int, int]
 Blend = Literal["tent", "flat"]
 
 
+class Guess(NamedTuple):
+    """One class that a picture may be of."""
+
+    name: str  # the class's; its number, where the model knows no names
+    probability: float  # 0…1
+
+
+@overload
+def predict(
+    model: nn.Module,
+    images: Tensor,
+    batch_size: int = 64,
+    amp: Amp = False,
+    *,
+    probabilities: bool = False,
+    top: None = None,
+) -> Tensor: ...
+
+
+@overload
+def predict(
+    model: nn.Module, images: Tensor, batch_size: int = 64, amp: Amp = False, *, top: int
+) -> list[list[Guess]]: ...
+
+
 @torch.no_grad()
 def predict(
-    model: nn.Module, images: Shaped[Tensor, "N C H W"], batch_size: int = 64, amp: bool = False
-) -> Float[Tensor, "N ..."]:
-    """What the model answers for N pictures, `batch` at a time: logits [N, K], in float32, where the images lie.
+    model: nn.Module,
+    images: Shaped[Tensor, "N C H W"],
+    batch_size: int = 64,
+    amp: Amp = False,
+    *,
+    probabilities: bool = False,
+    top: int | None = None,
+) -> Float[Tensor, "N ..."] | list[list[Guess]]:
+    """What the model answers for N pictures, `batch_size` at a time: logits [N, K], in float32, where the images lie.
 
     Bytes are normalised by the mean and deviation of the model's configuration (0.5 both where it has none); floats
-    are taken as they are. Each batch moves to the model's device. The model answers in evaluation mode, and is left in
-    the mode it was in. `amp`: in bfloat16 where that is safe (automatic mixed precision).
+    are taken as they are, in the model's precision. Each batch moves to the model's device. The model answers in
+    evaluation mode, and is left in the mode it was in. `amp`: automatic mixed precision, see Recipe.
+
+    With `probabilities`, the softmax of the logits. With `top=3`, the three likeliest classes of each picture, by name.
 
     >>> from vitlib.data.datasets import digits
     >>> from vitlib.models import create
-    >>> predict(create("vit_digits_patch2_8"), digits()[1].images).shape
+    >>> model, images = create("vit_digits_patch2_8", seed=0), digits()[1].images
+    >>> predict(model, images).shape
     torch.Size([450, 10])
+    >>> [len(guesses) for guesses in predict(model, images[:2], top=3)]
+    [3, 3]
 
-    Errors: ValueError for no pictures, for images without the four axes, and those of the model; OutOfMemoryError
-    where a batch does not fit.
+    Errors: ValueError for no pictures, for images without the four axes, for `top` beyond the classes, for a model on
+    the meta device, and those of the model; OutOfMemoryError where a batch does not fit.
     """
     require_images(images)
-    require_size("batch", batch_size)
+    require_size("batch_size", batch_size)
+    require_numbers(model)
     if not len(images):
         raise ValueError("there are no images: expected at least one")
-    device = next(model.parameters(), images).device
+    first = next((each for each in model.parameters() if each.is_floating_point()), None)
+    device = images.device if first is None else first.device
     answers = []
     parts = images.split(batch_size)
     with in_mode(model, training=False), _explained(batch_size):
         for part in tqdm(parts, desc="predict", delay=2, disable=len(parts) == 1):
-            pixels = part.to(device)
-            if pixels.dtype == torch.uint8:
-                pixels = normalise(pixels, *normalisation(model))
-            with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+            pixels = as_pixels(part.to(device), model)
+            with autocast(device, amp):
                 answers.append(model(pixels).float().to(images.device))
-    return torch.cat(answers)
+    logits = torch.cat(answers)
+    if top is not None:
+        return _guesses(logits, class_names(model), top)
+    return logits.softmax(dim=1) if probabilities else logits
+
+
+def _guesses(logits: Float[Tensor, "N K"], names: tuple[str, ...], top: int) -> list[list[Guess]]:
+    require_size("top", top)
+    if logits.ndim != 2 or top > logits.shape[1]:
+        raise ValueError(f"top is {top}, and the model answers {tuple(logits.shape)}: expected (N, {top}) or more")
+    shares, places = logits.softmax(dim=1).topk(top)
+    return [
+        [Guess(names[place] if names else str(place), share) for share, place in zip(*each, strict=True)]
+        for each in zip(shares.tolist(), places.tolist(), strict=True)
+    ]
+
+
+def as_pixels(images: Shaped[Tensor, "B C H W"], model: nn.Module) -> Float[Tensor, "B C H W"]:
+    """What the model reads: bytes normalised as it was trained, floats as they are; both in the model's precision."""
+    first = next((each for each in model.parameters() if each.is_floating_point()), None)
+    dtype = torch.float32 if first is None else first.dtype
+    if images.dtype == torch.uint8:
+        return normalise(images, *normalisation(model), dtype)
+    return images.to(dtype) if first is not None and images.is_floating_point() else images
 
 
 def sliding_window(
@@ -60,7 +122,7 @@ def sliding_window(
     stride: Size | None = None,
     blend: Blend = "tent",
     batch_size: int = 32,
-    amp: bool = False,
+    amp: Amp = False,
 ) -> Float[Tensor, "K H W"]:
     """What a model answers at every pixel of a picture of any size, from windows of the size that it was made for.
 
@@ -85,7 +147,7 @@ def sliding_window(
         raise ValueError(f"picture has shape {tuple(picture.shape)}: expected three axes, (C, H, W), with pixels")
     if blend not in get_args(Blend):
         raise ValueError(f"blend is {blend!r}: expected one of {', '.join(map(repr, get_args(Blend)))}")
-    require_size("batch", batch_size)
+    require_size("batch_size", batch_size)
     h, w = _pair("window", window)
     down, right = (max(h // 2, 1), max(w // 2, 1)) if stride is None else _pair("stride", stride)
     if down > h or right > w:

@@ -1,20 +1,28 @@
 """Chapter 7: a training run on disk, from which it goes on as if it had never stopped."""
 
+import ast
 import json
 import zlib
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel
 
 from vitlib.data.pictures import Pictures
+from vitlib.training.average import Average
 from vitlib.training.history import History
+from vitlib.training.recipe import Recipe
+from vitlib.vit.config import renamed
+from vitlib.vit.wrappers import unwrapped
 from vitlib.weights import CheckpointError, files
+from vitlib.weights.files import State
 
 
 class TrainingError(RuntimeError):
@@ -23,28 +31,35 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One run's place on disk: a .safetensors file of weights, their average, the optimisers' moments, and the history.
+    """One run's place on disk: a .safetensors file of weights, their average, the best ones so far, the optimizers'
+    moments, and the history.
 
-    It is replaced after every epoch, the whole file or not at all. Dice are not in it: each step throws dice of its
-    own number.
+    It is replaced after every epoch, the whole file or not at all. No random state is in it: each step sets its own.
     """
 
     path: Path
     model: nn.Module
-    average: AveragedModel | None
+    average: Average | None
     optimizers: list[Optimizer]
+    scaler: GradScaler
     about: dict[str, Any]  # what makes the run this one: a snapshot of another is refused
 
-    def write(self, history: History) -> None:
+    def write(self, history: History, best: State | None = None) -> None:
         """Errors: TrainingError where the disk does not take it; the last snapshot is then still whole."""
-        tensors = _prefixed("model", self.model.state_dict())
+        state = self.model.state_dict()
+        tensors = _prefixed("model", state)
         if self.average is not None:
-            tensors |= _prefixed("average", self.average.state_dict())
+            tensors |= _prefixed("average", self.average.values)
+        if best:
+            tensors |= _prefixed("best", best)
         for place, optimizer in enumerate(self.optimizers):
             for number, moments in optimizer.state_dict()["state"].items():
                 tensors |= _prefixed(f"optimizer.{place}.{number}", moments)
+        with self.average.inside(self.model) if self.average else nullcontext():
+            about = self.about | {"left": digest(best or self.model.state_dict())}
         try:
-            files.write(self.path, tensors, {"about": self.about, "history": asdict(history)})
+            note = {"about": about, "history": asdict(history), "scaler": self.scaler.state_dict()}
+            files.write(self.path, tensors, note)
         except (OSError, SafetensorError) as error:
             size = sum(each.nbytes for each in tensors.values()) / 1e6
             kept = "its last snapshot is whole" if self.path.exists() else "nothing is left of it"
@@ -53,59 +68,126 @@ class Snapshot:
                 f"{size:.1f} MB, or save elsewhere; the same call then goes on from the last snapshot"
             ) from None
 
-    def read(self) -> History:
-        """Put the run where the snapshot left it.
+    def read(self) -> tuple[History, State | None]:
+        """Put the run where the snapshot left it; its history, and the best weights so far.
 
         Errors: CheckpointError for a file that is damaged, no snapshot, or another run's, naming what differs.
         """
         tensors, note = files.read(self.path)
-        if note.keys() != {"about", "history"}:
+        if not note.keys() >= {"about", "history"}:
             raise CheckpointError(f"{self.path} holds weights, but no training run; give another save=")
-        mine, theirs = _flat(self.about), _flat(note["about"])
-        apart = [
-            f"{field} is {theirs.get(field)} there and {mine.get(field)} here"
-            for field in dict.fromkeys([*mine, *theirs])
-            if mine.get(field) != theirs.get(field)
-        ]
-        if apart:
+        if apart := _apart(self.about, note["about"]):
             raise CheckpointError(
                 f"{self.path} is of another run: {'; '.join(apart)}. Give another save=, or resume=False to replace it"
             )
         self.model.load_state_dict(_under("model", tensors))
         if self.average is not None:
-            self.average.load_state_dict(_under("average", tensors))
+            self.average.take(_under("average", tensors))
         for place, optimizer in enumerate(self.optimizers):
-            moments: dict[int, dict[str, torch.Tensor]] = {}
+            moments: dict[int, State] = {}
             for name, each in _under(f"optimizer.{place}", tensors).items():
                 number, moment = name.split(".")
                 moments.setdefault(int(number), {})[moment] = each
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        return History(**note["history"])
+        if note.get("scaler"):
+            self.scaler.load_state_dict(note["scaler"])
+        device = next(self.model.parameters()).device
+        best = {name: each.to(device) for name, each in _under("best", tensors).items()}
+        return History(**note["history"]), best or None
 
 
-def about(model: nn.Module, train: Pictures, recipe: Any) -> dict[str, Any]:
-    """What makes a run this one and no other: the recipe, the model, the pictures."""
-    shapes = {name: list(each.shape) for name, each in model.state_dict().items()}
+def about(
+    model: nn.Module,
+    train: Pictures,
+    recipe: Any,
+    valid: Pictures | None = None,
+    test: Pictures | None = None,
+    teacher: nn.Module | None = None,
+) -> dict[str, Any]:
+    """What makes a run this one and no other: the recipe, the model, what of it learns, the pictures, the teacher."""
+    bare = unwrapped(model)
+    shapes = {name: list(each.shape) for name, each in bare.state_dict().items()}
+    config = getattr(bare, "config", None)
+    told = asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
+    told.pop("class_names", None)  # a fresh model learns them from the pictures
+    learns = [name for name, each in bare.named_parameters() if each.requires_grad]
     return {
         "recipe": asdict(recipe),
-        "model": f"{type(model).__name__} {getattr(model, 'config', '')}".strip(),
+        "model": {"kind": type(bare).__name__, **told},
         "weights": zlib.crc32(json.dumps(shapes).encode()),
-        "pictures": f"{len(train)} of {'×'.join(map(str, train.images.shape[1:]))}",
-        "pixels": zlib.crc32(train.images.cpu().contiguous().numpy().data),
-        "labels": zlib.crc32(train.labels.cpu().contiguous().numpy().data),
+        "first weights": digest(bare.state_dict()),
+        "learns": f"{_listed(learns)} ({zlib.crc32(json.dumps(learns).encode()):08x})",
+        **_pictures(train),
+        "valid": _pictures(valid) if valid is not None else None,
+        "test": _pictures(test) if test is not None else None,
+        "teacher": digest(teacher.state_dict()) if teacher else None,
     }
 
 
-def _flat(about: dict[str, Any]) -> dict[str, Any]:
-    """As it looks in a file, the recipe's fields beside the others."""
-    told = json.loads(json.dumps(about))
-    return told.pop("recipe") | told
+def digest(state: Mapping[str, Tensor]) -> int:
+    """A number that tells one set of weights from another."""
+    found = 0
+    for name, each in state.items():
+        found = zlib.crc32(name.encode(), found)
+        found = _checksum(each.reshape(-1).view(torch.uint8), found)
+    return found
 
 
-def _prefixed(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _checksum(tensor: Tensor, before: int = 0) -> int:
+    return zlib.crc32(tensor.detach().cpu().contiguous().numpy().data, before)
+
+
+def _pictures(pictures: Pictures) -> dict[str, Any]:
+    return {
+        "pictures": f"{len(pictures)} of {'×'.join(map(str, pictures.images.shape[1:]))}",
+        "pixels": _checksum(pictures.images),
+        "labels": _checksum(pictures.labels),
+        "classes": list(pictures.classes),
+    }
+
+
+def _listed(names: list[str], most: int = 3) -> str:
+    return f"{len(names)} tensors: {', '.join(names[:most])}" + " …" * (len(names) > most)
+
+
+def _apart(mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """What differs, in words. An older snapshot, which tells less, is compared by what it tells."""
+    here = json.loads(json.dumps(mine))
+    model = theirs["model"] if isinstance(theirs["model"], dict) else _read_model(theirs["model"])
+    there = {**theirs, "model": renamed(model), "recipe": renamed(theirs["recipe"])}
+    usual = json.loads(json.dumps({field.name: field.default for field in fields(Recipe)}))
+    there["recipe"] = usual | there["recipe"]  # a field that came later had its default
+    if here["first weights"] == there.get("left"):  # the model that this very run has left
+        there["first weights"] = here["first weights"]
+    return [*_differences("", here, there)]
+
+
+def _differences(name: str, here: dict[str, Any], there: dict[str, Any]) -> Iterator[str]:
+    for field in (field for field in here if field in there):
+        mine, theirs = here[field], there[field]
+        if isinstance(mine, dict) and isinstance(theirs, dict):
+            yield from _differences(f"{name}{field}'s " if field in ("valid", "test", "model") else name, mine, theirs)
+        elif mine != theirs:
+            words = ["none" if each is None else "given" if isinstance(each, dict) else each for each in (theirs, mine)]
+            remedy = " (create the model as it was before the run: the same seed)" * (field == "first weights")
+            yield f"{name}{field} is {words[0]} there and {words[1]} here{remedy}"
+
+
+def _read_model(words: str) -> dict[str, Any]:
+    """The fields of a configuration that older snapshots tell as Python prints it, `ViT ViTConfig(patch=2, …)`."""
+    kind, _, config = words.partition(" ")
+    try:
+        call = ast.parse(config, mode="eval").body
+        told = {each.arg: ast.literal_eval(each.value) for each in getattr(call, "keywords", ()) if each.arg}
+    except (SyntaxError, ValueError):
+        told = {}
+    return {"kind": kind, **json.loads(json.dumps(told))}
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> State:
     return {f"{prefix}.{name}": each for name, each in tensors.items()}
 
 
-def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _under(prefix: str, tensors: State) -> State:
     return {name.removeprefix(f"{prefix}."): each for name, each in tensors.items() if name.startswith(f"{prefix}.")}

@@ -38,7 +38,7 @@ def attention_maps(
     kept = _choose("head", heads, vit.config.num_heads)
     out = vit(images, return_all=True)
     maps = [vit.blocks[i].attn.weights(out[f"blocks.{i}.norm1"])[:, kept] for i in chosen]
-    return out["logits"], torch.stack(maps, dim=1)
+    return out["logits"].to(images.device), torch.stack(maps, dim=1).to(images.device)
 
 
 def rollout(maps: Float[Tensor, "B L h T T"]) -> Float[Tensor, "B T T"]:

@@ -4,27 +4,27 @@ import torch
 from torch import Tensor
 
 
-def check_images(images: Tensor, channels: int, image_size: tuple[int, int], dtype: torch.dtype) -> None:
-    """ValueError for images that a model was not made for.
+def check_images(images: Tensor, channels: int, image_size: tuple[int, int], weight: Tensor) -> Tensor:
+    """The images, on the device of the model that the weight is of; ValueError for images that it was not made for.
 
-    >>> check_images(torch.zeros(1, 3, 9, 9), channels=3, image_size=(8, 8), dtype=torch.float32)
+    >>> check_images(torch.zeros(1, 3, 9, 9), channels=3, image_size=(8, 8), weight=torch.zeros(1))
     Traceback (most recent call last):
     ValueError: images are torch.float32 (1, 3, 9, 9): expected torch.float32 (B, 3, 8, 8); resize the images, or take
     model.resized((9, 9))
     """
-    shape = tuple(images.shape)
+    shape, dtype = tuple(images.shape), weight.dtype
     if images.ndim != 4:
         remedy = "images[None] is a batch of one"
     elif shape[1] != channels:
-        remedy = f"convert the channels, or create the model with channels={shape[1]}"
+        remedy = f"convert the channels, or create the model with in_chans={shape[1]}"
     elif shape[2:] != image_size:
         remedy = f"resize the images, or take model.resized({shape[2:]})"
     elif not images.is_floating_point():
         remedy = "scale them to 0…1 and normalise them"
-    elif images.dtype != dtype and not torch.is_autocast_enabled(images.device.type):
+    elif images.dtype != dtype and not torch.is_autocast_enabled(weight.device.type):
         remedy = f"call images.to({dtype})"
     else:
-        return
+        return images if images.device == weight.device else images.to(weight.device)
     expected = f"(B, {channels}, {image_size[0]}, {image_size[1]})"
     raise ValueError(f"images are {images.dtype} {shape}: expected {dtype} {expected}; {remedy}")
 

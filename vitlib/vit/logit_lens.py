@@ -24,5 +24,7 @@ def readout(model: ViT, images: Float[Tensor, "B C H W"], norm: bool = True) -> 
     steps = model(images, return_all=True)
     rows = [steps["tokens"], *(steps[f"blocks.{i}.+mlp"] for i in range(model.config.depth))]
     if norm:
-        return torch.stack([model.head(model.pool(row[:, model.reads])) for row in rows], dim=1)
-    return torch.stack([model.head(row[:, model.reads].mean(dim=1)) for row in rows], dim=1)
+        said = [model.head(model.pool(row[:, model.reads])) for row in rows]
+    else:
+        said = [model.head(row[:, model.reads].mean(dim=1)) for row in rows]
+    return torch.stack(said, dim=1).to(images.device)

@@ -73,7 +73,7 @@ class ViT(WithTables):
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, every named intermediate, and the same logits, bit for bit."""
-        check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight.dtype)
+        images = check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
         if return_all:
             return self.steps(images)
         x = self.tokens(self.patch_embed(images))  # B T D
@@ -109,6 +109,16 @@ class ViT(WithTables):
         read = self.attn_pool or {"token": read_cls, "avg": read_mean}[self.config.global_pool]
         return self.fc_norm(read(self.norm(x)))
 
+    def layer_groups(self) -> list[list[nn.Module | Tensor | None]]:
+        """What lies at each depth, from the picture up: the embedding, each block, and what follows the blocks."""
+        groups: list[list[nn.Module | Tensor | None]] = [[block] for block in self.blocks]
+        below: list[nn.Module | Tensor | None] = [self.patch_embed, self.cls_token, self.reg_token, self.pos_embed]
+        return [below, *groups, [self.norm, self.attn_pool, self.fc_norm, self.head]]
+
+    def get_classifier(self) -> nn.Module:
+        """The layer whose answers are the logits."""
+        return self.head
+
     def resized(self, image_size: tuple[int, int]) -> "ViT":
         """A copy for pictures of (height, width) pixels; learned positions are resized to the new grid.
 
@@ -121,7 +131,7 @@ class ViT(WithTables):
         if isinstance(self.pos_embed, nn.Parameter):
             grids = (old.rows, old.columns), (new.rows, new.columns)
             rows = resize_positions(self.pos_embed.detach(), *grids, self.config.resize, self.config.prefix_rows)
-            other.pos_embed = nn.Parameter(rows)
+            other.pos_embed = nn.Parameter(rows, self.pos_embed.requires_grad)
         elif (fixed := fixed_positions(other.config)) is not None:
             other.pos_embed = fixed.to(self.pos_embed)
         return other

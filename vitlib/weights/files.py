@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vitlib.vit.config import renamed
+
 State = dict[str, Tensor]
 SUFFIXES = (".safetensors", ".pth", ".pt", ".npz")
 
@@ -113,7 +115,7 @@ def _note(path: Path, words: str) -> dict[str, Any]:
     if not words.startswith("{"):  # none, or another program's
         return {}
     try:
-        return dict(json.loads(words))
+        return renamed(json.loads(words))
     except ValueError:
         raise _damaged(path, "its note is no JSON") from None
 

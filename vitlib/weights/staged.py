@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from vitlib.backbones.convnext import ConvNeXt, ConvNeXtConfig
-from vitlib.backbones.stages import Staged
 from vitlib.backbones.swin import Swin, SwinConfig
 from vitlib.weights.backbones import fill, staged_layout, to_timm
 from vitlib.weights.channels import mean_and_std, with_channels

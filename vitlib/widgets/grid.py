@@ -7,7 +7,8 @@ from ipywidgets import HTML, Checkbox, Dropdown, FileUpload, HBox, IntSlider, La
 from jaxtyping import UInt8
 from torch import Tensor
 
-from vitlib.data.samples import PICTURES, picture, read_picture, shrink
+from vitlib.data.decode import read_picture
+from vitlib.data.samples import PICTURES, picture, shrink
 from vitlib.plotting import show_grid
 from vitlib.widgets.frame import CONTROL, STYLE
 from vitlib.widgets.grid_view import GridView, canvas_html, notice_html, row_html, sentence, words_html

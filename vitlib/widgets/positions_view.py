@@ -72,7 +72,7 @@ def seat(model: ViT, picture: UInt8[Tensor, "3 H W"]) -> Seats:
         raise ValueError('the explorer shows CLS and learned positions; create the model with positions="learned"')
     pixels, grid = middle(picture, config.image_size), config.grid
     tables = {
-        "learned": model.pos_embed[0, config.prefix_rows :].detach(),
+        "learned": model.pos_embed[0, config.prefix_rows :].detach().cpu(),
         "sin-cos 1D": sincos_1d(grid.tokens, config.embed_dim)[0],
         "sin-cos 2D": sincos_2d((grid.rows, grid.columns), config.embed_dim)[0],
     }
@@ -82,13 +82,14 @@ def seat(model: ViT, picture: UInt8[Tensor, "3 H W"]) -> Seats:
 @torch.no_grad()
 def cls_reads(model: ViT, pixels: UInt8[Tensor, "3 H W"]) -> tuple[Float[Tensor, "D"], Float[Tensor, "D"]]:
     """CLS's output for a picture, from the model as it is and with its positions left out."""
-    patches = model.patch_embed(normalise(pixels[None], model.config.mean, model.config.std))  # 1 N D
     cls = model.cls_token
     assert cls is not None
+    images = normalise(pixels[None].to(cls.device), model.config.mean, model.config.std)
+    patches = model.patch_embed(images)  # 1 N D
     rows = torch.cat([model.tokens(patches), torch.cat([cls, patches], dim=1)])  # 2 T D
     for block in model.blocks:
         rows = block(rows)
-    return tuple(model.norm(rows)[:, 0])
+    return tuple(model.norm(rows)[:, 0].cpu())
 
 
 def order_of(how: str, tokens: int, first: int, second: int) -> Int64[Tensor, "N"]:

@@ -119,8 +119,8 @@ class TrainingCurves(VBox):
             await asyncio.sleep(REST)
 
     def _slice(self, run: Run) -> bool:
-        """A little training, then the picture; whether there is more to do."""
-        until, more = time.monotonic() + SLICE, True
+        """A step at least, more if they are quick, then the picture; whether there is more to do."""
+        until, more = time.monotonic() + SLICE, run.advance()
         while more and time.monotonic() < until:
             more = run.advance()
         self._draw()

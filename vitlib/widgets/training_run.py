@@ -7,14 +7,15 @@ from functools import cache, cached_property
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from vitlib.data.datasets import digits, faces
-from vitlib.data.pictures import Pictures, normalisation
+from vitlib.data.pictures import Pictures
 from vitlib.models import create
-from vitlib.training.fit import Recipe, changed, evaluate, shuffled
+from vitlib.training.batches import batches, loss_on, steps_in_epoch
+from vitlib.training.fit import Recipe, evaluate
 from vitlib.training.optim import optimizers, schedule
+from vitlib.training.steps import Diverged, Step, steps, train_mode
 
 State = Literal["ready", "running", "paused", "done", "diverged", "failed"]
 SEEN = 450  # training pictures, at most, on which the accuracy is measured: as many as there are to test
@@ -113,29 +114,26 @@ class Run:
         train, test = DATA[self.data]()
         self.model = model = small_vit(train, recipe.seed)
         self.classes = len(train.classes)
-        self.per_epoch = max(len(train) // recipe.batch_size, 1)
+        self.per_epoch = steps_in_epoch(train, recipe)
         total = recipe.epochs * self.per_epoch
         movers = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay)
         plans = [schedule(each, total, round(recipe.warmup * total), recipe.floor) for each in movers]
+        loss_of = loss_on(model, train, recipe)
         for epoch in range(recipe.epochs):
-            for chosen in shuffled(len(train), recipe, epoch)[: self.per_epoch]:
-                torch.manual_seed(1_000_003 * recipe.seed + len(self.loss))
-                model.train()
-                images, targets = changed(train, chosen, recipe, *normalisation(model))
-                loss = F.cross_entropy(model(images), targets, label_smoothing=recipe.label_smoothing)
-                loss.backward()
-                self.rate.append(float(plans[-1].get_last_lr()[-1]))
-                self.loss.append(loss.item())
-                if not math.isfinite(self.loss[-1]):
-                    self.state = "diverged"
-                    return
-                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-                for mover, plan in zip(movers, plans, strict=True):
-                    mover.step()
-                    plan.step()
-                model.zero_grad()
-                yield True
+            train_mode(model)
+            try:
+                for step in steps(model, batches(train, recipe, epoch), loss_of, movers, plans, recipe.clip):
+                    self._note(step)
+                    yield True
+            except Diverged as error:
+                self._note(error.step)
+                self.state = "diverged"
+                return
             self.train.append(evaluate(model, train.take(slice(0, SEEN))))
             self.test.append(evaluate(model, test))
             yield True
         model.eval()
+
+    def _note(self, step: Step) -> None:
+        self.loss.append(step.loss)
+        self.rate.append(step.lr)

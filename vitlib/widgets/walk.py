@@ -72,7 +72,8 @@ def walk(model: ViT, picture: UInt8[Tensor, "3 H W"], classes: Sequence[str] | N
         raise ValueError(f"{len(names)} names for {config.num_classes} classes: expected one name for each logit")
     pixels = middle(picture, config.image_size)
     images = normalise(pixels[None], config.mean, config.std)
-    return Walk(pixels, config, names, patchify(images, config.patch_size)[0], model(images, return_all=True))
+    steps = {name: each.cpu() for name, each in model(images, return_all=True).items()}  # drawn from there
+    return Walk(pixels, config, names, patchify(images, config.patch_size)[0], steps)
 
 
 def shape(view: Walk, stage: int) -> str:

@@ -116,9 +116,9 @@ def borders(windows: Windows) -> list[list[int]]:
     >>> borders(Windows(rows=4, columns=4, window=2, shift=1))
     [[1, 0, 1, 4], [3, 0, 3, 4], [0, 1, 4, 1], [0, 3, 4, 3]]
     """
-    (rows, columns), (high, wide), (up, left) = (windows.rows, windows.columns), windows.sides, windows.shifts
-    upright = [[x, 0, x, rows] for x in range(left or wide, columns, wide)]
-    return upright + [[0, y, columns, y] for y in range(up or high, rows, high)]
+    rows, columns, (high, wide), (down, right) = windows.rows, windows.columns, windows.sides, windows.shifts
+    upright = [[x, 0, x, rows] for x in range(right or wide, columns, wide)]
+    return upright + [[0, y, columns, y] for y in range(down or high, rows, high)]
 
 
 def source(pixels: UInt8[Tensor, "3 H W"]) -> str:

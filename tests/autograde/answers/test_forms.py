@@ -1,15 +1,28 @@
 """Every wrong form of an answer gets one line that says what came, what was expected and what to do."""
 
+import json
+
 import numpy as np
 import pytest
 
-from autograde.answers.forms import NotAnswered, last_places, read_number, read_option, read_truth
+from autograde.answers.forms import (
+    NotAnswered,
+    last_places,
+    list_of,
+    number,
+    option,
+    read_number,
+    read_option,
+    read_truth,
+    readings,
+    truth,
+)
 from autograde.answers.serialize import BadAnswer, Opaque
 
 
-@pytest.mark.parametrize(("value", "number"), [(196, 196), (196.0, 196), (True, 1), (0.5, 0.5), (9**30, 9**30)])
-def test_numbers_are_read(value, number):
-    assert read_number(value) == number
+@pytest.mark.parametrize(("value", "expected"), [(196, 196), (196.0, 196), (True, 1), (0.5, 0.5), (9**30, 9**30)])
+def test_numbers_are_read(value, expected):
+    assert read_number(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,3 +72,43 @@ def test_numbers_outside_the_list_are_no_options(value):
 @pytest.mark.parametrize(("number", "places"), [(2 / 3, 67), (1e308, 100 * int(1e308)), (10**400, 10**402)])
 def test_last_places_never_overflow(number, places):
     assert last_places(number, 2) == places
+
+
+INTERVAL = list_of(number(decimals=1), length=2)
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "canonical"),
+    [
+        (INTERVAL, [0.5, 2], [5, 20]),
+        (INTERVAL, [2, 0.5], [20, 5]),  # the order matters
+        (list_of(option(4), ordered=False), [3, 1], [1, 3]),
+        (list_of(truth()), [True, 0], [1, 0]),
+        (list_of(number()), [], []),
+    ],
+)
+def test_a_list_is_read_item_by_item(form, value, canonical):
+    assert readings(form, value) == [canonical]
+    assert json.loads(json.dumps(form)) == form  # it stands in exercises.json
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "words"),
+    [
+        (INTERVAL, [1], "a list or tuple of 1 value; expected 2"),
+        (INTERVAL, 1.5, "expected a list, such as"),
+        (INTERVAL, [1, "2"], "without quotes"),
+        (list_of(option(4), ordered=False), [1, 1], "names an item twice"),
+        (list_of(option(4), ordered=False), [5], "an option, 1 to 4"),
+        ({"of": "a form of next year"}, 1, "update the package"),
+    ],
+)
+def test_a_list_of_another_form_is_told(form, value, words):
+    with pytest.raises(BadAnswer, match=words):
+        readings(form, value)
+
+
+def test_the_dots_are_no_answer_in_a_list_either():
+    for value in (..., [1, ...]):
+        with pytest.raises(NotAnswered):
+            readings(INTERVAL, value)

@@ -4,6 +4,9 @@ import base64
 import io
 import json
 import math
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from autograde.answers.serialize import MAX_TEXT, BadAnswer, Opaque, pack, unpack, unpack_plain
+from autograde.answers.compare import difference
+from autograde.answers.serialize import MAX_TEXT, BadAnswer, Named, Opaque, pack, unpack, unpack_plain
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -44,6 +48,103 @@ def test_tensors_arrive_as_tensors_in_a_kernel_and_as_arrays_at_the_grader(dtype
     tensor = torch.arange(6).reshape(2, 3).T.to(dtype)  # transposed: not contiguous
     assert torch.equal(unpack(pack(tensor)), tensor)
     assert isinstance(sent(tensor), np.ndarray)
+
+
+CARRIED = [
+    {1, "a", (2, 3)},
+    frozenset({frozenset({1}), 2}),
+    set(),
+    1 + 2j,
+    complex(math.inf, -0.5),
+    np.complex64(1j),
+    b"\x00\xff",
+    range(10, 0, -3),
+    slice(None, 5, 2),
+    [slice(1, None), {"a": {1}}],
+    np.array([1j, 2]),
+    np.zeros((2, 0), dtype=complex),
+]
+NAMED = [
+    (torch.float32, "torch.float32"),
+    (torch.device("cpu"), "cpu"),
+    (np.dtype("<f4"), "<f4"),
+    (Fraction(1, 3), "1/3"),
+    (Decimal("0.10"), "0.10"),
+    (date(2026, 1, 2), "2026-01-02"),
+    (int, "builtins.int"),
+    (torch.Tensor, "torch.Tensor"),
+]
+REFUSED = [
+    object(),
+    type("Mine", (), {}),
+    (n for n in range(3)),
+    {}.keys(),
+    torch.eye(2).to_sparse(),
+    torch.empty(2, device="meta"),
+    np.array(["a"]),
+    np.array([object()]),
+    np.datetime64("2026-01-02"),
+    lambda: 0,
+]
+
+
+@pytest.mark.parametrize("value", CARRIED, ids=repr)
+def test_what_has_a_value_arrives_as_that_value(value):
+    arrived = sent(value)
+    assert difference(arrived, value if isinstance(value, np.ndarray) else sent(value)) is None
+    if not isinstance(value, np.ndarray):
+        assert arrived == value or value != value
+
+
+@pytest.mark.parametrize(("value", "text"), NAMED)
+def test_what_its_text_says_in_full_arrives_by_name(value, text):
+    assert sent(value).text == text
+    assert difference(sent(value), sent(value)) is None
+    others = [other for other, _ in NAMED if other is not value]
+    assert all(difference(sent(value), sent(other)) for other in others)
+
+
+@pytest.mark.parametrize("value", REFUSED, ids=lambda value: type(value).__name__)
+def test_what_does_not_travel_equals_nothing(value):
+    """Not even itself: of another one nothing is known but the type."""
+    assert isinstance(sent(value), Opaque)
+    assert difference(sent(value), sent(value)) is not None
+
+
+def test_a_complex_tensor_arrives_even_where_it_is_a_view():
+    tensor = torch.tensor([1 + 2j, 3j])
+    assert torch.equal(unpack(pack(tensor)), tensor)
+    assert torch.equal(unpack(pack(tensor.conj())), tensor.conj().resolve_conj())
+    assert difference(sent(tensor), sent(tensor.conj())) is not None
+
+
+def test_a_function_is_called_with_dtypes_and_devices_themselves():
+    for value in (torch.float16, torch.device("cpu"), np.dtype("i8"), slice(1, 2), {1}, 2j):
+        assert unpack(pack(value)) == value
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"complex": [1]},
+        {"complex": ["1", 2]},
+        {"complex": [{"integer": "9" * 3999}, 0]},
+        {"bytes": "%"},
+        {"set": 3},
+        {"range": [1, 2, 0]},
+        {"range": [1, 2, "3"]},
+        {"slice": []},
+        {"named": 3, "text": "x"},
+    ],
+)
+def test_forged_forms_are_refused(data):
+    with pytest.raises(BadAnswer):
+        unpack_plain(data)
+
+
+@pytest.mark.parametrize("text", ["torch.hub", "torch.os", "__class__", "", "torch.float32.__class__"])
+def test_a_forged_dtype_is_only_a_name(text):
+    assert unpack({"named": "torch.dtype", "text": text}) == Named("torch.dtype", text)
 
 
 def test_a_half_precision_tensor_that_numpy_lacks_arrives_as_float():

@@ -23,7 +23,7 @@ EXERCISE = Code(
 )  # fmt: skip
 
 
-@EXERCISE.slip("doubled", "That is twice x.")
+@EXERCISE.misconception("doubled", "That is twice x.")
 def _(x):
     return x * 2
 

@@ -76,6 +76,7 @@ class Endless(dict):
 tokens = Endless()
 """,
         says="No answer arrived",
+        endless=True,
     ),
     "a dict of lists as keys": answer("tokens = {(1, 2): 16, None: 3, float('nan'): 4}"),
 }

@@ -29,6 +29,7 @@ class Attack:
     hand_in: Callable[[Path, NotebookNode], None]  # writes into the submission's folder, given the released notebook
     worth: float  # points that the answers deserve
     says: str = ""  # in the message of some verdict or note, as a regular expression
+    endless: bool = False  # it does not stop of itself, or so late that nobody waits for it
 
 
 Attacks = dict[str, Attack]
@@ -51,7 +52,14 @@ def write(folder: Path, notebook: NotebookNode) -> None:
     (folder / FILE).write_text(json.dumps(notebook), encoding="utf-8")  # nbformat would put it right
 
 
-def cell(source: str, before: str = "tokens-prompt", right: bool = False, worth: float = 0, says: str = "") -> Attack:
+def cell(
+    source: str,
+    before: str = "tokens-prompt",
+    right: bool = False,
+    worth: float = 0,
+    says: str = "",
+    endless: bool = False,
+) -> Attack:
     """A cell of the learner's own, put in front of another; the answers are all wrong, or all right."""
 
     def hand_in(folder: Path, notebook: NotebookNode) -> None:
@@ -60,10 +68,10 @@ def cell(source: str, before: str = "tokens-prompt", right: bool = False, worth:
         notebook.cells.insert(position, nbformat.v4.new_code_cell(source.strip("\n")))
         write(folder, notebook)
 
-    return Attack(hand_in, worth, says)
+    return Attack(hand_in, worth, says, endless)
 
 
-def answer(source: str, to: str = "tokens", worth: float = 0, says: str = "") -> Attack:
+def answer(source: str, to: str = "tokens", worth: float = 0, says: str = "", endless: bool = False) -> Attack:
     """One answer cell's source; all other answers are wrong."""
 
     def hand_in(folder: Path, notebook: NotebookNode) -> None:
@@ -71,7 +79,7 @@ def answer(source: str, to: str = "tokens", worth: float = 0, says: str = "") ->
         find(notebook, f"{to}-answer").source = source.strip("\n")
         write(folder, notebook)
 
-    return Attack(hand_in, worth, says)
+    return Attack(hand_in, worth, says, endless)
 
 
 def edit(change: Callable[[NotebookNode], None], right: bool = False, worth: float = 0, says: str = "") -> Attack:

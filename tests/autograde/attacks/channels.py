@@ -57,6 +57,7 @@ for number in range(10**9):  # the thread whose socket it is does nothing meanwh
 """,
         right=True,
         worth=9,
+        endless=True,
     ),
     "replies that take longer to read than to make": cell(
         _RAW
@@ -72,6 +73,7 @@ flood(kernel.shell_stream.socket, kernel.shell_channel_thread, replies())
         before="end",
         right=True,
         worth=9,
+        endless=True,
     ),
     "outputs without end, of a thread that does nothing else": cell(
         _RAW
@@ -86,6 +88,7 @@ flood(kernel.iopub_thread.socket, kernel.iopub_thread, outputs())
 """,
         right=True,
         worth=9,
+        endless=True,
     ),
     "messages of a gigabyte": cell(
         _RAW
@@ -94,6 +97,7 @@ for _ in range(8): socket.send(bytes(2**29), copy=False)
 """,
         right=True,
         worth=9,
+        endless=True,
     ),
     "a message of endless parts": cell(
         """
@@ -111,6 +115,7 @@ for number in range(3, 256):
     except OSError: pass
 import time; time.sleep(100)
 """,
-        says="No answer arrived",
+        says="left out",
+        endless=True,
     ),
 }

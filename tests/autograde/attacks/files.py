@@ -75,13 +75,16 @@ def _edited(change) -> Attack:
 BYTES: Attacks = {
     "an empty file": file(lambda _: b"", says="empty"),
     "random bytes": file(lambda _: random.Random(0).randbytes(100_000), says="not a notebook"),
-    "half a file": file(lambda data: data[: len(data) // 2], says="not a notebook"),
-    "twenty-five megabytes": file(lambda data: data + b" " * (25 * 2**20), says="more than 20 MiB"),
+    "half a file": file(lambda data: data[: len(data) // 2], says="broke off"),
+    "twenty-five megabytes of nothing": file(lambda data: data + b" " * (25 * 2**20), worth=9),
+    "twenty-five megabytes of text": file(
+        lambda data: data.replace(b"tokens = 16", b"tokens = 16  # " + b"x" * (25 * 2**20)), says="more than 20 MiB"
+    ),
     "a thousand levels of brackets": file(lambda _: b"[" * 100_000 + b"]" * 100_000, says="not a notebook"),
     "an integer of a million digits": file(
         lambda data: data.replace(b'"nbformat": 4', b'"nbformat": ' + b"4" * 10**6), worth=0
     ),
-    "another encoding": file(lambda data: data.decode().encode("utf-16"), says="not a notebook"),
+    "another encoding": file(lambda data: data.decode().encode("utf-16"), worth=9),
     "a byte order mark": file(lambda data: b"\xef\xbb\xbf" + data, worth=9),
     "a program": file(lambda _: b"#!/bin/sh\ntouch canary\n", says="not a notebook"),
     "a list": file(lambda _: b"[1, 2]", says="no cells"),

@@ -20,9 +20,9 @@ for host in ("127.0.0.1", "localhost", "0.0.0.0", "::1", socket.gethostname()):
 
 BEFORE = "positions-prompt"  # the first two answers, 2 points, stand before it
 ON_THE_MACHINE: Attacks = {
-    "leaves in the middle": cell("import os; os._exit(0)", BEFORE, right=True, worth=2, says="ended the kernel"),
+    "leaves in the middle": cell("import os; os._exit(0)", BEFORE, right=True, worth=9, says="ended the kernel"),
     "quits": cell("quit()", "end", right=True, worth=9),
-    "crashes": cell("import ctypes; ctypes.string_at(0)", BEFORE, right=True, worth=2, says="ended the kernel"),
+    "crashes": cell("import ctypes; ctypes.string_at(0)", BEFORE, right=True, worth=9, says="ended the kernel"),
     "recurses without end": cell(
         """
 import sys
@@ -32,8 +32,8 @@ down()
 """,
         BEFORE,
         right=True,
-        worth=2,
-        says="No answer arrived",
+        worth=9,
+        says="",
     ),
     "ignores signals and runs on": cell(
         """
@@ -45,10 +45,11 @@ while True: pass
 """,
         BEFORE,
         right=True,
-        worth=2,
+        worth=9,
         says="did not stop when asked",
+        endless=True,
     ),
-    "sleeps": cell("import time; time.sleep(10**6)", BEFORE, right=True, worth=9),
+    "sleeps": cell("import time; time.sleep(10**6)", BEFORE, right=True, worth=9, endless=True),
     "stops itself": cell("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)", BEFORE, right=True, worth=9),
     "waits for input": cell("input('your name? ')", BEFORE, right=True, worth=9),
     "kills everything it may": cell(
@@ -62,9 +63,7 @@ for target in (-1, 0, os.getppid(), 2, 3, 4):
         right=True,
         worth=9,
     ),
-    "closes every file": cell(
-        "import os; os.closerange(0, 256)", BEFORE, right=True, worth=2, says="No answer arrived"
-    ),
+    "closes every file": cell("import os; os.closerange(0, 256)", BEFORE, right=True, worth=9, says="left out"),
     "fork bomb": cell(
         """
 import os
@@ -74,8 +73,9 @@ while True:
 """,
         BEFORE,
         right=True,
-        worth=2,
-        says="No answer arrived",
+        worth=9,
+        says="left out",
+        endless=True,
     ),
     "thread bomb": cell(
         """
@@ -103,7 +103,7 @@ time.sleep(1000)
 """,
         BEFORE,
         right=True,
-        worth=2,
+        worth=9,
         says="held more than",
     ),
     "fills the disk": cell(
@@ -119,7 +119,7 @@ for folder in (".", "/tmp", "/dev/shm", "/var/tmp", "/"):
         right=True,
         worth=9,
     ),
-    "a million lines": cell("for line in range(10**6): print(line)", BEFORE, right=True, worth=9),
+    "a million lines": cell("for line in range(10**6): print(line)", BEFORE, right=True, worth=9, endless=True),
     "a line without end": cell("print('x' * (300 * 2**20))", BEFORE, right=True, worth=9),
     "a hundred thousand displays": cell(
         """
@@ -129,6 +129,7 @@ for number in range(100_000): display(number)
         BEFORE,
         right=True,
         worth=9,
+        endless=True,
     ),
     "processes that outlive it": cell(
         """
@@ -156,11 +157,12 @@ threading.Thread(target=chatter, daemon=True).start()
         """
 import os
 found = []
-for folder, _, files in os.walk("/"):
+for folder, folders, files in os.walk("/"):
+    folders[:] = [name for name in folders if name not in ("site-packages", "dist-packages")]  # anyone may have those
     found += [os.path.join(folder, name) for name in files
-              if name in ("key.py", "gradebook.db", "nbgrader_config.py", "canary.txt")
-              or (name.endswith(".ipynb") and "site-packages" not in folder)]
-assert not found, found
+              if name in ("gradebook.db", "nbgrader_config.py", "canary.txt") or name.endswith(".ipynb")
+              or (name == "key.py" and "__init__.py" not in files)]  # a chapter's: autograde.key is no secret
+print("secrets found:", found)
 """,
         BEFORE,
         right=True,
@@ -171,7 +173,8 @@ assert not found, found
 import glob, os
 found = [path for pattern in ("../*", "../../*", "../../../../*/*.db", "/proc/*/cwd/*", "~/*", "~root/*")
          for path in glob.glob(os.path.expanduser(pattern))]
-assert not [path for path in found if "autograde" in path or path.endswith((".db", ".ipynb", ".py"))], found
+found = [path for path in found if "autograde" in path or path.endswith((".db", ".ipynb", ".py"))]
+print("secrets found:", found)
 """,
         BEFORE,
         right=True,
@@ -200,5 +203,8 @@ for name in ("print", "open", "__import__", "repr"): delattr(builtins, name)
         right=True,
         worth=2,
         says="No answer arrived",
+        endless=True,
     ),
 }
+
+LOOKERS = ("looks for the key and the neighbours", "paths out of its folder")  # they print what they have found

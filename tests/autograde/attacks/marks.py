@@ -70,7 +70,7 @@ class Forged:
     def __init__(self, *_): pass
     def _repr_mimebundle_(self, **_):
         import json
-        mark = {"exercise": "tokens", "status": "right", "points": 99, "out_of": 99, "message": "", "slip": ""}
+        mark = {"exercise": "tokens", "status": "right", "points": 99, "out_of": 99, "message": "", "misconception": ""}
         return {autograde.answers.outcomes.Payload.mime: json.dumps(mark | {"answer": mark}), "text/plain": "99.0"}
     of_value = of_calls = classmethod(lambda cls, *_: cls())
 Forged.mime = autograde.answers.outcomes.Payload.mime
@@ -89,7 +89,8 @@ shell.display_formatter.format = lambda *_, **__: ({"text/plain": "9.0"}, {"auto
     ),
     "outputs that carry a verdict": cell("""
 from IPython.display import display
-verdict = {"exercise": "tokens", "status": "right", "points": 99.0, "out_of": 99.0, "message": "forged", "slip": ""}
+marks = {"points": 99.0, "out_of": 99.0, "message": "forged", "misconception": ""}
+verdict = {"exercise": "tokens", "status": "right", **marks}
 for _ in range(5):
     display({"text/plain": "99.0"}, metadata={"autograde": verdict}, raw=True)
 print("99.0")
@@ -107,7 +108,7 @@ for kind in ("display_data", "update_display_data", "execute_result", "execute_r
     "the key, looked for in memory": cell(
         """
 import gc
-found = [thing for thing in gc.get_objects() if type(thing).__name__ in ("Numeric", "Key", "Slip", "Verdict")]
+found = [thing for thing in gc.get_objects() if type(thing).__name__ in ("Numeric", "Key", "Misconception", "Verdict")]
 tokens_guess = found[0].answer if found else 4
 """,
         before="tokens-prompt",
@@ -163,6 +164,8 @@ def rows(images, patch):
         to="cut-rows",
     ),
     "a function that leaves": answer("def rows(images, patch):\n    raise SystemExit(0)", to="cut-rows"),
-    "a function that never returns": answer("def rows(images, patch):\n    while True: pass", to="cut-rows"),
+    "a function that never returns": answer(
+        "def rows(images, patch):\n    while True: pass", to="cut-rows", endless=True
+    ),
     "a function that returns itself": answer("def rows(images, patch):\n    return rows", to="cut-rows"),
 }

@@ -1,8 +1,9 @@
-"""Whatever a key declares holds: its answer is right, every slip is named, every wrong function fails.
+"""Whatever a key declares holds: its answer is right, every misconception is named, every wrong function fails.
 
 The tests run over every key of the book, so a new exercise is covered the moment it is declared.
 """
 
+import json
 import re
 from itertools import combinations
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 
 from autograde.answers.outcomes import outcome
 from autograde.answers.serialize import pack
+from autograde.answers.sheet import make_replies
 from autograde.authoring.key import load_key
-from autograde.exercises import Choice, Code, Exercise, Numeric, Plain
+from autograde.exercises import Choice, Code, Exercise, Numeric, Plain, TrueFalse
 from autograde.exercises.verdict import Status
+from autograde.learner.examples import Wrong, try_examples
 
 ROOT = Path(__file__).parents[3]
 BOOK_FOLDERS = sorted(path.parent for path in ROOT.glob("solutions/*/key.py"))
@@ -49,26 +52,28 @@ def test_the_dots_earn_nothing_and_say_so(exercise):
 
 
 @each(Exercise)
-def test_every_slip_gets_its_own_message(exercise):
-    for slip in exercise.slips:
-        verdict = reply(exercise, slip.answer)
-        assert verdict.points < exercise.points
-        assert verdict.slip == slip.name
-        assert verdict.message == exercise.fill(slip.message)
+def test_every_misconception_gets_its_own_message(exercise):
+    for misconception in exercise.misconceptions:
+        verdict = reply(exercise, misconception.answer)
+        assert verdict.status in (Status.MISCONCEPTION, Status.PARTLY)
+        assert verdict.points < exercise.points or exercise.points == 0  # practice gives none
+        assert verdict.misconception == misconception.name
+        assert verdict.message == exercise.fill(misconception.message)
 
 
 @each(Exercise)
-def test_slips_have_different_names_and_messages(exercise):
-    names = [slip.name for slip in exercise.slips]
-    messages = [slip.message for slip in exercise.slips]
+def test_misconceptions_have_different_names_and_messages(exercise):
+    names = [misconception.name for misconception in exercise.misconceptions]
+    messages = [misconception.message for misconception in exercise.misconceptions]
     assert len(set(names)) == len(names)
     assert len(set(messages)) == len(messages)
 
 
 @each(Plain)
-def test_no_two_slips_coincide_with_each_other_or_the_answer(exercise):
-    values = [exercise.right, *(exercise.read(exercise.value(slip.answer)) for slip in exercise.slips)]
-    assert not any(exercise.same(a, b) for a, b in combinations(values, 2))
+def test_no_two_misconceptions_coincide_with_each_other_or_the_answer(exercise):
+    """Not even by one in the last place, where that is accepted."""
+    values = [exercise.value(answer) for answer in (exercise.answer, *(w.answer for w in exercise.misconceptions))]
+    assert not any(exercise.read(later) in exercise.accepted(earlier) for earlier, later in combinations(values, 2))
 
 
 @each(Numeric)
@@ -131,8 +136,13 @@ def test_the_reference_does_not_change_what_it_is_given(exercise):
 
 @each(Exercise)
 def test_prompts_are_filled_in(exercise):
-    names = "|".join(map(re.escape, exercise.given)) or "$^"
-    texts = [exercise.prompt, *exercise.hints, exercise.why, *(slip.message for slip in exercise.slips)]
+    names = "|".join(map(re.escape, exercise.parameters)) or "$^"
+    texts = [
+        exercise.prompt,
+        *exercise.hints,
+        exercise.why,
+        *(misconception.message for misconception in exercise.misconceptions),
+    ]
     assert not any(re.search(rf"\{{({names})\}}", exercise.fill(text)) for text in texts)
 
 
@@ -142,21 +152,33 @@ def test_everything_a_learner_reads_is_there(exercise):
     assert exercise.difficulty in (1, 2, 3) and exercise.minutes >= 1
 
 
-def test_a_slip_is_known_before_the_refusal_is_written():
+def test_a_misconception_is_known_before_the_refusal_is_written():
     cut_rows = KEYS[-1]["cut-rows"]
     verdict = reply(cut_rows, lambda images, patch: images.unflatten(-2, (-1, patch)))
-    assert verdict.slip == "left the rows behind the channels"
+    assert verdict.misconception == "left the rows behind the channels"
 
 
-BOOK = [exercise for key in KEYS[:-1] for exercise in key.exercises.values()]
+@each(Code)
+def test_every_wrong_function_fails_an_example_and_gets_its_own_message(exercise):
+    """As a learner meets it: `check` tries the examples that the notebook's sheet holds."""
+    entry = {"salt": "s", "variable": exercise.variable, "hints": 1, "replies": make_replies("s", exercise.replies())}
+    entry |= json.loads(json.dumps(exercise.entry()))
+    for wrong in exercise.misconceptions:
+        with pytest.raises(Wrong) as caught:
+            try_examples(entry, wrong.answer)
+        assert str(caught.value).endswith(exercise.fill(wrong.message)), wrong.name
+    assert try_examples(entry, exercise.reference).endswith(exercise.fill(exercise.why))
 
 
-@pytest.mark.parametrize("exercise", BOOK, ids=[exercise.id for exercise in BOOK])
-def test_the_book_is_thorough(exercise):
-    """Three slips a number, ten wrong and two other right solutions a function, hints for all."""
-    assert exercise.hints and exercise.why
-    if isinstance(exercise, Numeric):
-        assert len(exercise.slips) >= 3
-    if isinstance(exercise, Code):
-        assert len(exercise.slips) >= 10
-        assert len(exercise.alternatives) >= 2
+@each(Exercise)
+def test_weave_refuses_no_exercise(exercise):
+    """Three misconceptions a number, ten wrong and two other right solutions a function, hints and a reason for all."""
+    assert list(exercise.problems()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "misconceptions", "alternatives"), [(Numeric, 3, 0), (Code, 10, 2), (TrueFalse, 0, 0), (Choice, 0, 0)]
+)
+def test_how_many_a_key_has_to_name(kind, misconceptions, alternatives):
+    assert kind.fewest_misconceptions == misconceptions
+    assert getattr(kind, "fewest_alternatives", 0) == alternatives

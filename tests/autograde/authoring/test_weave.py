@@ -1,5 +1,6 @@
 """The key writes the cells of its exercises, and only those."""
 
+import re
 import shutil
 
 import nbformat
@@ -80,4 +81,60 @@ def test_a_notebook_that_contradicts_its_key_is_refused(folder, change, words):
 
     edit(folder, apply)
     with pytest.raises(BadKey, match=words):
+        weave(folder)
+
+
+def line_of(key: str, words: str) -> int:
+    return next(number for number, line in enumerate(key.splitlines(), start=1) if words in line)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "at", "words"),
+    [
+        ("** 2 + 1, ", "** 2, ", "counted CLS", "'counted CLS' has the same value as the answer"),
+        ("2 * (side // patch), ", "side // patch, ", "rows and columns", "as the misconception 'forgot to square'"),
+        (
+            'Misconception("upside down", 3 / 2, "Divide two by three."),',
+            "",
+            "share = N",
+            "2 misconceptions; expected at",
+        ),
+        ("    decimals=2,", "", "share = N", "no whole number; say to how many decimals"),
+        ("CLS is no patch.", "Multiply rows and columns.", "tokens = N", "2 misconceptions have the message 'Multiply"),
+        ('hints=["Divide."],', "", "share = N", "it has no hints"),
+        ("Divide two by three.", "{n} by three.", "share = N", None),  # no parameter is called n: LaTeX may look so
+        ("patches of {patch}", "patches of {{patch}}", "tokens = N", None),
+        ("@cut_rows.alternative", "# ", "cut_rows = C", "0 other right solutions; expected at least 2"),
+        ('@cut_rows.misconception("rows turned", "Height comes before width.")', "# ", "cut_rows = C", "9 misconc"),
+        (".flip(1)", "", "last row first", "'last row first' passes every hidden check"),
+        ("        (torch.zeros(1, 1, 3, 2), 2),\n", "", "does not refuse", "passes every example and gets a tick"),
+        ("(torch.zeros(1, 1, 3, 2), 2)", "(torch.zeros(1, 1, 5, 2), 2)", "cut_rows = C", "example 3 is a hidden case"),
+        ("points=2,", "points=-2,", "remedy = C", "-2 points; expected 0 or more"),
+        ("points=2,", "pionts=2,", "remedy = C", "unexpected keyword argument 'pionts'"),
+        ("remedy = Choice(", "remedy = Choice(,", "remedy = C", "invalid syntax"),
+        (".flip(3)", ".flip(1)", "each row upside down", "does what 'last row first' does"),
+    ],
+)
+def test_a_key_that_contradicts_itself_is_refused_with_the_line_to_mend(folder, old, new, at, words):
+    key = folder / "key.py"
+    text = key.read_text()
+    assert old in text
+    key.write_text(text.replace(old, new))
+    if words is None:
+        assert weave(folder)
+        return
+    before = (folder / f"{TOY}.ipynb").read_bytes()
+    with pytest.raises(BadKey) as caught:
+        weave(folder)
+    lines = [line for line in str(caught.value).splitlines() if words in line]
+    assert [re.search(r"line (\d+)", line)[1] for line in lines] == [str(line_of(key.read_text(), at))]
+    assert (folder / f"{TOY}.ipynb").read_bytes() == before
+
+
+def test_a_title_that_counts_wrong_is_refused_with_the_right_words(folder):
+    def claim(notebook):
+        notebook.cells[0].source += "\n\n5 exercises take 6 of these minutes and give 8 points."
+
+    edit(folder, claim)
+    with pytest.raises(BadKey, match="5 exercises take 5 of these minutes and give 9 points"):
         weave(folder)

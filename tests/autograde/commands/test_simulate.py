@@ -1,56 +1,47 @@
-"""What simulated learners write stands by itself, as in a learner's notebook, which has none of the key's helpers."""
+"""`autograde simulate` through the command line: it touches nothing that it did not make."""
 
-import ast
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-import nbformat
 import pytest
 
-from autograde.authoring.key import load_key
-from autograde.commands.simulate import standalone
-from autograde.exercises import Code
-
-BOOK = Path(__file__).parents[3] / "solutions"
-FUNCTIONS = [
-    (folder.parent.name, exercise)
-    for folder in sorted(BOOK.glob("*/key.py"))
-    for exercise in load_key(folder.parent).exercises.values()
-    if isinstance(exercise, Code)
-]
-each_function = pytest.mark.parametrize(("chapter", "exercise"), FUNCTIONS, ids=[e.id for _, e in FUNCTIONS])
+from autograde.cli import main
+from tests.autograde.conftest import TOY
 
 
-@cache
-def assigned(chapter: str) -> set[str]:
-    """The names that the chapter's own cells give to something, such as the pieces that a learner has written."""
-    notebook = nbformat.read(BOOK / chapter / f"{chapter}.ipynb", as_version=4)
-    return {
-        target.id
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        for statement in ast.parse(cell.source).body
-        if isinstance(statement, ast.Assign)
-        for target in statement.targets
-        if isinstance(target, ast.Name)
-    }
+def files(course):
+    return {path: path.read_bytes() for path in sorted(course.submitted.rglob("*")) if path.is_file()}
 
 
-def written(chapter: str, function: Any) -> Any:
-    """The function as a learner's kernel has it."""
-    names = {word: value for word, value in function.__globals__.items() if word in assigned(chapter)}
-    exec(standalone(function, "mine"), names)
-    return names["mine"]
+def test_the_same_class_is_simulated_twice_and_grows(course, capsys):
+    assert main(["simulate", "2"]) == 0
+    before = files(course)
+    assert main(["simulate", "2"]) == 0
+    assert files(course) == before
+    assert main(["simulate", "3", TOY]) == 0
+    assert "3 simulated submissions" in capsys.readouterr().out
 
 
-@each_function
-def test_every_right_solution_is_right_in_a_notebook(chapter: str, exercise: Code) -> None:
-    for function in (exercise.reference, *exercise.alternatives):
-        assert exercise.mark({"outcomes": exercise.run(written(chapter, function))}).points == exercise.points
+@pytest.mark.parametrize("real", ["student-002", f"student-002/{TOY}", "student-002/02-another"])
+def test_a_real_student_of_that_name_keeps_everything(course, capsys, real):
+    place = course.submitted / real
+    place.mkdir(parents=True)
+    (place / "work.txt").write_text("mine")
+    before = files(course)
+    assert main(["simulate", "3"]) == 1
+    said = capsys.readouterr().err
+    assert "student-002 was not made by `autograde simulate`" in said and said.count("\n") == 1
+    assert files(course) == before
 
 
-@each_function
-def test_every_slip_is_the_same_slip_in_a_notebook(chapter: str, exercise: Code) -> None:
-    for slip in exercise.slips:
-        assert exercise.mark({"outcomes": exercise.run(written(chapter, slip.answer))}).slip == slip.name
+def test_a_real_submission_in_a_simulated_students_folder_is_kept(course, capsys):
+    assert main(["simulate", "1"]) == 0
+    (course.submitted / "student-001" / f"{TOY}.simulated").rename(course.submitted / "student-001" / "02-x.simulated")
+    before = files(course)
+    assert main(["simulate", "1"]) == 1
+    assert f"student-001/{TOY} was not made by" in capsys.readouterr().err
+    assert files(course) == before
+
+
+@pytest.mark.parametrize("count", ["-1", "1.5", "many", "10000"])
+def test_a_count_that_is_none_is_refused(course, capsys, count):
+    with pytest.raises(SystemExit, match="2"):
+        main(["simulate", count])
+    assert "Traceback" not in capsys.readouterr().err

@@ -9,8 +9,8 @@ from contextlib import closing
 import pytest
 
 from autograde.cli import main
-from autograde.commands.simulate import simulate
 from autograde.course.course import CONFIG_FILE, Course
+from autograde.course.simulate import simulate
 from tests.autograde.conftest import TOY
 
 HONEST = 5  # the first temperaments hand in what nbgrader, too, can read

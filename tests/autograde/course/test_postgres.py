@@ -10,7 +10,7 @@ import pytest
 from nbgrader.api import Gradebook
 
 from autograde.cli import main
-from autograde.commands.simulate import simulate
+from autograde.course.simulate import simulate
 from tests.autograde.conftest import TOY, make_course
 
 STUDENTS = 8  # some notebooks are beyond repair
@@ -19,13 +19,17 @@ STUDENTS = 8  # some notebooks are beyond repair
 @pytest.fixture(scope="module")
 def server():
     """The URL of a PostgreSQL of our own, which listens on a Unix socket alone."""
-    tools = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    debians = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    places = [*reversed(debians), *map(Path, os.environ["PATH"].split(os.pathsep))]
+    tools = next((place for place in places if (place / "initdb").is_file()), None)
+    if tools is None:
+        pytest.fail("there is no initdb: install PostgreSQL, with `sudo apt-get install postgresql`", pytrace=False)
     owner = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}  # root may not
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:  # a socket's path has to be short
 
         def call(tool, *arguments):
             command = [tools / tool, "--pgdata", "data", *arguments]
-            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=60, **owner)
+            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=300, **owner)
 
         if owner:
             shutil.chown(folder, owner["user"], owner["group"])

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograde.cli import main
-from autograde.commands.grade import grade
-from autograde.commands.simulate import simulate
 from autograde.course.course import CONFIG_FILE, Course
+from autograde.course.grading import grade
+from autograde.course.simulate import simulate
 from autograde.engine.client import MAX_VALUES, read_json, rebuild
 from autograde.engine.execute import OPEN, Limits, run_notebook
 from tests.autograde.conftest import TOY

@@ -1,11 +1,14 @@
 """One notebook in one kernel: what its cells do to the answers, and what is left of what was in it."""
 
 import asyncio
+import re
 
 import nbformat
 import pytest
 
-from autograde.engine.execute import Limits, run_notebook
+from autograde.engine.execute import MAX_KERNELS, run_notebook
+from autograde.engine.limits import Limits
+from autograde.engine.repair import repair
 from autograde.engine.verdict_cell import read_verdict
 from tests.autograde.conftest import TOY
 
@@ -16,29 +19,131 @@ def solved(course):
 
 
 def add_before(notebook, cell_id, source):
+    """A cell of the learner's own, as `repair` marks it."""
     position = next(i for i, cell in enumerate(notebook.cells) if cell.id == cell_id)
-    notebook.cells.insert(position, nbformat.v4.new_code_cell(source))
+    notebook.cells.insert(position, nbformat.v4.new_code_cell(source, id="mine", metadata={"autograde": {"own": True}}))
     return notebook
 
 
+def outputs_of(notebook, cell_id):
+    return next(cell for cell in notebook.cells if cell.id == cell_id).outputs
+
+
+def run(course, folder, notebook, **limits):
+    return run_notebook(notebook, course.key(TOY), folder, Limits(**{"cell_seconds": 4, **limits}))
+
+
+HANGS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
+CATCHES = "import time\nwhile True:\n    try: time.sleep(60)\n    except BaseException: pass"
+
+
 @pytest.mark.parametrize(
-    ("source", "reached", "words"),
+    ("source", "words"),
     [
-        ("import os; os._exit(1)", 2, "ended the kernel"),
-        ("while True: pass", 5, None),
-        ("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass", 2, "did not stop when asked"),
-        ("check = print = None; raise RuntimeError", 5, None),
-        ("class Yes(int):\n    __eq__ = lambda *_: True\n    __hash__ = int.__hash__\npositions = Yes(0)", 5, None),
-        ("del tokens, share", 5, None),
+        ("import os; os._exit(1)", "ended the kernel"),
+        ("exit()", "ended the kernel"),
+        ("quit", "ended the kernel"),
+        ("raise SystemExit", None),
+        ("import sys\nsys.setrecursionlimit(10**6)\nf = lambda n: sorted([n], key=f)\nf(1)", "ended the kernel"),
+        ("import ctypes; ctypes.string_at(0)", "ended the kernel"),
+        ("import os; os.closerange(0, 256)", "ended the kernel|did not stop|cannot be read"),
+        (HANGS, "did not stop when asked"),
+        (CATCHES, "did not stop when asked"),
+        ("n = pow(7, 3 * 10**8) % 10", "ran longer than 4 seconds"),
+        ("while True: pass", "ran longer than 4 seconds and was stopped"),
+        ("check = print = None; raise RuntimeError", None),
+        ("class Yes(int):\n    __eq__ = lambda *_: True\n    __hash__ = int.__hash__\npositions = Yes(0)", None),
+        ("del tokens, share", None),
     ],
 )
-def test_what_a_cell_does_costs_only_what_comes_after_it(course, tmp_path, source, reached, words):
-    """`reached` answers stand before the cell or are not touched by it; the others say why they earned nothing."""
+def test_an_accident_in_a_cell_of_the_learners_costs_no_exercise(course, tmp_path, source, words):
     notebook = add_before(solved(course), "positions-prompt", source)
-    verdicts = run_notebook(notebook, course.key(TOY), tmp_path, Limits(cell_seconds=4))
-    assert [verdict.points > 0 for verdict in verdicts] == [n < reached for n in range(5)]
+    verdicts = run(course, tmp_path, notebook)
+    assert [verdict.points for verdict in verdicts] == [1, 1, 1, 2, 4]
+    notes = notebook.metadata.get("autograde", {}).get("notes", [])
+    assert bool(notes) == bool(words)
     if words:
-        assert all(words in verdict.message for verdict in verdicts[reached:])
+        assert re.search(words, notes[0]) and notes[0] in notebook.cells[0].source
+        assert re.search(words, outputs_of(notebook, "mine")[-1].evalue)
+    assert "unsettled" not in notebook.metadata.get("autograde", {})
+
+
+def test_several_accidents_cost_no_exercise_either(course, tmp_path):
+    notebook = solved(course)
+    for before in ("tokens-prompt", "share-prompt", "positions-prompt"):
+        add_before(notebook, before, "exit()")
+        next(cell for cell in notebook.cells if cell.id == "mine").id = f"mine-{before}"
+    assert sum(verdict.points for verdict in run(course, tmp_path, notebook)) == 9
+    assert len(notebook.metadata.autograde.notes) == 3
+
+
+def test_after_too_many_accidents_the_rest_is_lost_and_says_why(course, tmp_path):
+    notebook = solved(course)
+    for number in range(MAX_KERNELS + 1):
+        add_before(notebook, "positions-prompt", "exit()")
+        next(cell for cell in notebook.cells if cell.id == "mine").id = f"mine-{number}"
+    verdicts = run(course, tmp_path, notebook)
+    assert [verdict.points for verdict in verdicts] == [1, 1, 0, 0, 0]
+    assert all("ended the kernel" in verdict.message for verdict in verdicts[2:])
+
+
+def test_an_answer_that_ends_the_kernel_costs_itself_alone(course, tmp_path):
+    notebook = solved(course)
+    answer = next(cell for cell in notebook.cells if cell.id == "share-answer")
+    answer.source, answer.metadata["autograde"] = "share = 2 / 3\nexit()", {"own": True}
+    verdicts = run(course, tmp_path, notebook)
+    assert [verdict.points for verdict in verdicts] == [1, 0, 1, 2, 4]
+    assert "its cell was left out" in verdicts[1].message and "ended the kernel" in verdicts[1].message
+
+
+@pytest.mark.parametrize("body", ["while True: pass", "import os; os._exit(1)"])
+def test_a_function_that_hangs_or_leaves_when_it_is_called_costs_itself_alone(course, tmp_path, body):
+    notebook = solved(course)
+    cells = notebook.cells
+    answer = next(cell for cell in cells if cell.id == "cut-rows-answer")
+    check = next(cell for cell in cells if cell.id == "cut-rows")
+    answer.source = f"def rows(images, patch):\n    {body}"
+    cells.remove(answer), cells.remove(check)
+    cells[2:2] = [answer, check]  # before all others
+    verdicts = run(course, tmp_path, notebook, cell_seconds=2)
+    assert {verdict.exercise: verdict.points for verdict in verdicts}["cut-rows"] == 0
+    assert sum(verdict.points for verdict in verdicts) == 5
+
+
+def test_the_slowest_cells_are_left_out_where_the_notebook_takes_too_long(course, tmp_path):
+    notebook = solved(course)
+    for number in range(4):
+        add_before(notebook, "tokens-prompt", "import time; time.sleep(3)")
+        next(cell for cell in notebook.cells if cell.id == "mine").id = f"mine-{number}"
+    verdicts = run(course, tmp_path, notebook, cell_seconds=10, notebook_seconds=6)
+    assert [verdict.points for verdict in verdicts] == [1, 1, 1, 2, 4]
+    assert (
+        "it was left out" in notebook.metadata.autograde.notes[0] or "left out" in notebook.metadata.autograde.notes[0]
+    )
+
+
+def test_what_is_asked_below_its_check_is_found_at_the_end(course, tmp_path):
+    notebook = solved(course)
+    answer = next(cell for cell in notebook.cells if cell.id == "tokens-answer")
+    notebook.cells.remove(answer)
+    notebook.cells.append(answer)
+    assert run(course, tmp_path, notebook)[0].points == 1
+
+
+def test_a_value_that_was_there_counts_whatever_comes_later(course, tmp_path):
+    notebook = add_before(solved(course), "positions-prompt", "tokens = 4")
+    assert run(course, tmp_path, notebook)[0].points == 1
+    notebook = add_before(solved(course), "tokens", "tokens = 4")
+    add_before(notebook, "positions-prompt", "tokens = 16")
+    assert run(course, tmp_path, notebook)[0].points == 0
+
+
+def test_a_cell_of_the_release_that_takes_too_long_leaves_the_result_unsettled(course, tmp_path):
+    notebook = add_before(solved(course), "positions-prompt", "import time; time.sleep(60)")
+    next(cell for cell in notebook.cells if cell.id == "mine").metadata = {}
+    verdicts = run(course, tmp_path, notebook, cell_seconds=2)
+    assert [verdict.points for verdict in verdicts] == [1, 1, 1, 2, 4]
+    assert "ran longer than 2 seconds" in notebook.metadata.autograde.unsettled
 
 
 def test_an_answer_that_lies_about_equality_is_read_as_the_number_it_is(course, tmp_path):
@@ -46,7 +151,7 @@ def test_an_answer_that_lies_about_equality_is_read_as_the_number_it_is(course, 
     answer = next(cell for cell in notebook.cells if cell.id == "tokens-answer")
     answer.source = "class Yes(int):\n    __eq__ = lambda *_: True\n    __hash__ = int.__hash__\ntokens = Yes(4)"
     verdicts = run_notebook(notebook, course.key(TOY), tmp_path, Limits())
-    assert verdicts[0].slip == "forgot to square"
+    assert verdicts[0].misconception == "forgot to square"
 
 
 def test_a_notebook_may_run_only_so_long_in_all(course, tmp_path):
@@ -69,9 +174,10 @@ def test_a_deleted_answer_is_not_defined(course, tmp_path):
 
 
 def test_an_illustration_is_not_run(course, tmp_path):
-    notebook = solved(course)
-    run_notebook(notebook, course.key(TOY), tmp_path, Limits())
-    assert next(cell for cell in notebook.cells if cell.id == "figure").outputs == []
+    released = course.template(TOY)
+    notebook = repair(nbformat.writes(released).encode(), released).notebook
+    run(course, tmp_path, notebook)
+    assert outputs_of(notebook, "figure") == []
 
 
 def test_a_verdict_replaces_what_the_learner_left_in_the_graded_cell(course, tmp_path):

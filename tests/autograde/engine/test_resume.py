@@ -14,12 +14,12 @@ from contextlib import closing
 import psutil
 import pytest
 
-from autograde.commands.grade import grade, read_graded
-from autograde.commands.simulate import simulate
 from autograde.course.course import Course, CourseError
+from autograde.course.grading import grade, read_graded
+from autograde.course.simulate import simulate
 from autograde.sandbox.forkserver import fork_server
-from tests.autograde.commands.test_grading import gradebook_rows, in_order
 from tests.autograde.conftest import TOY
+from tests.autograde.course.test_grading import gradebook_rows, in_order
 
 pytestmark = pytest.mark.forks
 
@@ -71,7 +71,7 @@ def handed_in(undisturbed, tmp_path):
     shutil.copytree(undisturbed.root, root, ignore=shutil.ignore_patterns("autograded", "results", "gradebook.db"))
     shutil.copy(undisturbed.root / "released.db", root / "gradebook" / "gradebook.db")
     yield Course(root)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while keepers() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert keepers() == []
@@ -86,7 +86,7 @@ def keepers():
 
 def finish(course):
     run = Run(course)
-    assert [run.hear(seconds=60) for _ in range(STUDENTS)] == [True] * STUDENTS
+    assert [run.hear(seconds=300) for _ in range(STUDENTS)] == [True] * STUDENTS
     run.kill()
 
 
@@ -99,11 +99,14 @@ def assert_same(course, reference):
 
 
 def kill_again_and_again(course, dice, seconds):
-    """Each run gets past what is done and at most one further submission, and dies within so many seconds."""
+    """Each run gets past what is done and at most one further submission, and dies within so many seconds.
+
+    It dies sooner where one more is done meanwhile, so on no machine, however quick, do all runs together finish.
+    """
     for _ in range(KILLS):
         run = Run(course)
         for _ in range(len(notebooks(course)) + dice.randint(0, 1)):
-            run.hear(seconds=60)
+            run.hear(seconds=300)
         run.hear(seconds=dice.uniform(0, seconds))
         run.kill()
     assert 5 < len(notebooks(course)) < STUDENTS
@@ -114,7 +117,7 @@ def notebooks(course):
 
 
 def test_a_run_killed_at_random_moments_is_finished_by_the_next(handed_in, undisturbed):
-    kill_again_and_again(handed_in, random.Random(4), seconds=0.4)
+    kill_again_and_again(handed_in, random.Random(7), seconds=0.4)
     finish(handed_in)
     assert_same(handed_in, undisturbed)
 
@@ -127,20 +130,21 @@ def test_a_run_killed_while_it_writes_the_gradebook_is_finished_by_the_next(hand
     assert_same(handed_in, undisturbed)
 
 
-def test_the_command_line_is_killed_and_finishes_the_next_time(handed_in, undisturbed):
+def test_the_command_line_is_killed_and_finishes_the_next_time(handed_in, undisturbed, tmp_path):
     """With its workers, of which none is left behind."""
-    dice = random.Random(6)
+    dice, log = random.Random(6), tmp_path / "log"
     command = [sys.executable, "-m", "autograde.cli", "grade", "--jobs", "2"]
     for enough in (1, 12):
-        run = subprocess.Popen(command, cwd=handed_in.root, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        with log.open("w") as said:
+            run = subprocess.Popen(command, cwd=handed_in.root, stderr=said, stdout=said)
         while len(list(handed_in.results.folder.glob("*.ipynb"))) < enough:
-            assert run.poll() is None
+            assert run.poll() is None, log.read_text()
             time.sleep(0.01)
         time.sleep(dice.uniform(0, 0.3))
         family = psutil.Process(run.pid).children(recursive=True)
         run.kill()
         run.wait()
-        _, left = psutil.wait_procs(family, timeout=20)
+        _, left = psutil.wait_procs(family, timeout=120)
         assert left == []
     subprocess.run(command, cwd=handed_in.root, check=True, capture_output=True, timeout=300)
     assert_same(handed_in, undisturbed)

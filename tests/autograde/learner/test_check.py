@@ -1,13 +1,16 @@
 """What a learner sees below an answer, in the released folder and in a real kernel."""
 
+import json
+
 import nbformat
 import pytest
 import torch
 from nbclient import NotebookClient
 
-from autograde import check
-from autograde.commands.release import release
-from autograde.learner.check import CheckFailed
+from autograde import check, solution
+from autograde.answers.serialize import pack
+from autograde.course.release import release
+from autograde.learner.check import CheckFailed, Tick
 from tests.autograde.conftest import TOY
 
 
@@ -19,7 +22,7 @@ def chapter(course, monkeypatch):
 
 def right_rows(images, patch):
     if images.shape[2] % patch:
-        raise ValueError
+        raise ValueError(f"{images.shape[2]} is not a multiple of {patch}")
     return torch.stack(images.split(patch, dim=2), dim=1)
 
 
@@ -32,7 +35,7 @@ def right_rows(images, patch):
         ("share", 2 / 3, "is right"),
         ("positions", True, "True is right"),
         ("remedy", 2, "option 2 is right"),
-        ("cut-rows", right_rows, "the example passes. Grading tries other inputs too."),
+        ("cut-rows", right_rows, "all 3 examples pass. Grading tries other inputs too. Height becomes rows"),
     ],
 )
 def test_right_answers_get_a_tick(chapter, capsys, exercise, answer, words):
@@ -47,7 +50,11 @@ def test_right_answers_get_a_tick(chapter, capsys, exercise, answer, words):
         ("tokens", 17, "CLS is no patch."),
         ("tokens", 15, "15 patches is not the answer. Unfold a hint above"),
         ("tokens", (1, 6), "write it without commas"),
-        ("tokens", ..., "… `tokens` is not answered yet: put your answer in place of the dots"),
+        (
+            "tokens",
+            ...,
+            "✎ Your turn: `tokens` is not answered yet: put your answer in place of the dots, and run",
+        ),
         ("tokens", "16", "write it without quotes"),
         ("tokens", torch.tensor(16), "take it out with .item()"),
         ("tokens", None, "is None; expected a number"),
@@ -97,11 +104,11 @@ def test_without_its_sheet_a_notebook_says_what_to_fetch(tmp_path, monkeypatch):
         check("tokens", 16)
 
 
-def test_form_feedback_takes_any_answer_of_the_right_form_down(course, monkeypatch, capsys):
+def test_form_feedback_says_that_the_format_is_ok_and_no_more(course, monkeypatch, capsys):
     release(course, [TOY], feedback="form")
     monkeypatch.chdir(course.released / TOY)
     check("tokens", 15)
-    assert "15 patches is taken down" in capsys.readouterr().out
+    assert "15 patches: format OK, not marked yet." in capsys.readouterr().out
     with pytest.raises(CheckFailed, match="without quotes"):
         check("tokens", "15")
 
@@ -115,3 +122,114 @@ def test_in_a_notebook_a_failed_check_shows_its_message_and_no_traceback(chapter
     (failed,), (passed,) = notebook.cells[1].outputs, notebook.cells[2].outputs
     assert failed.traceback == ["✗ 4 patches: That is one side of 32 / 8."]
     assert "16 patches is right." in passed.data["text/html"]
+
+
+def failure(call, *arguments) -> str:
+    with pytest.raises(CheckFailed) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+def test_the_worked_solution_opens_after_three_different_answers(chapter, capsys, monkeypatch):
+    monkeypatch.setattr("autograde.learner.check._wrong_answers", {})
+    for tried, answer in enumerate((1, 1, 1, "four", ..., 2), start=1):
+        message = failure(check, "share", answer)
+        assert "solution(" not in message
+        assert "opens after 3 different tries" in failure(solution, "share"), tried
+    assert message.endswith("is not the answer. Unfold a hint above and try again.")
+    assert 'Write solution("share") in a new cell' in failure(check, "share", 3)
+    solution("share")
+    assert capsys.readouterr().out == "share = 0.67\n"
+    assert "opens after 3" in failure(solution, "tokens")  # each exercise for itself
+
+
+def test_the_worked_solution_of_a_function_is_one(chapter, capsys):
+    for wrong in (lambda images, patch: images, lambda images, patch: patch, lambda images, patch: None):
+        message = failure(check, "cut-rows", wrong)
+    assert message.endswith('Write solution("cut-rows") in a new cell to see the worked solution.')
+    solution("cut-rows")
+    assert capsys.readouterr().out.startswith("def rows(images: torch.Tensor, patch: int) -> torch.Tensor:\n")
+
+
+@pytest.mark.parametrize("feedback", ["check", "form"])
+def test_a_course_can_switch_worked_solutions_off(course, monkeypatch, feedback):
+    release(course, [TOY], feedback=feedback)
+    monkeypatch.chdir(course.released / TOY)
+    sheet = json.loads((course.released / TOY / "exercises.json").read_text())
+    assert not any("solution" in entry for entry in sheet["exercises"].values())
+    if feedback == "check":
+        for wrong in (1, 2, 3):
+            assert "solution(" not in failure(check, "tokens", wrong)
+    assert "switched off in this course" in failure(solution, "tokens")
+
+
+def test_no_reason_and_no_message_can_be_read_in_the_sheet(chapter):
+    """They are locked by the answers that they belong to."""
+    text = (chapter.released / TOY / "exercises.json").read_text(encoding="utf-8")
+    for hidden in ("squared", "CLS is no patch", "h = z + PE", "Labels cost nothing", "2 / 3 = 0.667", "rows ×"):
+        assert hidden not in text
+    assert "how many?" in text
+
+
+@pytest.mark.parametrize("count", [2, 12, 19, 20, 500])
+def test_the_first_place_that_differs_is_shown_whatever_the_size(chapter, monkeypatch, count):
+    entry = {"salt": "s", "variable": "f", "hints": 0, "tolerance": 1e-5, "examples": [[]]}
+    entry["expected"] = [{"value": pack(torch.arange(count).float())}]
+    wrong = torch.arange(count).float()
+    wrong[count // 2] += 0.25
+    monkeypatch.setattr("autograde.learner.check.entry_for", lambda exercise: entry)
+    assert f"first at [{count // 2}]: expected {count // 2}.0, got {count // 2 + 0.25}" in failure(
+        check, "f", lambda: wrong
+    )
+
+
+def test_the_first_place_inside_of_a_dict_and_a_list_is_shown(chapter, monkeypatch):
+    entry = {"salt": "s", "variable": "f", "hints": 0, "tolerance": 0, "examples": [[]]}
+    entry["expected"] = [{"value": pack({"bias": [1, torch.zeros(2, 2)]})}]
+    monkeypatch.setattr("autograde.learner.check.entry_for", lambda exercise: entry)
+    message = failure(check, "f", lambda: {"bias": [1, torch.eye(2)]})
+    assert "first at ['bias'][1][0, 0]: expected 0.0, got 1.0" in message
+    assert "first at ['bias'][0]: expected 1, got 2" in failure(check, "f", lambda: {"bias": [2, torch.zeros(2, 2)]})
+
+
+def test_a_name_that_is_not_defined_is_named(chapter):
+    assert "raises NameError: `patchs` is not defined" in failure(check, "cut-rows", lambda images, patch: patchs)
+
+
+def test_every_tick_shows_its_reason(chapter, capsys):
+    for exercise, answer in (
+        ("tokens", 16),
+        ("share", 0.67),
+        ("positions", 1),
+        ("remedy", 2),
+        ("cut-rows", right_rows),
+    ):
+        check(exercise, answer)
+    lines = capsys.readouterr().out.splitlines()
+    reasons = ("squared: 16.", "so 0.67.", "True: h = z + PE.", "fewer tokens.", "in front of the channels.")
+    assert len(lines) == 5 and all(line.endswith(reason) for line, reason in zip(lines, reasons, strict=True))
+
+
+def test_a_reason_is_shown_with_its_code_and_emphasis():
+    html = Tick("Take `x < 1`, **not** *y*: 2 * 3 * 4.")._repr_html_()
+    assert "Take <code>x &lt; 1</code>, <b>not</b> <i>y</i>: 2 * 3 * 4." in html
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError(), "Your ValueError says nothing: let it name the value"),
+        (ValueError("no"), "Your ValueError says only “no”: let it name the value"),
+        (ValueError("height 3 does not divide"), ""),
+        (ValueError("expected a multiple of 2."), ""),
+    ],
+)
+def test_a_tick_remarks_on_an_error_that_names_no_value(chapter, capsys, error, words):
+    def rows(images, patch):
+        if images.shape[2] % patch:
+            raise error
+        return right_rows(images, patch)
+
+    check("cut-rows", rows)
+    told = capsys.readouterr().out
+    assert words in told and ("Your ValueError" in told) == bool(words)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograde import check
-from autograde.commands.grade import grade
+from autograde.course.grading import grade
 from autograde.learner.check import CheckFailed
 from autograde.learner.progress import FILE_NAME, note, read_progress, read_ticks
 from autograde.learner.progress_board import ACHIEVEMENTS, Board, board_html, earned
@@ -25,7 +25,11 @@ KINDS = {"count": "numeric", "claim": "truefalse", "cure": "choice", "cut": "cod
 def add_chapter(book: Path, name: str, kinds: dict[str, str] = KINDS) -> Path:
     folder = book / name
     folder.mkdir()
-    sheet = {"exercises": {exercise: {"kind": kind} for exercise, kind in kinds.items()}}
+    sheet = {
+        "exercises": {
+            exercise: {"kind": kind} | ({"examples": []} if kind == "code" else {}) for exercise, kind in kinds.items()
+        }
+    }
     (folder / "exercises.json").write_text(json.dumps(sheet), encoding="utf-8")
     return folder
 
@@ -174,9 +178,9 @@ HEART = ["01-grid", "02-embedding", "03-positions", "04-encoder", "05-head"]
         ([(str(day), "01-grid", "count") for day in (1, 2, 3)], ["First tick", "Came back"]),
         (
             [("1", "01-grid" if exercise == "cut" else "02-embedding", exercise) for exercise in KINDS],
-            ["First tick", "Own code", "All four kinds"],
+            ["First tick", "Own code", "All kinds"],
         ),
-        ([("1", "01-grid", e) for e in KINDS], ["First tick", "Own code", "All four kinds", "A whole chapter"]),
+        ([("1", "01-grid", e) for e in KINDS], ["First tick", "Own code", "All kinds", "A whole chapter"]),
         ([("1", chapter, "cut") for chapter in HEART[:4]], ["First tick", "Own code"]),
         ([("1", chapter, "cut") for chapter in HEART], ["First tick", "Own code", "A model of your own"]),
         (

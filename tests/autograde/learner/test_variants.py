@@ -9,31 +9,31 @@ from nbclient import NotebookClient
 
 from autograde.answers.serialize import pack
 from autograde.answers.sheet import full_name, pick
-from autograde.commands.grade import grade
-from autograde.commands.release import release
-from autograde.commands.simulate import simulate
-from autograde.exercises import BadKey, Numeric, Plain, Slip
+from autograde.course.grading import grade
+from autograde.course.release import release
+from autograde.course.simulate import simulate
+from autograde.exercises import BadKey, Misconception, Numeric, Plain
 from autograde.learner import student
 from autograde.learner.check import CheckFailed, ask, check
 from autograde.learner.student import sign_in
 from tests.autograde.authoring.test_keys import KEYS
 from tests.autograde.conftest import TOY
 
-VARIED = [e for key in KEYS for e in key.exercises.values() if isinstance(e, Plain) and e.vary]
+VARIED = [e for key in KEYS for e in key.exercises.values() if isinstance(e, Plain) and e.parameter_values]
 each_varied = pytest.mark.parametrize("exercise", VARIED, ids=[exercise.id for exercise in VARIED])
 CLASS = [full_name("course", f"student-{number}") for number in range(60)]
 
 
 @each_varied
-def test_a_thousand_students_get_one_right_answer_and_slips_apart(exercise):
+def test_a_thousand_students_get_one_right_answer_and_misconceptions_apart(exercise):
     for number in range(1000):
         own = exercise.of(full_name("course", f"student-{number}"))
-        assert own.own and own.tells_apart()
+        assert own.personal and own.tells_apart()
 
 
 @each_varied
 def test_the_books_own_numbers_are_one_of_the_variants(exercise):
-    assert any(variant.given == exercise.given for variant in exercise.variants)
+    assert any(variant.parameters == exercise.parameters for variant in exercise.variants)
 
 
 @each_varied
@@ -46,7 +46,7 @@ def test_a_neighbours_answer_earns_nothing_in_19_of_20_pairs(exercise):
 @each_varied
 def test_verdicts_show_the_students_own_numbers(exercise):
     own = exercise.of(CLASS[0])
-    assert all(f"{name} {number}" in own.mark({"answer": 10**9}).message for name, number in own.given.items())
+    assert all(f"{name} {number}" in own.mark({"answer": 10**9}).message for name, number in own.parameters.items())
 
 
 def test_the_choice_is_the_same_on_every_machine():
@@ -54,17 +54,18 @@ def test_the_choice_is_the_same_on_every_machine():
     assert full_name("vit", "ada") != full_name("vit", "bob")
 
 
-def test_vary_has_to_name_given_numbers():
-    with pytest.raises(BadKey, match="vary names patch"):
-        Numeric("n", title="N", prompt="{side}", given={"side": 1}, vary={"patch": [1]}, answer=1)
+def test_parameter_values_has_to_name_parameters():
+    with pytest.raises(BadKey, match="parameter_values has patch"):
+        Numeric("n", title="N", prompt="{side}", parameters={"side": 1}, parameter_values={"patch": [1]}, answer=1)
 
 
-def test_numbers_that_make_a_slip_right_are_left_out():
+def test_numbers_that_make_a_misconception_right_are_left_out():
     square = Numeric(
-        "square", title="S", prompt="{n}²?", given={"n": 3}, vary={"n": range(5)}, answer=lambda n: n * n,
-        slips=[Slip("doubled", lambda n: 2 * n, "Twice is not squared.")],
+        "square", title="S", prompt="{n}²?", parameters={"n": 3}, parameter_values={"n": range(5)},
+        answer=lambda n: n * n,
+        misconceptions=[Misconception("doubled", lambda n: 2 * n, "Twice is not squared.")],
     )  # fmt: skip
-    assert [variant.given["n"] for variant in square.variants] == [1, 3, 4]
+    assert [variant.parameters["n"] for variant in square.variants] == [1, 3, 4]
 
 
 @pytest.fixture
@@ -89,8 +90,10 @@ def test_a_learner_signs_in_is_asked_and_checked_with_their_own_numbers(varied, 
     ask("tokens")
     check("tokens", answer)
     assert "is right" in capsys.readouterr().out
-    with pytest.raises(CheckFailed, match=f"one side of {exercise.given['side']} / {exercise.given['patch']}"):
-        check("tokens", exercise.given["side"] // exercise.given["patch"])
+    with pytest.raises(
+        CheckFailed, match=f"one side of {exercise.parameters['side']} / {exercise.parameters['patch']}"
+    ):
+        check("tokens", exercise.parameters["side"] // exercise.parameters["patch"])
     check("positions", 1)  # it does not vary
 
 
@@ -113,8 +116,8 @@ def test_the_released_notebook_signs_in_and_asks(varied):
     cells["sign-in"].source = cells["sign-in"].source.replace("...", "ada")
     cells["tokens-answer"].source = f"tokens = {own_answer(varied, 'ada')[0]}"
     folder = {"metadata": {"path": str(varied.released / TOY)}}
-    NotebookClient(notebook, allow_errors=True, timeout=60, resources=folder).execute()
-    side = own_answer(varied, "ada")[1].given["side"]
+    NotebookClient(notebook, allow_errors=True, timeout=300, resources=folder).execute()
+    side = own_answer(varied, "ada")[1].parameters["side"]
     assert f"A picture of {side} × {side} pixels" in cells["tokens-question"].outputs[0].data["text/markdown"]
     assert "is right" in cells["tokens"].outputs[0].data["text/plain"]
 

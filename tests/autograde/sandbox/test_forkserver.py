@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from autograde.sandbox.forkserver import ForkServer, fork_server
-from tests.autograde.sandboxed import sandboxed
+from tests.autograde.sandboxed import PATIENCE, sandboxed
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_restarted_kernel_starts_afresh(tmp_path):
     with sandboxed(tmp_path) as kernel:
         kernel.run("kept = 42")
         kernel.manager.restart_kernel(now=True)
-        kernel.client.wait_for_ready(timeout=60)
+        kernel.client.wait_for_ready(timeout=PATIENCE)
         assert kernel.run("print('kept' in globals())") == "False"
 
 
@@ -114,7 +114,7 @@ def test_an_import_that_starts_a_thread_is_refused(tmp_path):
             env=os.environ | {"PYTHONPATH": str(tmp_path)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
     assert done.returncode == 1
     assert "importing busy started 1 threads; a fork would lose them" in done.stderr

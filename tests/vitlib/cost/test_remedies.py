@@ -71,7 +71,7 @@ def test_none_is_on_already_and_none_makes_no_sense(job):
         assert "checkpointing" not in said
     if run.precision == "bf16" or (run.training and run.precision == "amp"):
         assert "bfloat16" not in said
-    if run.batch == 1:
+    if run.batch_size == 1:
         assert "batch" not in said
     if not run.training:
         assert "AdamW" not in said and "gradients" not in said

@@ -11,7 +11,8 @@ import sklearn.datasets
 import torch
 from PIL import Image
 
-from vitlib.data.samples import MAX_PIXELS, PICTURES, digits, picture, read_picture, to_float
+from vitlib.data.decode import MAX_PIXELS, read_picture
+from vitlib.data.samples import PICTURES, digits, picture, to_float
 
 
 def save(path, image, **options):

@@ -65,6 +65,15 @@ def test_a_closure_is_asked_for_the_loss() -> None:
     assert weight.detach().trace() < 2
 
 
+def test_the_kernel_of_a_convolution_moves_as_the_matrix_of_its_filters() -> None:
+    kernel = nn.Parameter(torch.randn(6, 4, 3, 3, generator=torch.Generator().manual_seed(0)))
+    matrix = nn.Parameter(kernel.detach().flatten(1).clone())
+    for weight in (kernel, matrix):
+        weight.grad = torch.randn(6, 36, generator=torch.Generator().manual_seed(1)).view_as(weight)
+        Muon([weight], lr=0.1, weight_decay=0.1).step()
+    assert torch.equal(kernel.detach().flatten(1), matrix.detach())
+
+
 def test_a_vector_is_refused() -> None:
     with pytest.raises(ValueError, match=r"shape \(3,\): Muon moves matrices; give the others to AdamW"):
         Muon([nn.Parameter(torch.zeros(3))])

@@ -281,7 +281,7 @@ def test_positions_that_are_not_learned_are_made_anew(positions: str) -> None:
     ("images", "words"),
     [
         (torch.zeros(2, 8, 12), r"\(2, 8, 12\): expected torch.float32 \(B, 2, 8, 12\); images\[None\]"),
-        (torch.zeros(1, 3, 8, 12), r"expected torch.float32 \(B, 2, 8, 12\); .* create the model with channels=3"),
+        (torch.zeros(1, 3, 8, 12), r"expected torch.float32 \(B, 2, 8, 12\); .* create the model with in_chans=3"),
         (
             torch.zeros(1, 2, 12, 8),
             r"\(1, 2, 12, 8\): expected .*; resize .*, or take model.resized\(\(12, 8\)\)",

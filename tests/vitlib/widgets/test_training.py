@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from vitlib.training.fit import Recipe, evaluate, fit
-from vitlib.widgets import training_run
+from vitlib.widgets import training, training_run
 from vitlib.widgets.training import BATCHES, EPOCHS, KEPT, RATES, WARMUPS, TrainingCurves, training_curves
 from vitlib.widgets.training_run import DATA, Run, small_vit
 from vitlib.widgets.training_view import CHANGES, COLOURS, POINTS, curves_html, describe, still, verdict, words_html
@@ -20,7 +20,9 @@ FEW = "100 digits"
 
 
 @pytest.fixture
-def curves() -> Iterator[TrainingCurves]:
+def curves(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingCurves]:
+    """One step a slice, on however quick a machine: a run cannot be over before it can be paused."""
+    monkeypatch.setattr(training, "SLICE", 0.0)
     widget = training_curves(epochs=2, data=FEW)
     yield widget
     widget.close()
@@ -84,7 +86,7 @@ def test_an_error_is_kept_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("no more memory")
 
-    monkeypatch.setattr(training_run, "changed", broken)
+    monkeypatch.setattr(training_run, "loss_on", broken)
     run = trained(Run(FEW, Recipe(epochs=1)))
     assert run.state == "failed" and verdict(run) == "Training stopped: RuntimeError: no more memory"
     assert 'role="alert"' in words_html(run, run)

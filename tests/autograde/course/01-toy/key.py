@@ -2,19 +2,20 @@
 
 import torch
 
-from autograde.exercises import Choice, Code, Numeric, Slip, TrueFalse
+from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 
 tokens = Numeric(
     "tokens",
     title="Count tokens",
-    given={"side": 32, "patch": 8},
-    vary={"side": range(32, 512, 16), "patch": (4, 8, 16)},
+    parameters={"side": 32, "patch": 8},
+    parameter_values={"side": range(32, 512, 16), "patch": (4, 8, 16)},
     prompt="A picture of {side} × {side} pixels, patches of {patch}: how many?",
     answer=lambda side, patch: (side // patch) ** 2,
     unit="patches",
-    slips=[
-        Slip("forgot to square", lambda side, patch: side // patch, "That is one side of {side} / {patch}."),
-        Slip("counted CLS", lambda side, patch: (side // patch) ** 2 + 1, "CLS is no patch."),
+    misconceptions=[
+        Misconception("forgot to square", lambda side, patch: side // patch, "That is one side of {side} / {patch}."),
+        Misconception("counted CLS", lambda side, patch: (side // patch) ** 2 + 1, "CLS is no patch."),
+        Misconception("rows and columns", lambda side, patch: 2 * (side // patch), "Multiply rows and columns."),
     ],
     hints=["Count one side first."],
     why=lambda side, patch: f"{side} / {patch} = {side // patch} a side, squared: {(side // patch) ** 2}.",
@@ -26,11 +27,18 @@ share = Numeric(
     prompt="What share are two of three, to 2 decimals?",
     answer=2 / 3,
     decimals=2,
-    slips=[Slip("the other part", 1 / 3, "That is one of three.")],
+    misconceptions=[
+        Misconception("the other part", 1 / 3, "That is one of three."),
+        Misconception("upside down", 3 / 2, "Divide two by three."),
+        Misconception("the difference", 1.0, "That is three minus two."),
+    ],
+    hints=["Divide."],
+    why="2 / 3 = 0.667, so 0.67.",
 )
 
 positions = TrueFalse(
-    "positions", title="Positions", prompt="Positions are added.", answer=True, slip="Look at h = z + PE again."
+    "positions", title="Positions", prompt="Positions are added.", answer=True,
+    misconception="Look at h = z + PE again.", hints=["Is there a plus?"], why="True: h = z + PE.",
 )
 
 remedy = Choice(
@@ -39,6 +47,8 @@ remedy = Choice(
     points=2,
     prompt="Which helps?",
     options={"more labels": "Labels cost nothing.", "larger patches": None, "a new name": "Names cost nothing."},
+    hints=["What is the memory for?"],
+    why="Larger patches are fewer tokens.",
 )
 
 
@@ -60,12 +70,18 @@ cut_rows = Code(
     points=4,
     prompt="Write `rows`.",
     reference=rows,
-    examples=[(torch.arange(8).reshape(1, 1, 4, 2), 2)],
+    examples=[
+        (torch.arange(8).reshape(1, 1, 4, 2), 2),
+        (torch.arange(12).reshape(1, 1, 6, 2), 3),
+        (torch.zeros(1, 1, 3, 2), 2),
+    ],
     checks={
         "one channel": [(torch.arange(24).reshape(1, 1, 6, 4), 3)],
         "three channels": lambda dice: [(torch.rand(2, 3, 8, 5, generator=torch.manual_seed(dice.randrange(99))), 4)],
         "a height that does not divide": [(torch.zeros(1, 1, 5, 2), 2)],
     },
+    hints=["unflatten the height, then move an axis."],
+    why="Height becomes rows × patch; the rows go in front of the channels.",
 )
 
 
@@ -76,13 +92,60 @@ def _(images, patch):
     return torch.stack(images.split(patch, dim=2), dim=1)
 
 
-@cut_rows.slip("does not refuse", "Refuse a height that does not divide.")
+@cut_rows.misconception("does not refuse", "Refuse a height that does not divide.")
 def _(images, patch):
     return torch.stack(images[:, :, : images.shape[2] // patch * patch].split(patch, dim=2), dim=1)
 
 
-@cut_rows.slip("left the rows behind the channels", "Rows come before channels.")
+@cut_rows.misconception("left the rows behind the channels", "Rows come before channels.")
 def _(images, patch):
     if images.shape[2] % patch:
         raise ValueError("does not divide")
     return images.unflatten(-2, (-1, patch))
+
+
+@cut_rows.alternative
+def _(images, patch):
+    if images.shape[2] % patch:
+        raise ValueError("does not divide")
+    return images.unfold(2, patch, patch).permute(0, 2, 1, 4, 3)
+
+
+@cut_rows.misconception("last row first", "Your rows go from bottom to top.")
+def _(images, patch):
+    return rows(images, patch).flip(1)
+
+
+@cut_rows.misconception("each row upside down", "Inside a row of patches, pixels go from top to bottom.")
+def _(images, patch):
+    return rows(images, patch).flip(3)
+
+
+@cut_rows.misconception("first row only", "There are more rows.")
+def _(images, patch):
+    return rows(images, patch)[:, :1]
+
+
+@cut_rows.misconception("one flat row", "Keep the axes of a row.")
+def _(images, patch):
+    return rows(images, patch).flatten(2)
+
+
+@cut_rows.misconception("rows turned", "Height comes before width.")
+def _(images, patch):
+    return rows(images, patch).transpose(-1, -2)
+
+
+@cut_rows.misconception("patch and rows exchanged", "patch is the height of a row, not the number of rows.")
+def _(images, patch):
+    return rows(images, images.shape[2] // patch) if images.shape[2] % patch == 0 else rows(images, patch)
+
+
+@cut_rows.misconception("nothing cut", "Cut the picture.")
+def _(images, patch):
+    return images
+
+
+@cut_rows.misconception("mean of a row", "Keep all pixels of a row.")
+def _(images, patch):
+    return rows(images, patch).float().mean(3)

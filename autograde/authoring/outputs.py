@@ -1,0 +1,40 @@
+"""For authors: run a chapter's notebook, and store outputs that are the same on every run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+CELL_SECONDS = 30  # no cell of the book may take longer
+
+
+def store_outputs(folder: Path) -> None:
+    """Execute the instructor notebook in `folder` and store what its cells show.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell fails.
+    """
+    path = folder / f"{folder.name}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    where = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, timeout=CELL_SECONDS, coalesce_streams=True, resources=where).execute()
+    _forget_the_moment(notebook)
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+
+
+def _forget_the_moment(notebook: NotebookNode) -> None:
+    """Drop what changes from run to run without meaning anything: timings, the Python version, widgets' models.
+
+    Without its model a widget cannot be drawn; the picture that it carries beside it can.
+    """
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    notebook.metadata.get("language_info", {}).pop("version", None)

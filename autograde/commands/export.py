@@ -1,0 +1,54 @@
+"""Write the marks for a spreadsheet, for Canvas or for Moodle.
+
+A row a learner, a column a chapter. With a roster, the class list that the platform itself exports, each row carries
+the ids, the e-mail address and the section by which the platform finds its learner.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from autograde.commands import add_chapters
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_chapters(parser)
+    parser.add_argument("--to", choices=("csv", "canvas", "moodle"), default="csv", help="csv by default")
+    parser.add_argument("--roster", type=Path, metavar="FILE", help="the class list as CSV, as the platform exports it")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where to; by default beside the gradebook")
+
+
+def run(options: argparse.Namespace) -> int:
+    import sys
+
+    from autograde.course.course import Course, CourseError
+    from autograde.course.export import read_table, rows_of
+    from autograde.course.gradebook import refresh_times
+    from autograde.course.roster import read_roster
+    from autograde.course.tables import as_csv
+    from autograde.engine.results import write_whole
+
+    course = Course.find()
+    roster = read_roster(options.roster) if options.roster else None
+    chapters = course.choose(options.chapters)
+    problems = [problem for chapter in chapters for problem in refresh_times(course, chapter)]
+    marks = read_table(course, chapters)
+    if not marks.chapters:
+        print("nothing is graded yet: run `autograde grade` first")
+        return 0
+    table, unknown = rows_of(marks, options.to, roster)
+    path = options.out or course.submitted.parent / f"marks-{options.to}.csv"
+    try:
+        write_whole(path, as_csv(table).encode())
+    except OSError as error:
+        raise CourseError(f"{path} cannot be written: {error.strerror}") from None
+    learners = len(table) - (2 if options.to == "canvas" else 1)
+    print(f"{path}: {learners} learners, {', '.join(marks.chapters)}")
+    if marks.waiting:
+        print(f"{marks.waiting} of these marks wait for a teacher's eye in formgrader, and may still change")
+    left_out = "without their data there" if options.to == "csv" else "left out"
+    problems += [f"{student} is not in {options.roster}: {left_out}" for student in unknown]
+    for problem in problems:
+        print(f"autograde: {problem}", file=sys.stderr)
+    return int(bool(problems))

@@ -1,0 +1,34 @@
+"""Give a student longer for a chapter."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("student", help="the student's id; write -- before one that begins with a hyphen")
+    parser.add_argument("chapter", help="the chapter's folder such as 01-patch-grid")
+    parser.add_argument("--days", type=int, required=True, help="beyond the due date, in all; 0 takes it back")
+
+
+def run(options: argparse.Namespace) -> int:
+    from datetime import timedelta
+
+    from autograde.authoring.key import nearest
+    from autograde.course import lateness
+    from autograde.course.course import Course, CourseError
+    from autograde.course.people import people
+
+    course = Course.find()
+    (chapter,) = course.choose([options.chapter])
+    if not 0 <= options.days <= 3660:
+        raise CourseError(f"--days {options.days}: expected 0 to 3660")
+    due = lateness.due(course, chapter)
+    span = timedelta(days=options.days)
+    lateness.extend(course, options.student, chapter, span)
+    when = f"due {lateness.shown(due + span)}" if due else "no due date yet"
+    print(f"{options.student}: {lateness.days(span)} longer for {chapter}, {when}")
+    known = list(people(course))
+    if known and options.student not in known:
+        print(f"nobody of that name is known yet{nearest(options.student, known)}")
+    return 0

@@ -1,0 +1,39 @@
+"""Write each student's feedback page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from autograde.commands import add_chapters
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_chapters(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from autograde.engine import lean  # noqa: F401  # isort: skip  # first: what follows imports jsonschema
+    from tqdm import tqdm
+
+    from autograde.course.course import Course, CourseError
+    from autograde.course.feedback import write_feedback
+    from autograde.course.marks import read_marks
+
+    course = Course.find()
+    failures: list[CourseError] = []  # of one page, which keeps no other from being written
+    for name in course.choose_graded(options.chapters):
+        graded = [
+            marks.student for marks in read_marks(course, name) if (course.autograded / marks.student / name).is_dir()
+        ]
+        before = len(failures)
+        for student in tqdm(graded, desc=f"{name} feedback"):
+            try:
+                write_feedback(course, name, student)
+            except CourseError as error:
+                failures.append(error)
+        written = len(graded) - len(failures) + before
+        print(f"{name}: {written} feedback pages in {course.feedback.relative_to(course.root)}/")
+    for failure in failures:
+        print(f"autograde: {failure}", file=sys.stderr)
+    return int(bool(failures))

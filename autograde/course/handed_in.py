@@ -1,0 +1,147 @@
+"""What lies in a submission's folder: the notebook, found where it can be found, and the files that it runs with."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from autograde.answers.sheet import FILE_NAME
+from autograde.course.seal import Seal
+from autograde.engine.jobs import Files
+from autograde.engine.reading import MAX_FILE, Unreadable, read_cells, slim
+
+MAX_FILES = 500  # beside a notebook
+MAX_BESIDE = 48 * 2**20  # bytes of them, all together
+MAX_SEEN = 10_000  # files that are looked at
+MAX_DEPTH = 10  # folders below the submission's
+# What systems and editors leave behind, and what is nbgrader's: nobody means to hand it in
+DEBRIS = {"__pycache__", "__MACOSX", ".ipynb_checkpoints", ".git", ".DS_Store", "Thumbs.db", "desktop.ini", ".venv"}
+OURS = {FILE_NAME, "key.py", "timestamp.txt"}  # of these the learner's copy counts for nothing
+
+
+@dataclass
+class HandedIn:
+    """A submission as it goes into a job."""
+
+    notebook: bytes = b""
+    missing: str = ""  # why there is none
+    files: Files = ()
+    notes: list[str] = field(default_factory=list)  # what was left out, or found elsewhere
+
+
+def read_submission(folder: Path, root: Path, chapter: str, seal: Seal) -> HandedIn:
+    """What a learner handed in as the notebook `chapter`, with the files that were released beside it.
+
+    `root` holds all submissions: no link on the way from it is followed, it could lead to the key or to a neighbour.
+    Of a file that was released, the released one counts.
+    """
+    found = list(islice(_files_in(folder), MAX_SEEN)) if is_own(folder, root) else []
+    notes: list[str] = []
+    others = {f"{name}.ipynb" for name in seal.notebooks} - {f"{chapter}.ipynb"}  # of the same assignment
+    notebooks = [path for path in found if path.suffix == ".ipynb" and path.name not in others]
+    chosen = _choose(notebooks, folder, chapter, notes)
+    if chosen is None:
+        return HandedIn(missing=_what_is_there(folder, f"{chapter}.ipynb", root))
+    if chosen.stat().st_size > MAX_FILE:
+        return HandedIn(
+            missing=f"{chosen.name} has more than {MAX_FILE >> 20} MiB: clear its outputs, hand it in again"
+        )
+    given = dict(_contents(seal.folder, [path for path in _files_in(seal.folder) if path.suffix != ".ipynb"], []))
+    mine = _contents(chosen.parent, [path for path in found if path.suffix != ".ipynb"], notes)
+    if changed := [name for name, content in mine if given.get(name, content) != content]:
+        notes.append(f"The released {_listed(changed)} counts; the copy that was handed in differs from it.")
+    return HandedIn(slim(chosen.read_bytes()), files=tuple(sorted((dict(mine) | given).items())), notes=notes)
+
+
+def is_own(path: Path, root: Path) -> bool:
+    """Whether no link is on the way from `root` to `path`: it could lead to the key, or to a neighbour's work."""
+    straight = os.path.join(os.path.realpath(root), path.relative_to(root))
+    return not path.is_symlink() and os.path.realpath(path) == straight
+
+
+def _files_in(folder: Path, depth: int = 0) -> Iterator[Path]:
+    """Regular files, in the order of their names; links are neither read nor followed."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.name in DEBRIS or entry.name.startswith("._"):
+            continue
+        if entry.is_dir(follow_symlinks=False) and depth < MAX_DEPTH:
+            yield from _files_in(Path(entry.path), depth + 1)
+        elif entry.is_file(follow_symlinks=False):
+            yield Path(entry.path)
+
+
+def _choose(notebooks: list[Path], folder: Path, chapter: str, notes: list[str]) -> Path | None:
+    """The notebook to grade: the one of the chapter's name that lies highest; else one that looks like it."""
+    if not notebooks:
+        return None
+
+    def rank(path: Path) -> tuple[bool, bool, bool, int, float]:
+        named = path.name == f"{chapter}.ipynb"
+        return _reads(path), named, chapter in path.stem, -len(path.parts), path.stat().st_mtime
+
+    chosen = max(notebooks[:20], key=rank) if len(notebooks) > 1 else notebooks[0]
+    name = _shown(chosen.relative_to(folder))
+    if name != f"{chapter}.ipynb":
+        notes.append(f"Graded is {name}: there is no {chapter}.ipynb in the submission, or it cannot be read.")
+    if others := [_shown(path.relative_to(folder)) for path in notebooks if path != chosen]:
+        notes.append(f"Not graded: {_listed(others)}. One notebook of a submission is, and it is {name}.")
+    return chosen
+
+
+def _reads(path: Path) -> bool:
+    """Whether a notebook can be read; asked only where there is a choice."""
+    try:
+        return path.stat().st_size <= MAX_FILE and bool(read_cells(path.read_bytes(), []))
+    except (OSError, Unreadable):
+        return False
+
+
+def _contents(base: Path, paths: list[Path], notes: list[str]) -> list[tuple[str, bytes]]:
+    """The files below `base` by their names there, up to a number and size; the notes name what is left out."""
+    kept: list[tuple[str, bytes]] = []
+    left_out: list[str] = []
+    room = MAX_BESIDE
+    for path in paths:
+        if not path.is_relative_to(base) or path.relative_to(base).as_posix() in OURS:
+            continue
+        name = path.relative_to(base).as_posix()
+        try:
+            size = path.lstat().st_size
+            name.encode()
+            if len(kept) >= MAX_FILES or size > room:
+                raise OSError("no room")
+            kept.append((name, path.read_bytes()))
+            room -= size
+        except (OSError, UnicodeEncodeError):
+            left_out.append(_shown(path.relative_to(base)))
+    if left_out:
+        limits = f"up to {MAX_FILES} files of {MAX_BESIDE >> 20} MiB in all, with names in UTF-8, are used"
+        notes.append(f"Left out: {_listed(left_out)}; {limits}.")
+    return kept
+
+
+def _what_is_there(folder: Path, expected: str, root: Path) -> str:
+    names = sorted(path.name + " (a link)" * (not is_own(path, root)) for path in folder.glob("[!.]*.ipynb"))
+    return f"expected {expected} in the submission, but it holds {_listed(names) if names else 'no notebook'}"
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(_printable(name) for name in names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
+
+
+def _shown(path: Path) -> str:
+    return _printable(path.as_posix())
+
+
+def _printable(name: str) -> str:
+    """A name that a page may show: signs that could act there, and bytes that are no UTF-8, are question marks."""
+    return re.sub(r"[^\w .,+=@()/-]", "?", os.fsencode(name).decode("utf-8", "replace"))[:100]

@@ -1,0 +1,115 @@
+"""`autograde report`: the class at a glance, exercise by exercise, as one page and as a table for the terminal."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+
+from autograde.course.course import Course
+from autograde.course.marks import Marks, read_marks, spread
+from autograde.course.rows import BY_HAND
+from autograde.course.tables import harmless
+from autograde.exercises.verdict import Status
+
+
+@dataclass(frozen=True)
+class ExerciseSummary:
+    """How a class did on one exercise."""
+
+    id: str
+    title: str
+    out_of: float  # points
+    share: float  # of the points, on average over the submissions, 0 to 1
+    misconceptions: list[tuple[str, int]]  # the most common named misconceptions, with how many made them
+    unanswered: int  # blank, or lost
+
+
+def summarise(course: Course, chapter: str, results: Sequence[Marks]) -> list[ExerciseSummary]:
+    """Every exercise and every other graded cell of a chapter, in its order."""
+    exercises = course.key(chapter).exercises if course.has_key(chapter) else {}
+    verdicts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for marks in results:
+        for verdict in marks.verdicts:
+            verdicts.setdefault((verdict["notebook"], verdict["exercise"]), []).append(verdict)
+    summaries = []
+    for (_, name), given in verdicts.items():
+        out_of = given[0]["out_of"]
+        misconceptions = Counter(verdict["misconception"] for verdict in given if verdict["misconception"])
+        right = sum(verdict["status"] == Status.RIGHT for verdict in given)
+        earned = sum(verdict["points"] for verdict in given)
+        share = (earned / out_of if out_of else right) / len(given)  # of practice: how many are right
+        unanswered = sum(verdict["status"] in (Status.BLANK, Status.LOST) for verdict in given)
+        title = exercises[name].title if name in exercises else name
+        summaries.append(ExerciseSummary(name, title, out_of, share, misconceptions.most_common(3), unanswered))
+    return summaries
+
+
+def write_report(course: Course, chapters: list[str]) -> Path:
+    """Write report.html and marks.csv beside the gradebook; returns the page's path."""
+    pages, results = [], list[Marks]()
+    for chapter in chapters:
+        group = read_marks(course, chapter)
+        exercises = summarise(course, chapter, group)
+        pages.append({"name": chapter, "results": group, "exercises": exercises, "spread": spread(group)})
+        results += group
+    template = resources.files("autograde.course").joinpath("report.html").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
+    folder = course.submitted.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "report.html"
+    path.write_text(page.render(chapters=pages, colour=_colour), encoding="utf-8")
+    _write_marks(folder / "marks.csv", results)
+    return path
+
+
+def table(results: Sequence[Marks]) -> str:
+    """One line a student, for the terminal."""
+    width = max([7, *(len(marks.student) for marks in results)])
+    lines = [f"{'student':<{width}}  {'points':>11}  exercises"]
+    for marks in results:
+        if marks.failure:
+            lines.append(f"{marks.student:<{width}}  {'not graded':>11}  {marks.failure}")
+            continue
+        signs = "".join(_sign(verdict["status"]) for verdict in marks.verdicts)
+        late = [f"late: {marks.raw:g} less {marks.penalty:g}"] if marks.penalty else ["late"] * marks.is_late
+        told = "; ".join([*late, *(f"look at this one: {doubt}" for doubt in marks.look), *marks.notes[:1]])
+        lines.append(f"{marks.student:<{width}}  {marks.points:>5g}/{marks.out_of:<5g}  {signs}  {told}".rstrip())
+    lines.append("✓ right  ◐ partly  ✗ wrong  … not answered  ! no answer arrived  ✎ by hand")
+    return "\n".join(lines)
+
+
+def _sign(status: str) -> str:
+    signs = {Status.RIGHT: "✓", Status.PARTLY: "◐", Status.BLANK: "…", Status.LOST: "!", BY_HAND: "✎"}
+    return signs.get(status, "✗")
+
+
+def _colour(share: float) -> str:
+    """From orange over white to blue: told apart by colour-blind eyes too."""
+    strength = abs(share - 0.5) * 2
+    red, green, blue = (38, 122, 186) if share > 0.5 else (213, 94, 0)
+    mixed = (round(255 + (channel - 255) * strength * 0.55) for channel in (red, green, blue))
+    return "rgb({}, {}, {})".format(*mixed)
+
+
+_COLUMNS = ("exercise", "points", "out_of", "auto", "manual", "extra", "status", "misconception", "message")
+
+
+def _write_marks(path: Path, results: Sequence[Marks]) -> None:
+    """One row a graded cell, and one for a late penalty: a submission's points add up to its score."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["student", "chapter", *_COLUMNS, "notes"])
+        for marks in results:
+            rows = [[verdict[name] for name in _COLUMNS] for verdict in marks.verdicts]
+            if marks.points != marks.raw:
+                rows.append(["late penalty", marks.points - marks.raw, 0, "", "", "", "late", "", ""])
+            for row in rows:
+                notes = " ".join([*marks.look, *marks.notes])
+                writer.writerow([harmless(cell) for cell in (marks.student, marks.chapter, *row, notes)])

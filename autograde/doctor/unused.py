@@ -1,0 +1,62 @@
+"""Settings of nbgrader_config.py that nobody reads: traitlets takes any name without a word."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from nbgrader.apps import NbGraderApp
+from nbgrader.exchange import default
+from traitlets.config import Config, LazyConfigValue
+
+from autograde.course.settings import CONFIG_FILE, Release
+from autograde.doctor import Finding
+from autograde.engine.limits import Limits
+
+# Whose settings JupyterLab and nbgrader's parts of it read from the same file
+_JUPYTER = {"FormgradeExtension", "ServerApp", "LabApp", "IdentityProvider", "NotebookApp", "JupyterApp"}
+
+
+def unused(config: Config) -> Iterator[Finding]:
+    known = _known(config)
+    for section, settings in config.items():
+        if section in _JUPYTER or not isinstance(settings, dict):
+            continue
+        if section not in known:
+            yield Finding(f"{CONFIG_FILE} sets c.{section}, which nothing reads", _mend(section, list(known)))
+            continue
+        for name in settings:
+            if name not in known[section]:
+                what = f"{CONFIG_FILE} sets c.{section}.{name}, which nothing reads"
+                yield Finding(what, _mend(name, sorted(known[section])))
+
+
+def _known(config: Config) -> dict[str, set[str]]:
+    """Every class that reads settings, with their names."""
+    exchange = [kind for kind in vars(default).values() if isinstance(kind, type) and _is_set(kind)]
+    classes: list[Any] = [*NbGraderApp().all_configurable_classes(), *exchange, *_named_in(config)]
+    kinds = {kind for one in classes for kind in one.mro() if _is_set(kind)}
+    known: dict[str, set[str]] = {}
+    for kind in kinds:  # nbgrader has two of the name Exchange
+        known.setdefault(kind.__name__, set()).update(kind.class_trait_names(config=True))
+    return known | {kind.__name__: {field.name for field in fields(kind)} for kind in (Limits, Release)}
+
+
+def _is_set(kind: Any) -> bool:
+    return hasattr(kind, "class_trait_names")
+
+
+def _named_in(config: Config) -> Iterator[Any]:
+    """The classes that the configuration itself puts to work."""
+    for settings in config.values():
+        for value in settings.values() if isinstance(settings, dict) else ():
+            listed = value if isinstance(value, list | tuple) else [value]
+            if not isinstance(value, LazyConfigValue):
+                yield from (one for one in listed if isinstance(one, type) and _is_set(one))
+
+
+def _mend(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"write {close[0]}" if close else f"take {name} out"

@@ -1,0 +1,108 @@
+"""Which names a cell defines, and which it needs from earlier ones. Nothing is run; in doubt, it needs more."""
+
+from __future__ import annotations
+
+import ast
+import re
+import symtable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+# Calls that reach names by their text, or hand the cell's text to somebody else
+_BY_TEXT = {"eval", "exec", "globals", "locals", "vars", "getattr", "setattr", "get_ipython", "__import__", "__main__"}
+_MAGIC = re.compile(r"^[ \t]*[%!?].*$|^.*\?[ \t]*$", re.MULTILINE)  # lines that are IPython's, not Python's
+_ASSIGNED_MAGIC = re.compile(r"(?<==)[ \t]*[%!].*$", re.MULTILINE)  # `files = !ls`
+# Statements that define what they define; a branch or a loop may not come to it
+_CERTAIN: tuple[type[ast.stmt], ...] = (
+    *(ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom, ast.With, ast.Expr, ast.Delete),
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
+)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Of one cell."""
+
+    defined: frozenset[str] = field(default_factory=frozenset)  # or changed: `weights[0] = 1` is a change of `weights`
+    needed: frozenset[str] = field(default_factory=frozenset)
+    certain: frozenset[str] = field(default_factory=frozenset)  # those of `defined` that no branch can leave out
+
+
+@lru_cache(maxsize=4096)
+def names_of(source: str) -> Names:
+    """The names of a cell.
+
+    >>> sorted(names_of("a = x = b + 1").defined), sorted(names_of("a = x = b + 1").needed)
+    (['a', 'x'], ['b'])
+    """
+    try:
+        return _of_python(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        pass
+    try:
+        found = _of_python(_MAGIC.sub("pass", _ASSIGNED_MAGIC.sub("None", source)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        found = Names()  # it fails, or is another language's
+    return Names(found.defined, found.needed | _words(source), found.certain)
+
+
+def typed_into_check(source: str, exercise: str) -> str:
+    """The expression in `check("exercise", expression)`, where it is no mere name; else nothing.
+
+    >>> typed_into_check('check("patch-tokens", 14 * 14)', "patch-tokens")
+    '14 * 14'
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    for node in nodes:
+        match node:
+            case ast.Call(func=ast.Name(id="check"), args=[ast.Constant(value=name), answer]) if name == exercise:
+                return "" if isinstance(answer, ast.Name) else ast.unparse(answer)
+    return ""
+
+
+def _of_python(source: str) -> Names:
+    defined: set[str] = set()
+    certain: set[str] = set()
+    needed: set[str] = set()
+    later: set[str] = set()  # needed by functions when they are called, which may be after the cell's last line
+    for statement in ast.parse(source).body:
+        module = symtable.symtable(ast.unparse(statement), "cell", "exec")
+        inner = _scopes_in(module)
+        own = {symbol.get_name() for symbol in module.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+        for scope in inner:
+            symbols = [symbol for symbol in scope.get_symbols() if symbol.is_global()]
+            later |= {symbol.get_name() for symbol in symbols if symbol.is_referenced()}
+            own |= {symbol.get_name() for symbol in symbols if symbol.is_declared_global() and symbol.is_assigned()}
+        needed |= {symbol.get_name() for symbol in module.get_symbols() if symbol.is_referenced()} - certain
+        needed |= _changed_in(statement) - certain
+        defined |= own | _changed_in(statement)
+        if isinstance(statement, _CERTAIN):
+            certain |= own
+    needed |= later - certain
+    if needed & _BY_TEXT:
+        needed |= _words(source)
+    return Names(frozenset(defined), frozenset(needed), frozenset(certain))
+
+
+def _scopes_in(table: symtable.SymbolTable) -> list[symtable.SymbolTable]:
+    return [scope for child in table.get_children() for scope in (child, *_scopes_in(child))]
+
+
+def _changed_in(statement: ast.stmt) -> set[str]:
+    """Names that are there before: of which an element or an attribute is set, or that are added to or deleted."""
+    changed = set()
+    for node in ast.walk(statement):
+        root: ast.AST = node.target if isinstance(node, ast.AugAssign) else node
+        if isinstance(root, ast.Attribute | ast.Subscript | ast.Name) and not isinstance(root.ctx, ast.Load):
+            while isinstance(root, ast.Attribute | ast.Subscript):
+                root = root.value
+            if isinstance(root, ast.Name) and (root is not node or isinstance(root.ctx, ast.Del)):
+                changed.add(root.id)
+    return changed
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[^\W\d]\w*", text))

@@ -1,0 +1,104 @@
+"""What is kept on disk between runs, and what is only in passing: written whole, and cleaned up after."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbformat import NotebookNode
+from nbformat.v4 import reads_json
+
+_KEPT = 90 * 24 * 3600.0  # seconds that a result is kept after it was last asked for
+_STALE = 3600.0  # seconds after which what is half written is nobody's any more
+_FOLDERS = ("autograde", "ag")  # beginnings of our temporary folders' names; a process id follows
+
+
+@dataclass(frozen=True)
+class Results:
+    """Finished jobs on disk, by fingerprint."""
+
+    folder: Path
+
+    def get(self, fingerprint: str) -> NotebookNode | None:
+        path = self._path(fingerprint)
+        try:
+            notebook: NotebookNode = reads_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        with contextlib.suppress(OSError):  # another run may have taken it away
+            os.utime(path)
+        return notebook
+
+    def put(self, fingerprint: str, graded: bytes) -> None:
+        """Keep a result; it is there whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self._path(fingerprint), graded)
+
+    def forget(self, fingerprint: str) -> None:
+        self._path(fingerprint).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what killed runs left half written, here and among the temporary files; and results long unused."""
+        for path in self.folder.glob("*") if self.folder.is_dir() else ():
+            with contextlib.suppress(OSError):  # another run may have taken it away
+                age = time.time() - path.stat().st_mtime
+                writer = re.search(r"\.(\d+)-\w+\.part$", path.name)
+                if (writer and not _runs(int(writer[1]))) or age > (_STALE if path.suffix == ".part" else _KEPT):
+                    path.unlink()
+        for path in Path(tempfile.gettempdir()).glob("a*"):
+            owner = re.fullmatch(rf"(?:{'|'.join(_FOLDERS)})-(\d+)-\w+", path.name)
+            with contextlib.suppress(OSError):
+                facts = path.lstat()
+                mine = facts.st_uid == os.geteuid() and time.time() - facts.st_mtime > _STALE
+                if owner and mine and not _runs(int(owner[1])):  # another machine may share the folder
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def _path(self, fingerprint: str) -> Path:
+        return self.folder / f"{fingerprint}.ipynb"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that, whatever happens on the way and whoever else does, it is the old one or a whole new one."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name[:100]}.{os.getpid()}-", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A temporary folder that a later run removes, should this one be killed."""
+    with tempfile.TemporaryDirectory(prefix=f"{_FOLDERS[0]}-{os.getpid()}-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def _runs(process: int) -> bool:
+    """Whether there is such a process on this machine; another's counts too."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
+
+
+def _umask() -> int:
+    """The mode that new files go without, read without setting it: other threads may write meanwhile."""
+    with open("/proc/self/status") as status:
+        found = re.search(r"^Umask:\s+(\d+)", status.read(), re.MULTILINE)
+    return int(found[1], 8) if found else 0o077

@@ -1,0 +1,116 @@
+"""What is wrong with one submission is said in a line, the others are graded, and the exit status is 1."""
+
+import os
+import shutil
+import sqlite3
+import threading
+from contextlib import closing
+
+import pytest
+
+from autograde.cli import main
+from autograde.course import database
+from autograde.course.grading import grade
+from autograde.course.marks import read_marks
+from autograde.course.simulate import simulate
+from tests.autograde.conftest import TOY
+
+
+def graded(course):
+    return {marks.student for marks in read_marks(course, TOY)}
+
+
+def test_a_folder_whose_name_is_no_utf8(course, capsys):
+    simulate(course, TOY, 1)
+    odd = os.fsencode(course.submitted) + b"/Jos\xe9"
+    shutil.copytree(os.fsencode(course.submitted / "student-001"), odd)
+    assert main(["grade", "--jobs", "1"]) == 1
+    assert "has no readable name, Jos�: rename it" in capsys.readouterr().err
+    assert main(["feedback"]) == 0 and main(["report"]) == 0
+    assert graded(course) == {"student-001"}
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a broken link", "a pipe"])
+def test_a_notebook_that_cannot_be_opened(course, kind, capsys):
+    simulate(course, TOY, 2)
+    path = course.submitted / "student-002" / TOY / f"{TOY}.ipynb"
+    path.unlink()
+    {"a folder": path.mkdir, "a broken link": lambda: path.symlink_to("nowhere"), "a pipe": lambda: os.mkfifo(path)}[
+        kind
+    ]()
+    assert main(["grade", "--jobs", "1"]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"autograde: student-002, {TOY}: expected {TOY}.ipynb in the submission")
+    assert read_marks(course, TOY)[0].points == 9
+
+
+def test_a_submission_that_the_key_fails_on(course, capsys):
+    """A key is a program, too: here it fails on the text of one answer."""
+    with (course.solutions / TOY / "key.py").open("a") as key:
+        key.write(
+            "\nmark = type(tokens)._mark_value\n"
+            "def _fails(self, value):\n    assert value != 7, 'seven'\n    return mark(self, value)\n"
+            "type(tokens)._mark_value = _fails\n"
+        )
+    simulate(course, TOY, 2)
+    path = course.submitted / "student-002" / TOY / f"{TOY}.ipynb"
+    path.write_text(path.read_text().replace("tokens = ", "tokens = 7 or "))
+    assert main(["grade", "--jobs", "1"]) == 1
+    assert "student-002" in capsys.readouterr().err
+    assert read_marks(course, TOY)[0].points == 9
+
+
+def test_a_key_that_cannot_be_read(course, capsys):
+    simulate(course, TOY, 1)
+    with (course.solutions / TOY / "key.py").open("a") as key:
+        key.write("\nundefined\n")
+    for command in (["release"], ["grade", "--jobs", "1"]):
+        assert main(command) == 1
+        assert "01-toy/key.py, line" in (error := capsys.readouterr().err) and "NameError" in error
+
+
+def test_points_that_round_above_the_maximum_are_full_points(course):
+    """A third of a point, rounded to 0.34, would be more than there is; nbgrader refuses that."""
+    path = course.solutions / TOY / "key.py"
+    path.write_text(path.read_text().replace("    points=2,", "    points=0.335,"))
+    assert main(["release"]) == 0
+    simulate(course, TOY, 1)
+    assert main(["grade", "--jobs", "1"]) == 0
+    remedy = next(verdict for verdict in read_marks(course, TOY)[0].verdicts if verdict["exercise"] == "remedy")
+    assert remedy["points"] == remedy["out_of"] == 0.335
+
+
+def locked(course, seconds):
+    """Another program that holds the gradebook for a while; returns when it has it."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with closing(sqlite3.connect(course.root / "gradebook" / "gradebook.db")) as gradebook:
+            gradebook.execute("begin exclusive")
+            held.set()
+            done.wait(seconds)
+            gradebook.rollback()
+
+    threading.Thread(target=hold).start()
+    held.wait()
+    return done
+
+
+def test_a_gradebook_that_is_locked_for_a_while_is_waited_for(course):
+    simulate(course, TOY, 1)
+    locked(course, seconds=8)  # longer than SQLite waits of itself
+    assert main(["grade", "--jobs", "1"]) == 0
+    assert graded(course) == {"student-001"}
+
+
+def test_a_gradebook_that_stays_locked_is_said_and_nothing_is_done_twice(course, monkeypatch, capsys):
+    simulate(course, TOY, 2)
+    next(grade(course, TOY, []))
+    monkeypatch.setattr(database, "PATIENCE", 1)
+    done = locked(course, seconds=60)
+    for command in (["grade", "--jobs", "1"], ["report"], ["release"]):
+        assert main(command) == 1
+        assert "autograde: the gradebook has been locked by another program for 1 seconds" in capsys.readouterr().err
+    done.set()
+    assert main(["grade", "--jobs", "1"]) == 0
+    assert graded(course) == {"student-001", "student-002"}

@@ -1,0 +1,138 @@
+"""A picture file as a tensor of bytes: shown as its pixels mean, upright, in RGB, or refused by name.
+
+Files come from phones, scanners and microscopes. What describes a picture never costs its pixels, and numbers that are
+no bytes are scaled where their range is plain, not clipped to black or white.
+"""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image, ImageCms
+from torch import Tensor
+
+MAX_PIXELS = 64_000_000  # of one picture; more would be slow to show and teaches nothing more
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_picture(file: Path | bytes, name: str = "") -> UInt8[Tensor, "3 H W"]:
+    """The picture in a file, or in the bytes of an uploaded file, which `name` names in an error.
+
+    Errors: ValueError for what is no picture, is damaged, has more than MAX_PIXELS, or holds numbers whose range does
+    not tell what is black and what is white.
+    """
+    name = name or (str(file) if isinstance(file, Path) else "the file")
+    content = file if isinstance(file, bytes) else file.read_bytes()
+    try:
+        return as_tensor(_decoded(content))
+    except Image.DecompressionBombError:
+        limit = MAX_PIXELS // 1_000_000
+        raise ValueError(f"{name} has more than {limit} million pixels; shrink it and try again") from None
+    except Image.UnidentifiedImageError:
+        kinds = ", ".join(FORMATS)
+        raise ValueError(f"{name} is no picture that can be read; save it as one of {kinds}") from None
+    except _Unclear as error:
+        raise ValueError(f"{name} {error}; save it with 8 bits a channel") from None
+    except Exception as error:  # a damaged file meets Pillow's decoders in many ways
+        raise ValueError(f"{name} is damaged ({error}); save it again or choose another picture") from None
+
+
+def as_tensor(image: Image.Image) -> UInt8[Tensor, "3 H W"]:
+    """An RGB picture of Pillow's as a tensor."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()  # H W C → C H W
+
+
+class _Unclear(Exception):
+    """Numbers that could mean anything."""
+
+
+def _decoded(content: bytes) -> Image.Image:
+    try:
+        image = _opened(content)
+    except Image.UnidentifiedImageError:
+        bare = _without_exif(content)  # Pillow reads a JPEG's resolution from it, and may stumble
+        if bare == content:
+            raise
+        image = _opened(bare)
+    turn = UPRIGHT.get(_orientation(image))
+    rgb = _rgb(image)
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def _opened(content: bytes) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours, below, is stricter
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        if image.width * image.height > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        warnings.simplefilter("ignore")  # about metadata, or pages behind the first
+        image.load()
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """As EXIF has it; 1, upright, where it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # whatever damaged metadata brings about
+        return 1
+
+
+def _without_exif(content: bytes) -> bytes:
+    """A JPEG without its application segments, in which cameras write; anything else as it is."""
+    if not content.startswith(b"\xff\xd8"):
+        return content
+    kept, at = bytearray(content[:2]), 2
+    while at + 4 <= len(content) and content[at] == 0xFF and content[at + 1] != 0xDA:  # up to the pixels
+        end = at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        if content[at + 1] != 0xE1:  # APP1: EXIF
+            kept += content[at:end]
+        at = end
+    return bytes(kept) + content[at:]
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _grey(np.asarray(image), image.mode)
+    if image.mode == "LAB":
+        to_rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, *to_rgb, outputMode="RGB")
+        assert converted is not None
+        return converted
+    if image.mode in ("La", "RGBa"):  # colours that were multiplied by their opacity
+        image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _grey(numbers: np.ndarray, mode: str) -> Image.Image:
+    """Grey of more than 8 bits: 0…1 for fractions, else 0…255 or 0…65535, whichever the numbers need."""
+    if not np.isfinite(numbers).all():
+        raise _Unclear("holds numbers that are not finite")
+    low, high = numbers.min().item(), numbers.max().item()
+    if low < 0 or high > 65535:
+        raise _Unclear(f"holds numbers from {low:g} to {high:g}: expected 0…1, 0…255 or 0…65535")
+    if mode == "F" and high <= 1:
+        bytes_ = np.rint(numbers * 255)
+    elif mode.startswith("I;16") or high > 255:  # 16 bits say so themselves
+        bytes_ = numbers // 256
+    else:
+        bytes_ = np.rint(numbers)
+    return Image.fromarray(bytes_.astype(np.uint8)).convert("RGB")

@@ -1,0 +1,37 @@
+"""Chapter 7: how many pictures a model puts in their class."""
+
+import torch
+from torch import nn
+
+from vitlib.data.pictures import Pictures
+from vitlib.device import Amp
+from vitlib.training.classes import same_classes
+from vitlib.training.predict import predict
+
+
+def evaluate(
+    model: nn.Module, pictures: Pictures, batch_size: int = 512, amp: Amp = False, balanced: bool = False
+) -> float:
+    """The share of pictures, 0…1, that the model puts in their class; in evaluation mode, without changes.
+
+    Classes are compared by name where the model knows the names of its own (`fit` tells it), so the pictures may have
+    them in another order, or lack some. `balanced`: the mean over the classes of each one's share, so that a rare class
+    counts as much as a frequent one.
+
+    >>> from vitlib.models import create
+    >>> blank = Pictures(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.zeros(4).long(), tuple("0123456789"))
+    >>> evaluate(create("vit_digits_patch2_8"), blank) in (0.0, 1.0)  # all four alike
+    True
+
+    Errors: ValueError for no pictures, and for pictures of classes that the model does not know; those of `predict`.
+    """
+    if not len(pictures):
+        raise ValueError("there are no pictures: expected at least one")
+    parts = pictures.images.split(batch_size)
+    logits = torch.cat([predict(model, part, batch_size, amp) for part in parts])  # a part is no long wait: no bar
+    labels = same_classes(model, pictures, logits.shape[1]).labels
+    right = logits.argmax(dim=1) == labels
+    if not balanced:
+        return int(right.sum()) / len(right)
+    seen, found = (each.bincount(minlength=logits.shape[1]).double() for each in (labels, labels[right]))
+    return float((found[seen > 0] / seen[seen > 0]).mean())

@@ -1,0 +1,91 @@
+"""Chapter 7: the loop of training, one step at a time. `fit`, the training curves and the clinic's ward all use it."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.amp import GradScaler
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+
+class Step(NamedTuple):
+    """What a step of training saw."""
+
+    loss: float
+    right: float  # 0…1: the share of its pictures that the model got right
+    gradient: float  # length of the gradient, of all weights together, before it is clipped
+    lr: float  # the head's learning rate
+
+
+class Diverged(ArithmeticError):
+    """The loss or the gradient of a step is not finite; the weights are those from before that step."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__(f"the loss is {step.loss} and the gradient {step.gradient}")
+        self.step = step
+
+
+def steps(
+    model: nn.Module,
+    batches: Iterable[Tensor],
+    loss_of: Callable[[Tensor], tuple[Tensor, Tensor]],
+    optimizers: Sequence[Optimizer],
+    schedules: Sequence[LRScheduler],
+    clip: float = 1.0,
+    scaler: GradScaler | None = None,
+) -> Iterator[Step]:
+    """One step of training for each batch: how wrong is the model, which way is down, and a little step that way.
+
+    `loss_of(batch)` gives the loss, and the share of the batch that is right. `clip` is the longest gradient that is
+    followed as it is. A `scaler` multiplies the loss, for float16; where that was too much it halves its factor, and
+    no weight moves in that step.
+
+    Errors: Diverged, before any weight moves.
+    """
+    scaler = scaler or GradScaler("cpu", enabled=False)
+    model.zero_grad()  # what others left there
+    for batch in batches:
+        loss, right = loss_of(batch)
+        scaler.scale(loss).backward()
+        for optimizer in optimizers:
+            scaler.unscale_(optimizer)
+        length = nn.utils.clip_grad_norm_(model.parameters(), clip)
+        seen = torch.stack([each.detach().float().to(loss.device) for each in (loss, right, length)])
+        wrong, share, gradient = seen.tolist()  # the one wait for the device in a step
+        step = Step(wrong, share, gradient, float(schedules[-1].get_last_lr()[-1]))
+        finite = math.isfinite(step.loss) and math.isfinite(step.gradient)
+        if not finite and (not math.isfinite(step.loss) or not scaler.is_enabled() or scaler.get_scale() <= 1):
+            model.zero_grad()
+            raise Diverged(step)
+        if finite:
+            for optimizer in optimizers:
+                scaler.step(optimizer)
+        scaler.update()
+        _go_on(schedules, moved=finite)
+        model.zero_grad()
+        yield step
+
+
+def _go_on(schedules: Sequence[LRScheduler], moved: bool) -> None:
+    with nullcontext() if moved else warnings.catch_warnings():
+        if not moved:  # torch would think that the order of the calls is wrong
+            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
+        for schedule in schedules:
+            schedule.step()
+
+
+def train_mode(model: nn.Module) -> None:
+    """Training mode for every part that learns. A part whose weights are all frozen stays in evaluation mode.
+
+    So a frozen BatchNorm keeps its statistics too, and frozen parts drop nothing.
+    """
+    model.train()
+    for module in model.modules():
+        weights = list(module.parameters())
+        if weights and not any(each.requires_grad for each in weights):
+            module.eval()

@@ -1,0 +1,30 @@
+"""What stands around a model: torch.compile, DataParallel, an average of its weights. Here it is taken off."""
+
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model itself, with its configuration and with names that have no prefix.
+
+    >>> unwrapped(DataParallel(nn.Linear(2, 1)))
+    Linear(in_features=2, out_features=1, bias=True)
+    """
+    while True:
+        if isinstance(model, (DataParallel, DistributedDataParallel, AveragedModel)):
+            model = model.module
+        elif "_orig_mod" in model._modules:  # torch.compile
+            model = model.get_submodule("_orig_mod")
+        else:
+            return model
+
+
+def require_numbers(model: nn.Module) -> None:
+    """ValueError for a model on the meta device, which has shapes and no numbers."""
+    empty = next((name for name, each in unwrapped(model).named_parameters() if each.is_meta), None)
+    if empty:
+        raise ValueError(
+            f"{empty} is on the meta device, which keeps shapes without numbers; create the model on a real device, "
+            'or call model.to_empty(device="cpu") and load weights'
+        )
