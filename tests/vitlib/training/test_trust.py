@@ -83,6 +83,8 @@ def test_a_wholly_frozen_model_is_refused():
     model = vit().requires_grad_(False)
     with pytest.raises(ValueError, match="every parameter is frozen"):
         fit(model, shades(), recipe=SHORT, progress=False)
+    with pytest.raises(ValueError, match="a Flatten has no parameters"):
+        fit(nn.Flatten(), shades(), recipe=SHORT, progress=False)
     with pytest.raises(ValueError, match="every parameter is frozen"):
         step_memory(model, shades().images[0], 2, train=True)
 
@@ -322,7 +324,7 @@ def test_float16_scales_the_loss_and_skips_the_steps_in_which_that_was_too_much(
     ("field", "value"),
     [
         ("epochs", 1.5), ("batch_size", True), ("lr", math.nan), ("lr", math.inf), ("ema", 1), ("erase", -1),
-        ("layer_decay", 1.5), ("weight_decay", math.inf), ("mixup", -0.1), ("amp", "int8"), ("validation", 1.0),
+        ("layer_decay", 1.5), ("weight_decay", math.inf), ("mixup", -0.1), ("amp", "int8"), ("validation", 0.6),
         ("seed", 0.5), ("warmup", math.nan), ("optimizer", "sgd"),
     ],
 )  # fmt: skip
@@ -466,6 +468,21 @@ def test_the_epoch_is_chosen_by_validation_and_tested_once(given, tmp_path):
 def test_two_ways_to_validate_are_one_too_many():
     with pytest.raises(ValueError, match="valid is given, and the recipe keeps back 20% too: choose one"):
         fit(vit(), shades(), recipe=Recipe(validation=0.2), valid=shades(), progress=False)
+
+
+def test_a_share_that_keeps_no_picture_back_is_refused():
+    with pytest.raises(ValueError, match=r"validation is 0.1, less than one of the 4 pictures: expected at least 0.25"):
+        fit(vit(), shades(4), recipe=Recipe(validation=0.1), progress=False)
+
+
+def test_where_a_run_cannot_be_saved_is_said_before_it_begins(tmp_path):
+    watched = []
+    for path, error in (("none/run.safetensors", FileNotFoundError), ("run.ckpt", CheckpointError)):
+        with pytest.raises(error):
+            fit(vit(), shades(), recipe=SHORT, save=tmp_path / path, watch=watched.append, progress=False)
+    assert not watched
+    fit(vit(), shades(), recipe=SHORT, save=str(tmp_path / "run.safetensors"), progress=False)
+    assert (tmp_path / "run.safetensors").exists()
 
 
 def test_a_fresh_hybrid_still_learns_its_statistics():
