@@ -7,6 +7,7 @@ in stages: between two of them the grid's sides are halved and the numbers in a 
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import nn
@@ -27,6 +28,7 @@ class StageConfig:
     num_classes: int = 1000  # logits; 0 leaves the classifier out, and the model returns features
     class_names: tuple[str, ...] = ()  # in the order of the logits; (): not known
     depths: tuple[int, ...]  # blocks in each stage
+    gelu: Literal["erf", "tanh"] = "erf"  # the exact GELU, or its tanh approximation
     drop_path_rate: float = 0.0  # probability that the last block skips a branch; grows from 0 with the block's number
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of the pixels (0…1) it was trained on: one for all, or one each
     std: tuple[float, ...] = (0.229, 0.224, 0.225)  # likewise

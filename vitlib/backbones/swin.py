@@ -38,7 +38,7 @@ class SwinConfig(StageConfig):
     num_heads: tuple[int, ...] = (3, 6, 12, 24)  # of attention, in each stage
     window_size: int = 7  # tokens: the side of a window
     mlp_ratio: float = 4.0  # hidden width of the MLP over the width of a token
-    eps: float = 1e-5  # added to the variance in every LayerNorm
+    eps: float = 1e-5  # added to the variance in every LayerNorm; transformers has 1e-5 between stages, whatever it is
     fused: bool | None = None  # attention by a fused kernel, or as the formula is written; None: the faster one
     convention: Literal["timm", "torchvision", "hf"] = "timm"  # whose way with grids that windows do not divide
 
@@ -58,6 +58,11 @@ class SwinConfig(StageConfig):
     def step(self) -> int:
         """Pixels: a side of the picture is a multiple of it."""
         return self.patch_size
+
+    @property
+    def eps_between(self) -> float:
+        """Of the LayerNorms behind the patch embedding and in the mergings."""
+        return 1e-5 if self.convention == "hf" else self.eps
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -128,7 +133,7 @@ class SwinBlock(Block):
 
     def __init__(self, config: SwinConfig, stage: int, block: int) -> None:
         c, embed_dim, num_heads = config, config.dims[stage], config.num_heads[stage]
-        super().__init__(embed_dim, num_heads, c.mlp_ratio, c.eps, drop_path=c.drop_paths[stage][block])
+        super().__init__(embed_dim, num_heads, c.mlp_ratio, c.eps, c.gelu, drop_path=c.drop_paths[stage][block])
         self.attn = WindowAttention(embed_dim, num_heads, c.windows(stage, block), c.fused, c.window_size)
 
 
@@ -139,7 +144,7 @@ class SwinStage(nn.Module):
         super().__init__()
         self.downsample: nn.Module = nn.Identity()
         if stage:
-            self.downsample = PatchMerging(config.grids[stage - 1], config.dims[stage - 1], config.eps)
+            self.downsample = PatchMerging(config.grids[stage - 1], config.dims[stage - 1], config.eps_between)
         blocks = [SwinBlock(config, stage, block) for block in range(config.depths[stage])]
         self.blocks = cast(list[SwinBlock], nn.ModuleList(blocks))
 
@@ -169,7 +174,7 @@ class Swin(Staged):
     def __init__(self, config: SwinConfig, generator: torch.Generator | None = None) -> None:
         super().__init__(config)
         c = config
-        self.patch_embed = PatchEmbedNorm(c.in_chans, c.patch_size, c.embed_dim, c.eps)
+        self.patch_embed = PatchEmbedNorm(c.in_chans, c.patch_size, c.embed_dim, c.eps_between)
         self.layers = nn.ModuleList([SwinStage(c, stage) for stage in range(len(c.depths))])
         self.norm = nn.LayerNorm(c.dims[-1], c.eps)
         self.head = nn.ModuleDict({"fc": nn.Linear(c.dims[-1], c.num_classes) if c.num_classes else nn.Identity()})

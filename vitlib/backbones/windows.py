@@ -160,7 +160,10 @@ def attend_with_bias(
     if fused is None:
         fused = q.device.type != "cpu" or not (torch.is_grad_enabled() or q.dtype == torch.bfloat16)
     if fused:
-        mask = bias if len(bias) == 1 else bias.repeat(q.shape[0] // bias.shape[0], 1, 1, 1)
+        if bias.shape[0] == q.shape[0] or bias.shape[0] == 1:
+            mask = bias
+        else:
+            mask = bias.repeat(q.unflatten(0, (-1, bias.shape[0])).shape[0], 1, 1, 1)
         return F.scaled_dot_product_attention(q, k, v, mask.to(q.dtype))
     q, k, v = q.contiguous(), k.contiguous(), v.contiguous()  # the products would copy them themselves, more slowly
     scores = (q @ k.transpose(-2, -1)).unflatten(0, (-1, bias.shape[0]))  # B W h Q T
