@@ -16,6 +16,8 @@ from vitlib.backbones.stages import StageConfig, Staged
 from vitlib.backbones.swin import Swin
 from vitlib.vit.config import ViTConfig, renamed
 from vitlib.vit.model import ViT
+from vitlib.vit.wrappers import require_numbers
+from vitlib.vit.wrappers import unwrapped as unwrapped_model
 from vitlib.weights import files, stems
 from vitlib.weights.backbones import staged_layout
 from vitlib.weights.channels import mean_and_std, with_channels
@@ -233,12 +235,15 @@ def _head(model: ViT | Staged) -> State:
 
 
 def _plain_model(model: nn.Module) -> Any:
-    """The model that torch.compile or data parallelism wrapped."""
-    while isinstance(inner := getattr(model, "_orig_mod", getattr(model, "module", None)), nn.Module):
-        model = inner
-    if not isinstance(model, (ViT, Staged)):
-        raise TypeError(f"this is a {type(model).__name__}: expected a ViT, Hybrid, Swin or ConvNeXt of vitlib")
-    return model
+    """The model that torch.compile or data parallelism wrapped.
+
+    Errors: TypeError for another kind of model, ValueError for one without numbers.
+    """
+    bare = unwrapped_model(model)
+    if not isinstance(bare, (ViT, Staged)):
+        raise TypeError(f"this is a {type(bare).__name__}: expected a ViT, Hybrid, Swin or ConvNeXt of vitlib")
+    require_numbers(bare)
+    return bare
 
 
 def _what(layout: str, model: str) -> str:
