@@ -16,6 +16,7 @@ from vitlib.backbones.presets import BACKBONES, MODELS
 from vitlib.backbones.swin import Swin
 from vitlib.device import best_device
 from vitlib.trained import weights_of
+from vitlib.vit.fields import pair_of
 from vitlib.vit.model import ViT
 from vitlib.vit.presets import PRESETS
 
@@ -90,14 +91,12 @@ def create(
         raise ValueError(f"no model is called {name!r}{_nearest(name, list_models())}; list_models() names them all")
     preset = (PRESETS | BACKBONES)[name]
     kind = MODELS[type(preset)]
-    given = {"num_classes": num_classes, "image_size": image_size}
+    given = {"num_classes": num_classes, "image_size": image_size if image_size is None else pair_of(image_size)}
     changes |= {field: value for field, value in given.items() if value is not None}
     known = [field.name for field in fields(preset)]
     if unknown := [field for field in changes if field not in known]:
         wrong = f"a {kind.__name__} has no {unknown[0]!r}{_nearest(unknown[0], known)}"
         raise ValueError(f"{wrong}; it has {', '.join(known)}")
-    if isinstance(image_size, int):
-        changes["image_size"] = (image_size, image_size)
     on_meta = torch.get_default_device().type == "meta"  # inside `with torch.device("meta")`: shapes without numbers
     target = torch.get_default_device() if on_meta else best_device(device)  # an error comes before the work
     generator = None if seed is None or on_meta else torch.Generator().manual_seed(seed)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from vitlib.vit.config import check_class_names
-from vitlib.vit.fields import check_fields
+from vitlib.vit.fields import check_fields, pair_of
 from vitlib.vit.head import fresh_classifier
 
 
@@ -103,7 +103,7 @@ class Staged(nn.Module):
 
         Errors: those of the configuration, where its stages do not divide the size; the model is then as it was.
         """
-        self.config = replace(self.config, image_size=cast(Any, image_size))
+        self.config = replace(self.config, image_size=pair_of(image_size))
 
     def resized(self, image_size: tuple[int, int]) -> "Staged":
         """A copy for pictures of (height, width) pixels, with the same weights.

@@ -13,6 +13,11 @@ NOT_NEGATIVE = ("eps", "head_eps")
 PAIR = tuple[int, int]
 
 
+def pair_of(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Height and width, from one side or from both."""
+    return (size, size) if isinstance(size, int) else size
+
+
 def check_fields(config: Any) -> None:
     """Lists become tuples, and a picture's one side two. Everything else has to be what its field says.
 

@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from vitlib.vit.checks import check_images
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.embed import PatchEmbed
 from vitlib.vit.encoder import Block
+from vitlib.vit.fields import pair_of
 from vitlib.vit.head import AttentionPool, fresh_classifier, read_cls, read_mean
 from vitlib.vit.init import init_weights
 from vitlib.vit.positions import token_row
@@ -159,7 +160,7 @@ class ViT(WithTables):
 
         Errors: those of the configuration; the model is then as it was.
         """
-        old, config = self.config, replace(self.config, image_size=cast(Any, image_size))
+        old, config = self.config, replace(self.config, image_size=pair_of(image_size))
         if isinstance(self.pos_embed, nn.Parameter):
             grids = (old.grid.rows, old.grid.columns), (config.grid.rows, config.grid.columns)
             rows = resize_positions(self.pos_embed.detach(), *grids, old.resize, old.prefix_rows)

@@ -166,12 +166,14 @@ def test_a_model_of_the_meta_device_is_filled_by_the_usual_recipe(kind: str) -> 
         (ConvNeXtConfig, {"drop_path_rate": 1.5}, ValueError, "drop_path_rate is 1.5: expected a probability"),
     ],
 )
-def test_a_choice_that_makes_no_sense_is_refused_by_name(kind: Any, choices: Any, error: Any, words: str) -> None:
+def test_a_choice_that_makes_no_sense_is_refused_by_name(
+    kind: Any, choices: Any, error: Any, words: str, as_a_learner: None
+) -> None:
     with pytest.raises(error, match=words):
         kind(**choices)
 
 
-def test_lists_and_single_sides_are_taken() -> None:
+def test_lists_and_single_sides_are_taken(as_a_learner: None) -> None:
     assert ViTConfig(image_size=[32, 48], patch_size=[8, 16], mean=[0.5]) == ViTConfig((32, 48), (8, 16), mean=(0.5,))  # type: ignore[arg-type]
     assert ViTConfig(image_size=32).image_size == (32, 32)  # type: ignore[arg-type]
     swin = SwinConfig(image_size=[64, 64], depths=[2, 2], num_heads=[3, 6])  # type: ignore[arg-type]
