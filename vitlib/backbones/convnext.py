@@ -150,11 +150,27 @@ class ConvNeXt(Staged):
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, also what each stage gives, by name."""
-        conv, norm = cast(nn.Conv2d, self.stem[0]), self.stem[1]
-        images = check_images(images, self.config.in_chans, self.config.image_size, conv.weight)
-        out = {"stem": (x := norm(patch_convolution(images.permute(0, 2, 3, 1), conv)))}  # B H W C
+        out = {"stem": (x := self.embed(images))}  # B H W C
         for i, stage in enumerate(self.stages):
             out[f"stages.{i}"] = x = stage(x)
         out["pooled"] = x = self.head["norm"](x.mean(dim=(1, 2)))  # B C
         out["logits"] = self.head["fc"](x)  # B K
         return out if return_all else out["logits"]
+
+    def embed(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H2 W2 D"]:
+        """The stem: patches, embedded and normalised."""
+        conv, norm = cast(nn.Conv2d, self.stem[0]), self.stem[1]
+        images = check_images(images, self.config.in_chans, self.config.image_size, conv.weight)
+        return norm(patch_convolution(images.permute(0, 2, 3, 1), conv))
+
+    def forward_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H2 W2"]:
+        """What the last stage gives, as timm gives it: channels first, before the last norm."""
+        x = self.embed(images)
+        for stage in self.stages:
+            x = stage(x)
+        return x.permute(0, 3, 1, 2)
+
+    def forward_head(self, features: Float[Tensor, "B D H2 W2"], pre_logits: bool = False) -> Float[Tensor, "B K"]:
+        """The logits, from what `forward_features` gave; or the vector that the classifier reads (`pre_logits`)."""
+        x = self.head["norm"](features.mean(dim=(2, 3)))
+        return x if pre_logits else self.head["fc"](x)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vitlib.backbones.stages import StageConfig, Staged, init_stages, stage_groups
 from vitlib.backbones.windows import WindowAttention, Windows
+from vitlib.vit.attention import check_heads
 from vitlib.vit.checks import check_images
 from vitlib.vit.embed import PatchEmbed
 from vitlib.vit.encoder import Block
@@ -48,6 +49,8 @@ class SwinConfig(StageConfig):
             raise ValueError(
                 f"num_heads are {self.num_heads} and depths {self.depths}: expected one number for each stage"
             )
+        for width, heads in zip(self.dims, self.num_heads, strict=True):
+            check_heads(width, heads)
 
     @property
     def unit(self) -> int:
@@ -131,6 +134,8 @@ class PatchMerging(nn.Module):
 class SwinBlock(Block):
     """The ViT's block, with attention inside windows: [B, N, D] → [B, N, D]."""
 
+    attn: WindowAttention
+
     def __init__(self, config: SwinConfig, stage: int, block: int) -> None:
         c, embed_dim, num_heads = config, config.dims[stage], config.num_heads[stage]
         super().__init__(embed_dim, num_heads, c.mlp_ratio, c.eps, c.gelu, drop_path=c.drop_paths[stage][block])
@@ -195,3 +200,30 @@ class Swin(Staged):
         out["pooled"] = x = x.mean(dim=1)  # B D
         out["logits"] = self.head["fc"](x)  # B K
         return out if return_all else out["logits"]
+
+    def forward_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B R C2 D"]:
+        """What the last stage gives, as timm gives it: rows and columns of tokens, through the last norm."""
+        x = self.patch_embed(
+            check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
+        )
+        for layer in self.layers:
+            x = layer(x)
+        return self.norm(x).unflatten(1, self.config.grids[-1])
+
+    def forward_head(self, features: Float[Tensor, "B R C2 D"], pre_logits: bool = False) -> Float[Tensor, "B K"]:
+        """The logits, from what `forward_features` gave; or the vector that the classifier reads (`pre_logits`)."""
+        x = features.mean(dim=(1, 2))
+        return x if pre_logits else self.head["fc"](x)
+
+    def set_input_size(self, image_size: int | tuple[int, int]) -> None:
+        super().set_input_size(image_size)
+        for stage, layer in enumerate(self.layers):
+            if isinstance(layer.downsample, PatchMerging):
+                layer.downsample.grid = self.config.grids[stage - 1]
+            for number, block in enumerate(cast(list[SwinBlock], layer.blocks)):
+                block.attn.windows = self.config.windows(stage, number)
+                block.attn.keep_tables(block.attn.proj.weight)
+
+    def attention_layers(self) -> list[WindowAttention]:
+        """The attention of every block, from the picture up."""
+        return [block.attn for layer in self.layers for block in cast(list[SwinBlock], layer.blocks)]

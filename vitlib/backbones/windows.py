@@ -208,12 +208,22 @@ class WindowAttention(WithTables, Attention):
         }
 
     def forward(self, x: Float[Tensor, "B N D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
-        filled = F.pad(x, (0, 0, 0, 1)) if len(self.order) > len(self.places) else x  # token N is the zero
-        windows = filled.index_select(1, self.order).reshape(-1, self.windows.area, x.shape[2])  # V M D
-        q, k, v = split_heads(self.qkv(windows), self.heads, parts=3)  # V h M d, each
+        q, k, v = split_heads(self.qkv(self.cut(x)), self.heads, parts=3)  # V h M d, each
         found = attend_with_bias(q, k, v, self.bias(), self.fused)
         found = self.proj(found.transpose(1, 2).flatten(2))  # V h M d → V M D
         return found.reshape(x.shape[0], -1, x.shape[2]).index_select(1, self.places)[:, rows]
+
+    def cut(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "V M D"]:
+        """The tokens, window by window: `Windows.cut` in one pass over memory."""
+        filled = F.pad(x, (0, 0, 0, 1)) if len(self.order) > len(self.places) else x  # token N is the zero
+        return filled.index_select(1, self.order).reshape(-1, self.windows.area, x.shape[2])
+
+    def maps(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B W h M M"]:
+        """The attention maps, window by window; every row sums to 1."""
+        q, k, _ = split_heads(self.qkv(self.cut(x)), self.heads, parts=3)  # V h M d
+        with torch.autocast(x.device.type, enabled=False):
+            q, k = (each.float().unflatten(0, (-1, self.windows.count)) for each in (q, k))  # B W h M d
+            return ((q / q.shape[-1] ** 0.5) @ k.transpose(-2, -1) + self.bias().float()).softmax(dim=-1)
 
     def bias(self) -> Float[Tensor, "W h M M"]:
         """What is added to the scores: the bias of the distance, and −∞ for tokens that only rolled together."""

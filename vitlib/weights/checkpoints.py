@@ -15,7 +15,10 @@ from vitlib.backbones.hybrid import Hybrid
 from vitlib.backbones.stages import StageConfig, Staged
 from vitlib.backbones.swin import Swin
 from vitlib.vit.config import ViTConfig, renamed
+from vitlib.vit.fields import pair_of
 from vitlib.vit.model import ViT
+from vitlib.vit.wrappers import require_numbers
+from vitlib.vit.wrappers import unwrapped as unwrapped_model
 from vitlib.weights import files, stems
 from vitlib.weights.backbones import staged_layout
 from vitlib.weights.channels import mean_and_std, with_channels
@@ -94,13 +97,13 @@ def load(
     told.pop("in_chans", None)  # the shapes show it
     if staged_layout(state):
         if size := image_size or made_for:
-            told["image_size"] = _pair(size)
+            told["image_size"] = pair_of(size)
         return load_staged(state, path, told, like, in_chans, num_classes, dtype, generator)
     layout = detect(state)
     if path:
         told = read_beside(path, layout, implied=LAYOUTS[layout].implies) | told
     if made_for is not None:
-        told["image_size"] = _pair(made_for)
+        told["image_size"] = pair_of(made_for)
     pixels, told = told, stems.behind(told, stems.halvings(stem))
     ours, left = to_ours(state, LAYOUTS[layout])
     if not ours.keys() >= SIZES.keys():  # without them there is no telling which model it is
@@ -127,7 +130,7 @@ def load(
     if stem:
         model = stems.joined(stem, model, {**LAYOUTS[layout].implies, **pixels})
     model.to(dtype or torch.float32).eval()
-    return model if image_size is None else _resized(model, _pair(image_size), sure="image_size" in told)
+    return model if image_size is None else _resized(model, pair_of(image_size), sure="image_size" in told)
 
 
 def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **options: Any) -> None:
@@ -233,12 +236,15 @@ def _head(model: ViT | Staged) -> State:
 
 
 def _plain_model(model: nn.Module) -> Any:
-    """The model that torch.compile or data parallelism wrapped."""
-    while isinstance(inner := getattr(model, "_orig_mod", getattr(model, "module", None)), nn.Module):
-        model = inner
-    if not isinstance(model, (ViT, Staged)):
-        raise TypeError(f"this is a {type(model).__name__}: expected a ViT, Hybrid, Swin or ConvNeXt of vitlib")
-    return model
+    """The model that torch.compile or data parallelism wrapped.
+
+    Errors: TypeError for another kind of model, ValueError for one without numbers.
+    """
+    bare = unwrapped_model(model)
+    if not isinstance(bare, (ViT, Staged)):
+        raise TypeError(f"this is a {type(bare).__name__}: expected a ViT, Hybrid, Swin or ConvNeXt of vitlib")
+    require_numbers(bare)
+    return bare
 
 
 def _what(layout: str, model: str) -> str:
@@ -260,7 +266,3 @@ def _resized(model: ViT, size: tuple[int, int], sure: bool) -> ViT:
             "were made for, made_for=(height, width)"
         )
     return model.resized(size)
-
-
-def _pair(size: Size) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size

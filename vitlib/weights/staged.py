@@ -75,7 +75,7 @@ def _config(kind: Any, ours: State, told: Mapping[str, Any]) -> SwinConfig | Con
         told = {field: value for field, value in told.items() if field != "class_names"}
     try:
         return kind(**{**grey, **told, **seen})
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         remedy = "" if "image_size" in told else "; nothing in the weights shows it: give image_size=(height, width)"
         raise CheckpointError(f"{error}{remedy}") from None
 

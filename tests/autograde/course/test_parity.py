@@ -7,7 +7,6 @@ import subprocess
 import sys
 from contextlib import closing
 
-import nbformat
 import pytest
 
 from autograde.cli import main
