@@ -15,7 +15,7 @@ from vitlib.backbones.hybrid import Hybrid
 from vitlib.backbones.presets import BACKBONES, MODELS
 from vitlib.backbones.swin import Swin
 from vitlib.device import best_device
-from vitlib.trained import weights_of
+from vitlib.trained import card, weights_of
 from vitlib.vit.fields import pair_of
 from vitlib.vit.model import ViT
 from vitlib.vit.presets import PRESETS
@@ -107,6 +107,8 @@ def create(
 
         new_head = model.config.num_classes != preset.num_classes
         load_into(model.eval(), weights_of(name), new_head=new_head, dtype=torch.float32)
+        if not new_head:
+            model.config = replace(model.config, class_names=tuple(card(name)["classes"]))
     return model.to(target)
 
 

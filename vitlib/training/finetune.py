@@ -28,7 +28,7 @@ def finetune(
     *,
     blocks: int | None = None,
     valid: Pictures | None = None,
-    save: Path | None = None,
+    save: str | Path | None = None,
     resume: bool = True,
     progress: bool = True,
 ) -> tuple[Net, History]:

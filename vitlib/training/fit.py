@@ -44,7 +44,7 @@ def fit(
     *,
     valid: Pictures | None = None,
     teacher: nn.Module | None = None,
-    save: Path | None = None,
+    save: str | Path | None = None,
     resume: bool = True,
     watch: Callable[[History], object] | None = None,
     progress: bool = True,
@@ -76,11 +76,14 @@ def fit(
 
     Errors: TrainingError for a loss, a gradient or weights that are not finite, for too little memory (it says what
     would fit), and for a snapshot that cannot be written; CheckpointError for a snapshot of another run; ValueError for
-    pictures that the model was not made for, or of classes that it does not have, and where every parameter is frozen.
+    pictures that the model was not made for, or of classes that it does not have, and where every parameter is frozen;
+    FileNotFoundError where the folder of `save` does not exist.
     """
     require_numbers(model)
     recipe.check(train)
-    first = next(model.parameters())
+    first = next(model.parameters(), None)
+    if first is None:
+        raise ValueError(f"nothing is there to learn: a {type(unwrapped(model)).__name__} has no parameters")
     device = first.device
     if first.dtype == torch.float16:
         raise ValueError(
@@ -91,7 +94,7 @@ def fit(
     if valid is not None and recipe.validation:
         raise ValueError(f"valid is given, and the recipe keeps back {recipe.validation:.0%} too: choose one of them")
     if recipe.validation:
-        train, valid = train.split(round(1 / recipe.validation), recipe.seed)
+        train, valid = train.split(recipe.every(train), recipe.seed)
     test, valid = (part if part is None else part.aligned(train.classes) for part in (test, valid))
 
     if teacher:
@@ -102,7 +105,7 @@ def fit(
     average = Average(model, recipe.ema) if recipe.ema else None
     scaler = GradScaler(device.type, enabled=bool(recipe.amp) and amp_dtype(device, recipe.amp) is torch.float16)
     run = about(model, train, recipe, valid, test, teacher) if save else {}
-    snapshot = Snapshot(save, unwrapped(model), average, movers, scaler, run) if save else None
+    snapshot = Snapshot(Path(save), unwrapped(model), average, movers, scaler, run) if save else None
     history, best = snapshot.read() if snapshot and snapshot.path.exists() and resume else (History(), None)
     name_classes(model, train.classes)
     total, done = recipe.epochs * per_epoch, len(history) * per_epoch
@@ -178,7 +181,7 @@ def _check_teacher(teacher: nn.Module, model: nn.Module, train: Pictures) -> Non
         )
 
 
-def _diverged(error: Diverged | None, step: int, epoch: int, save: Path | None) -> TrainingError:
+def _diverged(error: Diverged | None, step: int, epoch: int, save: str | Path | None) -> TrainingError:
     kept = f"{save} holds epoch {epoch}" if save and epoch else "no epoch was saved"
     if error is None:
         what, weights = f"the weights are not finite after step {step - 1}", "The model has these weights"

@@ -44,6 +44,10 @@ class Snapshot:
     scaler: GradScaler
     about: dict[str, Any]  # what makes the run this one: a snapshot of another is refused
 
+    def __post_init__(self) -> None:
+        """Errors, before any training: CheckpointError for another kind of file, FileNotFoundError for no folder."""
+        files.check_place(self.path)
+
     def write(self, history: History, best: State | None = None) -> None:
         """Errors: TrainingError where the disk does not take it; the last snapshot is then still whole."""
         state = self.model.state_dict()

@@ -1,5 +1,7 @@
 """Small models of every kind, and pictures that they learn in a few steps."""
 
+import copy
+
 import torch
 from torch import nn
 
@@ -74,3 +76,13 @@ assert class_names(compiled) == ("dark", "light")
 pairs = zip(plain.state_dict().values(), compiled._orig_mod.state_dict().values(), strict=True)
 assert all(torch.equal(one, other) for one, other in pairs)
 """
+
+
+def moved(model: nn.Module, before: dict[str, torch.Tensor]) -> set[str]:
+    """The names of what is no longer as it was."""
+    return {name for name, each in model.state_dict().items() if not torch.equal(each, before[name])}
+
+
+def state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """What a model is now, to compare with later."""
+    return copy.deepcopy(model.state_dict())
