@@ -86,7 +86,7 @@ def load(
     >>> from vitlib.models import create
     >>> from vitlib.weights import convert
     >>> model = create("vit_digits_patch2_8")
-    >>> load(convert(model.state_dict(), "hf")).config.eps  # what transformers computes with
+    >>> load(convert(model.state_dict(), "hf"), num_heads=4).config.eps  # what transformers computes with
     1e-12
 
     Errors: CheckpointError for whatever does not fit (those of files.read among them), FileNotFoundError.
