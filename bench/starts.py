@@ -14,14 +14,14 @@ from pathlib import Path
 
 import torch
 
-from vitlib.datasets import cifar10
+from vitlib.data.datasets import cifar10
+from vitlib.data.pictures import Pictures
 from vitlib.device import best_device, fast_bfloat16
-from vitlib.pictures import Pictures
-from vitlib.presets import create
+from vitlib.models import create
 from vitlib.recipes.cifar10 import BASE, shrunk
 from vitlib.recipes.neighbours import embed_whitened, look_at_neighbours
-from vitlib.train import evaluate, fit
-from vitlib.vit import ViT
+from vitlib.training.fit import evaluate, fit
+from vitlib.vit.model import ViT
 
 SIDE, TRAIN, TEST = 16, 10_000, 3000  # pixels, pictures, pictures
 RECIPE = replace(BASE, epochs=2, lr=3e-3, shift=1, amp=fast_bfloat16(best_device("cpu")))
