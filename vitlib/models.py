@@ -6,14 +6,37 @@ Plain ViTs are listed in vitlib.vit.presets; Swin, ConvNeXt and hybrids in vitli
 import difflib
 from dataclasses import fields, replace
 from fnmatch import fnmatch
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 
+from vitlib.backbones.convnext import ConvNeXt
+from vitlib.backbones.hybrid import Hybrid
 from vitlib.backbones.presets import BACKBONES, MODELS
+from vitlib.backbones.swin import Swin
 from vitlib.device import best_device
-from vitlib.trained import weights_of
+from vitlib.trained import card, weights_of
+from vitlib.vit.fields import pair_of
+from vitlib.vit.model import ViT
 from vitlib.vit.presets import PRESETS
+
+# for the type of what `create` makes; a test holds them to the presets
+ViTName = Literal[
+    "vit_tiny_patch16_224", "vit_tiny_patch16_384", "vit_small_patch8_224", "vit_small_patch16_224",
+    "vit_small_patch16_384", "vit_small_patch32_224", "vit_small_patch32_384", "vit_base_patch8_224",
+    "vit_base_patch16_224", "vit_base_patch16_384", "vit_base_patch32_224", "vit_base_patch32_384",
+    "vit_large_patch14_224", "vit_large_patch16_224", "vit_large_patch16_384", "vit_large_patch32_224",
+    "vit_large_patch32_384", "vit_huge_patch14_224", "vit_digits_patch2_8", "vit_mnist_patch4_28",
+    "vit_cifar_patch4_32", "vit_tinyimagenet_patch8_64",
+]  # fmt: skip
+HybridName = Literal["vitc_1gf_patch16_224", "vitc_4gf_patch16_224", "vitc_cifar_patch4_32"]
+SwinName = Literal[
+    "swin_tiny_patch4_window7_224",
+    "swin_small_patch4_window7_224",
+    "swin_base_patch4_window7_224",
+    "swin_cifar_patch2_window4_32",
+]
+ConvNeXtName = Literal["convnext_tiny", "convnext_small", "convnext_base", "convnext_cifar_32"]
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -25,6 +48,16 @@ def list_models(pattern: str = "*") -> list[str]:
     return [name for name in (*PRESETS, *BACKBONES) if fnmatch(name, pattern)]
 
 
+@overload
+def create(name: HybridName, *args: Any, **choices: Any) -> Hybrid: ...
+@overload
+def create(name: ViTName, *args: Any, **choices: Any) -> ViT: ...
+@overload
+def create(name: SwinName, *args: Any, **choices: Any) -> Swin: ...
+@overload
+def create(name: ConvNeXtName, *args: Any, **choices: Any) -> ConvNeXt: ...
+@overload
+def create(name: str, *args: Any, **choices: Any) -> ViT | Hybrid | Swin | ConvNeXt: ...
 def create(
     name: str,
     num_classes: int | None = None,
@@ -33,7 +66,7 @@ def create(
     seed: int | None = None,
     pretrained: bool = False,
     **changes: Any,
-) -> Any:
+) -> ViT | Hybrid | Swin | ConvNeXt:
     """A ViT, Swin, ConvNeXt or Hybrid, as the name says, with fresh weights or trained ones.
 
     What is not given is the preset's; `changes` are fields of its configuration, such as ViTConfig.
@@ -58,16 +91,15 @@ def create(
         raise ValueError(f"no model is called {name!r}{_nearest(name, list_models())}; list_models() names them all")
     preset = (PRESETS | BACKBONES)[name]
     kind = MODELS[type(preset)]
-    given = {"num_classes": num_classes, "image_size": image_size}
+    given = {"num_classes": num_classes, "image_size": image_size if image_size is None else pair_of(image_size)}
     changes |= {field: value for field, value in given.items() if value is not None}
     known = [field.name for field in fields(preset)]
     if unknown := [field for field in changes if field not in known]:
         wrong = f"a {kind.__name__} has no {unknown[0]!r}{_nearest(unknown[0], known)}"
         raise ValueError(f"{wrong}; it has {', '.join(known)}")
-    if isinstance(image_size, int):
-        changes["image_size"] = (image_size, image_size)
-    target = best_device(device)  # an error comes before the work
-    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    on_meta = torch.get_default_device().type == "meta"  # inside `with torch.device("meta")`: shapes without numbers
+    target = torch.get_default_device() if on_meta else best_device(device)  # an error comes before the work
+    generator = None if seed is None or on_meta else torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[], enabled=seed is not None):  # torch's layers draw weights of their own first
         model = kind(replace(preset, **changes), generator)
     if pretrained:
@@ -75,6 +107,8 @@ def create(
 
         new_head = model.config.num_classes != preset.num_classes
         load_into(model.eval(), weights_of(name), new_head=new_head, dtype=torch.float32)
+        if not new_head:
+            model.config = replace(model.config, class_names=tuple(card(name)["classes"]))
     return model.to(target)
 
 

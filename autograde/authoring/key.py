@@ -50,12 +50,11 @@ def _load(path: Path, source: bytes) -> Key:
     sys.modules[name] = module  # dataclasses and inspect look a function's module up here
     try:
         spec.loader.exec_module(module)
-    except BadKey:
-        raise
-    except Exception as error:
+    except Exception as error:  # a key is Python, and may fail in any way
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
-        raise BadKey(f"{path.parent.name}/key.py, line {line}: {type(error).__name__}: {error}") from error
+        kind = "" if isinstance(error, BadKey) else f"{type(error).__name__}: "
+        raise BadKey(f"{path.parent.name}/key.py, line {line}: {kind}{error}") from error
     exercises: dict[str, Exercise] = {}
     for value in vars(module).values():
         if isinstance(value, Exercise) and value not in exercises.values():

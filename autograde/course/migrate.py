@@ -98,7 +98,7 @@ def _adapt(gradebook: Gradebook, notebook: Notebook, new: NotebookNode) -> None:
         db.delete(known[dropped])
     for kind, name in wanted.keys() - known.keys():
         cell = wanted[kind, name]
-        graded = {"max_score": cell.metadata.nbgrader.points, "cell_type": cell.cell_type}
+        graded = {"max_score": cell.metadata.nbgrader.get("points"), "cell_type": cell.cell_type}
         db.add(kind(name=name, notebook=notebook, **(graded if kind is not SolutionCell else {})))
     followed = {cell.metadata.nbgrader.grade_id: cell for cell in new.cells if _is_followed(cell)}
     for source in notebook.source_cells:

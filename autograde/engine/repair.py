@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import copy
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 from nbformat import NotebookNode
 
@@ -79,41 +81,28 @@ def add_notes(notebook: NotebookNode, notes: list[str]) -> None:
 
 
 def _match(placed: list[_Placed], template: NotebookNode, notes: list[str]) -> None:
-    """Find the release's cells among the submitted ones: by grade id, by cell id, by text, by what they define."""
+    """Find the release's cells among the submitted ones, in one way after the other."""
     missing, found = list(template.cells), list[str]()
-    for how in (_by_grade_id, _by_cell_id, _by_text, _by_definition):
-        for original in list(missing):
-            fits = how(original)
-            candidates = [one for one in placed if one.original is None and fits(one.cell)]
+    for labels, wanted in (_BY_GRADE_ID, _BY_CELL_ID, _BY_TEXT, _BY_DEFINITION):
+        by_label: defaultdict[Any, list[_Placed]] = defaultdict(list)
+        for one in placed:
+            for label in labels(one.cell) if one.original is None else ():
+                by_label[label].append(one)
+        left = []
+        for original in missing:
+            fitting = {one.number: one for label in wanted(original) for one in by_label.get(label, ())}
+            candidates = [fitting[number] for number in sorted(fitting) if fitting[number].original is None]
             if not candidates:
+                left.append(original)
                 continue
             _best(original, candidates).original = original
-            missing.remove(original)
-            if how is _by_definition:
+            if labels is _BY_DEFINITION[0]:
                 found.append(original.id.removesuffix("-answer"))
-            elif how is _by_grade_id and len(candidates) > 1:
+            elif labels is _BY_GRADE_ID[0] and len(candidates) > 1:
                 notes.append(f"The cell {original.id} was there {len(candidates)} times; each ran where it stands.")
+        missing = left
     if found:
         notes.append(f"The answers to {', '.join(found)} had lost their metadata; found by what they define.")
-
-
-def _by_grade_id(original: NotebookNode) -> Callable[[Cell], bool]:
-    grade_id = original.metadata.get("nbgrader", {}).get("grade_id")
-    return lambda cell: bool(grade_id) and cell.grade_id == grade_id
-
-
-def _by_cell_id(original: NotebookNode) -> Callable[[Cell], bool]:
-    return lambda cell: cell.id == original.id
-
-
-def _by_text(original: NotebookNode) -> Callable[[Cell], bool]:
-    text = _plain(original.source)
-    return lambda cell: cell.type == original.cell_type and bool(text) and _plain(cell.source) == text
-
-
-def _by_definition(original: NotebookNode) -> Callable[[Cell], bool]:
-    wanted = _asked(original)
-    return lambda cell: cell.type == "code" and bool(wanted & names_of(cell.source).defined)
 
 
 def _best(original: NotebookNode, candidates: list[_Placed]) -> _Placed:
@@ -286,9 +275,15 @@ def _same(cell: Cell, original: NotebookNode) -> bool:
     return cell.type == original.cell_type and _plain(cell.source) == _plain(original.source)
 
 
+@lru_cache(maxsize=4096)
 def _plain(source: str) -> str:
     """A source without what editors change on their own: spaces at the ends of lines."""
     return "\n".join(line.rstrip() for line in source.strip().splitlines())
+
+
+def _text(kind: str, source: str) -> Iterable[tuple[str, str]]:
+    plain = _plain(source)
+    return {(kind, plain)} if plain else ()
 
 
 def _is_answer(cell: NotebookNode) -> bool:
@@ -305,3 +300,14 @@ def _is_ours(cell: NotebookNode) -> bool:
     """Cells that a learner may not change, by nbgrader's rule: checks and locked ones, but no answer graded by hand."""
     grading = cell.metadata.get("nbgrader", {})
     return not grading.get("solution") and bool(grading.get("grade") or grading.get("locked"))
+
+
+# Ways to tell which cell of the release a submitted cell is: labels of the one, and labels of the other
+_Way = tuple[Callable[[Cell], Iterable[Any]], Callable[[NotebookNode], Iterable[Any]]]
+_BY_GRADE_ID: _Way = (
+    lambda cell: {cell.grade_id} - {""},
+    lambda cell: {cell.metadata.get("nbgrader", {}).get("grade_id")},
+)
+_BY_CELL_ID: _Way = (lambda cell: {cell.id} - {""}, lambda cell: {cell.id})
+_BY_TEXT: _Way = (lambda cell: _text(cell.type, cell.source), lambda cell: _text(cell.cell_type, cell.source))
+_BY_DEFINITION: _Way = (lambda cell: names_of(cell.source).defined if cell.type == "code" else (), _asked)

@@ -13,6 +13,8 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from autograde.answers import forms
 from autograde.answers.sheet import pick
 from autograde.exercises.base import BadKey, Exercise, Misconception, Text
@@ -78,7 +80,8 @@ class Plain(Exercise):
 
     def value(self, answer: Any) -> Any:
         """An answer of the key as a value: called with the parameters if it is a formula."""
-        return answer(**self.parameters) if callable(answer) else answer
+        value = answer(**self.parameters) if callable(answer) else answer
+        return value.item() if isinstance(value, np.generic) else value  # a notebook may not know numpy
 
     def read(self, value: Any) -> Any:
         """The canonical form of an answer."""

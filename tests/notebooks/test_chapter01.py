@@ -42,7 +42,7 @@ def test_the_notes_that_the_book_grew_out_of_are_covered_with_the_answers_that_t
 def everyones_numbers(name: str) -> list[Any]:
     exercise = KEY[name]
     assert isinstance(exercise, Plain) and len(exercise.variants) > 40
-    return [SimpleNamespace(**variant.given) for variant in exercise.variants]
+    return [SimpleNamespace(**variant.parameters) for variant in exercise.variants]
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_rebuilding_is_a_projection_and_exact_where_nothing_is_left_out(length: 
 def everyones_numbers(name: str) -> list[Any]:
     exercise = KEY[name]
     assert isinstance(exercise, Plain) and len(exercise.variants) > 40
-    return [SimpleNamespace(**variant.given) for variant in exercise.variants]
+    return [SimpleNamespace(**variant.parameters) for variant in exercise.variants]
 
 
 def test_what_questions_and_messages_take_for_granted_holds_with_everyones_numbers() -> None:

@@ -40,7 +40,7 @@ def test_the_waves_that_learners_write_are_the_librarys(count: int, half: int) -
 def everyones_numbers(name: str) -> list[Any]:
     exercise = KEY[name]
     assert isinstance(exercise, Plain) and len(exercise.variants) > 20
-    return [SimpleNamespace(**variant.given, right=variant.right) for variant in exercise.variants]
+    return [SimpleNamespace(**variant.parameters, right=variant.right) for variant in exercise.variants]
 
 
 def test_everyones_answers_are_what_the_library_builds() -> None:

@@ -44,10 +44,10 @@ def test_what_learners_write_is_what_the_library_does(batch: int, tokens: int, h
 
 
 def everyones_numbers(name: str) -> list[tuple[Any, Any]]:
-    """The given numbers of every variant, and its answer."""
+    """The parameters of every variant, and its answer."""
     exercise = KEY[name]
     assert isinstance(exercise, Plain) and len(exercise.variants) > 20
-    return [(SimpleNamespace(**variant.given), variant.value(variant.answer)) for variant in exercise.variants]
+    return [(SimpleNamespace(**variant.parameters), variant.value(variant.answer)) for variant in exercise.variants]
 
 
 def test_the_answers_to_numbers_are_what_the_library_gives() -> None:

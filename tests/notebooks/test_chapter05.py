@@ -42,7 +42,7 @@ def test_everyones_block_has_as_many_parameters_as_the_key_says(heads: int) -> N
     exercise = KEY["block-parameters"]
     assert isinstance(exercise, Plain)
     for variant in exercise.variants[:6]:
-        width = variant.given["d"]
+        width = variant.parameters["d"]
         assert variant.right == sum(weight.numel() for weight in Block(width, heads).parameters())
 
 
@@ -50,7 +50,7 @@ def test_everyones_new_head_fits_the_model() -> None:
     exercise = KEY["new-head"]
     assert isinstance(exercise, Plain)
     for variant in exercise.variants[::100]:
-        classes = variant.given["classes"]
+        classes = variant.parameters["classes"]
         heads = [
             sum(weight.numel() for weight in torch.nn.Linear(768, count).parameters()) for count in (classes, 1000)
         ]

@@ -32,11 +32,11 @@ def code(name: str) -> Callable[..., int]:
 
 
 def everyones(name: str) -> list[tuple[Any, Any]]:
-    """The given numbers of some variants, and their answers."""
+    """The parameters of some variants, and their answers."""
     exercise = KEY[name]
     assert isinstance(exercise, Plain) and len(exercise.variants) > 20
     some = exercise.variants[:: len(exercise.variants) // 20]
-    return [(SimpleNamespace(**variant.given), variant.value(variant.answer)) for variant in some]
+    return [(SimpleNamespace(**variant.parameters), variant.value(variant.answer)) for variant in some]
 
 
 @settings(max_examples=20, deadline=None)

@@ -33,11 +33,11 @@ def code(name: str) -> Callable[..., Any]:
 
 
 def everyones(name: str) -> list[tuple[Any, Any]]:
-    """The given numbers of some variants, and their answers."""
+    """The parameters of some variants, and their answers."""
     exercise = KEY[name]
     assert isinstance(exercise, Plain) and len(exercise.variants) > 5
     some = exercise.variants[:: max(len(exercise.variants) // 20, 1)]
-    return [(SimpleNamespace(**variant.given), variant.value(variant.answer)) for variant in some]
+    return [(SimpleNamespace(**variant.parameters), variant.value(variant.answer)) for variant in some]
 
 
 # what learners write

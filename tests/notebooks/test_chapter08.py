@@ -40,11 +40,11 @@ def code(name: str) -> Callable[..., Tensor]:
 
 
 def everyones(name: str) -> list[tuple[Any, Any]]:
-    """The given numbers of some variants, and their answers."""
+    """The parameters of some variants, and their answers."""
     exercise = KEY[name]
     assert isinstance(exercise, Plain) and len(exercise.variants) > 15
     some = exercise.variants[:: max(1, len(exercise.variants) // 20)]
-    return [(SimpleNamespace(**variant.given), variant.value(variant.answer)) for variant in some]
+    return [(SimpleNamespace(**variant.parameters), variant.value(variant.answer)) for variant in some]
 
 
 @st.composite

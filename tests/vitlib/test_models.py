@@ -3,13 +3,17 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 
 import vitlib
-from vitlib.backbones.presets import BACKBONES
-from vitlib.models import PRESETS, create, list_models
+from vitlib.backbones.convnext import ConvNeXt
+from vitlib.backbones.hybrid import Hybrid
+from vitlib.backbones.presets import BACKBONES, MODELS
+from vitlib.backbones.swin import Swin
+from vitlib.models import PRESETS, ConvNeXtName, HybridName, SwinName, ViTName, create, list_models
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.model import ViT
 
@@ -130,3 +134,17 @@ def test_vitlib_imports_nothing_heavy_but_torch() -> None:
     root = Path(vitlib.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_types_of_create_know_every_preset() -> None:
+    for names, kind in ((ViTName, ViT), (HybridName, Hybrid), (SwinName, Swin), (ConvNeXtName, ConvNeXt)):
+        assert set(get_args(names)) == {
+            name for name, config in (PRESETS | BACKBONES).items() if MODELS[type(config)] is kind
+        }
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+def test_on_the_meta_device_a_model_has_shapes_and_no_numbers(seed: int | None) -> None:
+    with torch.device("meta"):
+        model = create("vit_cifar_patch4_32", seed=seed)
+    assert all(each.is_meta for each in model.parameters())

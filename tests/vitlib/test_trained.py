@@ -48,3 +48,8 @@ def test_what_has_no_trained_weights_names_what_has():
         create("vit_base_patch16_224", pretrained=True)
     with pytest.raises(CheckpointError, match="reg_tokens is 4 in the model and 0 in the checkpoint"):
         create(CIFAR, pretrained=True, reg_tokens=4)
+
+
+def test_the_trained_model_knows_its_classes_by_name() -> None:
+    assert create("vit_cifar_patch4_32", pretrained=True).config.class_names[3] == "cat"
+    assert create("vit_cifar_patch4_32", 2, pretrained=True).config.class_names == ()

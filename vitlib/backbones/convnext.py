@@ -34,7 +34,8 @@ class ConvNeXtConfig(StageConfig):
     kernel_size: int = 7  # tokens: the side of what a block's convolution sees
     mlp_ratio: float = 4.0  # hidden width of the MLP over the number of channels
     layer_scale: float = 1e-6  # first value of each branch's scale (Touvron et al., 2021)
-    eps: float = 1e-6  # added to the variance in every LayerNorm
+    eps: float = 1e-6  # added to the variance in every LayerNorm but the last
+    head_eps: float = 1e-6  # and in the last; transformers has 1e-12 there
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,13 +74,14 @@ class ConvNeXtBlock(nn.Module):
         layer_scale: float = 1e-6,
         eps: float = 1e-6,
         drop_path: float = 0.0,
+        gelu: str = "erf",
     ) -> None:
         super().__init__()
         self.conv_dw = nn.Conv2d(
             embed_dim, embed_dim, kernel_size, padding=kernel_size // 2, groups=embed_dim
         )  # a filter for each channel
         self.norm = nn.LayerNorm(embed_dim, eps)
-        self.mlp = MLP(embed_dim, int(embed_dim * mlp_ratio))
+        self.mlp = MLP(embed_dim, int(embed_dim * mlp_ratio), gelu)
         self.gamma = nn.Parameter(layer_scale * torch.ones(embed_dim))
         self.drop = Drop(0.0, drop_path) if drop_path else None
 
@@ -102,7 +104,8 @@ class ConvNeXtStage(nn.Module):
             before = c.dims[stage - 1]
             self.downsample = nn.Sequential(nn.LayerNorm(before, c.eps), nn.Conv2d(before, width, 2, stride=2))
         blocks = [
-            ConvNeXtBlock(width, c.kernel_size, c.mlp_ratio, c.layer_scale, c.eps, p) for p in c.drop_paths[stage]
+            ConvNeXtBlock(width, c.kernel_size, c.mlp_ratio, c.layer_scale, c.eps, p, c.gelu)
+            for p in c.drop_paths[stage]
         ]
         self.blocks = cast(list[ConvNeXtBlock], nn.ModuleList(blocks))
 
@@ -137,7 +140,7 @@ class ConvNeXt(Staged):
         )
         self.stages = nn.ModuleList([ConvNeXtStage(c, stage) for stage in range(len(c.depths))])
         head = nn.Linear(c.dims[-1], c.num_classes) if c.num_classes else nn.Identity()
-        self.head = nn.ModuleDict({"norm": nn.LayerNorm(c.dims[-1], c.eps), "fc": head})
+        self.head = nn.ModuleDict({"norm": nn.LayerNorm(c.dims[-1], c.head_eps), "fc": head})
         init_stages(self, generator)
 
     def layer_groups(self) -> list[list[nn.Module]]:
@@ -147,11 +150,27 @@ class ConvNeXt(Staged):
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, also what each stage gives, by name."""
-        conv, norm = cast(nn.Conv2d, self.stem[0]), self.stem[1]
-        images = check_images(images, self.config.in_chans, self.config.image_size, conv.weight)
-        out = {"stem": (x := norm(patch_convolution(images.permute(0, 2, 3, 1), conv)))}  # B H W C
+        out = {"stem": (x := self.embed(images))}  # B H W C
         for i, stage in enumerate(self.stages):
             out[f"stages.{i}"] = x = stage(x)
         out["pooled"] = x = self.head["norm"](x.mean(dim=(1, 2)))  # B C
         out["logits"] = self.head["fc"](x)  # B K
         return out if return_all else out["logits"]
+
+    def embed(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H2 W2 D"]:
+        """The stem: patches, embedded and normalised."""
+        conv, norm = cast(nn.Conv2d, self.stem[0]), self.stem[1]
+        images = check_images(images, self.config.in_chans, self.config.image_size, conv.weight)
+        return norm(patch_convolution(images.permute(0, 2, 3, 1), conv))
+
+    def forward_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H2 W2"]:
+        """What the last stage gives, as timm gives it: channels first, before the last norm."""
+        x = self.embed(images)
+        for stage in self.stages:
+            x = stage(x)
+        return x.permute(0, 3, 1, 2)
+
+    def forward_head(self, features: Float[Tensor, "B D H2 W2"], pre_logits: bool = False) -> Float[Tensor, "B K"]:
+        """The logits, from what `forward_features` gave; or the vector that the classifier reads (`pre_logits`)."""
+        x = self.head["norm"](features.mean(dim=(2, 3)))
+        return x if pre_logits else self.head["fc"](x)

@@ -55,7 +55,7 @@ class PooledAttention(Attention):
     def forward(self, x: Float[Tensor, "B T D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
         """Pools first: the average of keys is the key of the average, at a fraction of the products."""
         check_tokens(x.shape[1], self.prefix, *self.grid)
-        width = x.shape[-1]
+        width = self.proj.in_features
         wq, wkv = self.qkv.weight.split([width, 2 * width])
         bq, bkv = self.qkv.bias.split([width, 2 * width])
         (q,) = split_heads(F.linear(x[:, rows], wq, bq), self.heads, parts=1)  # B h Q d

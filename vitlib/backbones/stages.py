@@ -7,18 +7,21 @@ in stages: between two of them the grid's sides are halved and the numbers in a 
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
 
 from vitlib.vit.config import check_class_names
+from vitlib.vit.fields import check_fields, pair_of
+from vitlib.vit.head import fresh_classifier
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
     """The choices that every model with stages has.
 
-    Errors: ValueError where the picture's sides are no multiples of `step`, and for a model without blocks.
+    Errors: those of check_fields; ValueError where the picture's sides are no multiples of `step`.
     """
 
     image_size: tuple[int, int] = (224, 224)  # pixels: height, width
@@ -27,17 +30,14 @@ class StageConfig:
     num_classes: int = 1000  # logits; 0 leaves the classifier out, and the model returns features
     class_names: tuple[str, ...] = ()  # in the order of the logits; (): not known
     depths: tuple[int, ...]  # blocks in each stage
+    gelu: Literal["erf", "tanh"] = "erf"  # the exact GELU, or its tanh approximation
     drop_path_rate: float = 0.0  # probability that the last block skips a branch; grows from 0 with the block's number
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of the pixels (0…1) it was trained on: one for all, or one each
     std: tuple[float, ...] = (0.229, 0.224, 0.225)  # likewise
 
     def __post_init__(self) -> None:
-        if not self.depths or min(self.depths) < 1:
-            raise ValueError(f"depths is {self.depths}: expected at least one stage, and a block in each")
+        check_fields(self)
         check_class_names(self.class_names, self.num_classes)
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) not in (1, self.in_chans):
-                raise ValueError(f"{name} has {len(values)} numbers: expected 1, or {self.in_chans}, one a channel")
         for side, size in zip(("high", "wide"), self.image_size, strict=True):
             if size < 1 or size % self.step:
                 below, above = size // self.step * self.step, (size // self.step + 1) * self.step
@@ -78,6 +78,8 @@ class StageConfig:
 class Staged(nn.Module):
     """A model with a StageConfig. Nothing in its weights depends on the size of the pictures."""
 
+    head: nn.ModuleDict
+
     def __init__(self, config: StageConfig) -> None:
         super().__init__()
         self.config = config
@@ -90,20 +92,26 @@ class Staged(nn.Module):
         """The layer whose answers are the logits."""
         return self.get_submodule("head.fc")
 
+    def reset_classifier(self, num_classes: int, generator: torch.Generator | None = None) -> None:
+        """A fresh classifier in place of the old; with 0 classes none, and the model answers with features."""
+        first = next(self.parameters())
+        self.head["fc"] = fresh_classifier(cast(Any, self.config).dims[-1], num_classes, first, generator)
+        self.config = replace(self.config, num_classes=num_classes, class_names=())
+
+    def set_input_size(self, image_size: int | tuple[int, int]) -> None:
+        """Make the model itself one for pictures of another size: a side, or (height, width), in pixels.
+
+        Errors: those of the configuration, where its stages do not divide the size; the model is then as it was.
+        """
+        self.config = replace(self.config, image_size=pair_of(image_size))
+
     def resized(self, image_size: tuple[int, int]) -> "Staged":
         """A copy for pictures of (height, width) pixels, with the same weights.
 
         Errors: those of the configuration, where its stages do not divide the size.
         """
-        with torch.random.fork_rng(devices=[]):  # the fresh weights are not kept, and nobody is to notice them
-            other = type(self)(replace(self.config, image_size=image_size))
-        other.load_state_dict(copy.deepcopy(self.state_dict()))
-        first = next(self.parameters())
-        other.to(first.device, first.dtype)
-        for mine, theirs in zip(self.parameters(), other.parameters(), strict=True):
-            theirs.requires_grad_(mine.requires_grad)
-        for here, there in zip(self.modules(), other.modules(), strict=True):
-            there.training = here.training
+        other = copy.deepcopy(self)
+        other.set_input_size(image_size)
         return other
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vitlib.backbones.stages import StageConfig, Staged, init_stages, stage_groups
 from vitlib.backbones.windows import WindowAttention, Windows
+from vitlib.vit.attention import check_heads
 from vitlib.vit.checks import check_images
 from vitlib.vit.embed import PatchEmbed
 from vitlib.vit.encoder import Block
@@ -38,7 +39,7 @@ class SwinConfig(StageConfig):
     num_heads: tuple[int, ...] = (3, 6, 12, 24)  # of attention, in each stage
     window_size: int = 7  # tokens: the side of a window
     mlp_ratio: float = 4.0  # hidden width of the MLP over the width of a token
-    eps: float = 1e-5  # added to the variance in every LayerNorm
+    eps: float = 1e-5  # added to the variance in every LayerNorm; transformers has 1e-5 between stages, whatever it is
     fused: bool | None = None  # attention by a fused kernel, or as the formula is written; None: the faster one
     convention: Literal["timm", "torchvision", "hf"] = "timm"  # whose way with grids that windows do not divide
 
@@ -48,6 +49,8 @@ class SwinConfig(StageConfig):
             raise ValueError(
                 f"num_heads are {self.num_heads} and depths {self.depths}: expected one number for each stage"
             )
+        for width, heads in zip(self.dims, self.num_heads, strict=True):
+            check_heads(width, heads)
 
     @property
     def unit(self) -> int:
@@ -58,6 +61,11 @@ class SwinConfig(StageConfig):
     def step(self) -> int:
         """Pixels: a side of the picture is a multiple of it."""
         return self.patch_size
+
+    @property
+    def eps_between(self) -> float:
+        """Of the LayerNorms behind the patch embedding and in the mergings."""
+        return 1e-5 if self.convention == "hf" else self.eps
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -126,9 +134,11 @@ class PatchMerging(nn.Module):
 class SwinBlock(Block):
     """The ViT's block, with attention inside windows: [B, N, D] → [B, N, D]."""
 
+    attn: WindowAttention
+
     def __init__(self, config: SwinConfig, stage: int, block: int) -> None:
         c, embed_dim, num_heads = config, config.dims[stage], config.num_heads[stage]
-        super().__init__(embed_dim, num_heads, c.mlp_ratio, c.eps, drop_path=c.drop_paths[stage][block])
+        super().__init__(embed_dim, num_heads, c.mlp_ratio, c.eps, c.gelu, drop_path=c.drop_paths[stage][block])
         self.attn = WindowAttention(embed_dim, num_heads, c.windows(stage, block), c.fused, c.window_size)
 
 
@@ -139,7 +149,7 @@ class SwinStage(nn.Module):
         super().__init__()
         self.downsample: nn.Module = nn.Identity()
         if stage:
-            self.downsample = PatchMerging(config.grids[stage - 1], config.dims[stage - 1], config.eps)
+            self.downsample = PatchMerging(config.grids[stage - 1], config.dims[stage - 1], config.eps_between)
         blocks = [SwinBlock(config, stage, block) for block in range(config.depths[stage])]
         self.blocks = cast(list[SwinBlock], nn.ModuleList(blocks))
 
@@ -169,7 +179,7 @@ class Swin(Staged):
     def __init__(self, config: SwinConfig, generator: torch.Generator | None = None) -> None:
         super().__init__(config)
         c = config
-        self.patch_embed = PatchEmbedNorm(c.in_chans, c.patch_size, c.embed_dim, c.eps)
+        self.patch_embed = PatchEmbedNorm(c.in_chans, c.patch_size, c.embed_dim, c.eps_between)
         self.layers = nn.ModuleList([SwinStage(c, stage) for stage in range(len(c.depths))])
         self.norm = nn.LayerNorm(c.dims[-1], c.eps)
         self.head = nn.ModuleDict({"fc": nn.Linear(c.dims[-1], c.num_classes) if c.num_classes else nn.Identity()})
@@ -190,3 +200,30 @@ class Swin(Staged):
         out["pooled"] = x = x.mean(dim=1)  # B D
         out["logits"] = self.head["fc"](x)  # B K
         return out if return_all else out["logits"]
+
+    def forward_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B R C2 D"]:
+        """What the last stage gives, as timm gives it: rows and columns of tokens, through the last norm."""
+        x = self.patch_embed(
+            check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
+        )
+        for layer in self.layers:
+            x = layer(x)
+        return self.norm(x).unflatten(1, self.config.grids[-1])
+
+    def forward_head(self, features: Float[Tensor, "B R C2 D"], pre_logits: bool = False) -> Float[Tensor, "B K"]:
+        """The logits, from what `forward_features` gave; or the vector that the classifier reads (`pre_logits`)."""
+        x = features.mean(dim=(1, 2))
+        return x if pre_logits else self.head["fc"](x)
+
+    def set_input_size(self, image_size: int | tuple[int, int]) -> None:
+        super().set_input_size(image_size)
+        for stage, layer in enumerate(self.layers):
+            if isinstance(layer.downsample, PatchMerging):
+                layer.downsample.grid = self.config.grids[stage - 1]
+            for number, block in enumerate(cast(list[SwinBlock], layer.blocks)):
+                block.attn.windows = self.config.windows(stage, number)
+                block.attn.keep_tables(block.attn.proj.weight)
+
+    def attention_layers(self) -> list[WindowAttention]:
+        """The attention of every block, from the picture up."""
+        return [block.attn for layer in self.layers for block in cast(list[SwinBlock], layer.blocks)]

@@ -160,7 +160,10 @@ def attend_with_bias(
     if fused is None:
         fused = q.device.type != "cpu" or not (torch.is_grad_enabled() or q.dtype == torch.bfloat16)
     if fused:
-        mask = bias if len(bias) == 1 else bias.repeat(q.shape[0] // bias.shape[0], 1, 1, 1)
+        if bias.shape[0] == q.shape[0] or bias.shape[0] == 1:
+            mask = bias
+        else:
+            mask = bias.repeat(q.unflatten(0, (-1, bias.shape[0])).shape[0], 1, 1, 1)
         return F.scaled_dot_product_attention(q, k, v, mask.to(q.dtype))
     q, k, v = q.contiguous(), k.contiguous(), v.contiguous()  # the products would copy them themselves, more slowly
     scores = (q @ k.transpose(-2, -1)).unflatten(0, (-1, bias.shape[0]))  # B W h Q T
@@ -205,12 +208,22 @@ class WindowAttention(WithTables, Attention):
         }
 
     def forward(self, x: Float[Tensor, "B N D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
-        filled = F.pad(x, (0, 0, 0, 1)) if len(self.order) > len(self.places) else x  # token N is the zero
-        windows = filled.index_select(1, self.order).reshape(-1, self.windows.area, x.shape[2])  # V M D
-        q, k, v = split_heads(self.qkv(windows), self.heads, parts=3)  # V h M d, each
+        q, k, v = split_heads(self.qkv(self.cut(x)), self.heads, parts=3)  # V h M d, each
         found = attend_with_bias(q, k, v, self.bias(), self.fused)
         found = self.proj(found.transpose(1, 2).flatten(2))  # V h M d → V M D
         return found.reshape(x.shape[0], -1, x.shape[2]).index_select(1, self.places)[:, rows]
+
+    def cut(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "V M D"]:
+        """The tokens, window by window: `Windows.cut` in one pass over memory."""
+        filled = F.pad(x, (0, 0, 0, 1)) if len(self.order) > len(self.places) else x  # token N is the zero
+        return filled.index_select(1, self.order).reshape(-1, self.windows.area, x.shape[2])
+
+    def maps(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B W h M M"]:
+        """The attention maps, window by window; every row sums to 1."""
+        q, k, _ = split_heads(self.qkv(self.cut(x)), self.heads, parts=3)  # V h M d
+        with torch.autocast(x.device.type, enabled=False):
+            q, k = (each.float().unflatten(0, (-1, self.windows.count)) for each in (q, k))  # B W h M d
+            return ((q / q.shape[-1] ** 0.5) @ k.transpose(-2, -1) + self.bias().float()).softmax(dim=-1)
 
     def bias(self) -> Float[Tensor, "W h M M"]:
         """What is added to the scores: the bias of the distance, and −∞ for tokens that only rolled together."""

@@ -148,7 +148,7 @@ def _recognise(found: Tensor, ways: dict[str, Tensor]) -> str | None:
 
 
 def _heads(module: nn.Module) -> int:
-    return int(getattr(module, "num_heads", 0))
+    return int(getattr(module, "heads", 0) or getattr(module, "num_heads", 0))
 
 
 def _inner(module: nn.Module) -> int:

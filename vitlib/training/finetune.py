@@ -1,7 +1,6 @@
 """Chapter 7: a model that knows one thing learns another, from far fewer pictures than it took to know the first."""
 
 import copy
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -29,7 +28,7 @@ def finetune(
     *,
     blocks: int | None = None,
     valid: Pictures | None = None,
-    save: Path | None = None,
+    save: str | Path | None = None,
     resume: bool = True,
     progress: bool = True,
 ) -> tuple[Net, History]:
@@ -89,18 +88,7 @@ def with_new_head(model: Net, classes: int, seed: int = 0) -> Net:
     if classes < 0:
         raise ValueError(f"classes is {classes}: expected 0 (features) or more")
     other: Any = copy.deepcopy(_backbone(model))
-    other.config = replace(other.config, num_classes=classes, class_names=())
-    head: Any = nn.Identity()
-    staged = isinstance(other, Staged)
-    if classes:
-        head = nn.utils.skip_init(nn.Linear, other.config.dims[-1] if staged else other.config.embed_dim, classes)
-        nn.init.trunc_normal_(head.weight, std=0.02, generator=torch.Generator().manual_seed(seed))
-        nn.init.zeros_(head.bias)
-        head = head.to(next(other.parameters()))
-    if staged:
-        other.head["fc"] = head
-    else:
-        other.head = head
+    other.reset_classifier(classes, torch.Generator().manual_seed(seed))
     return cast(Net, other)
 
 

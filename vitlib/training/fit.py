@@ -6,24 +6,22 @@ little downhill.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import nn
 from torch.amp import GradScaler
 from tqdm.auto import tqdm
 
-from vitlib.data.pictures import Pictures, normalisation, normalise
-from vitlib.device import amp_dtype, autocast
-from vitlib.training import augment
+from vitlib.data.pictures import Pictures, normalisation
+from vitlib.device import amp_dtype
 from vitlib.training.accuracy import evaluate
 from vitlib.training.average import Average
-from vitlib.training.classes import name_classes, same_classes
+from vitlib.training.batches import batches, changed, loss_on, shuffled, steps_in_epoch
+from vitlib.training.classes import class_names, name_classes, same_classes
 from vitlib.training.history import History
 from vitlib.training.memory import checkpointed, explained, untouched
 from vitlib.training.optim import optimizers, schedule
@@ -33,7 +31,7 @@ from vitlib.training.snapshot import Snapshot, TrainingError, about
 from vitlib.training.steps import Diverged, steps, train_mode
 from vitlib.vit.wrappers import require_numbers, unwrapped
 
-__all__ = ["History", "Recipe", "TrainingError", "evaluate", "fit"]
+__all__ = ["History", "Recipe", "TrainingError", "changed", "evaluate", "fit", "shuffled"]
 
 RECIPE = Recipe()  # the defaults
 
@@ -44,9 +42,9 @@ def fit(
     test: Pictures | None = None,
     recipe: Recipe = RECIPE,
     *,
-    teacher: nn.Module | None = None,
     valid: Pictures | None = None,
-    save: Path | None = None,
+    teacher: nn.Module | None = None,
+    save: str | Path | None = None,
     resume: bool = True,
     watch: Callable[[History], object] | None = None,
     progress: bool = True,
@@ -61,11 +59,13 @@ def fit(
     one. With them (`valid`, or a share of `train` that the recipe keeps back), what remains are the weights of the
     epoch that is best on them, the later one of two that are equal, and `test` is measured once, at the end.
 
+    With a `teacher`, a trained model that sees the same changed pictures, half of each target is the probabilities that
+    it gives (Hinton et al., 2015).
+
     With `save`, a snapshot is written after every epoch, and a run that finds its own goes on from there, on a CPU to
     the same bits as if it had never stopped; `resume=False` starts again. A run is the same if its recipe, its
     pictures, the model's first weights and the parameters that learn are the same. `watch` is called with the history
-    after every epoch. With a `teacher`, a trained model that sees the same changed pictures, half of each target is the
-    probabilities that it gives (Hinton et al., 2015).
+    after every epoch.
 
     >>> from vitlib.data.datasets import digits
     >>> from vitlib.models import create
@@ -76,11 +76,14 @@ def fit(
 
     Errors: TrainingError for a loss, a gradient or weights that are not finite, for too little memory (it says what
     would fit), and for a snapshot that cannot be written; CheckpointError for a snapshot of another run; ValueError for
-    pictures that the model was not made for, or of classes that it does not have, and where every parameter is frozen.
+    pictures that the model was not made for, or of classes that it does not have, and where every parameter is frozen;
+    FileNotFoundError where the folder of `save` does not exist.
     """
     require_numbers(model)
     recipe.check(train)
-    first = next(model.parameters())
+    first = next(model.parameters(), None)
+    if first is None:
+        raise ValueError(f"nothing is there to learn: a {type(unwrapped(model)).__name__} has no parameters")
     device = first.device
     if first.dtype == torch.float16:
         raise ValueError(
@@ -91,15 +94,18 @@ def fit(
     if valid is not None and recipe.validation:
         raise ValueError(f"valid is given, and the recipe keeps back {recipe.validation:.0%} too: choose one of them")
     if recipe.validation:
-        train, valid = train.split(round(1 / recipe.validation), recipe.seed)
+        train, valid = train.split(recipe.every(train), recipe.seed)
     test, valid = (part if part is None else part.aligned(train.classes) for part in (test, valid))
+
+    if teacher:
+        _check_teacher(teacher, model, train)
 
     per_epoch = steps_in_epoch(train, recipe)
     movers = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.layer_decay)
     average = Average(model, recipe.ema) if recipe.ema else None
     scaler = GradScaler(device.type, enabled=bool(recipe.amp) and amp_dtype(device, recipe.amp) is torch.float16)
     run = about(model, train, recipe, valid, test, teacher) if save else {}
-    snapshot = Snapshot(save, unwrapped(model), average, movers, scaler, run) if save else None
+    snapshot = Snapshot(Path(save), unwrapped(model), average, movers, scaler, run) if save else None
     history, best = snapshot.read() if snapshot and snapshot.path.exists() and resume else (History(), None)
     name_classes(model, train.classes)
     total, done = recipe.epochs * per_epoch, len(history) * per_epoch
@@ -161,78 +167,21 @@ def fit(
     return history
 
 
-def steps_in_epoch(train: Pictures, recipe: Recipe) -> int:
-    """How many batches are full: an epoch leaves out the few pictures that fill none, others each time."""
-    return max(len(train) // recipe.batch_size, 1)
+def _check_teacher(teacher: nn.Module, model: nn.Module, train: Pictures) -> None:
+    """ValueError for a teacher whose logits mean other classes, or that was made for pixels normalised otherwise."""
+    if (names := class_names(teacher)) not in ((), train.classes):
+        raise ValueError(
+            f"the teacher's classes are {', '.join(names)} and the pictures' are {', '.join(train.classes)}: expected "
+            "the same, in the same order"
+        )
+    if normalisation(teacher) != normalisation(model):
+        raise ValueError(
+            f"the teacher was made for mean and deviation {normalisation(teacher)} and the model for "
+            f"{normalisation(model)}: create the model with the teacher's mean= and std="
+        )
 
 
-def batches(train: Pictures, recipe: Recipe, epoch: int) -> Iterator[Int64[Tensor, "B"]]:
-    """The numbers of the pictures in each step of an epoch. Every step has a random state of its own, which it sets:
-    a run that is resumed needs to remember none."""
-    per_epoch = steps_in_epoch(train, recipe)
-    for step, chosen in enumerate(shuffled(len(train), recipe, epoch)[:per_epoch], start=epoch * per_epoch):
-        torch.manual_seed(1_000_003 * recipe.seed + step)
-        yield chosen.to(train.images.device)
-
-
-def loss_on(
-    model: nn.Module, train: Pictures, recipe: Recipe, teacher: nn.Module | None = None
-) -> Callable[[Int64[Tensor, "B"]], tuple[Float[Tensor, ""], Float[Tensor, ""]]]:
-    """What asks how wrong the model is on some of the pictures, by their numbers, and which share it gets right."""
-    device, dtype = train.images.device, next(model.parameters()).dtype
-    statistics, weight = normalisation(model), class_weights(train) if recipe.balanced else None
-
-    def loss_of(chosen: Tensor) -> tuple[Tensor, Tensor]:
-        images, targets = changed(train, chosen, recipe, *statistics)
-        if teacher:
-            targets = targets.lerp(predict(teacher, images, len(images), recipe.amp).softmax(dim=1), 0.5)  # B K
-        with autocast(device, recipe.amp):
-            logits = model(images.to(dtype))  # B K
-        right = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean()
-        loss = F.cross_entropy(logits.float(), targets, weight, label_smoothing=recipe.label_smoothing)
-        return loss, right
-
-    return loss_of
-
-
-def class_weights(train: Pictures) -> Float[Tensor, "K"]:
-    """What a picture counts, by its class: N / (K · the pictures of its class), so that all classes count alike.
-
-    >>> few = Pictures(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 0, 0, 1]), ("cat", "dog"))
-    >>> class_weights(few)
-    tensor([0.6667, 2.0000])
-    """
-    counts = train.labels.bincount(minlength=len(train.classes))
-    return torch.where(counts > 0, len(train) / ((counts > 0).sum() * counts.clamp(min=1)), 0.0)
-
-
-def shuffled(number: int, recipe: Recipe, epoch: int) -> tuple[Int64[Tensor, "_"], ...]:
-    """The pictures' numbers in the order of this epoch, a batch at a time; the last batch may be smaller."""
-    dice = torch.Generator().manual_seed(2**31 + 1_000_003 * recipe.seed + epoch)
-    return torch.randperm(number, generator=dice).split(recipe.batch_size)
-
-
-def changed(
-    train: Pictures, chosen: Int64[Tensor, "B"], recipe: Recipe, mean: tuple[float, ...], std: tuple[float, ...]
-) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B K"]]:
-    """The chosen pictures as the model sees them, changed as the recipe says, and what it should answer."""
-    images = train.images[chosen]
-    if recipe.shift:
-        images = augment.shift(images, recipe.shift)
-    if recipe.flip:
-        images = augment.flip(images)
-    if recipe.erase:
-        images = augment.erase(images, recipe.erase)
-    pixels = normalise(images, mean, std)
-    targets = augment.one_hot(train.labels[chosen], len(train.classes))
-    mixes = [(mix, alpha) for mix, alpha in ((augment.mixup, recipe.mixup), (augment.cutmix, recipe.cutmix)) if alpha]
-    if mixes:
-        mix, alpha = mixes[int(torch.randint(len(mixes), ()))]
-        pixels, targets = mix(pixels, targets, alpha)
-    return pixels, targets
-
-
-def _diverged(error: Diverged | None, step: int, epoch: int, save: Path | None) -> TrainingError:
+def _diverged(error: Diverged | None, step: int, epoch: int, save: str | Path | None) -> TrainingError:
     kept = f"{save} holds epoch {epoch}" if save and epoch else "no epoch was saved"
     if error is None:
         what, weights = f"the weights are not finite after step {step - 1}", "The model has these weights"

@@ -25,10 +25,10 @@ class History:
     loss: list[float] = field(default_factory=list)  # mean over the epoch's steps
     lr: list[float] = field(default_factory=list)  # the head's, at the end of the epoch
     train_accuracy: list[float] = field(default_factory=list)  # 0…1, on pictures as they were seen: changed
-    valid_accuracy: list[float] = field(default_factory=list)  # 0…1, after the epoch, on validation pictures
     # 0…1: after each epoch; one number, of the best epoch, where there are validation pictures
     test_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)  # of the epoch, its test included
+    valid_accuracy: list[float] = field(default_factory=list)  # 0…1, after the epoch, on validation pictures
 
     def __len__(self) -> int:
         return len(self.loss)

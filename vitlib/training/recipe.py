@@ -68,6 +68,8 @@ class Recipe:
         for name in SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected a share from 0 to below 1")
+        if self.validation > 0.5:
+            raise ValueError(f"validation is {self.validation}: expected a share from 0 to 0.5")
         for name in NOT_NEGATIVE:
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected 0 or more")
@@ -87,6 +89,19 @@ class Recipe:
         if unknown := [name for name in told if name not in names]:
             raise ValueError(f"a recipe has no {unknown[0]!r}; it has {', '.join(names)}")
         return cls(**told)
+
+    def every(self, pictures: Pictures) -> int:
+        """One picture in so many is kept back for validation.
+
+        Errors: ValueError where that is less than one picture.
+        """
+        every = round(1 / self.validation)
+        if every > len(pictures):
+            raise ValueError(
+                f"validation is {self.validation}, less than one of the {len(pictures)} pictures: expected at least "
+                f"{1 / len(pictures):.2g}"
+            )
+        return every
 
     def check(self, pictures: Pictures) -> None:
         """ValueError for pictures that cannot be changed as the recipe says: smaller than a square, or than a move."""

@@ -44,6 +44,10 @@ class Snapshot:
     scaler: GradScaler
     about: dict[str, Any]  # what makes the run this one: a snapshot of another is refused
 
+    def __post_init__(self) -> None:
+        """Errors, before any training: CheckpointError for another kind of file, FileNotFoundError for no folder."""
+        files.check_place(self.path)
+
     def write(self, history: History, best: State | None = None) -> None:
         """Errors: TrainingError where the disk does not take it; the last snapshot is then still whole."""
         state = self.model.state_dict()
@@ -121,7 +125,7 @@ def about(
         **_pictures(train),
         "valid": _pictures(valid) if valid is not None else None,
         "test": _pictures(test) if test is not None else None,
-        **({"teacher": digest(teacher.state_dict())} if teacher else {}),
+        "teacher": digest(teacher.state_dict()) if teacher else None,
     }
 
 
@@ -130,15 +134,19 @@ def digest(state: Mapping[str, Tensor]) -> int:
     found = 0
     for name, each in state.items():
         found = zlib.crc32(name.encode(), found)
-        found = zlib.crc32(each.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data, found)
+        found = _checksum(each.reshape(-1).view(torch.uint8), found)
     return found
+
+
+def _checksum(tensor: Tensor, before: int = 0) -> int:
+    return zlib.crc32(tensor.detach().cpu().contiguous().numpy().data, before)
 
 
 def _pictures(pictures: Pictures) -> dict[str, Any]:
     return {
         "pictures": f"{len(pictures)} of {'×'.join(map(str, pictures.images.shape[1:]))}",
-        "pixels": zlib.crc32(pictures.images.cpu().contiguous().numpy().data),
-        "labels": zlib.crc32(pictures.labels.cpu().contiguous().numpy().data),
+        "pixels": _checksum(pictures.images),
+        "labels": _checksum(pictures.labels),
         "classes": list(pictures.classes),
     }
 

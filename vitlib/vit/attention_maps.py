@@ -5,7 +5,7 @@ The logits are those of an ordinary call, bit for bit. Shapes: B pictures, L lay
 """
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vitlib.vit.model import ViT
 from vitlib.vit.patches import PatchGrid
+from vitlib.vit.wrappers import unwrapped
 
 
 def attention_maps(
@@ -20,25 +21,51 @@ def attention_maps(
     images: Float[Tensor, "B C H W"],
     layers: Sequence[int] | None = None,
     heads: Sequence[int] | None = None,
-) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B L h T T"]]:
+) -> tuple[Float[Tensor, "B K"], Any]:
     """The logits, and the attention maps of the chosen layers and heads (None: all; -1: the last).
 
     `maps[b, l, h, i, j]` is how much token i takes from token j; every row sums to 1. Tokens come in the model's
-    order: CLS, registers, patches. All maps of all layers take 4·B·L·h·T² bytes.
+    order: CLS, registers, patches. All maps of all layers take 4·B·L·h·T² bytes. They are [B, L, h, T, T].
+
+    A Swin attends inside windows, which get fewer from stage to stage: its maps are a list, [B, W, h, M, M] for each
+    layer, W windows of M tokens each.
 
     >>> from vitlib.models import create
     >>> logits, maps = attention_maps(create("vit_digits_patch2_8"), torch.zeros(1, 1, 8, 8), layers=[-1])
     >>> maps.shape
     torch.Size([1, 1, 4, 17, 17])
 
-    Errors: ValueError for a layer or head that the model lacks, and for an empty choice.
+    Errors: ValueError for a layer or head that the model lacks, for an empty choice, and for a model that is no ViT,
+    Hybrid or Swin.
     """
-    vit = cast(ViT, model)  # or a ViT that torch.compile wrapped
+    vit = unwrapped(model)
+    if hasattr(vit, "attention_layers"):
+        return _of_windows(vit, images, layers, heads)
+    if not isinstance(vit, ViT):
+        inside = "; take its .vit" if isinstance(getattr(vit, "vit", None), ViT) else ""
+        raise ValueError(f"a {type(vit).__name__} has no attention maps: expected a ViT, Hybrid or Swin{inside}")
     chosen = _choose("layer", layers, vit.config.depth)
     kept = _choose("head", heads, vit.config.num_heads)
     out = vit(images, return_all=True)
     maps = [vit.blocks[i].attn.weights(out[f"blocks.{i}.norm1"])[:, kept] for i in chosen]
     return out["logits"].to(images.device), torch.stack(maps, dim=1).to(images.device)
+
+
+def _of_windows(
+    model: Any, images: Tensor, layers: Sequence[int] | None, heads: Sequence[int] | None
+) -> tuple[Tensor, list[Tensor]]:
+    attentions = model.attention_layers()
+    chosen = [attentions[i] for i in _choose("layer", layers, len(attentions))]
+    kept = [_choose("head", heads, each.heads) for each in chosen]
+    read: dict[nn.Module, Tensor] = {}
+    hooks = [each.register_forward_pre_hook(lambda module, inputs: read.update({module: inputs[0]})) for each in chosen]
+    try:
+        logits = model(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    maps = [each.maps(read[each])[:, :, some] for each, some in zip(chosen, kept, strict=True)]
+    return logits.to(images.device), [each.to(images.device) for each in maps]
 
 
 def rollout(maps: Float[Tensor, "B L h T T"]) -> Float[Tensor, "B T T"]:

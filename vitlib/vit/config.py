@@ -1,9 +1,11 @@
 """What a Vision Transformer is made of, in numbers: the one object that every other module reads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args, get_origin
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+from vitlib.vit.attention import check_heads
+from vitlib.vit.fields import check_fields
 from vitlib.vit.patches import PatchGrid
 
 # what fields and values were called before they took timm's words; saved models, snapshots and recipes still say it
@@ -50,7 +52,8 @@ class ViTConfig:
     >>> config.grid.rows, config.grid.columns, config.prefix, config.tokens
     (14, 10, 5, 145)
 
-    Errors: ValueError where two choices cannot go together, such as a patch that does not divide the picture.
+    Errors: those of check_fields; ValueError where two choices cannot go together, such as a patch that does not divide
+    the picture.
     """
 
     image_size: tuple[int, int] = (224, 224)  # pixels: height, width
@@ -80,26 +83,19 @@ class ViTConfig:
     resize: Literal["timm", "hf", "torchvision", "dinov2", "google"] = "timm"  # see resize.py
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            value, choices = getattr(self, each.name), get_args(each.type)
-            if get_origin(each.type) is Literal and value not in choices:
-                raise ValueError(f"{each.name} is {value!r}: expected one of {', '.join(map(repr, choices))}")
+        check_fields(self)
+        check_heads(self.embed_dim, self.num_heads)
         grid = self.grid
         if not grid.divides:
             raise ValueError(
                 f"picture is {grid.height}×{grid.width} pixels: not a multiple of patch {self.patch_size}; choose "
                 f"{grid.height - grid.leftover_rows}×{grid.width - grid.leftover_columns} or another patch"
             )
-        if self.depth < 1:
-            raise ValueError(f"depth is {self.depth}: expected at least one block")
         if self.global_pool == "token" and not self.class_token:
             raise ValueError(
                 'global_pool "token" reads the CLS token, and class_token is False; set it, or take global_pool "avg"'
             )
         check_class_names(self.class_names, self.num_classes)
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) not in (1, self.in_chans):
-                raise ValueError(f"{name} has {len(values)} numbers: expected 1, or {self.in_chans}, one a channel")
 
     @property
     def grid(self) -> PatchGrid:

@@ -19,6 +19,21 @@ def read_mean(tokens: Float[Tensor, "B T D"]) -> Float[Tensor, "B D"]:
     return tokens.mean(dim=1)
 
 
+def fresh_classifier(width: int, classes: int, like: Tensor, generator: torch.Generator | None = None) -> nn.Module:
+    """Small random weights and no bias, so that every class starts as likely; with 0 classes the identity.
+
+    The weights are drawn on the CPU, and lie where `like` does, in its dtype.
+    """
+    if classes < 0:
+        raise ValueError(f"num_classes is {classes}: expected 0 (features) or more")
+    if not classes:
+        return nn.Identity()
+    head = nn.utils.skip_init(nn.Linear, width, classes, device="cpu")
+    nn.init.trunc_normal_(head.weight, std=0.02, generator=generator)
+    nn.init.zeros_(head.bias)
+    return head.to(like.device, like.dtype)
+
+
 class AttentionPool(nn.Module):
     """One learned query looks at all patches, and an MLP works on what it found: [B, N, D] → [B, D].
 

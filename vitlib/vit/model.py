@@ -13,7 +13,8 @@ from vitlib.vit.checks import check_images
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.embed import PatchEmbed
 from vitlib.vit.encoder import Block
-from vitlib.vit.head import AttentionPool, read_cls, read_mean
+from vitlib.vit.fields import pair_of
+from vitlib.vit.head import AttentionPool, fresh_classifier, read_cls, read_mean
 from vitlib.vit.init import init_weights
 from vitlib.vit.positions import token_row
 from vitlib.vit.resize import resize_positions
@@ -59,7 +60,7 @@ class ViT(WithTables):
         if c.global_pool == "map":
             self.attn_pool = AttentionPool(c.embed_dim, c.num_heads, c.mlp_ratio, c.eps, c.gelu)
         self.fc_norm = nn.LayerNorm(c.embed_dim, c.eps) if pool_first else nn.Identity()
-        self.head = nn.Linear(c.embed_dim, c.num_classes) if c.num_classes else nn.Identity()
+        self.head: nn.Module = nn.Linear(c.embed_dim, c.num_classes) if c.num_classes else nn.Identity()
         self.reads = (
             slice(0, 1) if c.global_pool == "token" else slice(c.prefix, None)
         )  # rows that the classifier reads
@@ -73,7 +74,7 @@ class ViT(WithTables):
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, every named intermediate, and the same logits, bit for bit."""
-        images = check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
+        images = self.checked(images)
         if return_all:
             return self.steps(images)
         x = self.tokens(self.patch_embed(images))  # B T D
@@ -106,8 +107,33 @@ class ViT(WithTables):
 
     def pool(self, x: Float[Tensor, "B R D"]) -> Float[Tensor, "B D"]:
         """One normalised vector for each picture, from the rows `[:, model.reads]` of a block's output."""
+        return self.read(self.norm(x))
+
+    def read(self, x: Float[Tensor, "B R D"]) -> Float[Tensor, "B D"]:
+        """`pool`, of rows that are normalised already."""
         read = self.attn_pool or {"token": read_cls, "avg": read_mean}[self.config.global_pool]
-        return self.fc_norm(read(self.norm(x)))
+        return self.fc_norm(read(x))
+
+    def forward_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B T D"]:
+        """The tokens behind the last block, as timm gives them: CLS, registers, patches, through the last norm."""
+        x = self.tokens(self.patch_embed(self.checked(images)))
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+    def forward_head(self, features: Float[Tensor, "B T D"], pre_logits: bool = False) -> Float[Tensor, "B K"]:
+        """The logits, from what `forward_features` gave; or the vector that the classifier reads (`pre_logits`)."""
+        x = self.read(features[:, self.reads])
+        return x if pre_logits else self.head(x)
+
+    def checked(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """The pictures, where the model can read them."""
+        return check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
+
+    def reset_classifier(self, num_classes: int, generator: torch.Generator | None = None) -> None:
+        """A fresh classifier in place of the old; with 0 classes none, and the model answers with features."""
+        self.head = fresh_classifier(self.config.embed_dim, num_classes, self.patch_embed.proj.weight, generator)
+        self.config = replace(self.config, num_classes=num_classes, class_names=())
 
     def layer_groups(self) -> list[list[nn.Module | Tensor | None]]:
         """What lies at each depth, from the picture up: the embedding, each block, and what follows the blocks."""
@@ -126,12 +152,19 @@ class ViT(WithTables):
         480
         """
         other = copy.deepcopy(self)
-        other.config = replace(self.config, image_size=image_size)
-        old, new = self.config.grid, other.config.grid
-        if isinstance(self.pos_embed, nn.Parameter):
-            grids = (old.rows, old.columns), (new.rows, new.columns)
-            rows = resize_positions(self.pos_embed.detach(), *grids, self.config.resize, self.config.prefix_rows)
-            other.pos_embed = nn.Parameter(rows, self.pos_embed.requires_grad)
-        elif (fixed := fixed_positions(other.config)) is not None:
-            other.pos_embed = fixed.to(self.pos_embed)
+        other.set_input_size(image_size)
         return other
+
+    def set_input_size(self, image_size: int | tuple[int, int]) -> None:
+        """Make the model itself one for pictures of another size: a side, or (height, width), in pixels.
+
+        Errors: those of the configuration; the model is then as it was.
+        """
+        old, config = self.config, replace(self.config, image_size=pair_of(image_size))
+        if isinstance(self.pos_embed, nn.Parameter):
+            grids = (old.grid.rows, old.grid.columns), (config.grid.rows, config.grid.columns)
+            rows = resize_positions(self.pos_embed.detach(), *grids, old.resize, old.prefix_rows)
+            self.pos_embed = nn.Parameter(rows.clone(), self.pos_embed.requires_grad)
+        self.config = config
+        if old.positions != "learned":
+            self.keep_tables(self.patch_embed.proj.weight)

@@ -16,9 +16,11 @@ class WithTables(nn.Module):
         """The buffers by name."""
         raise NotImplementedError
 
-    def keep_tables(self) -> None:
-        """Register them, outside the state dict."""
+    def keep_tables(self, like: Tensor | None = None) -> None:
+        """Register them, outside the state dict; on the device of `like`, fractions in its dtype."""
         for name, table in self.tables().items():
+            if table is not None and like is not None:
+                table = table.to(like.device, like.dtype if table.is_floating_point() else table.dtype)
             self.register_buffer(name, table, persistent=False)
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "WithTables":

@@ -1,4 +1,4 @@
-"""Chapter 8: the weights of Swin and ConvNeXt, from timm, torchvision and Hugging Face.
+"""Chapter 8: the weights of Swin and ConvNeXt, from timm, torchvision, Hugging Face and the papers' own code.
 
 Our names are timm's. The other libraries' names differ in words and in how they count stages, so a table of patterns
 says what each part of a name is called here; numbers are counted anew where a pattern asks for it.
@@ -17,7 +17,7 @@ from vitlib.backbones.stages import Staged
 from vitlib.backbones.windows import WindowAttention
 from vitlib.weights import files
 from vitlib.weights.files import CheckpointError, State
-from vitlib.weights.misfits import misfits, shape_of
+from vitlib.weights.misfits import check_fit
 
 # pattern → ours, each in turn; ⟨n-1⟩ and the like stand for the number that `n` caught, counted anew
 Names = tuple[tuple[str, str], ...]
@@ -43,9 +43,10 @@ TORCHVISION_CONVNEXT: Names = (
     (r"^classifier\.2\.", "head.fc."),
 )
 HF_SWIN: Names = (
-    (r"^swin\.embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
-    (r"^swin\.embeddings\.norm\.", "patch_embed.norm."),
-    (r"^swin\.encoder\.", ""),
+    (r"^swin\.", ""),
+    (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+    (r"^embeddings\.norm\.", "patch_embed.norm."),
+    (r"^encoder\.", ""),
     (r"^layers\.(?P<n>\d+)\.downsample\.", "layers.⟨n+1⟩.downsample."),
     (r"\.attention\.(self|relative_position_bias)\.(?=relative_position_bias_table$)", ".attn."),
     (r"\.attention\.(self\.query|q_proj)\.", ".attn.q."),
@@ -56,35 +57,53 @@ HF_SWIN: Names = (
     (r"\.layernorm_after\.", ".norm2."),
     (r"\.intermediate\.dense\.", ".mlp.fc1."),
     (r"\.output\.dense\.", ".mlp.fc2."),
-    (r"^swin\.layernorm\.", "norm."),
+    (r"^layernorm\.", "norm."),
     (r"^classifier\.", "head.fc."),
 )
 HF_CONVNEXT: Names = (
-    (r"^convnext\.embeddings\.patch_embeddings\.", "stem.0."),
-    (r"^convnext\.embeddings\.layernorm\.", "stem.1."),
-    (r"^convnext\.encoder\.", ""),
+    (r"^convnext\.", ""),
+    (r"^embeddings\.patch_embeddings\.", "stem.0."),
+    (r"^embeddings\.layernorm\.", "stem.1."),
+    (r"^encoder\.", ""),
     (r"\.downsampling_layer\.", ".downsample."),
     (r"\.layers\.(\d+)\.", r".blocks.\1."),
     (r"\.layer_scale_parameter$", ".gamma"),
     (r"\.dwconv\.", ".conv_dw."),
     (r"(\.blocks\.\d+)\.layernorm\.", r"\1.norm."),
     (r"\.pwconv(\d)\.", r".mlp.fc\1."),
-    (r"^convnext\.layernorm\.", "head.norm."),
+    (r"^layernorm\.", "head.norm."),
     (r"^classifier\.", "head.fc."),
 )
-# a name that no other layout has
-TELLTALES: tuple[tuple[str, Names], ...] = (
-    (r"^features\.1\.0\.attn\.", TORCHVISION_SWIN),
-    (r"^features\.1\.0\.block\.", TORCHVISION_CONVNEXT),
-    (r"^swin\.", HF_SWIN),
-    (r"^convnext\.", HF_CONVNEXT),
-    (r"^(layers|stages)\.0\.blocks\.", ()),  # timm, or ours
+OFFICIAL_SWIN: Names = (
+    (r"^layers\.(?P<n>\d+)\.downsample\.", "layers.⟨n+1⟩.downsample."),
+    (r"^head\.(?=weight|bias)", "head.fc."),
+)
+OFFICIAL_CONVNEXT: Names = (
+    (r"^downsample_layers\.0\.", "stem."),
+    (r"^downsample_layers\.(\d+)\.", r"stages.\1.downsample."),
+    (r"^stages\.(\d+)\.(?=\d+\.\D)", r"stages.\1.blocks."),
+    (r"\.dwconv\.", ".conv_dw."),
+    (r"\.pwconv(\d)\.", r".mlp.fc\1."),
+    (r"^norm\.", "head.norm."),
+    (r"^head\.(?=weight|bias)", "head.fc."),
+)
+# whose names they are, a name that no other layout has, and how to read them
+LAYOUTS: tuple[tuple[str, str, Names], ...] = (
+    ("torchvision", r"^features\.1\.0\.attn\.", TORCHVISION_SWIN),
+    ("torchvision", r"^features\.1\.0\.block\.", TORCHVISION_CONVNEXT),
+    ("hf", r"^(swin\.)?(encoder\.)?layers\.0\.blocks\.0\.layernorm_before\.", HF_SWIN),
+    ("hf", r"^(convnext\.)?(encoder\.)?stages\.0\.layers\.0\.", HF_CONVNEXT),
+    ("hf", r"^swin\.", HF_SWIN),
+    ("hf", r"^convnext\.", HF_CONVNEXT),
+    ("official", r"^layers\.0\.downsample\.", OFFICIAL_SWIN),  # timm's of 2022, too
+    ("official", r"^downsample_layers\.", OFFICIAL_CONVNEXT),
+    ("timm", r"^(layers|stages)\.0\.blocks\.", ((r"^head\.(?=weight|bias)", "head.fc."),)),  # or ours
 )
 
 
-def is_staged(state: Mapping[str, Tensor]) -> bool:
-    """Whether these are the weights of a Swin or a ConvNeXt, by any library's names."""
-    return any(re.search(telltale, name) for telltale, _ in TELLTALES for name in state)
+def staged_layout(state: Mapping[str, Tensor]) -> str | None:
+    """Whose names these are, if they are of a Swin or a ConvNeXt."""
+    return next((layout for layout, telltale, _ in LAYOUTS if any(re.search(telltale, name) for name in state)), None)
 
 
 def to_timm(state: Mapping[str, Tensor]) -> State:
@@ -93,15 +112,17 @@ def to_timm(state: Mapping[str, Tensor]) -> State:
     >>> list(to_timm({"features.2.norm.bias": torch.zeros(8), "features.1.0.attn.proj.bias": torch.zeros(2)}))
     ['layers.1.downsample.norm.bias', 'layers.0.blocks.0.attn.proj.bias']
 
-    Errors: CheckpointError where no name is known.
+    Errors: CheckpointError where no name is known, and for their second versions.
     """
-    layouts = [names for telltale, names in TELLTALES if any(re.search(telltale, name) for name in state)]
-    if not layouts:
+    names = [names for _, telltale, names in LAYOUTS if any(re.search(telltale, name) for name in state)]
+    if not names:
         raise CheckpointError(
             f"{len(state)} tensors, beginning with {', '.join(list(state)[:3])}: neither Swin nor ConvNeXt as timm, "
             "torchvision or transformers call their parts; a Vision Transformer loads with vitlib.weights.load"
         )
-    ours = {_renamed(name, layouts[0]): each for name, each in state.items() if not _computed(name)}
+    if second := [name for name in state if re.search(r"logit_scale|cpb_mlp|continuous_position_bias|\.grn\.", name)]:
+        raise CheckpointError(f"{second[0]} is of the second version, Swin V2 or ConvNeXt V2: expected the first")
+    ours = {_renamed(name, names[0]): each for name, each in state.items() if not _computed(name)}
     for name in [name for name in ours if ".attn.q." in name]:  # transformers keeps the three apart
         parts = [name.replace(".attn.q.", f".attn.{part}.") for part in "qkv"]
         if missing := [part for part in parts if part not in ours]:
@@ -117,15 +138,7 @@ def fill(model: Staged, source: str | PathLike[str] | Mapping[str, Tensor]) -> N
     """
     state = source if isinstance(source, Mapping) else files.read(Path(source))[0]
     found, expected = whole_tables(to_timm(state), model), model.state_dict()
-    misshapen = {
-        name: f"is {shape_of(each)}, expected {shape_of(expected[name])}"
-        for name, each in found.items()
-        if name in expected and each.shape != expected[name].shape
-    }
-    missing, extra = ([name for name in a if name not in b] for a, b in ((expected, found), (found, expected)))
-    if missing or extra or misshapen:
-        what = f"a {type(model).__name__} of depths {model.config.depths}"
-        raise CheckpointError(f"the checkpoint does not fit {what}:{misfits(missing, extra, misshapen)}")
+    check_fit(found, expected, f"a {type(model).__name__} of depths {model.config.depths}")
     model.load_state_dict(found)
 
 
@@ -148,7 +161,7 @@ def whole_tables(ours: State, model: Staged) -> State:
 
 def _computed(name: str) -> bool:
     """What follows from the configuration: older checkpoints store it, newer ones and we do not."""
-    return name.endswith(("relative_position_index", "attn_mask"))
+    return name.endswith(("relative_position_index", "attn_mask", "mask_token"))
 
 
 def _renamed(name: str, names: Names) -> str:

@@ -8,37 +8,45 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from vitlib.backbones.stages import Staged
-from vitlib.vit.config import ViTConfig
+from vitlib.backbones.convnext import ConvNeXt
+from vitlib.backbones.hybrid import Hybrid
+from vitlib.backbones.stages import StageConfig, Staged
+from vitlib.backbones.swin import Swin
+from vitlib.vit.config import ViTConfig, renamed
+from vitlib.vit.fields import pair_of
 from vitlib.vit.model import ViT
+from vitlib.vit.wrappers import require_numbers
+from vitlib.vit.wrappers import unwrapped as unwrapped_model
 from vitlib.weights import files, stems
-from vitlib.weights.backbones import is_staged
+from vitlib.weights.backbones import staged_layout
+from vitlib.weights.channels import mean_and_std, with_channels
 from vitlib.weights.files import CheckpointError, State
-from vitlib.weights.hubconfig import hf_config, plain, read_beside
+from vitlib.weights.hubconfig import hf_config, hf_pixels, plain, read_beside
 from vitlib.weights.layouts import LAYOUTS
-from vitlib.weights.misfits import check_numbers, misfits, shape_of, telltale
+from vitlib.weights.misfits import check_fit, check_numbers
 from vitlib.weights.recognise import recognise
-from vitlib.weights.renaming import (
-    UNREAD,
-    detect,
-    heads_apart,
-    layout_named,
-    move_rows,
-    rows,
-    to_ours,
-    to_theirs,
-    without,
-)
-from vitlib.weights.staged import load_staged, told_beside
+from vitlib.weights.renaming import UNREAD, detect, heads_apart, layout_named, move_rows, rows, to_ours, to_theirs
+from vitlib.weights.sources import Source, open_source, unwrapped
+from vitlib.weights.staged import load_staged
 
-Source = str | PathLike[str] | Mapping[str, Tensor]
 Size = int | tuple[int, int]
 HEAD = {"head.weight", "head.bias", "head.fc.weight", "head.fc.bias"}
 SIZES = {name: torch.empty(0) for name in ("patch_embed.proj.weight", "blocks.0.mlp.fc1.weight")}
 # fields of a configuration in which two models may differ, and one set of weights still means the same to both
-FREE = {"class_names", "fused", "dropout", "drop_path_rate", "mean", "std", "resize", "layer_scale"}
+FREE = {
+    "class_names",
+    "fused",
+    "trim",
+    "dropout",
+    "drop_path_rate",
+    "mean",
+    "std",
+    "resize",
+    "convention",
+    "layer_scale",
+}
 
 
 def load(
@@ -49,49 +57,64 @@ def load(
     made_for: Size | None = None,
     dtype: torch.dtype | None = None,
     part: str | None = None,
+    prefix: str = "",
     drop: Sequence[str] = (),
+    in_chans: int | None = None,
     generator: torch.Generator | None = None,
-    like: ViTConfig | None = None,
+    like: ViTConfig | StageConfig | None = None,
     **choices: Any,
-) -> Any:
-    """The model whose weights lie in a file, in a folder of Hugging Face's, or in a state dict; in evaluation mode.
+) -> ViT | Hybrid | Swin | ConvNeXt:
+    """The model whose weights lie in a file, a folder or a state dict, or on Hugging Face's hub; in evaluation mode.
 
     A ViT, Hybrid, Swin or ConvNeXt: the layout is detected and the sizes are read from the shapes. `choices` are fields
-    of its configuration that neither shows, such as num_heads=4 (known for the widths of published models; a model of
-    your own keeps them in the note that `save` writes).
+    of its configuration that neither shows, such as num_heads=4. A model of your own keeps them in the note that `save`
+    writes; where nothing says how many heads there are, those of published models are taken, with a warning.
+
+    A folder has model.safetensors, pytorch_model.bin or either in parts, and its config.json is read. A name such as
+    "google/vit-base-patch16-224" that is no file is fetched by huggingface_hub, where that is installed.
 
     - `num_classes` other than the checkpoint's puts a new head in place of the old, drawn with `generator`.
     - `image_size` (pixels: a side, or height and width) resizes the positions, in the way of the checkpoint's library.
       Swin and ConvNeXt have none; without it and without a note they are made for 224 × 224.
     - `made_for` is the size that the positions were made for, where that is no square.
     - `dtype` must be given where the checkpoint is not float32.
-    - `like` is a configuration to turn to where neither heads nor picture size can be told otherwise.
-    - `part` chooses between several state dicts in one file; `drop` leaves out names, by shell patterns.
+    - `like` is a configuration to turn to where heads, picture size, eps and the like cannot be told otherwise.
+    - `part` chooses between several state dicts in one file; `prefix` keeps the names that begin with it, without it;
+      `drop` leaves out names, by shell patterns.
+    - `in_chans` other than the checkpoint's adapts the first layer: summed up for grey pictures, repeated for more.
 
     >>> from vitlib.models import create
     >>> from vitlib.weights import convert
     >>> model = create("vit_digits_patch2_8")
-    >>> load(convert(model.state_dict(), "hf")).config.eps  # what transformers computes with
+    >>> load(convert(model.state_dict(), "hf"), num_heads=4).config.eps  # what transformers computes with
     1e-12
 
     Errors: CheckpointError for whatever does not fit (those of files.read among them), FileNotFoundError.
     """
-    state, note, path = _open(source, part)
-    state, stem = stems.apart(without(state, drop))
-    if is_staged(state):
-        told = {**told_beside(path), **plain(note), **choices}
+    state, note, path = open_source(source, part, prefix, drop)
+    state, stem = stems.apart(unwrapped(state))
+    told = plain(renamed(note)) | choices
+    told.pop("in_chans", None)  # the shapes show it
+    if staged_layout(state):
         if size := image_size or made_for:
-            told["image_size"] = _pair(size)
-        return load_staged(state, told, num_classes, dtype, generator)
+            told["image_size"] = pair_of(size)
+        return load_staged(state, path, told, like, in_chans, num_classes, dtype, generator)
     layout = detect(state)
-    told = {**read_beside(path, layout), **plain(note), **choices} if path else choices
+    if path:
+        told = read_beside(path, layout, implied=LAYOUTS[layout].implies) | told
     if made_for is not None:
-        told["image_size"] = _pair(made_for)
+        told["image_size"] = pair_of(made_for)
     pixels, told = told, stems.behind(told, stems.halvings(stem))
     ours, left = to_ours(state, LAYOUTS[layout])
     if not ours.keys() >= SIZES.keys():  # without them there is no telling which model it is
-        _check_names(ours, left, SIZES | ours, layout, "any ViT")
-    config, form = recognise(ours, LAYOUTS[layout], told | heads_apart(state, LAYOUTS[layout]), like)
+        check_fit(ours, SIZES | ours, _what(layout, "any ViT"), _called(layout, SIZES | ours), left)
+    ours, adapted = (ours, {}) if stem else with_channels(ours, in_chans)
+    if stem:
+        stem, adapted = with_channels(stem, in_chans)
+    if adapted and in_chans:
+        told, pixels = (mean_and_std({**LAYOUTS[layout].implies, **each}, in_chans) for each in (told, pixels))
+    mine = stems.vit_behind(like) if isinstance(like, ViTConfig) else None
+    config, form = recognise(ours, LAYOUTS[layout], told | heads_apart(state, LAYOUTS[layout]), mine)
     ours = {name: each for name, each in move_rows(ours, form, config.prefix_positions).items() if name not in UNREAD}
     wanted = config
     if num_classes is not None and num_classes != config.num_classes:
@@ -99,26 +122,36 @@ def load(
     model = ViT(wanted, generator)
     if model.config.num_classes != config.num_classes:
         ours = {name: each for name, each in ours.items() if name not in HEAD} | _head(model)
-    _check(ours, left, model, layout, dtype)
+    called = _called(layout, {**model.state_dict(), **ours})
+    what = f"a ViT of width {config.embed_dim}, depth {config.depth}, patch {config.patch_size}"
+    check_fit(ours, model.state_dict(), _what(layout, what), called, left)
+    check_numbers(ours, dtype, called)
     model.load_state_dict(ours)
     if stem:
         model = stems.joined(stem, model, {**LAYOUTS[layout].implies, **pixels})
     model.to(dtype or torch.float32).eval()
-    return model if image_size is None else _resized(model, _pair(image_size), sure="image_size" in told)
+    return model if image_size is None else _resized(model, pair_of(image_size), sure="image_size" in told)
 
 
-def load_into(model: ViT | Staged, source: Source, *, new_head: bool = False, **options: Any) -> None:
-    """Fill a model with a checkpoint's weights; positions are resized to the model's pictures, as `load` does it.
+def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **options: Any) -> None:
+    """Fill a ViT, Hybrid, Swin or ConvNeXt with a checkpoint's weights, as `load` does it.
 
-    With `new_head` the model keeps its own classifier, for classes of its own. `options` are those of `load`. The
-    model takes the checkpoint's normalisation and way of resizing into its configuration.
+    Positions are resized to the model's pictures, and the first layer is adapted to their channels. What the checkpoint
+    does not say, such as heads and eps of a plain state dict, is as in the model. With `new_head` the model keeps its
+    own classifier, for classes of its own. `options` are those of `load`. The model takes the checkpoint's
+    normalisation and way of resizing into its configuration; a Swin keeps its convention.
 
-    Errors: those of `load`, and CheckpointError where the two models differ, with every field and both values.
+    Errors: those of `load`; TypeError for another kind of model; CheckpointError where the two models differ, with
+    every field and both values.
     """
-    mine: Any = model.config
-    told = {"image_size": mine.image_size}
+    target = _plain_model(model)
+    mine: Any = target.config
+    first = next(target.parameters())
+    told: dict[str, Any] = {"image_size": mine.image_size, "in_chans": mine.in_chans, "like": mine}
+    if first.dtype != torch.float32:
+        told["dtype"] = first.dtype
     if isinstance(mine, ViTConfig):
-        told |= {"like": mine, "prefix_positions": mine.prefix_positions}
+        told["prefix_positions"] = mine.prefix_positions
         if mine.positions != "learned":
             told["positions"] = mine.positions
     loaded = load(source, num_classes=mine.num_classes if new_head else None, **told | options)
@@ -134,28 +167,31 @@ def load_into(model: ViT | Staged, source: Source, *, new_head: bool = False, **
             f"the checkpoint is of another model: {'; '.join(apart)}. Take vitlib.weights.load, which builds the model "
             f"that fits, or create one with these choices{remedy}"
         )
-    model.load_state_dict(loaded.state_dict() | (_head(model) if new_head else {}))
+    target.load_state_dict(loaded.state_dict() | (_head(target) if new_head else {}))
     taken = asdict(mine).keys() & {"mean", "std", "resize"}
-    model.config = replace(mine, **{field: getattr(loaded.config, field) for field in taken})
+    names = {} if new_head or not loaded.config.class_names else {"class_names": loaded.config.class_names}
+    target.config = replace(mine, **{field: getattr(loaded.config, field) for field in taken}, **names)
 
 
-def save(model: ViT | Staged, path: str | PathLike[str], layout: str = "timm") -> None:
+def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> None:
     """Write a model's weights in a layout, as .safetensors, .pth, .pt or .npz: the whole file or none.
 
     The model's configuration travels in the file as a note that other libraries don't see. A path without a suffix
-    is a folder, for the layouts of Hugging Face: `from_pretrained` reads it. Only a plain ViT has more than timm's.
+    is a folder, for the layouts of Hugging Face: `from_pretrained` and `pipeline` read it, with the classes' names and
+    the pictures' normalisation. Only a plain ViT has more than timm's.
 
-    Errors: CheckpointError where the layout has no place for a tensor, or its own library would compute something
-    else with them, naming the choice.
+    Errors: TypeError for another kind of model; CheckpointError where the layout has no place for a tensor, or its own
+    library would compute something else with them, naming the choice.
     """
-    path, column, note = Path(path), layout_named(layout), asdict(model.config)
-    state, stem = stems.apart(model.state_dict())
-    if layout != "timm" and (stem or isinstance(model, Staged)):
-        raise CheckpointError(f"a {type(model).__name__} is saved by timm's names alone, not by {layout}'s")
-    if isinstance(model, Staged):
+    target = _plain_model(model)
+    path, column, note = Path(path), layout_named(layout), asdict(target.config)
+    state, stem = stems.apart(target.state_dict())
+    if layout != "timm" and (stem or isinstance(target, Staged)):
+        raise CheckpointError(f"a {type(target).__name__} is saved by timm's names alone, not by {layout}'s")
+    if isinstance(target, Staged):
         files.write(path, state, note)
         return
-    config = stems.vit_behind(model.config)
+    config = stems.vit_behind(target.config)
     if config.positions != "learned" and "positions" not in column.settable:
         raise CheckpointError(
             f"{layout} keeps learned positions, and this model's are {config.positions!r}; save it as 'timm'"
@@ -173,11 +209,12 @@ def save(model: ViT | Staged, path: str | PathLike[str], layout: str = "timm") -
             "as 'timm', or convert(model.state_dict(), …) for the names alone"
         )
     if layout.startswith("hf") and not path.suffix:
-        beside = json.dumps(hf_config(config, layout), indent=2)
+        beside = {"config.json": hf_config(config, layout), "preprocessor_config.json": hf_pixels(config)}
         path.mkdir(parents=True, exist_ok=True)
         files.write(path / "model.safetensors", theirs, note)
-        with files.whole(path / "config.json") as draft:
-            draft.write_text(beside)
+        for name, content in beside.items():
+            with files.whole(path / name) as draft:
+                draft.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
     else:
         files.write(path, theirs | stem, note)
 
@@ -198,43 +235,25 @@ def _head(model: ViT | Staged) -> State:
     return {name: each for name, each in model.state_dict().items() if name in HEAD}
 
 
-def _open(source: Source, part: str | None) -> tuple[State, dict[str, Any], Path | None]:
-    if isinstance(source, Mapping):
-        return dict(source), {}, None
-    path = Path(source)
-    if path.is_dir():
-        path = path / "model.safetensors"
-    return *files.read(path, part), path
+def _plain_model(model: nn.Module) -> Any:
+    """The model that torch.compile or data parallelism wrapped.
+
+    Errors: TypeError for another kind of model, ValueError for one without numbers.
+    """
+    bare = unwrapped_model(model)
+    if not isinstance(bare, (ViT, Staged)):
+        raise TypeError(f"this is a {type(bare).__name__}: expected a ViT, Hybrid, Swin or ConvNeXt of vitlib")
+    require_numbers(bare)
+    return bare
 
 
-def _check(ours: State, left: State, model: ViT, layout: str, dtype: torch.dtype | None) -> None:
-    """CheckpointError for names, shapes, dtypes and numbers that are not those of the model's weights."""
-    c = model.config
-    what = f"a ViT of width {c.embed_dim}, depth {c.depth}, patch {c.patch_size}"
-    called = _check_names(ours, left, model.state_dict(), layout, what)
-    check_numbers(ours, dtype, called)
+def _what(layout: str, model: str) -> str:
+    return f"{model} (it is in {layout}'s layout)"
 
 
-def _check_names(
-    ours: State, left: State, expected: Mapping[str, Tensor], layout: str, what: str
-) -> dict[str, tuple[str, ...]]:
-    """What the layout calls each of our tensors; CheckpointError where names or shapes are not as expected."""
-    called = {row.ours: row.theirs for row in rows(LAYOUTS[layout], {**expected, **ours})}
-    absent = [name for each in expected if each not in ours for name in called.get(each, (each,))]
-    missing = [name for name in absent if name not in left]
-    extra = [name for name in left if name not in absent]
-    extra += [name for each in ours if each not in expected for name in called[each]]
-    misshapen = {
-        ", ".join(called[name]): f"is {shape_of(each)}, expected {shape_of(expected[name])}"
-        for name, each in ours.items()
-        if name in expected and each.shape != expected[name].shape
-    }
-    if missing or extra or misshapen:
-        raise CheckpointError(
-            f"the checkpoint, in {layout}'s layout, does not fit {what}{telltale(extra)}:"
-            f"{misfits(missing, extra, misshapen)}\nFetch what is missing; name in drop= what may be left out."
-        )
-    return called
+def _called(layout: str, names: Mapping[str, Tensor]) -> dict[str, tuple[str, ...]]:
+    """What the layout calls each of our tensors."""
+    return {row.ours: row.theirs for row in rows(LAYOUTS[layout], names)}
 
 
 def _resized(model: ViT, size: tuple[int, int], sure: bool) -> ViT:
@@ -247,7 +266,3 @@ def _resized(model: ViT, size: tuple[int, int], sure: bool) -> ViT:
             "were made for, made_for=(height, width)"
         )
     return model.resized(size)
-
-
-def _pair(size: Size) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size

@@ -53,8 +53,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) ->
 
     Errors: CheckpointError for another suffix; FileNotFoundError where the folder does not exist.
     """
-    if path.suffix not in SUFFIXES:
-        raise CheckpointError(f"{path.name!r} ends in {path.suffix!r}: expected one of {', '.join(SUFFIXES)}")
+    check_place(path)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     words = json.dumps(note)
     with whole(path) as draft:
@@ -69,6 +68,14 @@ def write(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) ->
                 torch.save(state, draft)
             with zipfile.ZipFile(draft, "a") as archive:
                 archive.comment = words.encode()
+
+
+def check_place(path: Path) -> None:
+    """CheckpointError for a suffix that `write` does not know; FileNotFoundError where the folder does not exist."""
+    if path.suffix not in SUFFIXES:
+        raise CheckpointError(f"{path.name!r} ends in {path.suffix!r}: expected one of {', '.join(SUFFIXES)}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no folder at {path.parent}: create it, or check the path")
 
 
 @contextmanager

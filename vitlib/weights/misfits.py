@@ -66,6 +66,34 @@ def misfits(missing: list[str], extra: list[str], misshapen: Mapping[str, str]) 
     )
 
 
+def check_fit(
+    found: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
+    what: str,
+    called: Mapping[str, tuple[str, ...]] | None = None,
+    left: Iterable[str] = (),
+) -> None:
+    """CheckpointError where names or shapes are not those expected: missing, extra, misshapen, by the file's names.
+
+    `called` says what the file calls each tensor, and `left` are names in it that nobody could read.
+    """
+    called, left = called or {}, list(left)
+    absent = [name for each in expected if each not in found for name in called.get(each, (each,))]
+    missing = [name for name in absent if name not in left]
+    extra = [name for name in left if name not in absent]
+    extra += [name for each in found if each not in expected for name in called.get(each, (each,))]
+    misshapen = {
+        ", ".join(called.get(name, (name,))): f"is {shape_of(each)}, expected {shape_of(expected[name])}"
+        for name, each in found.items()
+        if name in expected and each.shape != expected[name].shape
+    }
+    if missing or extra or misshapen:
+        remedy = "\nFetch what is missing; name in drop= what may be left out."
+        raise CheckpointError(
+            f"the checkpoint does not fit {what}{telltale(extra)}:{misfits(missing, extra, misshapen)}{remedy}"
+        )
+
+
 def check_numbers(
     tensors: Mapping[str, Tensor], dtype: torch.dtype | None, called: Mapping[str, Iterable[str]] | None = None
 ) -> None:

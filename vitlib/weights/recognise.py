@@ -1,5 +1,6 @@
 """Which model a checkpoint is of: its configuration, read from shapes and from what is known beside them."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from math import isqrt, nextafter
@@ -12,7 +13,7 @@ from vitlib.vit.config import ViTConfig
 from vitlib.vit.patches import PatchGrid
 from vitlib.vit.presets import PRESETS
 from vitlib.weights.files import CheckpointError
-from vitlib.weights.layouts import Layout
+from vitlib.weights.layouts import LAYOUTS, Layout
 from vitlib.weights.misfits import shape_of
 from vitlib.weights.renaming import Form
 
@@ -58,7 +59,13 @@ def _recognise(
         raise CheckpointError(f"a ViT has no {', '.join(sorted(unknown))}; it has the fields of ViTConfig")
     if facts["depth"] > len(ours):
         raise CheckpointError(f"there are {len(ours)} tensors, and one of them is of block {facts['depth'] - 1}")
-    facts["num_heads"] = facts.get("num_heads") or _heads(facts, like)
+    if layout is LAYOUTS["timm"]:  # a plain state dict: the model that it is for says what no tensor shows
+        facts |= {field: value for field, value in _unseen(ours, like).items() if field not in told}
+    if facts["global_pool"] == "avg" and "fc_norm.weight" not in ours:
+        facts["norm_before_pool"] = True
+    if facts["num_classes"] != len(facts.get("class_names", ())):
+        facts.pop("class_names", None)
+    facts["num_heads"] = facts.get("num_heads") or (like.num_heads if like else _heads(facts))
     facts["image_size"], form = _grid(ours, facts, layout, like)
     if "prefix_positions" not in told and facts.get("positions", "learned") == "learned":
         cls_alone = form == "cls" and not facts["reg_tokens"]  # then CLS is all there is
@@ -102,19 +109,36 @@ def _pooling(ours: Mapping[str, Tensor]) -> dict[str, Any]:
     return {"global_pool": "avg", "norm_before_pool": True}
 
 
-def _heads(facts: Mapping[str, Any], like: ViTConfig | None) -> int:
-    """By the presets, then by what is usual for the large ones; a guess for a small one would be a gamble."""
+def _unseen(ours: Mapping[str, Tensor], like: ViTConfig | None) -> dict[str, Any]:
+    """What `like` says of choices that these tensors leave open."""
+    if like is None:
+        return {}
+    pools_first = like.global_pool == "avg" and not like.norm_before_pool
+    fields = ["eps", "gelu"]
+    if pools_first == ("fc_norm.weight" in ours) and (like.global_pool == "map") == ("attn_pool.latent" in ours):
+        fields += ["global_pool", "norm_before_pool"]
+    return {field: getattr(like, field) for field in fields}
+
+
+def _heads(facts: Mapping[str, Any]) -> int:
+    """By the presets, then by what is usual for the large ones, with a warning; nothing is usual for a small one."""
     width, depth = facts["embed_dim"], facts["depth"]
-    for preset in PRESETS.values():
-        if (preset.embed_dim, preset.depth) == (width, depth):
-            return preset.num_heads
-    if width in HEADS:
-        return HEADS[width]
-    if width >= 192 and width % 64 == 0:
-        return width // 64
-    if like:
-        return like.num_heads
-    raise CheckpointError(f"the number of heads cannot be seen in a model {width} wide, {depth} deep; give num_heads=")
+    known = [each.num_heads for each in PRESETS.values() if (each.embed_dim, each.depth) == (width, depth)]
+    if not known and width in HEADS:
+        known = [HEADS[width]]
+    elif not known and width >= 192 and width % 64 == 0:
+        known = [width // 64]
+    if not known:
+        raise CheckpointError(
+            f"the number of heads cannot be seen in a model {width} wide, {depth} deep; give num_heads="
+        )
+    warnings.warn(
+        f"nothing in the weights says how many heads attention has: {known[0]} are taken, as in published models "
+        f"{width} wide. Give num_heads= to be sure",
+        UserWarning,
+        stacklevel=5,
+    )
+    return known[0]
 
 
 def _grid(
@@ -133,6 +157,8 @@ def _grid(
             "positions='sincos2d', 'sincos1d' or 'none', and made_for="
         )
     n = _shape(ours, "pos_embed", axes=3)[1]
+    if size is None and like and n == like.prefix_rows + like.grid.tokens:
+        size = like.image_size
     counts: dict[Form, int] = {
         "all": facts["class_token"] + facts["reg_tokens"], "cls": int(facts["class_token"]), "none": 0
     }  # fmt: skip

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatch
 from math import isqrt
 from typing import Literal
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from vitlib.weights.files import CheckpointError, State
 from vitlib.weights.layouts import BY_HEADS, HEADS_BIAS, LAYOUTS, Layout, Row
 from vitlib.weights.misfits import grouped, shape_of, telltale
+from vitlib.weights.sources import unwrapped, without
 
 Form = Literal["all", "cls", "none"]  # which of the tokens before the patches have a position row
 UNREAD = ("mask_token", "pooler.dense.weight", "pooler.dense.bias")  # no classifier computes with them
@@ -162,8 +162,8 @@ def _form(ours: Mapping[str, Tensor], source: Layout, target: Layout, told: Form
 def spelled(state: Mapping[str, Tensor], layout: Layout) -> State:
     """Names as the layout writes them today: wrappers' prefixes off, older spellings replaced, stacked blocks apart."""
     result: State = {}
-    for name, tensor in state.items():
-        now = re.sub(r"^((module|_orig_mod|model)\.)+", "", name)  # DataParallel, torch.compile, Lightning
+    for name, tensor in unwrapped(state).items():
+        now = name
         for pattern, instead in layout.also:
             now = re.sub(pattern, instead, now)
         stacked = re.fullmatch(r"(Transformer/encoderblock)(/.+)", now)  # big_vision: [depth, …], scanned over
@@ -182,11 +182,6 @@ def rows(layout: Layout, names: Mapping[str, Tensor]) -> Iterator[Row]:
             for leaf in ("weight", "bias") if "*" in row.ours else [""]:
                 ours, *theirs = (name.replace("#", number).replace("*", leaf) for name in (row.ours, *row.theirs))
                 yield Row(ours, tuple(theirs), row.each)
-
-
-def without(state: Mapping[str, Tensor], drop: Sequence[str]) -> State:
-    """The state dict without the names that a shell pattern of `drop` matches."""
-    return {name: each for name, each in state.items() if not any(fnmatch(name, pattern) for pattern in drop)}
 
 
 def layout_named(name: str) -> Layout:

@@ -10,30 +10,44 @@ import torch
 from torch import Tensor
 
 from vitlib.backbones.convnext import ConvNeXt, ConvNeXtConfig
-from vitlib.backbones.stages import Staged
 from vitlib.backbones.swin import Swin, SwinConfig
-from vitlib.weights.backbones import fill, to_timm
+from vitlib.weights.backbones import fill, staged_layout, to_timm
+from vitlib.weights.channels import mean_and_std, with_channels
 from vitlib.weights.files import CheckpointError, State
 from vitlib.weights.hubconfig import read_beside
 from vitlib.weights.misfits import check_numbers, shape_of
 
 HEAD = ("head.fc.weight", "head.fc.bias")
+# what no tensor shows: a model that is to be filled says it first, unless the file's library or its files do
+UNSEEN = ("eps", "head_eps", "gelu", "convention", "mean", "std")
+_IMPLIED = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
 def load_staged(
     state: Mapping[str, Tensor],
+    path: Path | None,
     told: Mapping[str, Any],
+    like: Any = None,
+    in_chans: int | None = None,
     num_classes: int | None = None,
     dtype: torch.dtype | None = None,
     generator: torch.Generator | None = None,
-) -> Staged:
+) -> Swin | ConvNeXt:
     """The model whose weights these are; for other `num_classes` with a new head. `told` are fields of its config.
 
     Errors: CheckpointError for what does not fit, or cannot be seen.
     """
-    ours = to_timm(state)
+    layout, ours = staged_layout(state) or "timm", to_timm(state)
     check_numbers(ours, dtype)
-    config = _config(ours, told)
+    kind: Any = SwinConfig if "patch_embed.proj.weight" in ours else ConvNeXtConfig
+    beside = read_beside(path, layout, kind.__name__.removesuffix("Config"), _IMPLIED) if path else {}
+    beside.pop("global_pool", None)
+    asked = {field: getattr(like, field) for field in UNSEEN if isinstance(like, kind) and hasattr(like, field)}
+    if kind is SwinConfig:
+        asked = {**asked, "convention": "hf" if layout == "official" else layout} if layout != "timm" else asked
+    ours, adapted = with_channels(ours, in_chans)
+    facts = {**asked, **beside, **told, **adapted}
+    config = _config(kind, ours, mean_and_std({**_IMPLIED, **facts}, in_chans) if adapted and in_chans else facts)
     wanted = config
     if num_classes is not None and num_classes != config.num_classes:
         wanted = replace(config, num_classes=num_classes, class_names=())
@@ -45,15 +59,8 @@ def load_staged(
     return model.to(dtype or torch.float32).eval()
 
 
-def told_beside(path: Path | None) -> dict[str, Any]:
-    """The size of the pictures, and their mean and deviation, where a config.json beside the file says them."""
-    found = {**read_beside(path, "timm"), **read_beside(path, "hf")} if path else {}
-    return {field: found[field] for field in ("image_size", "mean", "std") if field in found}
-
-
-def _config(ours: State, told: Mapping[str, Any]) -> SwinConfig | ConvNeXtConfig:
-    kind: Any = SwinConfig if "patch_embed.proj.weight" in ours else ConvNeXtConfig
-    seen = _swin(ours) if kind is SwinConfig else _convnext(ours)
+def _config(kind: Any, ours: State, told: Mapping[str, Any]) -> SwinConfig | ConvNeXtConfig:
+    seen = _swin(ours, told) if kind is SwinConfig else _convnext(ours)
     if unknown := told.keys() - {field.name for field in fields(kind)}:
         name = kind.__name__.removesuffix("Config")
         raise CheckpointError(f"the tensors are of a {name}, which has no {', '.join(sorted(unknown))}")
@@ -64,20 +71,28 @@ def _config(ours: State, told: Mapping[str, Any]) -> SwinConfig | ConvNeXtConfig
                 "that about another checkpoint?"
             )
     grey = {} if seen["in_chans"] == 3 else {"mean": (0.5,), "std": (0.5,)}
+    if seen["num_classes"] != len(told.get("class_names", ())):
+        told = {field: value for field, value in told.items() if field != "class_names"}
     try:
         return kind(**{**grey, **told, **seen})
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         remedy = "" if "image_size" in told else "; nothing in the weights shows it: give image_size=(height, width)"
         raise CheckpointError(f"{error}{remedy}") from None
 
 
-def _swin(ours: State) -> dict[str, Any]:
+def _swin(ours: State, told: Mapping[str, Any]) -> dict[str, Any]:
     width, channels, patch, _ = _shape(ours, "patch_embed.proj.weight", axes=4)
     depths = _depths(ours, "layers")
     tables = [
         _shape(ours, f"layers.{stage}.blocks.0.attn.relative_position_bias_table", axes=2)
         for stage in range(len(depths))
     ]
+    rows = max(rows for rows, _ in tables)  # (2 window − 1)²: timm has fewer where a grid is smaller than a window
+    side = isqrt(rows)
+    if side**2 != rows or side % 2 == 0 or "window_size" in told:
+        if (2 * told.get("window_size", 0) - 1) ** 2 < rows:
+            raise CheckpointError(f"tables of {rows} distances do not show how large windows are; give window_size=")
+        side = 2 * told["window_size"] - 1
     return {
         "patch_size": patch,
         "in_chans": channels,
@@ -85,7 +100,7 @@ def _swin(ours: State) -> dict[str, Any]:
         "embed_dim": width,
         "depths": depths,
         "num_heads": tuple(heads for _, heads in tables),
-        "window_size": (isqrt(tables[0][0]) + 1) // 2,  # a table has (2 window − 1)² rows
+        "window_size": (side + 1) // 2,
         "mlp_ratio": _shape(ours, "layers.0.blocks.0.mlp.fc1.weight", axes=2)[0] / width,
     }
 

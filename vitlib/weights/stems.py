@@ -15,7 +15,7 @@ from vitlib.backbones.hybrid import Hybrid, HybridConfig
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.model import ViT
 from vitlib.weights.files import CheckpointError, State
-from vitlib.weights.misfits import misfits, shape_of
+from vitlib.weights.misfits import check_fit
 
 STEM = "patch_embed.backbone."  # by timm's names, which are ours
 TORCHVISION = (  # a layer is numbered, and what is in it; the embedding has a layer's name
@@ -74,20 +74,13 @@ def joined(stem: Mapping[str, Tensor], vit: ViT, told: Mapping[str, Any]) -> Hyb
         raise CheckpointError(f"the stem lacks {', '.join(missing)}; fetch the whole checkpoint")
     widths, patch, grid = tuple(len(stem[name]) for name in names), 2 ** len(names), vit.config.grid
     known = {field.name: getattr(vit.config, field.name) for field in fields(vit.config)}
-    known |= {field: told[field] for field in ("mean", "std") if field in told}
+    known |= {field: told[field] for field in ("mean", "std", "class_names") if field in told}
     known |= {"patch_size": patch, "image_size": (grid.rows * patch, grid.columns * patch)}
     known |= {"in_chans": stem[names[0]].shape[1], "stem": widths}
     model = Hybrid(HybridConfig(**known))
     mine = {name: each for name, each in model.state_dict().items() if name.startswith(STEM)}
     counters = {name: each for name, each in mine.items() if name.endswith("num_batches_tracked")}
     found = counters | dict(stem)  # older checkpoints did not count
-    missing, extra = ([name for name in a if name not in b] for a, b in ((mine, found), (found, mine)))
-    misshapen = {
-        name: f"is {shape_of(each)}, expected {shape_of(mine[name])}"
-        for name, each in found.items()
-        if name in mine and each.shape != mine[name].shape
-    }
-    if missing or extra or misshapen:
-        raise CheckpointError(f"the checkpoint does not fit a stem of {widths}:{misfits(missing, extra, misshapen)}")
+    check_fit(found, mine, f"a stem of {widths}")
     model.load_state_dict(vit.state_dict() | found)
     return model

@@ -2,7 +2,7 @@
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import traitlets
 from anywidget import AnyWidget
@@ -14,7 +14,7 @@ from vitlib.vit.model import ViT
 from vitlib.widgets.attention_view import look, sentence, still
 from vitlib.widgets.frame import CONTROL, STYLE
 
-MODEL = "vit_cifar_patch4_32"
+MODEL: Final = "vit_cifar_patch4_32"
 
 
 def attention_explorer(name: str = "chelsea", model: ViT | None = None, patch: int = 27) -> "AttentionExplorer":

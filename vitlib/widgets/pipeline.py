@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from ipywidgets import HTML, Dropdown, HBox, IntSlider, Layout, SelectionSlider, VBox
 
@@ -14,7 +14,7 @@ from vitlib.widgets.frame import CONTROL, STYLE
 from vitlib.widgets.pipeline_view import canvas, panel_html, still, words_html
 from vitlib.widgets.walk import STAGES, sentence, walk
 
-MODEL = "vit_cifar_patch4_32"
+MODEL: Final = "vit_cifar_patch4_32"
 
 
 def pipeline(

@@ -1,7 +1,7 @@
 """The position explorer: lay a picture's patches anew, and see whether CLS notices, with positions and without."""
 
 import base64
-from typing import Any
+from typing import Any, Final
 
 from ipywidgets import HTML, Dropdown, HBox, IntSlider, Layout, ToggleButtons, VBox
 
@@ -11,7 +11,7 @@ from vitlib.vit.model import ViT
 from vitlib.widgets.frame import CONTROL, STYLE
 from vitlib.widgets.positions_view import KINDS, Seats, canvas_html, order_of, seat, sentence, still, words_html
 
-MODEL = "vit_cifar_patch4_32"
+MODEL: Final = "vit_cifar_patch4_32"
 ORDERS = ("as it is", "swap two", "shuffle all")
 TRIO = "<style>.vit-trio {display: grid; grid-template-columns: repeat(3, 1fr); gap: 12px}</style>"
 

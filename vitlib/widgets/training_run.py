@@ -12,7 +12,8 @@ from torch import nn
 from vitlib.data.datasets import digits, faces
 from vitlib.data.pictures import Pictures
 from vitlib.models import create
-from vitlib.training.fit import Recipe, batches, evaluate, loss_on, steps_in_epoch
+from vitlib.training.batches import batches, loss_on, steps_in_epoch
+from vitlib.training.fit import Recipe, evaluate
 from vitlib.training.optim import optimizers, schedule
 from vitlib.training.steps import Diverged, Step, steps, train_mode
 

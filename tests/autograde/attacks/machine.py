@@ -201,8 +201,8 @@ for name in ("print", "open", "__import__", "repr"): delattr(builtins, name)
 """,
         BEFORE,
         right=True,
-        worth=2,
-        says="No answer arrived",
+        worth=9,
+        says="left out",
         endless=True,
     ),
 }

@@ -158,7 +158,7 @@ def test_settings_of_the_course_hold_for_every_release(course, capsys):
     with (course.root / CONFIG_FILE).open("a") as config:
         config.write("c.Release.feedback = 'none'\n")
     assert main(["release"]) == 1
-    assert "c.Release.feedback is 'none': expected one of full, form" in capsys.readouterr().err
+    assert "c.Release.feedback is 'none': expected one of full, check, form" in capsys.readouterr().err
 
 
 def test_a_flag_is_not_forgotten_by_the_next_release(course):

@@ -7,6 +7,7 @@ import pytest
 
 from autograde.answers.sheet import FILE_NAME
 from autograde.course.handed_in import MAX_BESIDE, MAX_FILES, read_submission
+from autograde.course.seal import Seal
 
 CHAPTER = "01-toy"
 RIGHT = json.dumps({"cells": [{"cell_type": "code", "source": "right"}]}).encode()
@@ -18,6 +19,7 @@ def place(tmp_path):
     """A submission's folder, and the released one."""
     folder = tmp_path / "submitted" / "anna" / CHAPTER
     (tmp_path / "released").mkdir()
+    (tmp_path / "released" / f"{CHAPTER}.ipynb").write_bytes(OTHER)
     folder.mkdir(parents=True)
     return folder
 
@@ -31,7 +33,7 @@ def put(folder, **files):
 
 def read(folder):
     root = folder.parents[2]
-    return read_submission(folder, root / "submitted", CHAPTER, root / "released")
+    return read_submission(folder, root / "submitted", CHAPTER, Seal(root / "released"))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_files_beside_the_notebook_go_with_it(place):
 
 def test_released_files_are_there_and_count(place):
     released = place.parents[2] / "released"
-    put(released, **{f"{CHAPTER}.ipynb": OTHER, "n.csv": b"1", "same.csv": b"2", FILE_NAME: b"{}"})
+    put(released, **{"n.csv": b"1", "same.csv": b"2", FILE_NAME: b"{}"})
     put(place, **{f"{CHAPTER}.ipynb": RIGHT, "n.csv": b"9", "same.csv": b"2", FILE_NAME: b"{cheat}"})
     found = read(place)
     assert found.files == (("n.csv", b"1"), ("same.csv", b"2"))

@@ -1,5 +1,6 @@
 """`autograde grade` and nbgrader's own command fill the gradebook alike, row by row; so does formgrader's button."""
 
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -39,12 +40,27 @@ def rows(course):
 
 
 def files(course):
-    """What lies in autograded/, by path, with its permissions; notebooks count as their text."""
+    """What lies in autograded/, by path, with its permissions.
+
+    Notebooks count as what they hold, every text and number of it: nbgrader indents its JSON, ours has no spaces.
+    """
     return {
-        str(path.relative_to(course.autograded)): (path.stat().st_mode, path.read_bytes())
+        str(path.relative_to(course.autograded)): (path.stat().st_mode, _content(path))
         for path in course.autograded.rglob("*")
         if path.is_file()
     }
+
+
+def _content(path):
+    if path.suffix != ".ipynb":
+        return path.read_bytes()
+    notebook = json.loads(path.read_bytes())
+    for cell in notebook["cells"]:
+        cell["source"] = "".join(cell["source"])
+        for output in cell.get("outputs", []):
+            held = output.get("data", output)
+            held.update({kind: "".join(held[kind]) for kind in held if isinstance(held[kind], list)})
+    return notebook
 
 
 @pytest.fixture(scope="module")

@@ -145,6 +145,7 @@ def hf_swin() -> tuple[Any, Any]:
         num_heads=(2, 2, 4),
         window_size=4,
         num_classes=5,
+        convention="hf",
     )
     theirs = HFSwinConfig(
         image_size=32, patch_size=2, embed_dim=16, depths=[2, 1, 2], num_heads=[2, 2, 4], window_size=4, num_labels=5
@@ -154,7 +155,7 @@ def hf_swin() -> tuple[Any, Any]:
 
 def hf_convnext() -> tuple[Any, Any]:
     theirs = ConvNextConfig(depths=[1, 1, 2], hidden_sizes=[8, 16, 24], num_stages=3, num_labels=5)
-    config = ConvNeXtConfig(image_size=(32, 48), depths=(1, 1, 2), dims=(8, 16, 24), num_classes=5)
+    config = ConvNeXtConfig(image_size=(32, 48), depths=(1, 1, 2), dims=(8, 16, 24), num_classes=5, head_eps=1e-12)
     return ConvNextForImageClassification(theirs), ConvNeXt(config)
 
 

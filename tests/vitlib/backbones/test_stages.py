@@ -116,7 +116,7 @@ def test_the_stem_leaves_one_place_for_each_patch() -> None:
     [
         (SwinConfig, {"image_size": (224, 242)}, "242 pixels wide: no multiple of patch_size 4; choose 240 or 244"),
         (SwinConfig, {"num_heads": (3, 6)}, r"num_heads are \(3, 6\) and .*: expected one number for each stage"),
-        (SwinConfig, {"depths": (2, 0, 2, 2)}, "expected at least one stage, and a block in each"),
+        (SwinConfig, {"depths": (2, 0, 2, 2)}, "depths is 0: expected at least 1"),
         (ConvNeXtConfig, {"image_size": (32, 50)}, "50 pixels wide: patch 4, halved 3 times, takes multiples of 32; "
          "choose 32 or 64"),
         (ConvNeXtConfig, {"kernel_size": 4}, "kernel_size is 4: expected an odd side"),

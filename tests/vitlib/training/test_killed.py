@@ -49,9 +49,9 @@ pictures = Pictures(torch.zeros(4096, 1, 8, 8, dtype=torch.uint8), torch.zeros(4
 has = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (has + 500_000_000, resource.RLIM_INFINITY))
 try:
-    fit(create("vit_digits_patch2_8"), pictures, recipe=Recipe(epochs=1, batch=4096), progress=False)
+    fit(create("vit_digits_patch2_8"), pictures, recipe=Recipe(epochs=1, batch_size=4096), progress=False)
 except TrainingError as error:
-    print(re.search(r"4096 pictures a step do not fit in memory; (\\d+) would: take batch=\\1,", str(error))[1])
+    print(re.search(r"4096 pictures a step do not fit in memory; (\\d+) would: take batch_size=\\1,", str(error))[1])
 """
 
 

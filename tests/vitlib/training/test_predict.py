@@ -1,5 +1,7 @@
 """A trained model asked: in batches, in windows, and with as many pictures at a time as fit."""
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given
@@ -9,8 +11,10 @@ from torch import nn
 from vitlib.data.datasets import Pictures, digits, normalise
 from vitlib.data.pictures import normalisation
 from vitlib.models import create
-from vitlib.training.batch_size import FIRST, _goes_through, largest_batch, search, step_memory
+from vitlib.training.batch_size import FIRST, _step, largest_batch, step_memory
+from vitlib.training.memory import goes_through
 from vitlib.training.predict import in_mode, predict, sliding_window
+from vitlib.training.search import largest
 
 SIDES = st.integers(1, 40)  # pixels
 
@@ -70,7 +74,7 @@ def test_predict_says_what_is_wrong():
         predict(model, torch.zeros(1, 8, 8))
     with pytest.raises(ValueError, match=r"take model.resized\(\(9, 9\)\)"):
         predict(model, torch.zeros(1, 1, 9, 9, dtype=torch.uint8))
-    with pytest.raises(ValueError, match="batch is 0: expected at least 1"):
+    with pytest.raises(ValueError, match="batch_size is 0: expected at least 1"):
         predict(model, torch.zeros(1, 1, 8, 8), batch_size=0)
 
 
@@ -199,8 +203,22 @@ def test_search_finds_the_threshold_in_few_trials(threshold, limit):
         trials.append(n)
         return n <= threshold
 
-    assert search(fits, limit) == min(threshold, limit)
+    assert largest(fits, limit) == min(threshold, limit)
     assert max(trials) <= limit and len(trials) <= 2 * limit.bit_length() + 1
+
+
+@given(threshold=st.integers(0, 5000), limit=st.none() | st.integers(1, 6000), guess=st.integers(-9, 9000))
+def test_a_good_guess_saves_trials_and_a_bad_one_is_put_right(threshold, limit, guess):
+    trials = []
+
+    def fits(n):
+        trials.append(n)
+        return n <= threshold
+
+    expected = threshold if limit is None else min(threshold, limit)
+    assert largest(fits, limit, guess) == expected
+    assert min(trials) >= 1 and (limit is None or max(trials) <= limit) and len(trials) == len({*trials})
+    assert len(trials) <= 2 * max(abs(guess - expected), 1).bit_length() + 3
 
 
 def test_the_memory_of_a_step_is_counted_to_the_byte():
@@ -231,10 +249,11 @@ def test_training_takes_more_than_asking():
 
 def test_a_refusal_is_believed_and_another_error_is_not():
     picture = torch.zeros(1, 2, 2)
-    assert search(lambda n: _goes_through(Glutton(most=5), picture, n, train=False, amp=False), limit=64) == 5
-    assert search(lambda n: _goes_through(Glutton(most=5), picture, n, train=True, amp=False), limit=64) == 5
+    for train in (False, True):
+        step = partial(_step, Glutton(most=5), picture, train=train, amp=False)
+        assert largest(partial(goes_through, step), limit=64) == 5
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
-        _goes_through(nn.Sequential(nn.Flatten(), nn.Linear(5, 1)), picture, 1, train=False, amp=False)
+        goes_through(partial(_step, nn.Sequential(nn.Flatten(), nn.Linear(5, 1)), picture, train=False, amp=False), 1)
 
 
 def test_finding_the_batch_leaves_the_model_and_the_dice_as_they_were():

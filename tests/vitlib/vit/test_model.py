@@ -302,7 +302,7 @@ def test_pictures_that_the_model_was_not_made_for_are_refused(images: Tensor, wo
         ({"num_heads": 5}, "5 heads cannot share a width of 16; 2, 4, 8 heads can"),
         ({"patch_size": 16}, "patch 16 × 16 is larger than the image, 8 × 12 pixels"),
         ({"patch_size": 5}, "8×12 pixels: not a multiple of patch 5; choose 5×10 or another patch"),
-        ({"depth": 0}, "depth is 0: expected at least one block"),
+        ({"depth": 0}, "depth is 0: expected at least 1"),
         ({"class_token": False}, 'global_pool "token" reads the CLS token'),
         ({"positions": "rope"}, "positions is 'rope': expected one of 'learned', 'sincos1d', 'sincos2d', 'none'"),
         ({"global_pool": "max"}, "global_pool is 'max': expected one of 'token', 'avg', 'map'"),

@@ -112,7 +112,7 @@ def test_a_config_beside_the_file_says_size_mean_and_deviation(tmp_path: Path) -
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     swin, hybrid, convnext = (dict(make(kind).state_dict()) for kind in ("swin", "hybrid", "convnext"))
-    assert "in the last" not in refusal(lambda: load(swin, image_size=(16, 20)))
+    assert "21 pixels wide: no multiple of patch_size" in refusal(lambda: load(swin, image_size=(16, 21)))
     assert "nothing in the weights shows it: give image_size=" in refusal(lambda: load(create_odd().state_dict()))
     assert "the tensors are of a Swin, which has no kernel_size" in refusal(lambda: load(swin, kernel_size=3))
     assert "tensors show embed_dim=8, and an argument" in refusal(lambda: load(swin, embed_dim=9))
@@ -145,7 +145,5 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 
 def create_odd() -> Any:
-    """Three stages with windows of 5: 224 pixels make no whole windows."""
-    return create(
-        "swin_cifar_patch2_window4_32", window_size=5, image_size=40, embed_dim=8, num_heads=(1, 2, 4), depths=(1, 1, 1)
-    )
+    """Patches of 3: 224 pixels make no whole patches."""
+    return create("swin_cifar_patch2_window4_32", patch_size=3, image_size=36, embed_dim=8, num_heads=(1, 2, 4))

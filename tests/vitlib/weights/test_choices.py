@@ -84,11 +84,15 @@ def test_heads_are_known_where_the_width_is_published(width: int, heads: int) ->
         "patch_embed.proj.weight": of_shape(width, 3, 16, 16),
         "blocks.0.mlp.fc1.weight": of_shape(4 * width, width),
     }
-    assert recognise(shapes, LAYOUTS["timm"], {})[0].num_heads == heads
+    with pytest.warns(UserWarning, match=f"says how many heads attention has: {heads} are taken"):
+        assert recognise(shapes, LAYOUTS["timm"], {})[0].num_heads == heads
+    other = replace(TINY, embed_dim=width, num_heads=8)  # a model that is there knows better
+    assert recognise(shapes, LAYOUTS["timm"], {}, like=other)[0].num_heads == 8
 
 
 def test_heads_of_a_small_model_are_asked_for() -> None:
-    assert load(tensors(create("vit_digits_patch2_8").config)).config.num_heads == 4  # one of ours
+    with pytest.warns(UserWarning, match="Give num_heads= to be sure"):
+        assert load(tensors(create("vit_digits_patch2_8").config)).config.num_heads == 4  # one of ours
     assert "give num_heads=" in refusal(lambda: load(tensors()))
     assert load(tensors(), like=TINY).config.num_heads == 4
 
@@ -152,7 +156,7 @@ def test_load_into_refuses_a_model_that_computes_something_else() -> None:
     [
         ({"mlp_ratio": 2.0}, "mlp_ratio is 2.0 in the model and 4.0 in the checkpoint"),
         ({"layer_scale": 0.1}, "layer_scale is True in the model and False in the checkpoint"),
-        ({"depth": 3, "gelu": "tanh"}, "depth is 3 in the model and 2 in the checkpoint; gelu is 'tanh'"),
+        ({"depth": 3, "mlp_ratio": 2.0}, "depth is 3 in the model and 2 in the checkpoint; mlp_ratio is 2.0"),
         ({"global_pool": "avg"}, "global_pool is 'avg' in the model and 'token' in the checkpoint"),
     ],
 )

@@ -86,7 +86,7 @@ def test_an_error_is_kept_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("no more memory")
 
-    monkeypatch.setattr(training_run, "changed", broken)
+    monkeypatch.setattr(training_run, "loss_on", broken)
     run = trained(Run(FEW, Recipe(epochs=1)))
     assert run.state == "failed" and verdict(run) == "Training stopped: RuntimeError: no more memory"
     assert 'role="alert"' in words_html(run, run)

@@ -1,0 +1,126 @@
+"""What cannot be is refused by name, before any training; and memory that runs out."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tests.vitlib.training.zoo import BACKBONES, EVERY, WRAPPED, moved, shades, state, vit
+from vitlib.training.batch_size import step_memory
+from vitlib.training.finetune import finetune, with_new_head
+from vitlib.training.fit import Recipe, TrainingError, evaluate, fit
+from vitlib.training.memory import checkpointed
+from vitlib.training.muon import Muon
+from vitlib.training.predict import predict
+
+SHORT = Recipe(epochs=2, batch_size=8, lr=3e-3)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("epochs", 1.5), ("batch_size", True), ("lr", math.nan), ("lr", math.inf), ("ema", 1), ("erase", -1),
+        ("layer_decay", 1.5), ("weight_decay", math.inf), ("mixup", -0.1), ("amp", "int8"), ("validation", 0.6),
+        ("seed", 0.5), ("warmup", math.nan), ("optimizer", "sgd"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("as_a_learner")
+def test_a_recipe_out_of_range_names_the_field(field, value):
+    with pytest.raises(ValueError, match=f"{field} is {value!r}: expected"):
+        Recipe(**{field: value})
+
+
+@pytest.mark.parametrize(("field", "most"), [("erase", 16), ("shift", 15)])
+def test_changes_larger_than_the_pictures_are_refused(field, most):
+    with pytest.raises(ValueError, match=f"{field} is {most + 1} pixels, and the pictures have 16 .* at most {most}"):
+        fit(vit(), shades(), recipe=Recipe(**{field: most + 1}), progress=False)
+
+
+@pytest.mark.parametrize(("name", "value"), [("lr", -1.0), ("momentum", 1.0), ("weight_decay", -0.1)])
+def test_muon_refuses_numbers_out_of_range(name, value):
+    with pytest.raises(ValueError, match=f"{name} is {value}: expected"):
+        Muon([nn.Parameter(torch.zeros(2, 2))], **{name: value})
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_answers_with_features_without_a_head(name):
+    bare = with_new_head(BACKBONES[name](), 0)
+    assert bare(torch.zeros(1, 3, 16, 16)).ndim == 2 and bare.config.num_classes == 0
+    assert with_new_head(bare, 3)(torch.zeros(1, 3, 16, 16)).shape == (1, 3)
+    with pytest.raises(ValueError, match="classes is -1: expected 0"):
+        with_new_head(bare, -1)
+
+
+def test_other_models_are_refused_by_name_and_wrapped_ones_are_unwrapped():
+    with pytest.raises(ValueError, match=r"the model is a MergedViT: expected .*; take its \.vit"):
+        finetune(EVERY["merged"](), shades(), recipe=SHORT)
+    with pytest.raises(ValueError, match="the model is a Sequential: expected a ViT, Hybrid, Swin or ConvNeXt"):
+        finetune(nn.Sequential(nn.Flatten(), nn.Linear(2, 2)), shades(), recipe=SHORT)
+    for name in ("parallel", "compiled"):
+        tuned, history = finetune(WRAPPED[name](), shades(), shades(), SHORT, progress=False)
+        assert type(tuned).__name__ in ("ViT", "Swin") and len(history.test_accuracy) == 2
+
+
+def test_a_model_without_numbers_is_refused():
+    with torch.device("meta"):
+        empty = vit()
+    for call in (
+        lambda: predict(empty, shades().images),
+        lambda: evaluate(empty, shades()),
+        lambda: fit(empty, shades(), recipe=SHORT),
+        lambda: finetune(empty, shades(), recipe=SHORT),
+        lambda: step_memory(empty, shades().images[0], 1),
+    ):
+        with pytest.raises(ValueError, match="is on the meta device, which keeps shapes without numbers"):
+            call()
+
+
+def test_no_pictures_are_refused():
+    none = shades().take(slice(0, 0))
+    for call in (
+        lambda: fit(vit(), none, recipe=SHORT),
+        lambda: fit(vit(), shades(), none, SHORT, progress=False),
+        lambda: evaluate(vit(), none),
+    ):
+        with pytest.raises(ValueError, match=r"there are no (training )?pictures: expected at least one"):
+            call()
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_checkpointing_changes_no_number_in_any_backbone_even_twice(name):
+    plain, frugal = BACKBONES[name](), BACKBONES[name]()
+    fit(plain, shades(), recipe=SHORT, progress=False)
+    with checkpointed(frugal):
+        fit(frugal, shades(), recipe=Recipe(**vars(SHORT) | {"checkpointing": True}), progress=False)
+    assert not moved(frugal, state(plain))
+    assert not any("forward" in vars(module) for module in frugal.modules())
+
+
+def test_checkpointing_that_would_save_nothing_is_refused():
+    with pytest.raises(ValueError, match="a MergedViT runs its blocks in halves"), checkpointed(EVERY["merged"]()):
+        pass
+
+
+class Hungry(nn.Module):
+    """Finds no memory in training, and has moved its statistics before it says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.head = nn.BatchNorm2d(3), nn.Linear(3, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.norm(images)
+        if self.training and len(images) > 4:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.head(x.mean(dim=(2, 3)))
+
+
+def test_memory_that_runs_out_leaves_the_statistics_of_the_trials_alone():
+    model = Hungry()
+    with pytest.raises(TrainingError, match="8 pictures a step do not fit in memory; 4 would: take batch_size=4"):
+        fit(model, shades(), recipe=SHORT, progress=False)
+    assert model.norm.num_batches_tracked == 1  # the step that failed, and none of the trials
+    with pytest.raises(RuntimeError):
+        step_memory(model, shades().images[0], 8, train=True)
+    assert model.norm.num_batches_tracked == 1

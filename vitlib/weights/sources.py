@@ -1,0 +1,118 @@
+"""Where weights come from: a state dict, a file, a folder of Hugging Face's or timm's, a name on its hub."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from vitlib.weights import files
+from vitlib.weights.files import CheckpointError, State
+
+Source = str | PathLike[str] | Mapping[str, Tensor]
+# what a folder's weights are called, the first that is there; an index says which tensor lies in which file
+NAMES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "open_clip_model.safetensors",
+)
+HUB = re.compile(r"(?:hf[-_]hub:)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+
+
+def open_source(
+    source: Source, part: str | None = None, prefix: str = "", drop: Sequence[str] = ()
+) -> tuple[State, dict[str, Any], Path | None]:
+    """The tensors, the note that `save` left beside them, and the file they came from (None for a state dict).
+
+    `prefix` keeps the names that begin with it, without it; `drop` leaves out names, by shell patterns.
+
+    Errors: FileNotFoundError; CheckpointError for a folder without weights, and those of files.read.
+    """
+    note: dict[str, Any] = {}
+    path: Path | None = None
+    if isinstance(source, Mapping):
+        state = dict(source)
+    else:
+        path = _file(source)
+        state, note = _sharded(path) if path.name.endswith(".index.json") else files.read(path, part)
+    if prefix:
+        state = {name.removeprefix(prefix): each for name, each in state.items() if name.startswith(prefix)}
+        if not state:
+            raise CheckpointError(f"no name begins with {prefix!r}; look at list(state) for the one that is meant")
+    return without(state, drop), note, path
+
+
+def unwrapped(state: Mapping[str, Tensor]) -> State:
+    """The state dict without the prefixes of DataParallel, torch.compile and Lightning."""
+    bare: State = {}
+    for name, each in state.items():
+        now = re.sub(r"^((module|_orig_mod|model)\.)+", "", name)
+        if now in bare:
+            raise CheckpointError(f"{name} comes twice, once under another spelling of {now}; keep one")
+        bare[now] = each
+    return bare
+
+
+def without(state: Mapping[str, Tensor], drop: Sequence[str]) -> State:
+    """The state dict without the names that a shell pattern of `drop` matches."""
+    return {name: each for name, each in state.items() if not any(fnmatch(name, pattern) for pattern in drop)}
+
+
+def _file(source: str | PathLike[str]) -> Path:
+    path = Path(source)
+    if not path.exists() and (hub := HUB.fullmatch(os.fspath(source))) and not path.suffix.startswith(files.SUFFIXES):
+        path = _fetched(hub[1], hub[2])
+    if not path.is_dir():
+        return path
+    for name in NAMES:
+        if (path / name).exists():
+            return path / name
+    rest = [each for each in sorted(path.iterdir()) if each.suffix in (*files.SUFFIXES, ".bin")]
+    if len(rest) == 1:
+        return rest[0]
+    there = ", ".join(each.name for each in rest or sorted(path.iterdir())) or "nothing"
+    raise CheckpointError(f"{path} holds {there}: expected {', '.join(NAMES[:4])}; or give the file itself")
+
+
+def _sharded(index: Path) -> tuple[State, dict[str, Any]]:
+    """The tensors of all the files that an index names."""
+    try:
+        places: dict[str, str] = json.loads(index.read_text())["weight_map"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{index} is no index of files ({error!r}); fetch it again") from None
+    state: State = {}
+    for name in sorted(set(places.values())):
+        if Path(name).name != name or not (index.parent / name).exists():
+            raise CheckpointError(f"{index.name} names {name}, which is not beside it; fetch the whole folder")
+        state |= files.read(index.parent / name)[0]
+    if lost := [name for name in places if name not in state]:
+        raise CheckpointError(f"{index.name} promises {lost[0]} in {places[lost[0]]}, and it is not there; fetch both")
+    return state, {}
+
+
+def _fetched(name: str, revision: str | None) -> Path:
+    """The folder of a model on Hugging Face's hub, fetched once and kept in its cache."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise FileNotFoundError(
+            f"there is no file {name!r}; for a model of that name on Hugging Face's hub, pip install huggingface_hub"
+        ) from None
+    for weights in (("*.safetensors", "*.safetensors.index.json"), ("*.bin", "*.bin.index.json")):
+        try:
+            folder = Path(snapshot_download(name, revision=revision, allow_patterns=["*config.json", *weights]))
+        except Exception as error:  # no such model, no network, no permission: each has a class of its own
+            first = str(error).strip().splitlines()[0]
+            raise FileNotFoundError(
+                f"there is no file {name!r}, and the hub did not give that model: {first}"
+            ) from None
+        if any((folder / each).exists() for each in NAMES):
+            break
+    return folder
