@@ -55,7 +55,7 @@ c.GenerateFeedback.preprocessors = ["autograde.course.feedback_page.GetMarks"]
 # Where formgrader is, for the links of the class report.
 # c.Report.formgrader = "http://localhost:8888/formgrader"
 
-# What a submission may use; all that can be set, and the defaults, are in autograde/engine/execute.py, class Limits.
+# What a submission may use; all that can be set, and the defaults, are in autograde/engine/limits.py, class Limits.
 # c.Limits.cell_seconds = 60  # for one cell, or for one exercise's answer
 # c.Limits.memory = 4096  # MiB
 
