@@ -54,8 +54,9 @@ class Help:
 
 
 def topics(chapter: str, exercises: Sequence[ExerciseSummary], results: Sequence[Marks]) -> list[Topic]:
-    """The exercises of a chapter that went worst, the worst first."""
-    hard = sorted((one for one in exercises if one.share < HARD), key=lambda one: one.share)
+    """The exercises of a chapter that went worst, the worst first; none that waits for marks by hand."""
+    open_ = {name for marks in results for name in marks.by_hand}
+    hard = sorted((one for one in exercises if one.share < HARD and one.id not in open_), key=lambda one: one.share)
     return [Topic(chapter, one, _told(one, results)) for one in hard[:MOST_TOPICS]]
 
 
@@ -120,8 +121,8 @@ def who_needs_help(results: Sequence[Marks], chapters: Sequence[str]) -> list[He
     handed_in = {name for name in chapters if any(marks.chapter == name for marks in results)}
     found = []
     for student, by_chapter in theirs.items():
-        graded = [one for one in by_chapter.values() if one.out_of and not one.failure]
-        share = mean(one.points / one.out_of for one in graded) if graded else 1.0
+        graded = [one for one in by_chapter.values() if _settled(one) > 0 and not one.failure]
+        share = mean(one.points / _settled(one) for one in graded) if graded else 1.0
         reasons = [f"{100 * share:.0f} % of the points"] if share < LOW else []
         if missing := sorted(handed_in - by_chapter.keys()):
             reasons.append(f"not handed in: {', '.join(missing)}")
@@ -133,3 +134,8 @@ def who_needs_help(results: Sequence[Marks], chapters: Sequence[str]) -> list[He
         if share < LOW or missing:
             found.append((share, Help(student, reasons)))
     return [one for _, one in sorted(found, key=lambda pair: (pair[0], pair[1].student))]
+
+
+def _settled(marks: Marks) -> float:
+    """The points that could be earned so far: without what waits for a mark by hand."""
+    return marks.out_of - sum(one["out_of"] for one in marks.verdicts if one["needs_manual_grade"])

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import nbformat
@@ -188,6 +190,31 @@ def test_the_course_decides_whether_the_way_is_given(handed_back, tmp_path, monk
     monkeypatch.chdir(root)
     assert main(["feedback", TOY]) == 0
     assert ("The way to the answer" in page(Course(root), "student-003")) is given
+
+
+def test_the_page_lands_in_the_learners_list(course, tmp_path, monkeypatch):
+    """nbgrader's own exchange, there and back."""
+    monkeypatch.setenv("NBGRADER_EXCHANGE", str(tmp_path / "exchange"))
+
+    def nbgrader(*command):
+        done = subprocess.run(
+            [sys.executable, "-m", "nbgrader", *command], cwd=course.root, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    nbgrader("release_assignment", TOY)
+    nbgrader("fetch_assignment", TOY)
+    nbgrader("submit", TOY)
+    nbgrader("collect", TOY)
+    assert main(["grade", "--jobs", "0"]) == 0
+    nbgrader("generate_feedback", TOY)
+    nbgrader("release_feedback", TOY)
+    assert "feedback ready to be fetched" in nbgrader("list", "--inbound")
+    nbgrader("fetch_feedback", TOY)
+    assert "feedback already fetched" in nbgrader("list", "--inbound")
+    (fetched,) = course.root.glob(f"{course.id}/{TOY}/feedback/*/{TOY}.html")
+    assert [kind for kind, _ in items(fetched.read_text(encoding="utf-8"))] == ["blank"] * 5
 
 
 def test_a_picture_keeps_its_alt_text_and_nothing_else_of_its_metadata():

@@ -44,6 +44,9 @@ def reported(tmp_path_factory):
         for folder, comment in ((first, ""), (third, "  # a comment, other spaces\n\n")):
             cell.source = f"import torch\n{comment}\n{ROWS}"
             nbformat.write(solved, folder / f"{TOY}.ipynb")
+        wrong = nbformat.read(fourth / f"{TOY}.ipynb", as_version=4)
+        next(cell for cell in wrong.cells if cell.id == "tokens-answer").source = "tokens = 4"
+        nbformat.write(wrong, fourth / f"{TOY}.ipynb")
         (second / f"{TOY}.ipynb").write_text("{broken")
         (third / f"{TOY}.ipynb").rename(third / "mine.ipynb")
         (fourth / "timestamp.txt").write_text("2030-01-03 00:00:00 UTC")
@@ -124,7 +127,8 @@ def test_who_needs_help_and_what_to_talk_about(reported):
     helped = page[page.index("Who needs help") : page.index("What waits for an eye")]
     assert "student-004</a>: 0 % of the points; not handed in: 02-plain" in helped and "late 1 time" in helped
     told = page[page.index("Talk about in class") : page.index("Who needs help")]
-    assert "Most common misconception: " in told and "They were told: “" in told
+    assert "Most common misconception: forgot to square (1 of 5). They were told: “That is one side of 32 / 8.”" in told
+    assert "essay" not in told and ODD[:3] not in helped  # what waits for a mark by hand is no bad mark
 
 
 def test_a_page_a_learner(reported):
