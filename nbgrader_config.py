@@ -42,12 +42,20 @@ c.Exchange.path_includes_course = True
 c.GenerateAssignment.preprocessors = [*RELEASE_STEPS]
 c.Autograde.exporter_class = SubmissionExporter
 c.Autograde.autograde_preprocessors = [*GRADING_STEPS]
+c.GenerateFeedback.exporter_class = "autograde.course.feedback_page.FeedbackExporter"
+c.GenerateFeedback.preprocessors = ["autograde.course.feedback_page.GetMarks"]
 
 # How chapters are released; all that can be set, and the defaults, are in autograde/course/settings.py, class Release.
 # c.Release.variants = True  # every student gets numbers of their own
 # c.Release.feedback = "form"  # `check` looks at the form of an answer only; the verdict comes with the marks
 
-# What a submission may use; all that can be set, and the defaults, are in autograde/engine/execute.py, class Limits.
+# Whether a feedback page gives the way to an answer that was not right. By default only with worked solutions above.
+# c.FeedbackExporter.why = False
+
+# Where formgrader is, for the links of the class report.
+# c.Report.formgrader = "http://localhost:8888/formgrader"
+
+# What a submission may use; all that can be set, and the defaults, are in autograde/engine/limits.py, class Limits.
 # c.Limits.cell_seconds = 60  # for one cell, or for one exercise's answer
 # c.Limits.memory = 4096  # MiB
 

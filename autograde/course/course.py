@@ -133,8 +133,7 @@ class Course:
         """
         seal, notebook = self.seal(chapter), notebook or chapter
         handed_in = read_submission(self.submitted / student / chapter, self.submitted, notebook, seal)
-        course = json.loads(seal.sheet or "{}").get("course")
-        marked = whose_numbers(self, chapter, student) if course else Marked("")
+        name, marked = self.full_name(chapter, student)
         key = self.solutions / chapter / "key.py"
         return Job(
             chapter,
@@ -142,13 +141,19 @@ class Course:
             template=seal.notebook(notebook),
             sheet=seal.sheet,
             key=key.read_bytes() if key.is_file() else b"",
-            student=full_name(course, marked.name) if course else "",
+            student=name,
             missing=handed_in.missing,
             files=handed_in.files,
             notes=(*handed_in.notes, *filter(None, [marked.remark])),
             doubts=tuple(filter(None, [marked.doubt])),
             limits=self.limits,
         )
+
+    def full_name(self, chapter: str, student: str) -> tuple[str, Marked]:
+        """The name that a student's numbers come from, where everyone has their own, and how it was found."""
+        course = json.loads(self.seal(chapter).sheet or "{}").get("course")
+        marked = whose_numbers(self, chapter, student) if course else Marked("")
+        return (full_name(course, marked.name) if course else ""), marked
 
     @property
     def results(self) -> Results:

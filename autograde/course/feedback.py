@@ -7,7 +7,6 @@ from pathlib import Path
 
 from nbgrader.apps.api import capture_log
 from nbgrader.converters import GenerateFeedback
-from traitlets.config import Config
 
 from autograde.course.course import Course
 from autograde.course.nbgrader import succeed
@@ -33,7 +32,6 @@ def write_feedback(course: Course, chapter: str, student: str) -> None:
     coursedir.assignment_id, coursedir.student_id = chapter, student
     try:
         converter = _OneSubmission(coursedir=coursedir, parent=course.api)
-        converter.update_config(Config({"HTMLExporter": {"template_name": "feedback"}}))
         converter.force = True
         succeed(capture_log(converter), f"feedback for {student}")
     finally:

@@ -40,7 +40,7 @@ class Lateness:
         if self.due is None or self.handed_in is None:
             return ""
         longer = f" ({days(self.extension)} longer)" if self.extension else ""
-        return f"{_span(self.late)} late{longer}" if self.late else f"in time{longer}"
+        return f"{span(self.late)} late{longer}" if self.late else f"in time{longer}"
 
 
 def lateness(course: Course, student: str, chapter: str) -> Lateness:
@@ -136,10 +136,10 @@ def days(span: timedelta) -> str:
     return f"{span.days} day{'s' * (span.days != 1)}"
 
 
-def _span(late: timedelta) -> str:
+def span(late: timedelta) -> str:
     """In the largest unit that says enough.
 
-    >>> [_span(timedelta(minutes=n)) for n in (0.5, 1, 61, 60 * 24 * 2 + 5)]
+    >>> [span(timedelta(minutes=n)) for n in (0.5, 1, 61, 60 * 24 * 2 + 5)]
     ['1 minute', '1 minute', '1 hour', '2 days']
     """
     minutes = max(1, int(late.total_seconds() // 60))

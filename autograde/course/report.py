@@ -6,15 +6,15 @@ import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
-
 from autograde.course.course import Course
+from autograde.course.learners import LEARNERS, render, write_learners
 from autograde.course.marks import Marks, read_marks, spread
+from autograde.course.next_steps import queue, topics, who_needs_help
 from autograde.course.rows import BY_HAND
+from autograde.course.similar import MOST_ROWS, alike
 from autograde.course.tables import harmless
 from autograde.exercises.verdict import Status
 
@@ -52,19 +52,25 @@ def summarise(course: Course, chapter: str, results: Sequence[Marks]) -> list[Ex
 
 
 def write_report(course: Course, chapters: list[str]) -> Path:
-    """Write report.html and marks.csv beside the gradebook; returns the page's path."""
+    """Write report.html, a page a learner in learners/, and marks.csv beside the gradebook; returns the page's path."""
     pages, results = [], list[Marks]()
     for chapter in chapters:
         group = read_marks(course, chapter)
         exercises = summarise(course, chapter, group)
-        pages.append({"name": chapter, "results": group, "exercises": exercises, "spread": spread(group)})
+        students = [marks.student for marks in group]
+        same = alike(course, chapter, students) if group else []
+        pages.append({
+            "name": chapter, "results": group, "exercises": exercises, "spread": spread(group),
+            "topics": topics(chapter, exercises, group), "alike": same[:MOST_ROWS], "more_alike": len(same[MOST_ROWS:]),
+            "queue": queue(course, chapter, group) if group else [],
+        })  # fmt: skip
         results += group
-    template = resources.files("autograde.course").joinpath("report.html").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
     folder = course.submitted.parent
     folder.mkdir(parents=True, exist_ok=True)
+    write_learners(folder / LEARNERS, chapters, results)
     path = folder / "report.html"
-    path.write_text(page.render(chapters=pages, colour=_colour), encoding="utf-8")
+    page = {"chapters": pages, "help": who_needs_help(results, chapters), "count": len(results)}
+    path.write_text(render("report.html", page), encoding="utf-8")
     _write_marks(folder / "marks.csv", results)
     return path
 
@@ -88,14 +94,6 @@ def table(results: Sequence[Marks]) -> str:
 def _sign(status: str) -> str:
     signs = {Status.RIGHT: "✓", Status.PARTLY: "◐", Status.BLANK: "…", Status.LOST: "!", BY_HAND: "✎"}
     return signs.get(status, "✗")
-
-
-def _colour(share: float) -> str:
-    """From orange over white to blue: told apart by colour-blind eyes too."""
-    strength = abs(share - 0.5) * 2
-    red, green, blue = (38, 122, 186) if share > 0.5 else (213, 94, 0)
-    mixed = (round(255 + (channel - 255) * strength * 0.55) for channel in (red, green, blue))
-    return "rgb({}, {}, {})".format(*mixed)
 
 
 _COLUMNS = ("exercise", "points", "out_of", "auto", "manual", "extra", "status", "misconception", "message")

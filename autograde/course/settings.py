@@ -1,4 +1,4 @@
-"""Settings of a course that nbgrader does not know: `c.Limits` and `c.Release` in nbgrader_config.py."""
+"""Settings of a course that nbgrader does not know: `c.Limits`, `c.Release`, `c.Report` in nbgrader_config.py."""
 
 from __future__ import annotations
 
@@ -34,6 +34,17 @@ class Release:
             raise ValueError(f"variants is {self.variants!r}: expected True or False")
         if self.feedback not in FEEDBACK:
             raise ValueError(f"feedback is {self.feedback!r}: expected one of {', '.join(FEEDBACK)}")
+
+
+@dataclass(frozen=True)
+class Report:
+    """The class report: `c.Report` in nbgrader_config.py."""
+
+    formgrader: str = "http://localhost:8888/formgrader"  # its address, for the report's links
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.formgrader, str) or not self.formgrader.startswith(("http://", "https://", "/")):
+            raise ValueError(f"formgrader is {self.formgrader!r}: expected an address, such as {Report.formgrader}")
 
 
 def read_config(folder: Path) -> Config:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 from nbgrader.apps import NbGraderApp
 from nbgrader.exchange import default
 from traitlets.config import Config, LazyConfigValue
+from traitlets.utils.importstring import import_item
 
-from autograde.course.settings import CONFIG_FILE, Release
+from autograde.course.settings import CONFIG_FILE, Release, Report
 from autograde.doctor import Finding
 from autograde.engine.limits import Limits
 
@@ -41,7 +43,7 @@ def _known(config: Config) -> dict[str, set[str]]:
     known: dict[str, set[str]] = {}
     for kind in kinds:  # nbgrader has two of the name Exchange
         known.setdefault(kind.__name__, set()).update(kind.class_trait_names(config=True))
-    return known | {kind.__name__: {field.name for field in fields(kind)} for kind in (Limits, Release)}
+    return known | {kind.__name__: {field.name for field in fields(kind)} for kind in (Limits, Release, Report)}
 
 
 def _is_set(kind: Any) -> bool:
@@ -49,12 +51,25 @@ def _is_set(kind: Any) -> bool:
 
 
 def _named_in(config: Config) -> Iterator[Any]:
-    """The classes that the configuration itself puts to work."""
+    """The classes that the configuration itself puts to work, as classes or by their full names."""
     for settings in config.values():
         for value in settings.values() if isinstance(settings, dict) else ():
-            listed = value if isinstance(value, list | tuple) else [value]
-            if not isinstance(value, LazyConfigValue):
-                yield from (one for one in listed if isinstance(one, type) and _is_set(one))
+            if isinstance(value, LazyConfigValue):
+                continue
+            for one in value if isinstance(value, list | tuple) else [value]:
+                kind = _imported(one) if isinstance(one, str) else one
+                if isinstance(kind, type) and _is_set(kind):
+                    yield kind
+
+
+def _imported(name: str) -> Any:
+    """What a full name stands for; None where it is no name of a class."""
+    if not re.fullmatch(r"(?:[a-z_]\w*\.)+[A-Z]\w*", name):
+        return None
+    try:
+        return import_item(name)
+    except ImportError:
+        return None
 
 
 def _mend(name: str, known: list[str]) -> str:

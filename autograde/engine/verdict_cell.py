@@ -21,7 +21,7 @@ def write_verdict(cell: NotebookNode, verdict: Verdict) -> None:
     """
     points = f"{verdict.points:g} of {verdict.out_of:g} point{'s' * (verdict.out_of != 1)}"
     colour = _COLOURS.get(verdict.status, "#b3261e")
-    rich = f'<div style="color: {colour}"><b>{verdict.mark} {points}.</b> {_as_html(verdict.message)}</div>'
+    rich = f'<div style="color: {colour}"><b>{verdict.mark} {points}.</b> {message_html(verdict.message)}</div>'
     plain = f"{verdict.mark} {points}. {verdict.message}"
     number = repr(float(verdict.points))
     cell.outputs = [
@@ -43,6 +43,6 @@ def _output(kind: str, data: dict[str, str], metadata: dict[str, Any], **more: A
     return NotebookNode(output_type=kind, data=NotebookNode(data), metadata=NotebookNode(metadata), **more)
 
 
-def _as_html(message: str) -> str:
+def message_html(message: str) -> str:
     """The message's `code` marks as HTML; everything else is text."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(message))

@@ -28,6 +28,8 @@ FLOORS = {
         {"answers", "errors"},
     ],
     "vitlib": [
+        {"__main__"},
+        {"commands"},
         {"widgets"},
         {"recipes", "diagnose", "cost"},
         {"training", "models"},

@@ -79,19 +79,19 @@ class WindowedAttention(WithTables, Attention):
             .flatten(0, 1)
             for each in (q, k, v)
         )  # B·W h p+M d
-        bias = self.bias if self.windows.shift else self.bias[:1]
+        bias = self.constant("bias", q) if self.windows.shift else self.constant("bias", q)[:1]
         found = attend_with_bias(q[:, :, p:], k, v, bias, self.fused).unflatten(0, (-1, count))  # B W h M d
-        return found.transpose(1, 2).flatten(2, 3).index_select(2, self.places)
+        return found.transpose(1, 2).flatten(2, 3).index_select(2, self.constant("places", q))
 
     def cut(self, x: Float[Tensor, "B h T d"]) -> Float[Tensor, "B h W M d"]:
         """The patches' rows, window by window."""
-        return x.index_select(2, self.order + self.prefix).unflatten(2, (self.windows.count, -1))
+        return x.index_select(2, self.constant("order", x) + self.prefix).unflatten(2, (self.windows.count, -1))
 
     def weights(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B h T T"]:
         """The maps over all tokens: the same attention without cutting, where other windows have the bias −∞."""
         q, k, _ = split_heads(self.qkv(x), self.heads, parts=3)  # B h T d
-        p, token = self.prefix, self.prefix + self.order.unflatten(0, (self.windows.count, -1))  # W M
+        p, token = self.prefix, self.prefix + self.constant("order", x).unflatten(0, (self.windows.count, -1))  # W M
         bias = q.new_full((x.shape[1], x.shape[1]), -torch.inf)
         bias[:p] = bias[:, :p] = 0
-        bias[token[:, :, None], token[:, None, :]] = self.bias[:, 0, :, p:].to(q.dtype)
+        bias[token[:, :, None], token[:, None, :]] = self.constant("bias", q)[:, 0, :, p:].to(q.dtype)
         return ((q / q.shape[-1] ** 0.5) @ k.transpose(-2, -1) + bias).softmax(dim=-1)

@@ -211,12 +211,13 @@ class WindowAttention(WithTables, Attention):
         q, k, v = split_heads(self.qkv(self.cut(x)), self.heads, parts=3)  # V h M d, each
         found = attend_with_bias(q, k, v, self.bias(), self.fused)
         found = self.proj(found.transpose(1, 2).flatten(2))  # V h M d → V M D
-        return found.reshape(x.shape[0], -1, x.shape[2]).index_select(1, self.places)[:, rows]
+        return found.reshape(x.shape[0], -1, x.shape[2]).index_select(1, self.constant("places", x))[:, rows]
 
     def cut(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "V M D"]:
         """The tokens, window by window: `Windows.cut` in one pass over memory."""
-        filled = F.pad(x, (0, 0, 0, 1)) if len(self.order) > len(self.places) else x  # token N is the zero
-        return filled.index_select(1, self.order).reshape(-1, self.windows.area, x.shape[2])
+        order = self.constant("order", x)
+        filled = F.pad(x, (0, 0, 0, 1)) if len(order) > len(self.places) else x  # token N is the zero
+        return filled.index_select(1, order).reshape(-1, self.windows.area, x.shape[2])
 
     def maps(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B W h M M"]:
         """The attention maps, window by window; every row sums to 1."""
@@ -228,8 +229,9 @@ class WindowAttention(WithTables, Attention):
     def bias(self) -> Float[Tensor, "W h M M"]:
         """What is added to the scores: the bias of the distance, and −∞ for tokens that only rolled together."""
         m = self.windows.area
-        bias = self.relative_position_bias_table.index_select(0, self.index).T.reshape(1, self.heads, m, m)
-        return bias if self.apart is None else bias + self.apart
+        learned = self.relative_position_bias_table
+        bias = learned.index_select(0, self.constant("index", learned)).T.reshape(1, self.heads, m, m)
+        return bias if self.apart is None else bias + self.constant("apart", learned)
 
     def weights(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B h N N"]:
         """The maps over the whole grid: the same attention without cutting; other windows have the bias −∞.
@@ -238,10 +240,11 @@ class WindowAttention(WithTables, Attention):
         to less than 1.
         """
         n = x.shape[1]
-        zeros = len(self.order) - n
+        order = self.constant("order", x)
+        zeros = len(order) - n
         q, k, _ = split_heads(self.qkv(F.pad(x, (0, 0, 0, zeros))), self.heads, parts=3)  # B h N+Z d
-        token = self.order.clone()  # each zero has a place of its own
-        token[self.order == n] = torch.arange(n, n + zeros, device=x.device)
+        token = order.clone()  # each zero has a place of its own
+        token[order == n] = torch.arange(n, n + zeros, device=x.device)
         token = token.unflatten(0, (-1, self.windows.area))  # W M
         bias = q.new_full((self.heads, n + zeros, n + zeros), -torch.inf)
         table = self.bias().to(q.dtype).expand(len(token), -1, -1, -1).transpose(0, 1)  # h W M M

@@ -11,10 +11,10 @@ from vitlib.cost.budget import config_of, will_it_fit
 from vitlib.cost.gpus import GPUS
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str) -> argparse.ArgumentParser:
     """What the command understands."""
     found = argparse.ArgumentParser(
-        prog="python -m vitlib.cost",
+        prog=prog,
         description="Whether a training step, or inference, fits into a GPU's memory, and what to do if it does not.",
         epilog=f"GPUs by name: {', '.join(GPUS)}. Any other by its memory in GiB: --gpu 24.",
     )
@@ -57,9 +57,9 @@ def changed(options: argparse.Namespace) -> Config:
     return replace(config, **changes)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m vitlib.cost") -> None:
     """Print the report. Errors: SystemExit with code 2 for what cannot be, after a line that says why."""
-    command = parser()
+    command = parser(prog)
     options = command.parse_args(arguments)
     try:
         run = Run(

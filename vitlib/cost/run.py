@@ -32,7 +32,7 @@ class Run:
     merge: int = 0  # pairs of tokens that MergedViT merges in each block; 0: none (ViT only)
 
     def __post_init__(self) -> None:
-        require_size("batch", self.batch_size)
+        require_size("batch_size", self.batch_size)
         for field in fields(self):
             value, choices = getattr(self, field.name), get_args(field.type)
             if get_origin(field.type) is Literal and value not in choices:

@@ -28,6 +28,22 @@ def image_folder(folder: str | PathLike[str], size: int | tuple[int, int], skip_
     Errors: FileNotFoundError; ValueError for a size that is none; DatasetError for a folder without sub-folders, a
     class without pictures, and files that cannot be read, which it names.
     """
+    return _labelled(folder, size, skip_damaged)[0]
+
+
+def image_files(
+    folder: str | PathLike[str], size: int | tuple[int, int], skip_damaged: bool = False
+) -> tuple[Pictures, list[Path]]:
+    """The pictures of image_folder, and where each lies. Errors: those of image_folder."""
+    return _labelled(folder, size, skip_damaged)
+
+
+def image_file(path: Path, size: int | tuple[int, int]) -> UInt8[Tensor, "3 H W"]:
+    """One picture, read and cut as `image_folder` does it. Errors: ValueError for a size or a file that is none."""
+    return _cover(read_picture(path), *_sides(size))
+
+
+def _labelled(folder: str | PathLike[str], size: int | tuple[int, int], skip: bool) -> tuple[Pictures, list[Path]]:
     root = _existing(folder)
     classes = tuple(sorted(each.name for each in root.iterdir() if each.is_dir() and not _debris(each, root)))
     if not classes:
@@ -36,14 +52,14 @@ def image_folder(folder: str | PathLike[str], size: int | tuple[int, int], skip_
             "unlabelled_folder reads pictures without classes"
         )
     if outside := sorted(each.name for each in root.iterdir() if each.is_file() and not _debris(each, root)):
-        warnings.warn(f"left out, as they lie in no class of {root}: {_few(outside)}", stacklevel=2)
+        warnings.warn(f"left out, as they lie in no class of {root}: {_few(outside)}", stacklevel=3)
     files = [(path, label) for label, name in enumerate(classes) for path in _files(root / name)]
-    images, good = _read(root, [path for path, _ in files], size, skip_damaged)
+    images, good = _read(root, [path for path, _ in files], size, skip, stacklevel=4)
     labels = torch.tensor([files[i][1] for i in good], dtype=torch.int64)
     counts = labels.bincount(minlength=len(classes))
     if empty := [name for name, count in zip(classes, counts.tolist(), strict=True) if not count]:
         raise DatasetError(f"{root} has no picture of {', '.join(empty)}; add some, or remove the sub-folder")
-    return Pictures(images, labels, classes)
+    return Pictures(images, labels, classes), [files[i][0] for i in good]
 
 
 def unlabelled_folder(
@@ -72,7 +88,7 @@ def _existing(folder: str | PathLike[str]) -> Path:
 
 
 def _read(
-    root: Path, files: list[Path], size: int | tuple[int, int], skip_damaged: bool
+    root: Path, files: list[Path], size: int | tuple[int, int], skip_damaged: bool, stacklevel: int = 3
 ) -> tuple[UInt8[Tensor, "N 3 H W"], list[int]]:
     """The pictures that can be read, and which of the files they are."""
     height, width = _sides(size)
@@ -88,7 +104,7 @@ def _read(
         told = f"{len(bad)} of {len(files)} files in {root} cannot be read: {_few(bad, '; ')}"
         if not skip_damaged:
             raise DatasetError(f"{told}. Mend or remove them, or leave them out with skip_damaged=True")
-        warnings.warn(told, stacklevel=3)
+        warnings.warn(told, stacklevel=stacklevel)
     return (images[good] if bad else images), good
 
 

@@ -92,13 +92,18 @@ class Pictures:
 
         Errors: ValueError where `every` is below 2, or more than there are pictures.
         """
+        rest, part = self.split_places(every, seed)
+        return self.take(rest), self.take(part)
+
+    def split_places(self, every: int, seed: int = 0) -> tuple[Int64[Tensor, "n"], Int64[Tensor, "m"]]:
+        """Where the pictures of the two halves of `split` lie: for what stands beside the pictures, as their files."""
         if not 2 <= every <= len(self):
             raise ValueError(f"every is {every}: expected 2…{len(self)} (all pictures); 5 keeps a fifth to test")
         shuffled = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.labels.device)
         by_class = shuffled[self.labels[shuffled].argsort(stable=True)]
         tested = torch.zeros_like(self.labels, dtype=torch.bool)
         tested[by_class[::every]] = True
-        return self.take(shuffled[~tested[shuffled]]), self.take(shuffled[tested[shuffled]])
+        return shuffled[~tested[shuffled]], shuffled[tested[shuffled]]
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of the pixels (0…1), one each a channel: ViTConfig's `mean` and `std`.

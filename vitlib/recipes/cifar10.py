@@ -2,7 +2,7 @@
 
 PICTURES is the official archive, its folder, or an .npz of JPEG files (vitlib.data.datasets). The run is kept in
 FOLDER, and the same command goes on with it; at its end the weights lie there in half precision, beside a card that
-says how they were made. The weights that come with vitlib are those of the short plan.
+says how they were made. The weights that come with vitlib have a card of their own, in vitlib/trained.
 
 A teacher is trained first, a small convolutional network (teacher.py); the model learns from labels, and in the end
 from the teacher's answers as well. A plain ViT does not start from random weights (neighbours.py).

@@ -98,7 +98,8 @@ class ViT(WithTables):
 
     def tokens(self, patches: Float[Tensor, "B N D"]) -> Float[Tensor, "B T D"]:
         """The row that the encoder reads: CLS, registers and patches, each with its position."""
-        return self.drop(token_row(patches, self.pos_embed, self.cls_token, self.reg_token))
+        rows = self.constant("pos_embed", patches) if self.table_names else self.pos_embed
+        return self.drop(token_row(patches, rows, self.cls_token, self.reg_token))
 
     def last(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B R D"]:
         """What the last block gives, in the rows that the classifier reads."""

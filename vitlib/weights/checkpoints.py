@@ -1,10 +1,7 @@
-"""`load`, `load_into` and `save`: a model from a file, a file from a model."""
+"""`load` and `load_into`: a model from a file, or a file's weights in a model that is there."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,15 +16,15 @@ from vitlib.vit.fields import pair_of
 from vitlib.vit.model import ViT
 from vitlib.vit.wrappers import require_numbers
 from vitlib.vit.wrappers import unwrapped as unwrapped_model
-from vitlib.weights import files, stems
+from vitlib.weights import stems
 from vitlib.weights.backbones import staged_layout
 from vitlib.weights.channels import mean_and_std, with_channels
 from vitlib.weights.files import CheckpointError, State
-from vitlib.weights.hubconfig import hf_config, hf_pixels, plain, read_beside
+from vitlib.weights.hubconfig import plain, read_beside
 from vitlib.weights.layouts import LAYOUTS
 from vitlib.weights.misfits import check_fit, check_numbers
 from vitlib.weights.recognise import recognise
-from vitlib.weights.renaming import UNREAD, detect, heads_apart, layout_named, move_rows, rows, to_ours, to_theirs
+from vitlib.weights.renaming import UNREAD, detect, heads_apart, move_rows, rows, to_ours
 from vitlib.weights.sources import Source, open_source, unwrapped
 from vitlib.weights.staged import load_staged
 
@@ -86,7 +83,7 @@ def load(
     >>> from vitlib.models import create
     >>> from vitlib.weights import convert
     >>> model = create("vit_digits_patch2_8")
-    >>> load(convert(model.state_dict(), "hf")).config.eps  # what transformers computes with
+    >>> load(convert(model.state_dict(), "hf"), num_heads=4).config.eps  # what transformers computes with
     1e-12
 
     Errors: CheckpointError for whatever does not fit (those of files.read among them), FileNotFoundError.
@@ -144,7 +141,7 @@ def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **opt
     Errors: those of `load`; TypeError for another kind of model; CheckpointError where the two models differ, with
     every field and both values.
     """
-    target = _plain_model(model)
+    target = plain_model(model)
     mine: Any = target.config
     first = next(target.parameters())
     told: dict[str, Any] = {"image_size": mine.image_size, "in_chans": mine.in_chans, "like": mine}
@@ -173,52 +170,6 @@ def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **opt
     target.config = replace(mine, **{field: getattr(loaded.config, field) for field in taken}, **names)
 
 
-def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> None:
-    """Write a model's weights in a layout, as .safetensors, .pth, .pt or .npz: the whole file or none.
-
-    The model's configuration travels in the file as a note that other libraries don't see. A path without a suffix
-    is a folder, for the layouts of Hugging Face: `from_pretrained` and `pipeline` read it, with the classes' names and
-    the pictures' normalisation. Only a plain ViT has more than timm's.
-
-    Errors: TypeError for another kind of model; CheckpointError where the layout has no place for a tensor, or its own
-    library would compute something else with them, naming the choice.
-    """
-    target = _plain_model(model)
-    path, column, note = Path(path), layout_named(layout), asdict(target.config)
-    state, stem = stems.apart(target.state_dict())
-    if layout != "timm" and (stem or isinstance(target, Staged)):
-        raise CheckpointError(f"a {type(target).__name__} is saved by timm's names alone, not by {layout}'s")
-    if isinstance(target, Staged):
-        files.write(path, state, note)
-        return
-    config = stems.vit_behind(target.config)
-    if config.positions != "learned" and "positions" not in column.settable:
-        raise CheckpointError(
-            f"{layout} keeps learned positions, and this model's are {config.positions!r}; save it as 'timm'"
-        )
-    state |= {name: torch.zeros(1, config.embed_dim) for name in column.zeros}
-    theirs = to_theirs(state, layout, config.prefix_positions, config.num_heads)
-    # what the layout's library would make of these tensors, told what its users can tell it
-    told = {field: getattr(config, field) for field in ("num_heads", "image_size", "mean", "std", *column.settable)}
-    made, _ = recognise(to_ours(theirs, column)[0], column, told)
-    apart = [f for f in ("eps", "gelu", "global_pool", "norm_before_pool") if getattr(made, f) != getattr(config, f)]
-    if apart:
-        raise CheckpointError(
-            f"{layout}'s own model has {', '.join(f'{f}={getattr(made, f)!r}' for f in apart)}, this one has "
-            f"{', '.join(f'{f}={getattr(config, f)!r}' for f in apart)}: it would compute something else; save it "
-            "as 'timm', or convert(model.state_dict(), …) for the names alone"
-        )
-    if layout.startswith("hf") and not path.suffix:
-        beside = {"config.json": hf_config(config, layout), "preprocessor_config.json": hf_pixels(config)}
-        path.mkdir(parents=True, exist_ok=True)
-        files.write(path / "model.safetensors", theirs, note)
-        for name, content in beside.items():
-            with files.whole(path / name) as draft:
-                draft.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
-    else:
-        files.write(path, theirs | stem, note)
-
-
 def _deciding(config: Any) -> dict[str, Any]:
     """The choices that decide which tensors a model has and what it computes with them."""
     kept = {field: value for field, value in asdict(config).items() if field not in FREE}
@@ -235,7 +186,7 @@ def _head(model: ViT | Staged) -> State:
     return {name: each for name, each in model.state_dict().items() if name in HEAD}
 
 
-def _plain_model(model: nn.Module) -> Any:
+def plain_model(model: nn.Module) -> Any:
     """The model that torch.compile or data parallelism wrapped.
 
     Errors: TypeError for another kind of model, ValueError for one without numbers.

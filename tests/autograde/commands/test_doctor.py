@@ -63,6 +63,7 @@ def test_settings_that_are_read_are_not_named(course, told):
         "c.ServerApp.port = 9000",
         "c.CourseDirectory.groupshared = False",
         "c.LimitOutput.max_lines = 500",
+        "c.FeedbackExporter.why = False",
         "c.ClearSolutions.code_stub = {'python': 'pass'}",
     )
     assert told()[0] == 0

@@ -46,7 +46,7 @@ def all_agree(course, capsys):
     assert points == {marks.student: marks.points for marks in read_marks(course, TOY)} == csv_sums(course)
     for student, score in points.items():
         assert f"{student}  {score:>5g}/9" in shown
-        assert f'<td>{student}<td class="points">{score:g} / 9' in page
+        assert f'>{student}</a><td class="points">{score:g} / 9' in page
     return points
 
 
@@ -64,7 +64,7 @@ def test_manual_marks_and_extra_credit_count_everywhere(marked, capsys):
         assert all_agree(marked, capsys) == after
     assert main(["feedback"]) == 0
     page = (marked.feedback / "student-003" / TOY / f"{TOY}.html").read_text()
-    assert "Nearly: see the order." in page and f"Score: {after['student-003']:g} / 9" in page
+    assert "Nearly: see the order." in page and f"{after['student-003']:g} of 9 points" in page
 
 
 def test_a_new_due_date_and_a_new_timestamp_count_at_the_next_run(marked, capsys):

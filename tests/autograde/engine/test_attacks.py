@@ -68,8 +68,8 @@ pytestmark = pytest.mark.timeout(3600)
 class Attacked(Course):
     """Its limits are far from what an attack needs that ends of itself, on however busy a machine."""
 
-    def job(self, chapter: str, student: str) -> Job:
-        job = super().job(chapter, student)
+    def job(self, chapter: str, student: str, notebook: str = "") -> Job:
+        job = super().job(chapter, student, notebook)
         return replace(job, limits=replace(job.limits, cell_seconds=BRIEF)) if student in ENDLESS else job
 
 

@@ -28,6 +28,7 @@ CASES: list[tuple[Config, Run]] = [
     (SWIN, Run(batch_size=1, optimizer="adamw-foreach", ema=True)),
     (CONVNEXT, Run(batch_size=1, optimizer="sgd")),
     (replace(SWIN, image_size=(448, 672), drop_path_rate=0.2), Run(batch_size=2)),
+    (replace(SWIN, image_size=(200, 232)), Run(batch_size=4)),  # windows and mergings filled up
     (replace(CONVNEXT, image_size=(96, 608), kernel_size=5, drop_path_rate=0.1), Run(batch_size=16, precision="amp")),
     (replace(HYBRID, image_size=(384, 512), global_pool="avg"), Run(batch_size=2)),
     (replace(HYBRID, image_size=(64, 64), num_classes=0), Run(batch_size=32)),
@@ -59,5 +60,5 @@ def test_parameters_are_exact(config: Config) -> None:
 def test_a_swin_of_absurd_pictures_is_whole_numbers() -> None:
     """No overflow, and no square of the number of tokens: Swin's cost grows with the picture's area."""
     once, more = (flops(replace(SWIN, image_size=(side, side)))["forward"] for side in (224, 224 * 5000))
-    head = 2 * SWIN.widths[-1] * SWIN.num_classes
+    head = 2 * SWIN.dims[-1] * SWIN.num_classes
     assert more - head == 5000**2 * (once - head)

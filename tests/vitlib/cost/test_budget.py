@@ -19,7 +19,7 @@ from vitlib.models import PRESETS
 VIT = "vit_base_patch16_224"
 RUNS = st.fixed_dictionaries(
     {
-        "batch": st.integers(1, 2048),
+        "batch_size": st.integers(1, 2048),
         "training": st.booleans(),
         "precision": st.sampled_from(["fp32", "amp", "bf16"]),
         "checkpointing": st.booleans(),

@@ -107,7 +107,6 @@ def test_a_million_pixels_a_side_are_answered_too() -> None:
 @pytest.mark.parametrize(
     ("config", "run", "message"),
     [
-        (ViTConfig(embed_dim=100), Run(), "12 heads cannot share a width of 100"),
         (VIT, Run(window=4), "no multiple of window 4; choose 1, 2, 7, 14"),
         (VIT, Run(pool_stride=3), "pool_stride is 3.*choose 1, 2, 7, 14"),
         (VIT, Run(merge=66), "merge is 66: 196 patches through 3 blocks can lose 0 to 65"),
@@ -122,7 +121,7 @@ def test_what_cannot_go_together_is_refused(config: ViTConfig, run: Run, message
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"batch": 0}, "batch is 0: expected at least 1"),
+        ({"batch_size": 0}, "batch_size is 0: expected at least 1"),
         ({"precision": "fp8"}, "precision is 'fp8': expected one of 'fp32', 'amp', 'bf16'"),
         ({"optimizer": "adam"}, "expected one of 'adamw'"),
         ({"window": -1}, "window is -1"),

@@ -32,7 +32,7 @@ SHAPES = {
     CONVNEXT: {"depths": DEPTHS, "drop_path_rate": PATHS},
 }
 RUNS = {
-    "batch": st.sampled_from([1, 2, 64]),  # gradients outgrow what they are made of, or not
+    "batch_size": st.sampled_from([1, 2, 64]),  # gradients outgrow what they are made of, or not
     "training": st.booleans(),
     "precision": st.sampled_from(["fp32", "amp", "bf16"]),
     "checkpointing": st.booleans(),

@@ -5,8 +5,10 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tests.vitlib.training.zoo import EVERY, shades, swin, vit
+from vitlib.backbones.windowed_attention import with_windows
 from vitlib.training.average import Average
 from vitlib.training.fit import Recipe, evaluate, fit
 
@@ -97,3 +99,15 @@ def test_frozen_weights_are_not_averaged():
     model = vit()
     model.blocks.requires_grad_(False)
     assert not any(name.startswith("blocks") for name in Average(model, 0.9).values)
+
+
+@pytest.mark.parametrize("kind", ["swin", "windowed"])
+def test_constants_are_no_buffers_so_that_any_average_leaves_them_alone(kind: str) -> None:
+    """torch's AveragedModel averages every buffer: of an index that is another index, of a mask of −∞ it is NaN."""
+    model = (swin() if kind == "swin" else with_windows(vit(), 2)).eval()
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    for _ in range(3):
+        average.update_parameters(model)
+    config = model.config
+    images = torch.randn(2, config.in_chans, *config.image_size, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(average.module(images), model(images), rtol=0, atol=1e-6)

@@ -166,7 +166,7 @@ def test_a_config_of_timm_says_heads_pooling_and_activation(tmp_path: Path) -> N
     (tmp_path / "config.json").write_text(json.dumps(told))
     model = load(tmp_path)
     assert model.config == replace(config, class_names=tuple("abcde"))
-    assert torch.equal(model(images(3, 32, 32)), made(config)(images(3, 32, 32)))
+    torch.testing.assert_close(model(images(3, 32, 32)), made(config)(images(3, 32, 32)))
     del told["model_args"]
     (tmp_path / "config.json").write_text(json.dumps(told))
     assert load(tmp_path, num_heads=2).config.num_heads == 2  # the caller knows better than the architecture's name
@@ -198,7 +198,7 @@ def test_a_plain_state_dict_has_the_heads_of_the_model_it_is_for() -> None:
     load_into(target, source.state_dict())
     assert target.config.num_heads == 6
     batch = images(3, 32, 32)
-    assert torch.equal(target.eval()(batch), source(batch))
+    torch.testing.assert_close(target.eval()(batch), source(batch))
     with pytest.warns(UserWarning, match="nothing in the weights says how many heads"):
         load(source.state_dict())
 
@@ -210,7 +210,8 @@ def test_a_plain_state_dict_has_the_eps_of_the_model_it_is_for(kind: str) -> Non
     target = type(source)(source.config)
     load_into(target, source.state_dict())
     batch = pictures(source)
-    assert target.config == source.config and torch.equal(target(batch), source(batch))
+    assert target.config == source.config
+    torch.testing.assert_close(target(batch), source(batch))
 
 
 def test_half_precision_and_wrapped_models_are_filled() -> None:
@@ -332,7 +333,7 @@ def test_smaller_tables_of_timm_are_whole_again() -> None:
         table = small[name].T.unflatten(1, (13, 13))
         small[name] = table[:, 7 - high : 6 + high, 7 - wide : 6 + wide].flatten(1).T
     loaded = load(small, image_size=(16, 32)).eval()
-    assert torch.equal(loaded(pictures(model)), model.eval()(pictures(model)))
+    torch.testing.assert_close(loaded(pictures(model)), model.eval()(pictures(model)))
 
 
 def test_what_convert_gives_still_loads() -> None:
