@@ -5,6 +5,7 @@ nbval (`make notebooks`) compares the stored outputs with a fresh run, but passe
 """
 
 import ast
+import re
 from pathlib import Path
 
 import nbformat
@@ -85,3 +86,11 @@ def test_every_model_lies_where_the_pictures_do(path: Path) -> None:
         if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "create"
     ]
     assert [ast.unparse(call) for call in calls if "device='cpu'" not in ast.unparse(call)] == []
+
+
+@pytest.mark.parametrize("path", [*SOLUTIONS, *CHAPTERS], ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_links_to_other_chapters_lead_there(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    links = [link for cell in cells for link in re.findall(r"\]\((\.\.?/[^)]+)\)", cell.source)]
+    assert [link for link in links if not (path.parent / link).exists()] == []
+    assert links or path.stem == "09-debugging-clinic"  # all but the last name the next
