@@ -16,5 +16,5 @@ patches_a_side = Numeric(
         Misconception("subtracted", 28, "You took one patch away. Go on: how often can you, until nothing is left?"),
     ],
     hints=["How often do 4 pixels fit into 32 pixels?"],
-    why="4 pixels fit into 32 pixels 32 / 4 = 8 times.",
+    why="4 pixels to a patch: 32 / 4 = 8 patches side by side.",
 )

@@ -378,7 +378,7 @@ def _(tokens, positions):
 
 
 @place.misconception("CLS goes without",
-    "Your patches are right, but CLS gets no position: the slip of the notes. All N + 1 "
+    "Your patches are right, but CLS gets no position: a common mistake. All N + 1 "
     "tokens get one.")
 def _(tokens, positions):
     fits(tokens, positions)

@@ -209,7 +209,7 @@ def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
 
 
 @read.misconception("no final norm",
-    "You hand CLS to the head as the last block left it: the slip of section 5.2. The final "
+    "You hand CLS to the head as the last block left it: the mistake of section 5.2. The final "
     "LayerNorm comes first.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     return F.linear(tokens[:, 0], head_weight, head_bias)

@@ -36,7 +36,7 @@ def test_practising_gives_a_message_for_each_misconception_and_then_a_tick(
             check(PRACTICE.id, wrong.answer)
     check(PRACTICE.id, 8)
     assert (
-        "✓ Your first tick: 8 patches is right. 4 pixels fit into 32 pixels 32 / 4 = 8 times."
+        "✓ Your first tick: 8 patches is right. 4 pixels to a patch: 32 / 4 = 8 patches side by side."
         in capsys.readouterr().out
     )
 

@@ -47,7 +47,7 @@ def test_everyones_answers_are_what_the_library_builds() -> None:
     for n in everyones_numbers("row-length"):
         assert n.right == ViTConfig((n.side, n.side), n.patch).tokens
     for n in everyones_numbers("position-numbers"):
-        config = ViTConfig((n.side, n.side), n.patch, embed_dim=n.width)
+        config = ViTConfig((n.side, n.side), n.patch, embed_dim=n.width, num_heads=1)
         assert n.right == config.tokens * config.embed_dim
     for n in everyones_numbers("resized-rows"):
         old, grid = torch.zeros(1, 197, 1), (n.height // 16, n.width // 16)
