@@ -652,7 +652,7 @@ def vit(images: torch.Tensor, weights: dict[str, torch.Tensor], patch: int, head
     weights: every tensor by its name, timm's, such as "norm.weight"; patch: pixels a side; heads: in each block.
 
     >>> from vitlib import create
-    >>> model = create("vit_digits_patch2_8")
+    >>> model = create("vit_digits_patch2_8", device="cpu")
     >>> vit(torch.zeros(2, 1, 8, 8), model.state_dict(), patch=2, heads=4).shape
     torch.Size([2, 10])
     """

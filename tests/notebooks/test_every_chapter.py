@@ -4,6 +4,7 @@ for each picture; none in chapters/.
 nbval (`make notebooks`) compares the stored outputs with a fresh run, but passes over cells that never ran.
 """
 
+import ast
 from pathlib import Path
 
 import nbformat
@@ -72,3 +73,15 @@ def test_a_chapter_shows_no_output(path: Path) -> None:
 
 def test_every_chapter_has_its_solution() -> None:
     assert [path.name for path in CHAPTERS] == [path.name for path in SOLUTIONS] != []
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_every_model_lies_where_the_pictures_do(path: Path) -> None:
+    """`create` takes the best device, and cells mix a model's answers with tensors of the CPU."""
+    calls = [
+        call
+        for cell in code_cells(path)
+        for call in ast.walk(ast.parse(cell.source))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "create"
+    ]
+    assert [ast.unparse(call) for call in calls if "device='cpu'" not in ast.unparse(call)] == []
