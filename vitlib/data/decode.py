@@ -74,11 +74,10 @@ def _decoded(content: bytes) -> Image.Image:
 
 def _opened(content: bytes) -> Image.Image:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours, below, is stricter
+        warnings.simplefilter("ignore")  # about metadata, pages behind the first, and size: our limit is stricter
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
-        warnings.simplefilter("ignore")  # about metadata, or pages behind the first
         image.load()
     return image
 
