@@ -57,7 +57,7 @@ def both(server, tmp_path_factory):
 def run(course, *arguments):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(course.root)
-        assert main(arguments) == 0
+        assert main(arguments) == (arguments[0] == "grade")  # one upload broke off: it is to be asked for again
 
 
 def rows(course):

@@ -274,7 +274,7 @@ def test_nothing_in_formgraders_page_can_act(graded, name):
 
 def test_nothing_in_the_class_report_can_act(graded, monkeypatch, capsys):
     monkeypatch.chdir(graded.course.root)
-    assert main(["report"]) == 0
+    assert main(["report"]) == 1  # one timestamp cannot be read, and that is said
     page = (graded.course.root / "gradebook" / "report.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;bold&lt;b&gt;" in page
     assert not [thing for thing in Page(page).active if not thing.startswith(("meta", "style"))]

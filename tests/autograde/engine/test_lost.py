@@ -38,8 +38,8 @@ remedy = Deadly("remedy", title="", prompt="", points=2, options=remedy.options)
 class Deadly(Course):
     """Only the victim's job is given up soon: the others may take as long as a busy machine makes them."""
 
-    def job(self, chapter, student):
-        job = super().job(chapter, student)
+    def job(self, chapter, student, notebook=""):
+        job = super().job(chapter, student, notebook)
         return replace(job, limits=replace(job.limits, notebook_seconds=5, overtime=20)) if student == VICTIM else job
 
 

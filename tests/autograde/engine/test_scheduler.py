@@ -62,7 +62,7 @@ def test_a_class_is_graded_by_workers_that_share_no_folder(course, cluster, tmp_
     cluster.start_worker("first")
     cluster.start_worker("second")
     simulate(course, TOY, len(TEMPERAMENTS))
-    assert main(["grade", TOY, "--scheduler", cluster.address]) == 0
+    assert main(["grade", TOY, "--scheduler", cluster.address]) == 1  # an upload broke off: it is to be asked for again
     remote = gradebook_rows(course)
     here = Course(course.root)
     local = in_order(grade(here, TOY, [], regrade=True))
@@ -92,7 +92,7 @@ def test_a_class_whose_workers_are_gone_says_so_and_goes_on_with_the_next(course
 
 
 def test_where_no_scheduler_answers_the_command_says_so(course, monkeypatch, capsys):
-    monkeypatch.setattr("autograde.workers._PATIENCE", 1)
+    monkeypatch.setattr("autograde.engine.workers._PATIENCE", 1)
     simulate(course, TOY, 1)
     assert main(["grade", TOY, "--scheduler", "tcp://127.0.0.1:9"]) == 1
     assert "no dask scheduler with a worker answers at tcp://127.0.0.1:9" in capsys.readouterr().err

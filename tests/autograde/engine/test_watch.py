@@ -31,7 +31,7 @@ def test_where_nothing_arrives_it_says_who_is_waited_for_and_what_is_being_done(
 
 
 def test_the_command_says_it_without_the_stacks_unless_they_are_asked_for(course, door, monkeypatch, capsys):
-    monkeypatch.setattr("autograde.commands._SILENCE", 0.2)
+    monkeypatch.setattr("autograde.commands.grade.SILENCE", 0.2)
     threading.Timer(3, door.touch).start()
     assert main(["grade", "--jobs", "0"]) == 0
     said = capsys.readouterr().err

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vitlib.backbones.presets import BACKBONES
 from vitlib.cost import Run, cost
-from vitlib.cost.job import Job, largest
+from vitlib.cost.job import Job, largest_within
 from vitlib.cost.remedies import CHEAPEST_FIRST, combined, remedies
 from vitlib.models import PRESETS
 
@@ -136,10 +136,10 @@ def test_the_largest_number_that_fits_is_found_though_the_line_is_bent(most, lim
         return max(each * n, flat, 3 * each * (n - limit))
 
     if flat <= need(most):
-        found = largest(need, need(most))
+        found = largest_within(need, need(most))
         assert need(found) <= need(most) < need(found + 1)
-        assert largest(need, need(most), limit) == min(found, limit)
-    assert largest(need, flat - 1) == (flat - 1) // each * (need(1) < flat)
+        assert largest_within(need, need(most), limit) == min(found, limit)
+    assert largest_within(need, flat - 1) == (flat - 1) // each * (need(1) < flat)
 
 
 def test_every_remedy_can_be_reached():

@@ -84,10 +84,10 @@ def test_the_model_that_comes_with_vitlib_is_healthy() -> None:
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 2**30),
-    patch=st.sampled_from([2, 4]),
+    patch_size=st.sampled_from([2, 4]),
     global_pool=st.sampled_from(["token", "avg", "map"]),
     positions=st.sampled_from(["learned", "sincos1d", "sincos2d", "none"]),
-    registers=st.integers(0, 2),
+    reg_tokens=st.integers(0, 2),
     trim=st.booleans(),
     fused=st.booleans(),
     depth=st.integers(1, 3),

@@ -148,9 +148,9 @@ def test_filters_have_length_one_and_stand_at_right_angles(kind, patch):
     ("arguments", "message"),
     [
         ({"name": "chelsey"}, "did you mean 'chelsea'?"),
-        ({"patch_size": 5}, "patch is 5: expected one of 4, 8, 16"),
+        ({"patch": 5}, "patch is 5: expected one of 4, 8, 16"),
         ({"filters": "sharp"}, "filters is 'sharp': expected one of 'PCA', 'random'"),
-        ({"patch_size": 4, "d": 64}, "d is 64: expected one of 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48"),
+        ({"patch": 4, "d": 64}, "d is 64: expected one of 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48"),
     ],
 )
 def test_it_cannot_be_opened_on_what_it_does_not_offer(arguments, message):

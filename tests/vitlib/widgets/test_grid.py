@@ -249,8 +249,8 @@ def test_a_picture_by_its_path(tmp_path):
     ("arguments", "message"),
     [
         ({"name": "astronout"}, "did you mean 'astronaut'?"),
-        ({"patch_size": 0}, "patch is 0: expected 1 to 128 pixels for the picture 'astronaut'"),
-        ({"name": "digits", "patch_size": 81}, "patch is 81: expected 1 to 80 pixels for the picture 'digits'"),
+        ({"patch": 0}, "patch is 0: expected 1 to 128 pixels for the picture 'astronaut'"),
+        ({"name": "digits", "patch": 81}, "patch is 81: expected 1 to 80 pixels for the picture 'digits'"),
         ({"how": "refuse"}, "how is 'refuse': expected one of 'crop', 'pad', 'resize'"),
     ],
 )
