@@ -146,7 +146,9 @@ def test_the_command_line_is_killed_and_finishes_the_next_time(handed_in, undist
         run.wait()
         _, left = psutil.wait_procs(family, timeout=120)
         assert left == []
-    subprocess.run(command, cwd=handed_in.root, check=True, capture_output=True, timeout=300)
+    last = subprocess.run(command, cwd=handed_in.root, capture_output=True, text=True, timeout=300)
+    assert last.returncode == 1 and "Traceback" not in last.stderr  # uploads broke off: they are to be asked for again
+    assert "ask for it again" in last.stderr
     assert_same(handed_in, undisturbed)
 
 
