@@ -14,12 +14,12 @@ TOY = "01-toy"
 SLOW = """
 
 class Slow(Choice):
-    def read(self, value):
+    def _mark_value(self, value):
         import pathlib, time
 
         while not pathlib.Path("DOOR").exists():
             time.sleep(0.01)
-        return super().read(value)
+        return super()._mark_value(value)
 
 
 remedy = Slow("remedy", title="", prompt="", points=2, options=remedy.options)

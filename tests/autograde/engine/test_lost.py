@@ -21,14 +21,14 @@ VICTIM = "student-002"
 DEADLY = """
 
 class Deadly(Choice):
-    def read(self, value):
+    def _mark_value(self, value):
         import os, pathlib, re, signal
 
         deaths = pathlib.Path("DEATHS")
         if value == 3 and len(deaths.read_text()) < TIMES:
             deaths.open("a").write("x")
             HOW
-        return super().read(value)
+        return super()._mark_value(value)
 
 
 remedy = Deadly("remedy", title="", prompt="", points=2, options=remedy.options)

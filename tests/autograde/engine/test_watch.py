@@ -20,14 +20,14 @@ def test_where_nothing_arrives_it_says_who_is_waited_for_and_what_is_being_done(
 
     def say(text):
         said.append(text)
-        if "in read" in text:  # the line that waits, in a stack
+        if "in _mark_value" in text:  # the line that waits, in a stack
             door.touch()
 
     results = list(grade(course, TOY, [], workers=workers, watch=Watch(0.5, say, verbose=True)))
     assert [result.points for result in results] == [9, 9]
-    told = next(text for text in said if "in read" in text)
+    told = next(text for text in said if "in _mark_value" in text)
     who = rf"  student-001, student-002, for \d+ s, at {place}\n"
-    assert re.match(rf"(?s)nothing has arrived for \d+ s; waiting for\n{who} .*, in read\b", told)
+    assert re.match(rf"(?s)nothing has arrived for \d+ s; waiting for\n{who} .*, in _mark_value\b", told)
 
 
 def test_the_command_says_it_without_the_stacks_unless_they_are_asked_for(course, door, monkeypatch, capsys):
@@ -36,11 +36,11 @@ def test_the_command_says_it_without_the_stacks_unless_they_are_asked_for(course
     assert main(["grade", "--jobs", "0"]) == 0
     said = capsys.readouterr().err
     assert re.search(r"student-001, student-002, for \d+ s, at this process\n", said)
-    assert "in read" not in said
+    assert "in _mark_value" not in said
     door.unlink()
     threading.Timer(3, door.touch).start()
     assert main(["grade", "--jobs", "0", "--regrade", "--verbose"]) == 0
-    assert "in read" in capsys.readouterr().err
+    assert "in _mark_value" in capsys.readouterr().err
 
 
 def test_where_things_arrive_it_says_nothing(course, capsys):
