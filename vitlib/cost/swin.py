@@ -83,22 +83,20 @@ def block(c: SwinConfig, number: int, index: int, run: Run) -> Call:
 
 
 def attention(windows: Windows, width: int, heads: int, table: int, fused: bool | None, run: Run) -> Call:
-    """Cut into windows, attend in each, and put the tokens back."""
+    """Cut into windows, attend in each, and put the tokens back. What was cut goes when q, k and v are made."""
     tokens, slots = windows.rows * windows.columns, windows.count * windows.area  # the slots beyond hold zeros
     rows, (outer, inner) = run.batch_size * slots, run.numbers
     buffers = 8 * (tokens + slots + windows.area**2)  # order, places and index
     masked = outer * windows.count * windows.area**2 if any(windows.shifts) else 0
     attend = fused_attention if fused is None or fused else written_attention
     return call(
-        Op("cut", outer * rows * width, buffers=buffers + masked),
+        call(Op("cut", outer * rows * width, buffers=buffers + masked)),
+        cast(rows, width, run),
+        linear("qkv", rows, width, 3 * width, run),
         call(
-            cast(rows, width, run),
-            linear("qkv", rows, width, 3 * width, run),
-            call(
-                attend(windows, width, heads, table, run),
-                linear("proj", rows, width, width, run),
-                Op("join", inner * run.batch_size * tokens * width),
-            ),
+            attend(windows, width, heads, table, run),
+            linear("proj", rows, width, width, run),
+            Op("join", inner * run.batch_size * tokens * width),
         ),
     )
 
