@@ -45,12 +45,21 @@ class PooledAttention(Attention):
         self, embed_dim: int, num_heads: int, grid: tuple[int, int], stride: int, prefix: int, fused: bool | None = None
     ) -> None:
         super().__init__(embed_dim, num_heads, fused)
-        if stride < 1 or grid[0] % stride or grid[1] % stride:
-            fits = [s for s in range(1, min(grid) + 1) if grid[0] % s == 0 and grid[1] % s == 0]
+        self.stride, self.prefix = stride, prefix
+        self.set_grid(*grid)
+
+    def set_grid(self, rows: int, columns: int) -> None:
+        """Pool the patches of a grid of rows × columns.
+
+        Errors: ValueError where the stride does not divide it.
+        """
+        stride = self.stride
+        if stride < 1 or rows % stride or columns % stride:
+            fits = [s for s in range(1, min(rows, columns) + 1) if rows % s == 0 and columns % s == 0]
             raise ValueError(
-                f"stride is {stride}, and the grid has {grid[0]} × {grid[1]} tokens: choose {', '.join(map(str, fits))}"
+                f"stride is {stride}, and the grid has {rows} × {columns} tokens: choose {', '.join(map(str, fits))}"
             )
-        self.grid, self.stride, self.prefix = grid, stride, prefix
+        self.grid = (rows, columns)
 
     def forward(self, x: Float[Tensor, "B T D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
         """Pools first: the average of keys is the key of the average, at a fraction of the products."""

@@ -155,10 +155,11 @@ def attend_with_bias(
     """softmax(Q Kᵀ / √d + bias) V, as written or by a fused kernel; the biases repeat along V.
 
     `fused=None` takes the faster one. On a CPU that is the fused kernel in inference; it has no gradient for the bias
-    there, and bfloat16 slows it down.
+    there, and bfloat16 slows it down. torch.jit.trace records the formula, which serves training and inference.
     """
     if fused is None:
-        fused = q.device.type != "cpu" or not (torch.is_grad_enabled() or q.dtype == torch.bfloat16)
+        formula = torch.is_grad_enabled() or q.dtype == torch.bfloat16 or torch.jit.is_tracing()
+        fused = q.device.type != "cpu" or not formula
     if fused:
         if bias.shape[0] == q.shape[0] or bias.shape[0] == 1:
             mask = bias

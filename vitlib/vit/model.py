@@ -159,9 +159,12 @@ class ViT(WithTables):
     def set_input_size(self, image_size: int | tuple[int, int]) -> None:
         """Make the model itself one for pictures of another size: a side, or (height, width), in pixels.
 
-        Errors: those of the configuration; the model is then as it was.
+        Errors: those of the configuration, and of cheaper attention that does not fit the new grid (with_windows,
+        with_pooled_keys); the model is then as it was.
         """
         old, config = self.config, replace(self.config, image_size=pair_of(image_size))
+        for block in self.blocks:
+            block.attn.set_grid(config.grid.rows, config.grid.columns)
         if isinstance(self.pos_embed, nn.Parameter):
             grids = (old.grid.rows, old.grid.columns), (config.grid.rows, config.grid.columns)
             rows = resize_positions(self.pos_embed.detach(), *grids, old.resize, old.prefix_rows)
