@@ -1,6 +1,6 @@
-"""Chapter 8: pooled keys and values. Every token still asks, but of fewer tokens: one for each square of s × s patches.
+"""Chapter 8: pooled keys and values. Every token still has a query; keys and values are averages of s × s patches.
 
-N² scores become N²/s². Nothing is learned, so the copy of a trained model can be used as it is.
+N² scores become N²/s². There are no new parameters, so the copy of a trained model can be used as it is.
 """
 
 import torch
@@ -62,7 +62,7 @@ class PooledAttention(Attention):
         self.grid = (rows, columns)
 
     def forward(self, x: Float[Tensor, "B T D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
-        """Pools first: the average of keys is the key of the average, at a fraction of the products."""
+        """Pools before the projection: the average of keys is the key of the average, at a fraction of the FLOPs."""
         check_tokens(x.shape[1], self.prefix, *self.grid)
         width = self.proj.in_features
         wq, wkv = self.qkv.weight.split([width, 2 * width])
@@ -85,7 +85,7 @@ class PooledAttention(Attention):
         return torch.cat([prefix, tiles.mean(dim=(2, 4)).flatten(1, 2)], dim=1)
 
     def weights(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B h T T"]:
-        """The maps over all tokens: what a square got is shared evenly by its patches."""
+        """The attention maps over all tokens: the weight of a square is shared equally by its patches."""
         q, k, _ = self.qkv(x).chunk(3, dim=-1)
         q, k = (split_heads(each, self.heads, parts=1)[0] for each in (q, self.pool(k)))
         weights = attention_weights(q, k)  # B h T p+N/s²

@@ -92,7 +92,7 @@ def think(block: Block, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
 class MergedViT(nn.Module):
     """A ViT that merges r pairs of patches in every block but the last, whose patches nobody looks at any more.
 
-    It holds the model itself: trained together, stored apart.
+    It holds the ViT itself, not a copy: training one trains the other; save the ViT.
 
     >>> from vitlib.models import create
     >>> vit = create("vit_cifar_patch4_32")  # 64 patches, 6 blocks
@@ -119,7 +119,7 @@ class MergedViT(nn.Module):
         return self.steps(images)[0]
 
     def layer_groups(self) -> list[list[nn.Module | Tensor | None]]:
-        """Those of the model inside."""
+        """Those of the ViT inside."""
         return self.vit.layer_groups()
 
     def groups(self, images: Float[Tensor, "B C H W"]) -> Int[Tensor, "B N"]:

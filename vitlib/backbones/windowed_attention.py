@@ -58,7 +58,7 @@ class WindowedAttention(WithTables, Attention):
         self.keep_tables()
 
     def tables(self) -> dict[str, Tensor | None]:
-        """What follows from the windows: no checkpoint stores it."""
+        """Indices and masks, computed from the windows; no checkpoint stores them."""
         order = self.windows.order().flatten()
         apart = F.pad(self.windows.apart()[:, None], (self.prefix, 0))  # W 1 M p+M: nobody is apart from CLS
         bias = torch.zeros(apart.shape).masked_fill(apart, -torch.inf)

@@ -1,4 +1,4 @@
-"""One check for every configuration: each field has the type that it states and a value that makes sense."""
+"""One check for every configuration: each field has its stated type and a value in its range."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -33,7 +33,7 @@ def fitted_statistics(known: Mapping[str, Any], in_chans: int) -> dict[str, Any]
 
 
 def check_fields(config: Any) -> None:
-    """Lists become tuples, and a picture's one side two. Everything else has to be what its field says.
+    """Check a configuration's fields by their types. Lists become tuples, and one side of a picture becomes two.
 
     Errors: TypeError for a value of another kind, ValueError for one out of range; both name field, value and range.
     """

@@ -137,7 +137,7 @@ class ViT(WithTables):
         self.config = replace(self.config, num_classes=num_classes, class_names=())
 
     def layer_groups(self) -> list[list[nn.Module | Tensor | None]]:
-        """What lies at each depth, from the picture up: the embedding, each block, and what follows the blocks."""
+        """The parts at each depth, from input to output: the embedding, each block, and what follows the blocks."""
         groups: list[list[nn.Module | Tensor | None]] = [[block] for block in self.blocks]
         below: list[nn.Module | Tensor | None] = [self.patch_embed, self.cls_token, self.reg_token, self.pos_embed]
         return [below, *groups, [self.norm, self.attn_pool, self.fc_norm, self.head]]
