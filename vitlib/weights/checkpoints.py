@@ -131,10 +131,10 @@ def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **opt
     """Fill a ViT, Hybrid, Swin or ConvNeXt with a checkpoint's weights, as `load` does it.
 
     Positions are resized to the model's pictures, the first layer is adapted to their channels, and numbers are
-    converted to the model's dtype. What the checkpoint
-    does not say, such as heads and eps of a plain state dict, is as in the model. With `new_head` the model keeps its
-    own classifier, for classes of its own. `options` are those of `load`. The model takes the checkpoint's
-    normalisation and way of resizing into its configuration; a Swin keeps its convention.
+    converted to the model's dtype. What the checkpoint does not say, such as heads and eps of a plain state dict, is as
+    in the model. With `new_head` the model keeps its own classifier, for classes of its own. `options` are those of
+    `load`. The model takes the checkpoint's normalisation and way of resizing into its configuration; a Swin keeps its
+    convention.
 
     Errors: those of `load`; TypeError for another kind of model; CheckpointError where the two models differ, with
     every field and both values.
