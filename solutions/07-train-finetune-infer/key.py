@@ -829,8 +829,8 @@ learning_parameters = Numeric(
 
 whose_normalisation = TrueFalse(
     "whose-normalisation", title="Whose mean and deviation?", points=1, difficulty=2, minutes=1,
-    prompt="“To fine-tune a pretrained model, you normalise your pictures with the mean and deviation of *your own* "
-    "pictures, so that they are centred.”",
+    prompt="“To fine-tune a pretrained model, you normalise your pictures with the mean and standard deviation of "
+    "*your own* pictures, so that they are centred.”",
     answer=False,
     misconception="Your own numbers may happen to lie near the checkpoint's, and then little is lost. In the last two "
     "rows of the table above they do not. Which numbers are safe, whatever your pictures?",
