@@ -81,15 +81,15 @@ def test_every_chapter_has_its_solution() -> None:
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
-def test_every_model_lies_where_the_pictures_do(path: Path) -> None:
-    """`create` takes the best device, and cells mix a model's answers with tensors of the CPU."""
+def test_no_chapter_chooses_a_device(path: Path) -> None:
+    """What is made without one lies on the best device there is, and pictures follow their model."""
     calls = [
-        call
+        ast.unparse(call)
         for cell in code_cells(path)
         for call in ast.walk(ast.parse(cell.source))
-        if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "create"
+        if isinstance(call, ast.Call)
     ]
-    assert [ast.unparse(call) for call in calls if "device='cpu'" not in ast.unparse(call)] == []
+    assert [call for call in calls if re.search(r"device='(cpu|cuda)'|\.cuda\(", call)] == []
 
 
 @pytest.mark.parametrize("path", [*SOLUTIONS, *CHAPTERS], ids=lambda path: f"{path.parts[-3]}-{path.stem}")
