@@ -21,6 +21,19 @@ from vitlib.widgets.grid_view import GridView, canvas_html
 from vitlib.widgets.readout_view import BLUE, ORANGE, percent
 from vitlib.widgets.walk import STAGES, Walk, followed, sentence, shape
 
+# what each page of the tour points at, and the chapter that builds its stage
+PAGES = (
+    "Nothing is learned yet: the numbers are the pixels, a row for each patch. With <b>Follow patch</b>, choose one "
+    "with something in it, such as an eye. Where is its row in the table?",
+    "Every patch met the same matrix, the patch embedding. Follow two patches that look alike, then one that looks "
+    "different. Are their strips of numbers alike, too?",
+    "The sequence has one row more: CLS, on top, the same for every picture. And to every row the embedding of its "
+    "position was added. Go back one page and forward again: the strip of a patch has changed a little.",
+    "From left to right: the sequence before the encoder and after each of its blocks. In each block, every token "
+    "takes information from all others. Watch the row of CLS on top: it belongs to no patch, and gathers from all.",
+    "Only the row of CLS is read. The model has to spread its probability over the classes that it knows, whatever "
+    "the picture shows. How sure is it, and is it right? Try a picture that shows none of these things.",
+)
 COLOURS = matplotlib.colormaps["PuOr_r"]  # purple, white, orange: apart for every kind of colour vision
 
 
@@ -28,6 +41,15 @@ def canvas(view: Walk, patch: int) -> str:
     """The picture under its grid, the followed patch marked."""
     grid = view.config.grid
     return canvas_html(GridView(view.pixels, (grid.patch_height, grid.patch_width), "crop"), patch)
+
+
+def page_html(view: Walk, stage: int) -> str:
+    """The head of a page: where the tour is, what to look at here, and which chapter builds this stage."""
+    look = PAGES[stage - 1]
+    return (
+        f'<div class="vit-words"><p><b>Page {stage} of {len(STAGES)} · {STAGES[stage - 1]}</b>, '
+        f"{shape(view, stage)}. Chapter {stage} builds this stage.</p><p>{look}</p></div>"
+    )
 
 
 def words_html(view: Walk, stage: int, patch: int) -> str:
@@ -82,7 +104,7 @@ def still(view: Walk) -> Plate:
     second[2].barh(range(len(view.classes)), view.shares.tolist(), color=colours)
     second[2].set_yticks(range(len(view.classes)), view.classes, fontsize=8)
     second[2].invert_yaxis()
-    second[2].set(xlabel="share (softmax of the logits)", xlim=(0, 1))
+    second[2].set(xlabel="probability (softmax of the logits)", xlim=(0, 1))
     second[2].set_title(f"⑤ classify: {shape(view, 5)}", fontsize=10)
     said = " ".join(sentence(view, stage) for stage in range(1, 6))
     figure.description = (

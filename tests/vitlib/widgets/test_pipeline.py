@@ -1,6 +1,7 @@
 """The pipeline: every stage, patch and picture, what it says of them, and what is left without a kernel."""
 
 import base64
+import datetime
 import html
 import io
 import re
@@ -16,7 +17,7 @@ from vitlib.data.samples import PICTURES, picture
 from vitlib.vit.patches import patchify
 from vitlib.widgets.attention_view import middle
 from vitlib.widgets.pipeline import Pipeline, pipeline
-from vitlib.widgets.pipeline_view import COLOURS
+from vitlib.widgets.pipeline_view import COLOURS, PAGES
 from vitlib.widgets.walk import STAGES, shape, walk
 
 MODEL = create("vit_cifar_patch4_32", seed=0, depth=2)
@@ -143,3 +144,40 @@ def test_it_cannot_be_opened_on_what_it_cannot_show() -> None:
         pipeline("chelsea", MODEL, ["cat", "dog"])
     with pytest.raises(ValueError, match="the pipeline shows a head that reads CLS"):
         walk(create("vit_cifar_patch4_32", global_pool="avg", depth=1), picture("chelsea"))
+
+
+def test_the_tour_turns_its_pages_and_ends(widget: Pipeline) -> None:
+    for page in range(1, 6):
+        assert widget.stage.value == page
+        assert (widget.back.disabled, widget.next.disabled) == (page == 1, page == 5)
+        assert text(widget.page.value).startswith(f"Page {page} of 5 · {STAGES[page - 1]} , {SHAPES[page - 1]}.")
+        assert f"Chapter {page} builds this stage." in widget.page.value
+        widget.next.click() if page < 5 else widget.back.click()
+    assert widget.stage.value == 4
+    assert len({text(page) for page in PAGES}) == len(STAGES)
+
+
+def send(widget: Pipeline, name: str, content: bytes) -> None:
+    file = {"name": name, "type": "", "size": len(content), "content": memoryview(content)}
+    widget.upload.value = ({**file, "last_modified": datetime.datetime(2025, 1, 1)},)
+
+
+def test_a_picture_of_your_own_goes_all_the_way_and_stays_to_be_chosen(widget: Pipeline) -> None:
+    for shade in (200, 40):  # the same name twice: the file has changed since
+        file = io.BytesIO()
+        Image.new("RGB", (90, 60), (shade, 30, 30)).save(file, format="png")
+        send(widget, "mine.png", file.getvalue())
+        assert widget.choice.value == "mine.png" and widget.choice.options[1] == next(iter(PICTURES))
+        assert set(widget.view.pixels[0].flatten().tolist()) == {shade}
+    widget.choice.value = "coffee"
+    widget.choice.value = "mine.png"
+    assert set(widget.view.pixels[0].flatten().tolist()) == {40}
+
+
+def test_a_file_that_is_no_picture_gets_one_clear_line(widget: Pipeline) -> None:
+    before = widget.view
+    send(widget, "notes.txt", b"no picture")
+    assert "notes.txt" in widget.notice.value and "stays" in widget.notice.value
+    assert widget.view is before and widget.choice.value == "chelsea"
+    widget.choice.value = "coffee"
+    assert widget.notice.value == ""
