@@ -1,6 +1,5 @@
 """The report of fine-tuning as one HTML file: accuracies, curves, the confusion matrix, and the worst mistakes."""
 
-import base64
 import html
 import warnings
 from collections.abc import Iterable
@@ -196,8 +195,8 @@ def _table(caption: str, heads: Iterable[str], rows: Iterable[tuple[Any, ...]], 
 def _figure(figure: Plate) -> str:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the table below has the name in any script
-        data = base64.b64encode(figure.png()).decode()
-    return f'<p><img src="data:image/png;base64,{data}" alt="{_safe(figure.description)}"></p>'
+        figure.description = shown(figure.description)
+        return f"<p>{figure.html()}</p>"
 
 
 def _safe(each: object) -> str:
