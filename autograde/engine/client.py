@@ -7,6 +7,7 @@ pictures are kept, built anew from parts that were looked at: nothing that a fee
 from __future__ import annotations
 
 import base64
+import html
 import json
 import resource
 import time
@@ -33,6 +34,7 @@ MAX_VALUES = 1_000_000  # values in one message
 MAX_SHOWN = 2**20  # characters of outputs that a cell keeps
 MAX_OUTPUTS = 100  # of a cell
 MAX_SHOWN_IN_ALL = 32 * 2**20  # characters of outputs that a notebook keeps
+MAX_ALT = 1000  # characters of a picture's alternative text
 _PICTURES = ("image/png", "image/jpeg")
 
 
@@ -172,7 +174,10 @@ def _output(kind: str, **fields: Any) -> NotebookNode:
 
 
 def _plain(data: dict[str, Any]) -> dict[str, str]:
-    """Text and pictures of a display: HTML, SVG, LaTeX and JavaScript could act on whoever looks at the feedback."""
+    """Text and pictures of a display: HTML, LaTeX and JavaScript could act on whoever looks at the feedback.
+
+    So could an SVG that stands in a page; in an <img> nothing of it runs, and nothing is loaded.
+    """
     kept = {}
     if isinstance(text := data.get("text/plain"), str):
         kept["text/plain"] = sendable(text)
@@ -182,6 +187,10 @@ def _plain(data: dict[str, Any]) -> dict[str, str]:
                 kept[kind] = base64.b64encode(base64.b64decode(picture)).decode("ascii")
             except ValueError:
                 continue
+    if isinstance(drawing := data.get("image/svg+xml"), str) and not kept.keys() & set(_PICTURES):
+        inside = base64.b64encode(sendable(drawing).encode()).decode("ascii")
+        alt = html.escape(kept.get("text/plain", "a drawing")[:MAX_ALT])
+        kept["text/html"] = f'<img src="data:image/svg+xml;base64,{inside}" alt="{alt}">'
     return kept
 
 

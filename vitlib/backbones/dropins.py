@@ -8,10 +8,7 @@ from vitlib.vit.model import ViT
 
 
 def with_attention(model: ViT, make: Callable[[int, Attention], Attention]) -> ViT:
-    """A copy of a ViT in which `make(number of the block, its attention)` attends instead, with the same weights.
-
-    The positions of a copy cannot be resized, as its attention is made for one grid: resize the model first.
-    """
+    """A copy of a ViT in which `make(number of the block, its attention)` attends instead, with the same weights."""
     other = copy.deepcopy(model)
     for number, block in enumerate(other.blocks):
         instead, weight = make(number, block.attn), block.attn.qkv.weight
@@ -25,5 +22,5 @@ def check_tokens(found: int, prefix: int, rows: int, columns: int) -> None:
     if found != prefix + rows * columns:
         raise ValueError(
             f"there are {found} tokens: expected {prefix} + {rows}·{columns}, the grid that this attention was made "
-            "for; resize the model first, then take the copy with cheaper attention"
+            "for; model.set_input_size resizes both"
         )

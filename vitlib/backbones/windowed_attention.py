@@ -1,5 +1,7 @@
 """Chapter 8: windows in a ViT. Patches look at their own window and at CLS; CLS looks at everything."""
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -56,11 +58,19 @@ class WindowedAttention(WithTables, Attention):
         self.keep_tables()
 
     def tables(self) -> dict[str, Tensor | None]:
-        """What follows from the windows: no checkpoint stores it."""
+        """Indices and masks, computed from the windows; no checkpoint stores them."""
         order = self.windows.order().flatten()
         apart = F.pad(self.windows.apart()[:, None], (self.prefix, 0))  # W 1 M p+M: nobody is apart from CLS
         bias = torch.zeros(apart.shape).masked_fill(apart, -torch.inf)
         return {"order": order, "places": order.argsort(), "bias": bias}
+
+    def set_grid(self, rows: int, columns: int) -> None:
+        """Cut a grid of rows × columns into windows of the same size.
+
+        Errors: those of Windows.
+        """
+        self.windows = replace(self.windows, rows=rows, columns=columns)
+        self.keep_tables(self.proj.weight)
 
     def forward(self, x: Float[Tensor, "B T D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
         check_tokens(x.shape[1], self.prefix, self.windows.rows, self.windows.columns)

@@ -1,4 +1,4 @@
-"""What fine-tuning found, as one HTML file: accuracies, curves, what is taken for what, and the worst mistakes."""
+"""The report of fine-tuning as one HTML file: accuracies, curves, the confusion matrix, and the worst mistakes."""
 
 import html
 import warnings
@@ -59,13 +59,13 @@ class Result:
         return self.probabilities.argmax(dim=1)
 
     def look(self, i: int) -> UInt8[Tensor, "3 H W"]:
-        """The part of a photo that the model sees, with more pixels where it sees few."""
+        """The part of a photo that the model sees, enlarged where the model's input is small."""
         height, width = self.pictures.images.shape[2:]
         times = -(-SHARP // min(height, width))
         return image_file(self.files[i], (times * height, times * width))
 
     def confusion(self) -> Int64[Tensor, "K K"]:
-        """How many pictures of the row's class are taken for the column's."""
+        """The confusion matrix: how many pictures of the row's class are predicted as the column's, [K, K]."""
         kinds = len(self.classes)
         return (self.truth * kinds + self.answers).bincount(minlength=kinds**2).reshape(kinds, kinds)
 
@@ -85,7 +85,7 @@ class Result:
         return sum(shares) / len(shares)
 
     def worst(self) -> list[int]:
-        """The places of the mistakes, those of which the model is surest first."""
+        """The indices of the mistakes, those with the most confident predictions first."""
         sure = self.probabilities.max(dim=1).values
         wrong = (self.answers != self.truth).nonzero().flatten()
         return [int(i) for i in wrong[sure[wrong].argsort(descending=True, stable=True)]]
@@ -180,7 +180,7 @@ def _confusion(result: Result) -> str:
 
 
 def _table(caption: str, heads: Iterable[str], rows: Iterable[tuple[Any, ...]], diagonal: int | None = None) -> str:
-    """`diagonal`: the column of the first row's right answer, which moves on with each row."""
+    """An HTML table. `diagonal`: the column that holds the first row's right answer, one further right in each row."""
     lines = ["".join(f'<th scope="col">{_safe(each)}</th>' for each in heads)]
     for number, row in enumerate(rows):
         cells = [f'<th scope="row">{_safe(row[0])}</th>']

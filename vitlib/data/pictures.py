@@ -53,7 +53,7 @@ class Pictures:
         return len(self.images)
 
     def to(self, device: torch.device | str) -> "Pictures":
-        """The same pictures in another memory."""
+        """The same pictures on another device."""
         return Pictures(self.images.to(device), self.labels.to(device), self.classes)
 
     def take(self, indices: Int64[Tensor, "n"] | slice) -> "Pictures":
@@ -96,7 +96,7 @@ class Pictures:
         return self.take(rest), self.take(part)
 
     def split_places(self, every: int, seed: int = 0) -> tuple[Int64[Tensor, "n"], Int64[Tensor, "m"]]:
-        """Where the pictures of the two halves of `split` lie: for what stands beside the pictures, as their files."""
+        """The indices of the two parts of `split`, to split what belongs to the pictures, such as files, likewise."""
         if not 2 <= every <= len(self):
             raise ValueError(f"every is {every}: expected 2…{len(self)} (all pictures); 5 keeps a fifth to test")
         shuffled = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.labels.device)

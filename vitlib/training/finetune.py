@@ -1,4 +1,4 @@
-"""Chapter 7: a model that knows one thing learns another, from far fewer pictures than it took to know the first."""
+"""Chapter 7: fine-tuning. A trained model learns new classes, from far fewer pictures than a fresh one needs."""
 
 import copy
 from itertools import chain

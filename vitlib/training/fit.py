@@ -76,8 +76,8 @@ def fit(
 
     Errors: TrainingError for a loss, a gradient or weights that are not finite, for too little memory (it says what
     would fit), and for a snapshot that cannot be written; CheckpointError for a snapshot of another run; ValueError for
-    pictures that the model was not made for, or of classes that it does not have, and where every parameter is frozen;
-    FileNotFoundError where the folder of `save` does not exist.
+    pictures that the model was not made for, or of classes that it does not have, for a single class, and where
+    every parameter is frozen; FileNotFoundError where the folder of `save` does not exist.
     """
     require_numbers(model)
     recipe.check(train)
@@ -91,6 +91,11 @@ def fit(
             "amp='float16' if you like, and call model.half() afterwards"
         )
     train = same_classes(model, train, predict(model, train.images[:1]).shape[1])
+    if len(train.classes) == 1:
+        raise ValueError(
+            f"all pictures are of the only class there is, {train.classes[0]!r}: nothing is there to tell apart, and "
+            "the loss is 0 from the start; give pictures of at least two classes, such as one folder each"
+        )
     if valid is not None and recipe.validation:
         raise ValueError(f"valid is given, and the recipe keeps back {recipe.validation:.0%} too: choose one of them")
     if recipe.validation:

@@ -1,4 +1,4 @@
-"""What is refused before any arithmetic: sizes and images that make no sense, with what to do about them."""
+"""Checks before any arithmetic: errors for impossible sizes and images, which say what to do."""
 
 import torch
 from torch import Tensor

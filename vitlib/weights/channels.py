@@ -26,12 +26,3 @@ def with_channels(ours: Mapping[str, Tensor], in_chans: int | None) -> tuple[Sta
     else:
         first = weight.float().repeat(1, -(-in_chans // channels), 1, 1)[:, :in_chans] * (channels / in_chans)
     return {**ours, name: first.to(weight.dtype)}, {"in_chans": in_chans}
-
-
-def mean_and_std(known: Mapping[str, Any], in_chans: int) -> dict[str, Any]:
-    """`mean` and `std` for pictures of so many channels: the averages of those of others."""
-    fit = dict(known)
-    for field in ("mean", "std"):
-        if field in fit and len(fit[field]) not in (1, in_chans):
-            fit[field] = (sum(fit[field]) / len(fit[field]),)
-    return fit

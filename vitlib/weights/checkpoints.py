@@ -12,13 +12,13 @@ from vitlib.backbones.hybrid import Hybrid
 from vitlib.backbones.stages import StageConfig, Staged
 from vitlib.backbones.swin import Swin
 from vitlib.vit.config import ViTConfig, renamed
-from vitlib.vit.fields import pair_of
+from vitlib.vit.fields import fitted_statistics, pair_of
 from vitlib.vit.model import ViT
 from vitlib.vit.wrappers import require_numbers
 from vitlib.vit.wrappers import unwrapped as unwrapped_model
 from vitlib.weights import stems
 from vitlib.weights.backbones import staged_layout
-from vitlib.weights.channels import mean_and_std, with_channels
+from vitlib.weights.channels import with_channels
 from vitlib.weights.files import CheckpointError, State
 from vitlib.weights.hubconfig import plain, read_beside
 from vitlib.weights.layouts import LAYOUTS
@@ -89,6 +89,8 @@ def load(
     Errors: CheckpointError for whatever does not fit (those of files.read among them), FileNotFoundError.
     """
     state, note, path = open_source(source, part, prefix, drop)
+    if dtype:
+        state = {name: each.to(dtype) if each.is_floating_point() else each for name, each in state.items()}
     state, stem = stems.apart(unwrapped(state))
     told = plain(renamed(note)) | choices
     told.pop("in_chans", None)  # the shapes show it
@@ -109,7 +111,7 @@ def load(
     if stem:
         stem, adapted = with_channels(stem, in_chans)
     if adapted and in_chans:
-        told, pixels = (mean_and_std({**LAYOUTS[layout].implies, **each}, in_chans) for each in (told, pixels))
+        told, pixels = (fitted_statistics({**LAYOUTS[layout].implies, **each}, in_chans) for each in (told, pixels))
     mine = stems.vit_behind(like) if isinstance(like, ViTConfig) else None
     config, form = recognise(ours, LAYOUTS[layout], told | heads_apart(state, LAYOUTS[layout]), mine)
     ours = {name: each for name, each in move_rows(ours, form, config.prefix_positions).items() if name not in UNREAD}
@@ -133,7 +135,8 @@ def load(
 def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **options: Any) -> None:
     """Fill a ViT, Hybrid, Swin or ConvNeXt with a checkpoint's weights, as `load` does it.
 
-    Positions are resized to the model's pictures, and the first layer is adapted to their channels. What the checkpoint
+    Positions are resized to the model's pictures, the first layer is adapted to their channels, and numbers are
+    converted to the model's dtype. What the checkpoint
     does not say, such as heads and eps of a plain state dict, is as in the model. With `new_head` the model keeps its
     own classifier, for classes of its own. `options` are those of `load`. The model takes the checkpoint's
     normalisation and way of resizing into its configuration; a Swin keeps its convention.
@@ -143,10 +146,8 @@ def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **opt
     """
     target = plain_model(model)
     mine: Any = target.config
-    first = next(target.parameters())
     told: dict[str, Any] = {"image_size": mine.image_size, "in_chans": mine.in_chans, "like": mine}
-    if first.dtype != torch.float32:
-        told["dtype"] = first.dtype
+    told["dtype"] = next(target.parameters()).dtype
     if isinstance(mine, ViTConfig):
         told["prefix_positions"] = mine.prefix_positions
         if mine.positions != "learned":

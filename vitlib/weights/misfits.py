@@ -111,7 +111,10 @@ def check_numbers(
         )
     if bad := [name for name, each in tensors.items() if not each.isfinite().all()]:
         names = "; ".join(grouped([name for each in bad for name in (called or {}).get(each, (each,))]))
-        raise CheckpointError(f"not every number is finite (NaN or infinity) in {names}; take an earlier checkpoint")
+        large = f", or too large for {dtype}" if dtype else ""
+        raise CheckpointError(
+            f"not every number is finite (NaN or infinity{large}) in {names}; take an earlier checkpoint"
+        )
 
 
 def shape_of(tensor: Tensor) -> str:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from vitlib.backbones.convnext import ConvNeXt, ConvNeXtConfig
 from vitlib.backbones.swin import Swin, SwinConfig
+from vitlib.vit.fields import fitted_statistics
 from vitlib.weights.backbones import fill, staged_layout, to_timm
-from vitlib.weights.channels import mean_and_std, with_channels
+from vitlib.weights.channels import with_channels
 from vitlib.weights.files import CheckpointError, State
 from vitlib.weights.hubconfig import read_beside
 from vitlib.weights.misfits import check_numbers, shape_of
@@ -47,7 +48,7 @@ def load_staged(
         asked = {**asked, "convention": "hf" if layout == "official" else layout} if layout != "timm" else asked
     ours, adapted = with_channels(ours, in_chans)
     facts = {**asked, **beside, **told, **adapted}
-    config = _config(kind, ours, mean_and_std({**_IMPLIED, **facts}, in_chans) if adapted and in_chans else facts)
+    config = _config(kind, ours, fitted_statistics({**_IMPLIED, **facts}, in_chans) if adapted and in_chans else facts)
     wanted = config
     if num_classes is not None and num_classes != config.num_classes:
         wanted = replace(config, num_classes=num_classes, class_names=())

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from tests.vitlib.training.zoo import BACKBONES, EVERY, WRAPPED, moved, shades, state, vit
+from vitlib.data.pictures import Pictures
 from vitlib.training.batch_size import step_memory
 from vitlib.training.finetune import finetune, with_new_head
 from vitlib.training.fit import Recipe, TrainingError, evaluate, fit
@@ -29,6 +30,14 @@ SHORT = Recipe(epochs=2, batch_size=8, lr=3e-3)
 def test_a_recipe_out_of_range_names_the_field(field, value):
     with pytest.raises(ValueError, match=f"{field} is {value!r}: expected"):
         Recipe(**{field: value})
+
+
+@pytest.mark.parametrize("train", [fit, lambda model, pictures: finetune(model, pictures, progress=False)])
+def test_a_single_class_is_nothing_to_learn(train):
+    pictures = shades()
+    alone = Pictures(pictures.images, torch.zeros_like(pictures.labels), ("grey",))
+    with pytest.raises(ValueError, match="all pictures are of the only class there is, 'grey'"):
+        train(vit(num_classes=1), alone)
 
 
 @pytest.mark.parametrize(("field", "most"), [("erase", 16), ("shift", 15)])

@@ -143,6 +143,15 @@ def test_load_into_fills_a_model_and_its_configuration(tmp_path: Path) -> None:
     assert (model.config.mean, model.config.resize, model.config.dropout) == ((0.1,), "google", 0.1)
 
 
+@pytest.mark.parametrize("stored", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("wanted", [torch.bfloat16, torch.float32, torch.float64])
+def test_load_into_converts_to_the_dtype_of_the_model(stored: torch.dtype, wanted: torch.dtype) -> None:
+    model = ViT(TINY).to(wanted)
+    state = {name: each.to(stored) for name, each in tensors().items()}
+    load_into(model, state)
+    assert_equal(model.state_dict(), {name: each.to(wanted) for name, each in state.items()})
+
+
 def test_load_into_refuses_a_model_that_computes_something_else() -> None:
     model = ViT(replace(TINY, eps=1e-5))
     before = {name: each.clone() for name, each in model.state_dict().items()}

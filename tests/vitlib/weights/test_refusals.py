@@ -124,6 +124,21 @@ def test_another_dtype_is_a_decision(dtype: torch.dtype, tmp_path: Path) -> None
         assert {each.dtype for each in model.state_dict().values()} == {wanted}
 
 
+def test_several_dtypes_in_one_checkpoint_are_converted_on_request() -> None:
+    state = convert(tensors(), "hf")
+    state |= {name: each.bfloat16() for name, each in state.items() if ".q_proj." in name}  # read with k and v as one
+    assert "expected one dtype" in refusal(lambda: load(state, num_heads=4))
+    model = load(state, num_heads=4, dtype=torch.float32)
+    assert {each.dtype for each in model.state_dict().values()} == {torch.float32}
+
+
+def test_a_number_that_the_dtype_cannot_hold_is_refused() -> None:
+    state = tensors()
+    state["head.bias"][0] = 70_000.0  # the largest of float16 is 65,504
+    assert "too large for torch.float16) in head.bias" in refusal(lambda: load(state, num_heads=4, dtype=torch.float16))
+    load(state, num_heads=4, dtype=torch.bfloat16)
+
+
 def test_whole_numbers_are_no_weights() -> None:
     assert "torch.int8" in refusal(
         lambda: load(tensors() | {"head.bias": torch.zeros(5, dtype=torch.int8)}, num_heads=4)
