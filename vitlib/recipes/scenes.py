@@ -13,8 +13,8 @@ from torch import Tensor
 
 from vitlib.data.datasets import digits
 
-SIDE = 24  # pixels of a scene
-SIDES = (8, 10, 12)  # pixels of a digit in it
+SIDE = 20  # pixels of a scene
+SIDES = (8, 10)  # pixels of a digit in it
 MOST = 2  # digits in a scene, at least one
 NOTHING = 10  # the class of what is no digit
 
@@ -41,7 +41,7 @@ def scenes(count: int, seed: int = 0, test: bool = False) -> Scenes:
 
     >>> some = scenes(3)
     >>> some.images.shape, some.boxes.shape
-    (torch.Size([3, 1, 24, 24]), torch.Size([3, 2, 4]))
+    (torch.Size([3, 1, 20, 20]), torch.Size([3, 2, 4]))
     """
     pool, dice = digits()[test], random.Random(2 * seed + test)
     by_side = {side: F.interpolate(pool.images.float(), size=(side, side), mode="bilinear")[:, 0] for side in SIDES}
