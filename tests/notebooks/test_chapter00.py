@@ -88,5 +88,4 @@ def test_no_stored_text_depends_on_what_the_model_has_learned() -> None:
 
 def test_the_progress_page_counts_every_chapter_that_has_exercises() -> None:
     keys = sorted(path.parent.name for path in ROOT.glob("solutions/*/key.py"))
-    counted = {chapter.name: len(chapter.kinds) for chapter in read_progress(ROOT / "chapters").chapters}
-    assert counted == {name: len(load_key(ROOT / "solutions" / name).exercises) for name in keys}
+    assert [chapter.name for chapter in read_progress(ROOT / "chapters").chapters] == keys
