@@ -27,7 +27,7 @@ from vitlib.training.fit import Recipe, evaluate, fit
 RESULTS = Path(__file__).with_suffix(".json")
 TASKS = ((100, 0), (300, 0), (100, 1))  # digits to learn from; pixels that a picture is moved by, at most
 SEEDS = 5
-STEPS = {"CNN": 300, "ViT": 600}
+STEPS = {"CNN": 200, "ViT": 400}
 RECIPES = {
     "CNN": Recipe(batch_size=32, lr=3e-3),
     "ViT": Recipe(batch_size=32, lr=DIGITS.lr, optimizer=DIGITS.optimizer),
