@@ -66,10 +66,12 @@ def accuracy(name: str, size: int, shift: int = 0, seed: int = 0) -> float:
     return evaluate(model, test)
 
 
-def compare(tasks: Sequence[tuple[int, int]] = TASKS, seeds: int = SEEDS) -> list[dict[str, Any]]:
+def compare(
+    tasks: Sequence[tuple[int, int]] = TASKS, seeds: int = SEEDS, progress: bool = True
+) -> list[dict[str, Any]]:
     """A row for each task and model: the number of digits, the shift, and the accuracy of every seed."""
     rows = []
-    for (size, shift), name in tqdm(list(product(tasks, MODELS)), unit="comparison"):
+    for (size, shift), name in tqdm(list(product(tasks, MODELS)), unit="comparison", disable=not progress):
         each = [round(accuracy(name, size, shift, seed), 4) for seed in range(seeds)]
         rows.append({"digits": size, "shift": shift, "model": name, "accuracy": each})
     return rows
