@@ -99,9 +99,9 @@ def _linear(inputs: int, outputs: int, dice: torch.Generator) -> nn.Linear:
 
 
 def train(model: nn.Module, count: int, seed: int, loss_of: Callable[[Tensor], Tensor], size: int) -> None:
-    """`count` steps of Muon on batches of 64 out of `size`, with a warm-up and a way down: chapter 7's loop."""
+    """`count` steps of Muon on batches of 32 out of `size`, with a warm-up and a way down: chapter 7's loop."""
     dice = torch.Generator().manual_seed(seed)
-    batches = (torch.randint(size, (64,), generator=dice) for _ in range(count))
+    batches = (torch.randint(size, (32,), generator=dice) for _ in range(count))
     made = optimizers(model, "muon", lr=1e-2, weight_decay=0.02)
     plans = [schedule(each, count, warmup=count // 10) for each in made]
     walk = steps(model.train(), batches, lambda chosen: (loss_of(chosen), torch.zeros(())), made, plans)
@@ -217,7 +217,7 @@ class Pairs:
         return ready(torch.cat([self.pool.images[left], self.pool.images[right]], dim=3))
 
 
-def train_towers(seed: int = 0, updates: int = 250) -> TwoTowers:
+def train_towers(seed: int = 0, updates: int = 220) -> TwoTowers:
     """Two towers, trained with CLIP's loss: a picture picks its caption among all, a caption its picture."""
     model, pictures, known = TwoTowers(seed), Pairs(seed), PAIRS[~NEW]
 
