@@ -62,7 +62,7 @@ def create(
     name: str,
     num_classes: int | None = None,
     image_size: int | tuple[int, int] | None = None,
-    device: str | None = None,
+    device: str | torch.device | None = None,
     seed: int | None = None,
     pretrained: bool = False,
     **changes: Any,

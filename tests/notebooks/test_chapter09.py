@@ -20,8 +20,8 @@ from vitlib import create
 from vitlib.cost import Run, cost
 from vitlib.diagnose.mistakes import WideHeads, infect
 from vitlib.diagnose.patients import PATIENTS
-from vitlib.diagnose.ward import bed
-from vitlib.vit.attention import attention_weights
+from vitlib.diagnose.ward import bed, smoothed
+from vitlib.vit.attention import Attention, attention_weights
 from vitlib.vit.attention_maps import rollout
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.patches import patchify
@@ -85,10 +85,11 @@ def test_everyones_rows_sum_to_what_a_late_scale_leaves() -> None:
         assert late.sum(dim=-1).tolist() == pytest.approx([answer] * 7)
 
 
-def test_everyones_wide_heads_have_so_many_weights() -> None:
-    for it, answer in everyones("wide-heads")[::4]:
-        layer = WideHeads(it.width, it.heads)
-        assert answer == sum(each.weight.numel() for each in (layer.qkv, layer.proj))
+def test_wide_heads_have_h_times_as_many_weights() -> None:
+    for width, heads in ((64, 4), (96, 3)):
+        ours, wide = Attention(width, heads), WideHeads(width, heads)
+        ours, wide = (sum(each.weight.numel() for each in (layer.qkv, layer.proj)) for layer in (ours, wide))
+        assert (ours, wide) == (4 * width**2, 4 * heads * width**2)
 
 
 # what is mended
@@ -150,8 +151,8 @@ def test_the_sick_loading_is_what_strict_false_comes_to() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "name"), [(1, "healthy"), (2, "pixels"), (3, "blur"), (4, "low rate"), (5, "loss"), (6, "high rate"),
-                         (7, "mode"), (8, "positions"), (9, "batch positions"), (10, "reshape"), (11, "scale"),
+    ("number", "name"), [(1, "healthy"), (2, "pixels"), (3, "blur"), (4, "mode"), (5, "positions"),
+                         (6, "batch positions"), (7, "low rate"), (8, "loss"), (9, "high rate"), (10, "reshape"), (11, "scale"),
                          (12, "late scale"), (13, "readout"), (14, "wide heads"), (15, "weights")]
 )  # fmt: skip
 def test_everybody_lies_in_the_bed_that_the_exercises_name(number: int, name: str) -> None:
@@ -163,9 +164,9 @@ def test_beds_2_and_3_were_trained_as_bed_1_was_and_fail_in_use() -> None:
     assert all(bed(number).test_accuracy < bed(1).test_accuracy - 0.15 for number in (2, 3))
 
 
-def test_of_the_three_that_do_not_learn_only_bed_6_leaps_and_only_bed_5_learns_one_batch() -> None:
-    assert max(bed(6).losses) > 4.5 > max(max(bed(number).losses) for number in (4, 5))
-    assert [bed(number).rate["one batch"].verdict for number in (4, 5, 6)] == ["alarm", "fine", "alarm"]
+def test_of_the_three_that_do_not_learn_only_bed_9_leaps_and_only_bed_8_learns_one_batch() -> None:
+    assert max(smoothed(bed(9).losses)) > 4.5 > max(max(bed(number).losses) for number in (7, 8))
+    assert [bed(number).rate["one batch"].verdict for number in (7, 8, 9)] == ["alarm", "fine", "alarm"]
 
 
 def test_beds_10_to_14_learn_and_answer_steadily() -> None:
@@ -173,7 +174,7 @@ def test_beds_10_to_14_learn_and_answer_steadily() -> None:
         chart = bed(number)
         assert chart.again == chart.company == 1.0 and chart.moved > 0.01
         assert chart.test_accuracy > 0.7
-    assert bed(8).test_accuracy > bed(1).test_accuracy - 0.15
+    assert bed(5).test_accuracy > bed(1).test_accuracy - 0.15
 
 
 @settings(max_examples=5)

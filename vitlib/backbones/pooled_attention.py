@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from vitlib.backbones.dropins import check_tokens, with_attention
+from vitlib.backbones.dropins import check_tokens, require_vit, with_attention
 from vitlib.vit.attention import EVERY, Attention, attend, attention_weights, split_heads
 from vitlib.vit.model import ViT
 
@@ -21,8 +21,9 @@ def with_pooled_keys(model: ViT, stride: int) -> ViT:
     >>> model(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
 
-    Errors: ValueError where the stride does not divide the model's grid.
+    Errors: TypeError for a model that is no ViT; ValueError where the stride does not divide the model's grid.
     """
+    require_vit(model)
     grid, prefix = (model.config.grid.rows, model.config.grid.columns), model.config.prefix
     return with_attention(
         model, lambda _, each: PooledAttention(each.proj.in_features, each.heads, grid, stride, prefix, each.fused)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from vitlib.backbones.dropins import require_vit
 from vitlib.backbones.windows import attend_with_bias
 from vitlib.vit.attention import EVERY, split_heads
 from vitlib.vit.checks import check_images
@@ -99,11 +100,17 @@ class MergedViT(nn.Module):
     >>> MergedViT(vit, r=8)(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
 
-    Errors: ValueError where r pairs are more than can merge, and for a model that pools by attention.
+    Errors: TypeError for a model that is no ViT, and for an r that is no whole number; ValueError where r pairs are
+    more than can merge, and for a model that pools by attention.
     """
 
     def __init__(self, vit: ViT, r: int) -> None:
         super().__init__()
+        require_vit(vit)
+        if not isinstance(r, int) or isinstance(r, bool):
+            raise TypeError(
+                f"r is {r!r} ({type(r).__name__}): expected a whole number, the pairs that merge in a block"
+            )
         config = vit.config
         most = config.grid.tokens // config.depth if config.depth > 1 else 0
         if not 0 <= r <= most:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from vitlib.backbones.dropins import check_tokens, with_attention
+from vitlib.backbones.dropins import check_tokens, require_vit, with_attention
 from vitlib.backbones.windows import Windows, attend_with_bias
 from vitlib.vit.attention import EVERY, Attention, attend, split_heads
 from vitlib.vit.model import ViT
@@ -24,8 +24,9 @@ def with_windows(model: ViT, window: int) -> ViT:
     >>> model(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
 
-    Errors: ValueError where the window does not divide the model's grid.
+    Errors: TypeError for a model that is no ViT; ValueError where the window does not divide the model's grid.
     """
+    require_vit(model)
     grid, prefix = model.config.grid, model.config.prefix
 
     def make(number: int, attention: Attention) -> Attention:

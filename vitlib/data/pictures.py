@@ -21,9 +21,9 @@ class Pictures:
     >>> len(some), some.take(torch.tensor([1, 3])).labels.tolist()
     (6, [1, 0])
 
-    Errors: ValueError for images that are no bytes of shape (N, C, H, W), for another number of labels, for labels
-    that are no whole numbers, for two classes of one name, and for a label that no class has, with the first picture
-    that carries it.
+    Errors: TypeError for classes that are no words; ValueError for images that are no bytes of shape (N, C, H, W), for
+    another number of labels, for labels that are no whole numbers, for two classes of one name, and for a label that no
+    class has, with the first picture that carries it.
     """
 
     images: UInt8[Tensor, "N C H W"]  # 0…255
@@ -32,6 +32,10 @@ class Pictures:
 
     def __post_init__(self) -> None:
         require_images(self.images)
+        classes: object = self.classes
+        if not isinstance(classes, (tuple, list)) or not all(isinstance(name, str) for name in classes):
+            raise TypeError(f'classes are {classes!r}: expected words, such as ("cat", "dog")')
+        object.__setattr__(self, "classes", tuple(classes))
         if self.images.dtype != torch.uint8:
             raise ValueError(f"images are {self.images.dtype}: expected torch.uint8, 0…255; see vitlib.data.samples")
         if twice := [name for name in dict.fromkeys(self.classes) if self.classes.count(name) > 1]:

@@ -19,6 +19,7 @@ from vitlib.data.pictures import Pictures
 from vitlib.training.average import Average
 from vitlib.training.history import History
 from vitlib.training.recipe import Recipe
+from vitlib.vit.attention import Attention
 from vitlib.vit.config import renamed
 from vitlib.vit.wrappers import unwrapped
 from vitlib.weights import CheckpointError, files
@@ -115,10 +116,11 @@ def about(
     config = getattr(bare, "config", None)
     told = asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
     told.pop("class_names", None)  # a fresh model learns them from the pictures
+    attention = {type(each).__name__ for each in bare.modules() if isinstance(each, Attention)}
     learns = [name for name, each in bare.named_parameters() if each.requires_grad]
     return {
         "recipe": asdict(recipe),
-        "model": {"kind": type(bare).__name__, **told},
+        "model": {"kind": type(bare).__name__, "attention": sorted(attention), **told},
         "weights": zlib.crc32(json.dumps(shapes).encode()),
         "first weights": digest(bare.state_dict()),
         "learns": f"{_listed(learns)} ({zlib.crc32(json.dumps(learns).encode()):08x})",

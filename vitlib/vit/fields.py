@@ -69,7 +69,8 @@ def _check(name: str, value: Any, kind: Any) -> None:
     elif origin is tuple:
         if not isinstance(value, tuple) or (... not in inner and len(value) != len(inner)):
             many = "several" if ... in inner else "two"
-            raise TypeError(f"{name} is {value!r}: expected {many} numbers, such as {(16,) * 2}")
+            expected = 'words, such as ("cat", "dog")' if inner[0] is str else f"{many} numbers, such as (16, 16)"
+            raise TypeError(f"{name} is {value!r}: expected {expected}")
         if not value and name not in ("class_names",):
             raise ValueError(f"{name} is {value!r}: expected at least one number")
         for each in value:

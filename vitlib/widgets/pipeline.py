@@ -1,18 +1,16 @@
 """The pipeline: a guided tour of a ViT, a page for each stage, with a picture of your own if you like."""
 
-import base64
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ipywidgets import HTML, Button, Dropdown, FileUpload, HBox, IntSlider, Layout, SelectionSlider, VBox
+from ipywidgets import HTML, Button, FileUpload, HBox, IntSlider, Layout, SelectionSlider
 
-from vitlib.data.decode import read_picture
 from vitlib.data.samples import PICTURES, picture
 from vitlib.models import create
+from vitlib.plotting import Plate
 from vitlib.trained import card
 from vitlib.vit.model import ViT
-from vitlib.widgets.frame import CONTROL, STYLE
-from vitlib.widgets.grid_view import notice_html
+from vitlib.widgets.explorer import CONTROL, Explorer, beside, column, flexible, on_change, picture_choice, uploaded
 from vitlib.widgets.pipeline_view import canvas, page_html, panel_html, still, words_html
 from vitlib.widgets.walk import STAGES, sentence, walk
 
@@ -40,11 +38,8 @@ def pipeline(
     return Pipeline(name, model, classes, patch)
 
 
-class Pipeline(VBox):
-    """The controls, and what is drawn each time one of them changes.
-
-    It may be looked at with no kernel behind it: then a figure of all five stages takes its place.
-    """
+class Pipeline(Explorer):
+    """One picture's way through a model; without a kernel, a figure of all five stages."""
 
     def __init__(self, name: str, model: ViT, classes: Sequence[str] | None, patch: int) -> None:
         count = model.config.grid.tokens
@@ -54,7 +49,7 @@ class Pipeline(VBox):
         self._own = {} if name in PICTURES else {name: picture(name)}  # the learner's own, by its file's name
         stages = [(f"{number} · {stage}", number) for number, stage in enumerate(STAGES, start=1)]
         self.stage = SelectionSlider(options=stages, value=1, description="Stage", **CONTROL)
-        self.choice = Dropdown(options=[*self._own, *PICTURES], value=name, description="Picture", **CONTROL)
+        self.choice = picture_choice(name)
         self.patch = IntSlider(value=patch, min=1, max=count, description="Follow patch", **CONTROL)
         self.upload = FileUpload(accept="image/*", description="Your own picture", layout={"width": "auto"})
         self.upload.tooltip = "A picture of up to 10 MB. For a larger one, write pipeline('its path')"
@@ -62,19 +57,15 @@ class Pipeline(VBox):
         self.page, self.notice, self.image, self.words, self.panel = HTML(), HTML(), HTML(), HTML(), HTML()
 
         turn = HBox([self.back, self.next, self.upload], layout=Layout(flex_flow="row wrap"))
-        side = VBox([self.stage, self.choice, self.patch, self.notice, self.words, self.image])
-        side.layout = Layout(flex="1 1 300px", max_width="380px", min_width="0")
-        self.panel.layout = Layout(flex="1 1 380px", min_width="0", margin="0")
-        both = HBox([side, self.panel], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
-        super().__init__([HTML(STYLE), self.page, turn, both], layout=Layout(width="100%", max_width="1040px"))
-        self.add_class("vit-explorer")
+        side = column(self.stage, self.choice, self.patch, self.notice, self.words, self.image, limit=380)
+        self.panel.layout = flexible(380, margin="0")
+        super().__init__(self.page, turn, beside(side, self.panel))
 
-        self.choice.observe(self._open, "value")
-        self.upload.observe(self._open_upload, "value")
+        on_change(self._open, self.choice)
+        on_change(self._open_upload, self.upload)
         self.back.on_click(lambda _: self._turn(-1))
         self.next.on_click(lambda _: self._turn(1))
-        for control in (self.stage, self.patch):
-            control.observe(self._draw, "value")
+        on_change(self._draw, self.stage, self.patch)
         self._open()
 
     @property
@@ -90,19 +81,12 @@ class Pipeline(VBox):
         self.notice.value = ""
         self._draw()
 
-    def _open_upload(self, change: Any) -> None:
-        if not change["new"]:
-            return
-        file = change["new"][0]
-        self.upload.value = ()  # so that the same file can be chosen again
-        try:
-            pixels = read_picture(bytes(file["content"]), file["name"])
-        except ValueError as error:
-            self.notice.value = notice_html(f"⚠ {error}. The picture that was shown stays.")
-            return
-        self._own = {file["name"]: pixels}
-        self.choice.options = [*self._own, *PICTURES]  # a new list of options selects its first
-        self._open()  # also where the name is the one that was chosen before
+    def _open_upload(self, _: Any) -> None:
+        own = uploaded(self.upload, self.notice)
+        if own is not None:
+            self._own = dict([own])
+            self.choice.options = [*self._own, *PICTURES]  # a new list of options selects its first
+            self._open()  # also where the name is the one that was chosen before
 
     def _turn(self, pages: int) -> None:
         self.stage.value += pages
@@ -116,7 +100,6 @@ class Pipeline(VBox):
         self.words.value = words_html(self.view, stage, patch)
         self.panel.value = panel_html(self.view, stage, patch)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        figure = still(self.view)
-        shown = {"image/png": base64.b64encode(figure.png()).decode(), "text/plain": self.sentence}
-        return super()._repr_mimebundle_(**kwargs) | shown, {"image/png": {"alt": figure.description}}
+    def still(self) -> Plate:
+        """All five stages."""
+        return still(self.view)

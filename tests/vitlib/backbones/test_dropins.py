@@ -133,6 +133,37 @@ def test_a_size_that_a_copy_cannot_take_leaves_it_as_it_was(copy: str, message: 
     assert other.config.image_size == (16, 24) and torch.equal(other(pictures()), before)
 
 
+@every_copy
+def test_a_copy_keeps_what_is_frozen_and_draws_nothing(copy: str) -> None:
+    model = vit().requires_grad_(False)
+    model.head.weight.requires_grad_()
+    state = torch.get_rng_state()
+    other = COPIES[copy](model)
+    assert [name for name, each in other.named_parameters() if each.requires_grad] in (
+        ["head.weight"],
+        ["vit.head.weight"],
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("copy", ["windows", "pooled keys"])
+def test_a_copy_without_numbers_is_made_too(copy: str) -> None:
+    other = COPIES[copy](vit().to("meta"))
+    assert all(each.is_meta for each in other.parameters())
+
+
+@every_copy
+def test_a_copy_of_another_kind_of_model_is_refused(copy: str, as_a_learner: None) -> None:
+    with pytest.raises(TypeError, match="the model is a Linear: expected a ViT or a Hybrid"):
+        COPIES[copy](nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("r", [2.5, True, "2"])
+def test_pairs_that_merge_are_a_whole_number(r: Any, as_a_learner: None) -> None:
+    with pytest.raises(TypeError, match="expected a whole number"):
+        MergedViT(vit(), r)
+
+
 @pytest.mark.parametrize("copy", ["windows", "pooled keys"])
 def test_attention_made_for_another_grid_says_so(copy: str, as_a_learner: None) -> None:
     attention = COPIES[copy](vit()).blocks[0].attn

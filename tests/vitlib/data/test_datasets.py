@@ -123,6 +123,18 @@ def test_faces_are_half_of_each_split_and_those_of_the_source():
     ]
 
 
+# classes
+
+
+@pytest.mark.usefixtures("as_a_learner")
+def test_classes_are_words_in_a_tuple_or_a_list():
+    images, labels = torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 1])
+    assert Pictures(images, labels, ["cat", "dog"]).classes == ("cat", "dog")
+    for wrong in ("ab", (0, 1), None):
+        with pytest.raises(TypeError, match="expected words, such as"):
+            Pictures(images, labels, wrong)
+
+
 # same or different
 
 

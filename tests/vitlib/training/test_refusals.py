@@ -40,6 +40,43 @@ def test_a_single_class_is_nothing_to_learn(train):
         train(vit(num_classes=1), alone)
 
 
+@pytest.mark.usefixtures("as_a_learner")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (lambda model, pictures: ("vit", pictures), "model is a str: expected torch.nn"),
+        (lambda model, pictures: (model, pictures.images), "train is a Tensor: expected vitlib.data.pictures.Pictures"),
+        (lambda model, pictures: (model, pictures, None, {"epochs": 1}), "recipe is a dict: expected vitlib"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(arguments, said):
+    with pytest.raises(TypeError, match=said):
+        fit(*arguments(vit(), shades()))
+
+
+@pytest.mark.usefixtures("as_a_learner")
+def test_part_of_a_block_cannot_learn():
+    with pytest.raises(ValueError, match=r"blocks is 1.5: expected 0 \(the head alone\) to"):
+        finetune(vit(), shades(), blocks=1.5, progress=False)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_an_answer_that_is_no_number_is_no_accuracy(name):
+    model = BACKBONES[name]()
+    with torch.no_grad():
+        next(model.parameters()).fill_(math.nan)
+    with pytest.raises(ValueError, match=r"\d+ of \d+ answers of the model are NaN"):
+        evaluate(model, shades())
+
+
+@pytest.mark.usefixtures("as_a_learner")
+def test_no_batch_is_no_batch():
+    with pytest.raises(ValueError, match="batch_size is 0: expected at least 1"):
+        evaluate(vit(), shades(), batch_size=0)
+    with pytest.raises(TypeError, match="images are a ndarray: expected"):
+        predict(vit(), shades().images.numpy())
+
+
 @pytest.mark.parametrize(("field", "most"), [("erase", 16), ("shift", 15)])
 def test_changes_larger_than_the_pictures_are_refused(field, most):
     with pytest.raises(ValueError, match=f"{field} is {most + 1} pixels, and the pictures have 16 .* at most {most}"):

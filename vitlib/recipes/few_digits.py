@@ -1,0 +1,107 @@
+"""Few pictures, and no pretraining: a small CNN or a small ViT? `python -m vitlib.recipes.few_digits`, some minutes.
+
+Both learn to read 100 or 300 handwritten digits, as they are or moved by up to a pixel. Each has the optimizer that
+suits it, the ViT twice as many steps, and its learning rate is chosen on validation pictures. Then every seed, with
+weights and digits of its own, is measured on the test pictures, once. The results lie beside this file, where chapter 4
+reads them.
+"""
+
+import json
+from itertools import product
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from vitlib.data.datasets import digits
+from vitlib.data.pictures import Pictures
+from vitlib.device import best_device
+from vitlib.models import create
+from vitlib.training.fit import Recipe, evaluate, fit
+
+RESULTS = Path(__file__).with_suffix(".json")
+SIZES = (100, 300)  # digits to learn from
+SHIFTS = (0, 1)  # pixels that a picture is moved by, at most
+RATES = (3e-3, 1e-2)  # learning rates to choose from
+SEEDS = 5
+STEPS = {"CNN": 300, "ViT": 600}
+KEPT = 3  # every third training picture is kept back to choose by
+
+
+def small_vit(seed: int = 0) -> nn.Module:
+    """16 patches of 2 × 2 pixels, 3 blocks: 39,242 parameters. It classifies by the mean of its patches, which suits
+    few pictures better than CLS does."""
+    return create("vit_digits_patch2_8", embed_dim=32, global_pool="avg", seed=seed)
+
+
+def small_cnn(seed: int = 0, width: int = 26) -> nn.Module:
+    """Three convolutions of 3 × 3, then the mean over all places: 37,658 parameters."""
+
+    def layer(before: int, after: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU())
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        body = [layer(1, width), nn.MaxPool2d(2), layer(width, 2 * width), layer(2 * width, 2 * width)]
+        head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * width, 10)]
+    return nn.Sequential(*body, *head).to(best_device())
+
+
+MODELS = {"CNN": small_cnn, "ViT": small_vit}
+
+
+def accuracy(
+    name: str, seen: Pictures, new: Pictures, size: int, shift: int = 0, lr: float = 1e-2, seed: int = 0
+) -> float:
+    """Train a fresh "CNN" or "ViT" on `size` of the pictures, and say what share of the new ones it gets right.
+
+    The seed decides which pictures, which weights, and the order.
+    """
+    few = seen.take(torch.randperm(len(seen), generator=torch.Generator().manual_seed(seed))[:size])
+    model = MODELS[name](seed)
+    optimizer = "muon" if name == "ViT" else "adamw"
+    epochs = round(STEPS[name] * 32 / size)
+    fit(model, few, recipe=Recipe(epochs, 32, optimizer, lr, shift=shift, seed=seed), progress=False)
+    return evaluate(model, new)
+
+
+def compare(sizes: tuple[int, ...] = SIZES, seeds: int = SEEDS) -> list[dict[str, Any]]:
+    """A row for each number of digits, shift and model: the learning rate chosen, and the accuracy of every seed."""
+    pool, test = digits()
+    train, valid = pool.split(KEPT)
+    rows = []
+    for size, shift, name in tqdm(list(product(sizes, SHIFTS, MODELS)), unit="comparison"):
+        found = {lr: accuracy(name, train, valid, size, shift, lr, seed=seeds) for lr in RATES}
+        lr = max(RATES, key=lambda rate: found[rate])
+        each = [round(accuracy(name, train, test, size, shift, lr, seed), 4) for seed in range(seeds)]
+        rows.append({"digits": size, "shift": shift, "model": name, "lr": lr, "accuracy": each})
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """A line for each row: the mean over the seeds, their spread, the worst and the best."""
+    lines = []
+    for row in rows:
+        each = [100 * value for value in row["accuracy"]]
+        spread = f" ± {stdev(each):.1f}" if len(each) > 1 else ""
+        moved = "moved" if row["shift"] else "as they are"
+        lines.append(
+            f"{row['digits']} digits {moved:11}  {row['model']}: {mean(each):.1f}{spread} % "
+            f"({min(each):.1f}…{max(each):.1f})"
+        )
+    return "\n".join(lines)
+
+
+def results() -> list[dict[str, Any]]:
+    """What `compare` found when the recipe was last run."""
+    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text())
+    return rows
+
+
+if __name__ == "__main__":
+    found = compare()
+    RESULTS.write_text("[\n" + ",\n".join(f" {json.dumps(row)}" for row in found) + "\n]\n")
+    print(table(found))
