@@ -24,7 +24,7 @@ sub summary sup table tbody td tfoot th thead tr tt u ul var
 """
 _TAGS = frozenset(_SHOWN.split())
 _PROTOCOLS = frozenset(("http", "https", "mailto", "data"))  # data: of pictures only
-_PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
+_PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*")
 _PICTURES = ("image/png", "image/jpeg")
 CODE_STYLE = HtmlFormatter(style="default").get_style_defs(".highlight")
 

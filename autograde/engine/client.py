@@ -7,6 +7,7 @@ pictures are kept, built anew from parts that were looked at: nothing that a fee
 from __future__ import annotations
 
 import base64
+import html
 import json
 import resource
 import time
@@ -33,6 +34,7 @@ MAX_VALUES = 1_000_000  # values in one message
 MAX_SHOWN = 2**20  # characters of outputs that a cell keeps
 MAX_OUTPUTS = 100  # of a cell
 MAX_SHOWN_IN_ALL = 32 * 2**20  # characters of outputs that a notebook keeps
+MAX_ALT = 1000  # characters of a picture's alternative text
 _PICTURES = ("image/png", "image/jpeg")
 
 
@@ -64,7 +66,7 @@ class Intake(NotebookClient):
         return manager
 
     async def async_start_new_kernel_client(self) -> Any:
-        """A client whose channels are limited, once the kernel has answered on both that matter."""
+        """A client with limited channels, once the kernel has answered on the shell and on the iopub channel."""
         manager = cast(AsyncKernelManager, self.km)
         self.kc = client = manager.client()
         client.shell_channel_class = _Channel
@@ -84,7 +86,7 @@ class Intake(NotebookClient):
         return client
 
     async def _greet(self, client: Any, asked: set[str]) -> bool:
-        """Ask once more; whether any of the questions is answered on the shell channel, and one on the other."""
+        """Send one more kernel_info request; True once each channel has answered one."""
         asked.add(client.kernel_info())
         for channel in (client.shell_channel, client.iopub_channel):
             try:
@@ -142,7 +144,7 @@ class Intake(NotebookClient):
 
 
 class _Channel(AsyncZMQSocketChannel):
-    """Reads nothing more when the time is up; nbclient would go on as long as there is a message, and so for ever."""
+    """A channel that stops reading when the time is up: nbclient reads on for as long as messages arrive."""
 
     async def get_msg(  # type: ignore[override]  # as AsyncZMQSocketChannel has it
         self, timeout: float | None = None
@@ -167,12 +169,15 @@ def rebuild(kind: str, content: dict[str, Any]) -> NotebookNode | None:
 
 
 def _output(kind: str, **fields: Any) -> NotebookNode:
-    """nbformat's new_output, without a validation that finds nothing in what was made here."""
+    """nbformat's new_output without its validation: it takes long, and what is made here is valid."""
     return NotebookNode(output_type=kind, **fields)
 
 
 def _plain(data: dict[str, Any]) -> dict[str, str]:
-    """Text and pictures of a display: HTML, SVG, LaTeX and JavaScript could act on whoever looks at the feedback."""
+    """Text and pictures of a display: HTML, LaTeX and JavaScript could act on whoever looks at the feedback.
+
+    So could an SVG that stands in a page; in an <img> nothing of it runs, and nothing is loaded.
+    """
     kept = {}
     if isinstance(text := data.get("text/plain"), str):
         kept["text/plain"] = sendable(text)
@@ -182,11 +187,15 @@ def _plain(data: dict[str, Any]) -> dict[str, str]:
                 kept[kind] = base64.b64encode(base64.b64decode(picture)).decode("ascii")
             except ValueError:
                 continue
+    if isinstance(drawing := data.get("image/svg+xml"), str) and not kept.keys() & set(_PICTURES):
+        inside = base64.b64encode(sendable(drawing).encode()).decode("ascii")
+        alt = html.escape(kept.get("text/plain", "a drawing")[:MAX_ALT])
+        kept["text/html"] = f'<img src="data:image/svg+xml;base64,{inside}" alt="{alt}">'
     return kept
 
 
 def read_json(data: bytes) -> Any:
-    """JSON with a bound on how many values it may hold: a short text can stand for a great many.
+    """Parse JSON, but at most MAX_VALUES values: a message within the limit of its size can hold a great many.
 
     Raises:
         ValueError: too many values, nested too deeply, or no JSON.
@@ -200,7 +209,7 @@ def read_json(data: bytes) -> Any:
 
 
 def _limit(context: Any, size: int) -> None:
-    """Cap what the sockets that this context makes from now on accept, and keep waiting."""
+    """Limit the size of a message, and how many may wait, for the sockets that this context makes from now on."""
     context.setsockopt(zmq.MAXMSGSIZE, size)
     context.setsockopt(zmq.RCVHWM, MAX_QUEUE)
 

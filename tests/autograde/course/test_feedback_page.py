@@ -14,6 +14,7 @@ from autograde.cli import main
 from autograde.course.cell_html import cell_html, clean, markdown
 from autograde.course.course import CONFIG_FILE, Course
 from autograde.course.simulate import simulate
+from autograde.engine.client import rebuild
 from tests.autograde.conftest import TOY, make_course
 
 PLAIN = "02-plain"
@@ -132,6 +133,8 @@ def test_an_exercise_says_points_message_answer_and_the_way(handed_back):
     assert key["tokens"].fill(key["tokens"].why) in first
     assert last_kind == "hand" and "3.5 of 4 points" in last and "with +0.5 extra" in last
     assert "Nearly: see the <em>order</em>." in last
+    blank = [text for kind, text in items(page(handed_back, "student-003")) if kind == "blank"]
+    assert not any("No response." in text for text in blank), "not answered is said once"
     right = [text for kind, text in items(page(handed_back, "student-001")) if kind == "right"]
     assert len(right) == 5 and not any("The way to the answer" in text for text in right)  # the message has it
 
@@ -225,10 +228,19 @@ def test_a_picture_keeps_its_alt_text_and_nothing_else_of_its_metadata():
         assert attrs == {"src": "data:image/png;base64,iVBORw0KGgo=", "alt": alt}
 
 
+def test_a_drawing_is_shown_as_a_picture_in_which_nothing_runs():
+    drawing = {"image/svg+xml": "<svg onload=alert(1)></svg>", "text/plain": "Two cats"}
+    cell = new_code_cell("show()", outputs=[rebuild("display_data", {"data": drawing})])
+    outline = Outline(cell_html(cell))
+    assert {tag for tag, _ in outline.tags} <= {"div", "pre", "span", "img"}
+    (attrs,) = outline.all("img")
+    assert attrs["src"].startswith("data:image/svg+xml;base64,") and attrs["alt"] == "Two cats"
+
+
 @pytest.mark.parametrize("text", [
     "<script>alert(1)</script>", '<img src=x onerror="alert(1)">', '<a href="javascript:alert(1)">x</a>',
     '<a href=" data:text/html,<script>alert(1)</script>">x</a>', "<svg onload=alert(1)>", "<iframe src=//x></iframe>",
-    '<img src="data:image/svg+xml;base64,PHN2Zz4=">', "<style>body{display:none}</style>",
+    '<img src="data:image/svg+xml,<svg onload=alert(1)>">', "<style>body{display:none}</style>",
     '<details ontoggle=alert(1) open>x</details>', '<form action="//x"><button>x</button></form>',
 ])  # fmt: skip
 def test_html_that_acts_is_taken_out(text):

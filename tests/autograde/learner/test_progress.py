@@ -110,6 +110,15 @@ def test_a_teachers_folder_keeps_no_progress(book):
     assert "a teacher's folder" in read_progress(book).not_kept
 
 
+def test_a_chapter_that_is_added_is_found_by_its_folder_and_one_without_exercises_is_none(book):
+    add_chapter(book, "11-exam", {"last": "numeric"})
+    (book / "10-reference").mkdir()
+    (book / "10-reference" / "10-reference.ipynb").touch()
+    add_chapter(book, "12-words", {})
+    assert [chapter.name for chapter in read_progress(book).chapters][2:] == ["02-embedding", "11-exam"]
+    assert "11 · exam" in board_html(read_progress(book))
+
+
 def test_a_chapter_with_a_damaged_sheet_or_none_is_passed_over(book):
     (book / "02-embedding" / "exercises.json").write_text("{")
     (book / "notes").mkdir()
