@@ -3,8 +3,8 @@
 `load` makes a model from a file, `load_into` fills a model that is there, `save` writes one in any layout;
 `convert` and `detect` work on plain state dicts. What does not fit is named and refused.
 
-The way of `load` (checkpoints.py), each step in its files: read (sources, files) → recognise (recognise, staged and, for
-what stands beside the weights, hubconfig) → rename (layouts and renaming; backbones for Swin and ConvNeXt; stems for
+The way of `load` (checkpoints.py), each step in its files: read (sources, files) → recognise (recognise, staged, and
+hubconfig for what stands beside the weights) → rename (layouts and renaming; backbones for Swin and ConvNeXt; stems for
 hybrids) → check (misfits) → fill (fill).
 
 Some choices stand in no tensor: the number of heads, the epsilon of the LayerNorms, the kind of GELU, the
