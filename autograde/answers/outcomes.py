@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from autograde.answers.compare import difference
-from autograde.answers.serialize import BadAnswer, pack, unpack, unpack_plain
+from autograde.answers.deserialize import unpack, unpack_plain
+from autograde.answers.serialize import BadAnswer, pack
 
 
 def outcome(function: Callable[..., Any], arguments: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from autograde.authoring.key import Key
 from autograde.course.cell_html import CODE_STYLE, cell_html, code, markdown
 from autograde.course.course import Course
 from autograde.course.lateness import lateness
-from autograde.course.rows import BY_HAND, read_result
+from autograde.course.rows import BY_HAND, NO_RESPONSE, read_result
 from autograde.course.settings import Release, read_settings
 from autograde.engine.repair import ABOUT, OURS
 from autograde.engine.verdict_cell import message_html
@@ -153,7 +153,8 @@ def _items(nb: NotebookNode, key: Key | None, language: str) -> Iterator[Item]:
         for answer in answers:
             if result["status"] != Status.BLANK and not utils.is_task(answer):
                 item.answers.append(Markup(_answer(answer, language)))
-            if comment := answer.metadata.nbgrader.get("comment"):
+            comment = answer.metadata.nbgrader.get("comment")
+            if comment and not (comment == NO_RESPONSE and result["status"] == Status.BLANK):  # which is said already
                 item.comments.append(Markup(markdown(comment)))
         answers = []
         yield item

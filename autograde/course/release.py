@@ -17,6 +17,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 from nbgrader.apps.api import NbGraderAPI
+from nbgrader.utils import is_solution
 
 from autograde.answers.sheet import FILE_NAME
 from autograde.authoring.weave import weave
@@ -128,7 +129,7 @@ def find_leaks(course: Course, chapter: str, released: Path | None = None) -> It
         shown = {line.strip() for cell in notebook.cells for line in cell.source.splitlines()}
         source = nbformat.read(course.solutions / chapter / path.name, as_version=4)
         for cell in source.cells:
-            if course.has_key(chapter) and cell.metadata.get("nbgrader", {}).get("solution"):
+            if course.has_key(chapter) and is_solution(cell):
                 for line in solution_lines(cell.source):
                     if line in shown and _is_telling(line):
                         yield f"the solution line {line!r} of {_name(cell)} is in {path.name}"
@@ -156,7 +157,7 @@ def _refuse_to_overwrite_work(course: Course, chapter: str) -> None:
         cells = nbformat.read(path, as_version=4).cells
         run = any(cell.cell_type == "code" and (cell.outputs or cell.execution_count) for cell in cells)
         answers = (cell for cell in cells if cell.get("id", "").removesuffix("-answer") in exercises)
-        solved = (cell for cell in answers if cell.metadata.get("nbgrader", {}).get("solution"))
+        solved = (cell for cell in answers if is_solution(cell))
         if run or any(STUB not in cell.source for cell in solved):
             raise CourseError(
                 f"{course.released.name}/{chapter} has been worked in: move it away, or pass --force to overwrite it"

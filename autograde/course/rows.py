@@ -13,6 +13,7 @@ from autograde.engine.plain import LOOK, marked
 from autograde.engine.verdict_cell import read_verdict
 from autograde.exercises.verdict import Status, Verdict
 
+NO_RESPONSE = "No response."  # nbgrader's automatic comment on an answer that is as it was released
 BY_HAND = "by hand"  # the status of what waits for a teacher's mark
 
 
@@ -42,7 +43,7 @@ def write_rows(gradebook: Gradebook, submitted: SubmittedNotebook, notebook: Not
             same = cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
             comment = comments[cell.metadata.nbgrader.grade_id]
             silent = same and not failed and not utils.is_task(cell)
-            comment.auto_comment = remark("No response." if silent else None, notebook)
+            comment.auto_comment = remark(NO_RESPONSE if silent else None, notebook)
 
 
 def read_result(cell: NotebookNode) -> dict[str, Any] | None:
@@ -63,7 +64,7 @@ def read_result(cell: NotebookNode) -> dict[str, Any] | None:
 def _error(cell: NotebookNode) -> str:
     """The last line of a test's error."""
     errors = (output for output in cell.get("outputs", []) if output.output_type == "error")
-    return next((f"{error.ename}: {error.evalue}".strip()[:300] for error in errors), "No response.")
+    return next((f"{error.ename}: {error.evalue}".strip()[:300] for error in errors), NO_RESPONSE)
 
 
 def _rows(gradebook: Gradebook, kind: Any, submitted_id: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import nbformat
 from nbformat import NotebookNode
+from nbgrader.utils import is_grade, is_solution
 
 from autograde.answers.sheet import full_name, read_sheet
 from autograde.authoring.key import Key
@@ -52,14 +53,14 @@ def _no_metadata(notebook: NotebookNode) -> str:
 
 
 def _copied_test(notebook: NotebookNode) -> str:
-    graded = next(cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade"))
+    graded = next(cell for cell in notebook.cells if is_grade(cell))
     notebook.cells.append(copy.deepcopy(graded))
     notebook.cells[-1].id = "copied-cell"
     return nbformat.writes(notebook)
 
 
 def _deleted_tests(notebook: NotebookNode) -> str:
-    notebook.cells = [cell for cell in notebook.cells if not cell.metadata.get("nbgrader", {}).get("grade")]
+    notebook.cells = [cell for cell in notebook.cells if not is_grade(cell)]
     return nbformat.writes(notebook)
 
 
@@ -124,7 +125,7 @@ def answer(
     answers = {}
     for cell in notebook.cells:
         exercise = key.exercises.get(cell.id.removesuffix("-answer"))
-        if exercise is None or not cell.metadata.get("nbgrader", {}).get("solution"):
+        if exercise is None or not is_solution(cell):
             continue
         mood = dice.random()
         if mood < temperament.right:

@@ -66,7 +66,7 @@ class Intake(NotebookClient):
         return manager
 
     async def async_start_new_kernel_client(self) -> Any:
-        """A client whose channels are limited, once the kernel has answered on both that matter."""
+        """A client with limited channels, once the kernel has answered on the shell and on the iopub channel."""
         manager = cast(AsyncKernelManager, self.km)
         self.kc = client = manager.client()
         client.shell_channel_class = _Channel
@@ -86,7 +86,7 @@ class Intake(NotebookClient):
         return client
 
     async def _greet(self, client: Any, asked: set[str]) -> bool:
-        """Ask once more; whether any of the questions is answered on the shell channel, and one on the other."""
+        """Send one more kernel_info request; True once each channel has answered one."""
         asked.add(client.kernel_info())
         for channel in (client.shell_channel, client.iopub_channel):
             try:
@@ -144,7 +144,7 @@ class Intake(NotebookClient):
 
 
 class _Channel(AsyncZMQSocketChannel):
-    """Reads nothing more when the time is up; nbclient would go on as long as there is a message, and so for ever."""
+    """A channel that stops reading when the time is up: nbclient reads on for as long as messages arrive."""
 
     async def get_msg(  # type: ignore[override]  # as AsyncZMQSocketChannel has it
         self, timeout: float | None = None
@@ -169,7 +169,7 @@ def rebuild(kind: str, content: dict[str, Any]) -> NotebookNode | None:
 
 
 def _output(kind: str, **fields: Any) -> NotebookNode:
-    """nbformat's new_output, without a validation that finds nothing in what was made here."""
+    """nbformat's new_output without its validation: it takes long, and what is made here is valid."""
     return NotebookNode(output_type=kind, **fields)
 
 
@@ -195,7 +195,7 @@ def _plain(data: dict[str, Any]) -> dict[str, str]:
 
 
 def read_json(data: bytes) -> Any:
-    """JSON with a bound on how many values it may hold: a short text can stand for a great many.
+    """Parse JSON, but at most MAX_VALUES values: a message within the limit of its size can hold a great many.
 
     Raises:
         ValueError: too many values, nested too deeply, or no JSON.
@@ -209,7 +209,7 @@ def read_json(data: bytes) -> Any:
 
 
 def _limit(context: Any, size: int) -> None:
-    """Cap what the sockets that this context makes from now on accept, and keep waiting."""
+    """Limit the size of a message, and how many may wait, for the sockets that this context makes from now on."""
     context.setsockopt(zmq.MAXMSGSIZE, size)
     context.setsockopt(zmq.RCVHWM, MAX_QUEUE)
 

@@ -77,7 +77,7 @@ class Job:
     student: str = ""  # full name, where everyone has numbers of their own
     missing: str = ""  # why there is no notebook, where none was handed in
     files: Files = ()  # what lies beside the notebook when it runs: handed in, or released
-    notes: tuple[str, ...] = ()  # what collecting has put right or left out
+    notes: tuple[str, ...] = ()  # what collecting has repaired or left out
     doubts: tuple[str, ...] = ()  # why a teacher should look at it
     limits: Limits = field(default_factory=Limits)
     environment: str = field(default_factory=environment)

@@ -21,7 +21,7 @@ _CERTAIN: tuple[type[ast.stmt], ...] = (
 
 @dataclass(frozen=True)
 class Names:
-    """Of one cell."""
+    """The names of one cell."""
 
     defined: frozenset[str] = field(default_factory=frozenset)  # or changed: `weights[0] = 1` is a change of `weights`
     needed: frozenset[str] = field(default_factory=frozenset)
@@ -47,7 +47,7 @@ def names_of(source: str) -> Names:
 
 
 def typed_into_check(source: str, exercise: str) -> str:
-    """The expression in `check("exercise", expression)`, where it is no mere name; else nothing.
+    """The answer typed into a call of `check` in place of its variable; empty where there is none.
 
     >>> typed_into_check('check("patch-tokens", 14 * 14)', "patch-tokens")
     '14 * 14'
@@ -92,7 +92,7 @@ def _scopes_in(table: symtable.SymbolTable) -> list[symtable.SymbolTable]:
 
 
 def _changed_in(statement: ast.stmt) -> set[str]:
-    """Names that are there before: of which an element or an attribute is set, or that are added to or deleted."""
+    """Names that a statement changes and does not create: an element or attribute is set, or it is `+=` or `del`."""
     changed = set()
     for node in ast.walk(statement):
         root: ast.AST = node.target if isinstance(node, ast.AugAssign) else node

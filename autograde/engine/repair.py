@@ -13,19 +13,19 @@ from __future__ import annotations
 
 import copy
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
 
 from nbformat import NotebookNode
+from nbgrader.utils import is_locked, is_solution
 
+from autograde.engine.matching import Placed, asked, match, same
 from autograde.engine.names import names_of, typed_into_check
-from autograde.engine.reading import Cell, Unreadable, read_cells
+from autograde.engine.reading import Unreadable, read_cells
 
 ILLUSTRATION = "illustration"  # the tag of figures: cells that no graded cell of the release needs
-OURS = ("put-right", "no-sandbox")  # cells that the grader puts in front
+OURS = ("repaired", "no-sandbox")  # cells that the grader puts in front
 ABOUT = "autograde"  # a cell's metadata: {"own": true} for a learner's code, {"skip": why} for what is not run,
 # and {"instead": expression} for a check that the learner typed the answer into
 
@@ -33,34 +33,25 @@ ABOUT = "autograde"  # a cell's metadata: {"own": true} for a learner's code, {"
 @dataclass
 class Repaired:
     notebook: NotebookNode
-    notes: list[str] = field(default_factory=list)  # what was put right, for the learner and the teacher
+    notes: list[str] = field(default_factory=list)  # what was repaired, for the learner and the teacher
     unreadable: str = ""  # why nothing of what was handed in could be read
 
 
-@dataclass(eq=False)
-class _Placed:
-    """A submitted cell, and the cell of the release that it is, if it is one."""
-
-    number: int
-    cell: Cell
-    original: NotebookNode | None = None
-
-
 def repair(submitted: bytes, template: NotebookNode, notes: Sequence[str] = ()) -> Repaired:
-    """The notebook to grade, and what had to be put right. Never fails, whatever the bytes.
+    """The notebook to grade, and what had to be repaired. Never fails, whatever the bytes.
 
     `template` is the release; `notes` come before those that are made here.
     """
     notes, unreadable = list(notes), ""
     result = NotebookNode({**template, "metadata": copy.deepcopy(template.metadata)})
     try:
-        placed = [_Placed(number, cell) for number, cell in enumerate(read_cells(submitted, notes))]
+        placed = [Placed(number, cell) for number, cell in enumerate(read_cells(submitted, notes))]
     except Unreadable as error:
         unreadable = str(error)
         notes.append(f"Unreadable: {error}.")
         result.cells = [_copied(cell) for cell in template.cells]
     else:
-        _match(placed, template, notes)
+        match(placed, template, notes)
         result.cells = _merged(placed, template, notes)
         _leave_out_figures(result.cells)
     result.metadata.autograde = NotebookNode(notes=[])
@@ -69,57 +60,18 @@ def repair(submitted: bytes, template: NotebookNode, notes: Sequence[str] = ()) 
 
 
 def add_notes(notebook: NotebookNode, notes: list[str]) -> None:
-    """Say in a notebook what was put right, for programs and, in its first cell, for people."""
+    """Say in a notebook what was repaired, for programs and, in its first cell, for people."""
     if not notes:
         return
     about = notebook.metadata.setdefault("autograde", NotebookNode())
     about.setdefault("notes", []).extend(notes)
     if not any(cell.id == OURS[0] for cell in notebook.cells[:2]):
-        notebook.cells.insert(0, _text_cell("**Put right before grading**\n", OURS[0]))
+        notebook.cells.insert(0, _text_cell("**Repaired before grading**\n", OURS[0]))
     shown = next(cell for cell in notebook.cells if cell.id == OURS[0])
     shown.source += "".join(f"\n- {note}" for note in notes)
 
 
-def _match(placed: list[_Placed], template: NotebookNode, notes: list[str]) -> None:
-    """Find the release's cells among the submitted ones, in one way after the other."""
-    missing, found = list(template.cells), list[str]()
-    for labels, wanted in (_BY_GRADE_ID, _BY_CELL_ID, _BY_TEXT, _BY_DEFINITION):
-        by_label: defaultdict[Any, list[_Placed]] = defaultdict(list)
-        for one in placed:
-            for label in labels(one.cell) if one.original is None else ():
-                by_label[label].append(one)
-        left = []
-        for original in missing:
-            fitting = {one.number: one for label in wanted(original) for one in by_label.get(label, ())}
-            candidates = [fitting[number] for number in sorted(fitting) if fitting[number].original is None]
-            if not candidates:
-                left.append(original)
-                continue
-            _best(original, candidates).original = original
-            if labels is _BY_DEFINITION[0]:
-                found.append(original.id.removesuffix("-answer"))
-            elif labels is _BY_GRADE_ID[0] and len(candidates) > 1:
-                notes.append(f"The cell {original.id} was there {len(candidates)} times; each ran where it stands.")
-        missing = left
-    if found:
-        notes.append(f"The answers to {', '.join(found)} had lost their metadata; found by what they define.")
-
-
-def _best(original: NotebookNode, candidates: list[_Placed]) -> _Placed:
-    """Of several, an answer is the last changed one that defines its name; any other is one that was not changed."""
-    wanted = _asked(original)
-
-    def rank(one: _Placed) -> tuple[bool, ...]:
-        of_its_kind, same = one.cell.type == original.cell_type, _same(one.cell, original)
-        if _is_answer(original):
-            return of_its_kind and not same, bool(wanted & names_of(one.cell.source).defined), of_its_kind
-        return same, of_its_kind, one.cell.id == original.id
-
-    last_first = _is_answer(original) or _is_ours(original)
-    return max(reversed(candidates) if last_first else candidates, key=rank)
-
-
-def _merged(placed: list[_Placed], template: NotebookNode, notes: list[str]) -> list[NotebookNode]:
+def _merged(placed: list[Placed], template: NotebookNode, notes: list[str]) -> list[NotebookNode]:
     """The learner's cells in their order, and those of ours that are missing, each behind the one it follows."""
     said: Counter[str] = Counter()
     groups: dict[int, list[NotebookNode]] = {}  # what stands for a cell of the release, by its identity
@@ -131,13 +83,13 @@ def _merged(placed: list[_Placed], template: NotebookNode, notes: list[str]) -> 
             groups[id(one.original)] = _restored(one, said)
         elif one.cell.source.strip() or one.cell.pictures:
             order.append(_own(one))
-        if one.cell.type == "code" and not (one.original is not None and _same(one.cell, one.original)):
+        if one.cell.type == "code" and not (one.original is not None and same(one.cell, one.original)):
             written |= names_of(one.cell.source).defined
     place = 0
     for original in template.cells:
         if id(original) in groups:
             place = order.index(id(original)) + 1
-        elif _is_ours(original) or (_is_answer(original) and not _asked(original) & written):
+        elif is_locked(original) or (is_solution(original) and not asked(original) & written):
             while place < len(order) and not isinstance(order[place], int):
                 place += 1  # behind what the learner had put there
             groups[id(original)] = [_came_back(original, said)]
@@ -147,14 +99,14 @@ def _merged(placed: list[_Placed], template: NotebookNode, notes: list[str]) -> 
     return [cell for entry in order for cell in (groups[entry] if isinstance(entry, int) else [entry])]
 
 
-def _restored(one: _Placed, said: Counter[str]) -> list[NotebookNode]:
+def _restored(one: Placed, said: Counter[str]) -> list[NotebookNode]:
     """What stands in the place of a submitted cell that is one of the release's."""
     original, cell = one.original, one.cell
     assert original is not None
     restored, name, is_code = _copied(original), original.id.removesuffix("-answer"), original.cell_type == "code"
-    if _same(cell, original):
+    if same(cell, original):
         return [restored]
-    if _is_ours(original):
+    if is_locked(original):
         said[_CHANGED_CHECK if is_code else _CHANGED_TEXT] += 1
         if is_code and (typed := typed_into_check(cell.source, original.id)):
             said[f"The answer to {name} stands in its check; it was looked for there, too."] += 1
@@ -164,7 +116,7 @@ def _restored(one: _Placed, said: Counter[str]) -> list[NotebookNode]:
         restored.source = cell.source
         restored.metadata[ABOUT] = NotebookNode(own=True)
         return [restored]
-    if not _is_answer(original) and (is_code or cell.type == "code"):
+    if not is_solution(original) and (is_code or cell.type == "code"):
         return [_own(one)]
     if is_code:
         kind = "Markdown" if cell.type == "markdown" else "raw text"
@@ -182,7 +134,7 @@ def _restored(one: _Placed, said: Counter[str]) -> list[NotebookNode]:
 
 def _came_back(original: NotebookNode, said: Counter[str]) -> NotebookNode:
     cell = _copied(original)
-    if _is_answer(original):
+    if is_solution(original):
         said[_MISSING + original.id.removesuffix("-answer")] += 1
         cell.metadata[ABOUT] = NotebookNode(skip="its cell is not there any more")
     return cell
@@ -212,7 +164,7 @@ def _copied(cell: NotebookNode) -> NotebookNode:
     return copied
 
 
-def _own(one: _Placed) -> NotebookNode:
+def _own(one: Placed) -> NotebookNode:
     """A cell of the learner's own: code runs, text is shown as it was typed."""
     if one.cell.type != "code":
         return _as_written(one)
@@ -221,7 +173,7 @@ def _own(one: _Placed) -> NotebookNode:
     return NotebookNode(cell, outputs=[], execution_count=None)
 
 
-def _as_written(one: _Placed) -> NotebookNode:
+def _as_written(one: Placed) -> NotebookNode:
     """A text cell that shows what the learner typed, and the pictures attached to it."""
     names = {f"picture-{place}": {kind: data} for place, (kind, data) in enumerate(one.cell.pictures, start=1)}
     text = [_as_text(one.cell.source)] if one.cell.source.strip() else []
@@ -234,7 +186,7 @@ def _as_written(one: _Placed) -> NotebookNode:
 
 
 def _text_cell(source: str, name: str) -> NotebookNode:
-    """nbformat's new_markdown_cell, without a validation that finds nothing in what was made here."""
+    """nbformat's new_markdown_cell without its validation: it takes long, and what is made here is valid."""
     return NotebookNode(cell_type="markdown", id=name, source=source, metadata=NotebookNode())
 
 
@@ -269,45 +221,3 @@ def _leave_out_figures(cells: list[NotebookNode]) -> None:
     for place in needs.keys() - needed:
         if ILLUSTRATION in cells[place].metadata.get("tags", []):
             cells[place].metadata[ABOUT] = NotebookNode(skip="a figure of the release, which nothing needs")
-
-
-def _same(cell: Cell, original: NotebookNode) -> bool:
-    return cell.type == original.cell_type and _plain(cell.source) == _plain(original.source)
-
-
-@lru_cache(maxsize=4096)
-def _plain(source: str) -> str:
-    """A source without what editors change on their own: spaces at the ends of lines."""
-    return "\n".join(line.rstrip() for line in source.strip().splitlines())
-
-
-def _text(kind: str, source: str) -> Iterable[tuple[str, str]]:
-    plain = _plain(source)
-    return {(kind, plain)} if plain else ()
-
-
-def _is_answer(cell: NotebookNode) -> bool:
-    return bool(cell.metadata.get("nbgrader", {}).get("solution"))
-
-
-def _asked(original: NotebookNode) -> frozenset[str]:
-    """The names that an answer's cell is there to define; none for other cells."""
-    is_code = _is_answer(original) and original.cell_type == "code"
-    return names_of(original.source).defined if is_code else frozenset()
-
-
-def _is_ours(cell: NotebookNode) -> bool:
-    """Cells that a learner may not change, by nbgrader's rule: checks and locked ones, but no answer graded by hand."""
-    grading = cell.metadata.get("nbgrader", {})
-    return not grading.get("solution") and bool(grading.get("grade") or grading.get("locked"))
-
-
-# Ways to tell which cell of the release a submitted cell is: labels of the one, and labels of the other
-_Way = tuple[Callable[[Cell], Iterable[Any]], Callable[[NotebookNode], Iterable[Any]]]
-_BY_GRADE_ID: _Way = (
-    lambda cell: {cell.grade_id} - {""},
-    lambda cell: {cell.metadata.get("nbgrader", {}).get("grade_id")},
-)
-_BY_CELL_ID: _Way = (lambda cell: {cell.id} - {""}, lambda cell: {cell.id})
-_BY_TEXT: _Way = (lambda cell: _text(cell.type, cell.source), lambda cell: _text(cell.cell_type, cell.source))
-_BY_DEFINITION: _Way = (lambda cell: names_of(cell.source).defined if cell.type == "code" else (), _asked)

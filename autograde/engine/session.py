@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 import queue
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
@@ -22,6 +24,7 @@ from autograde.engine.limits import Limits
 from autograde.sandbox.confine import Caps
 from autograde.sandbox.provisioner import SandboxProvisioner
 
+Result = TypeVar("Result")
 _PATIENCE = 5  # seconds for a kernel to answer after an interrupt
 
 
@@ -148,3 +151,16 @@ def _listed(value: Any) -> list[Any]:
 
 def error_output(name: str, text: str) -> NotebookNode:
     return new_output("error", ename=name, evalue=text, traceback=[f"{name}: {text}"])
+
+
+def in_a_loop_of_its_own(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run what talks to kernels, also where a loop runs already, as in formgrader.
+
+    What a kernel that was stopped leaves behind, tasks and sockets, ends with this loop: the next one finds nothing.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()

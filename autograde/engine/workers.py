@@ -1,8 +1,8 @@
-"""Many jobs on many cores or machines: dask hands each to a worker, and takes a worker's death for what it is.
+"""Many jobs on many cores or machines: dask hands each job to a worker.
 
-One job at a time is with a worker, so that a death is held against the job that caused it and no other. A job whose
-worker died is tried again, alone, when all others are done; if that worker dies too, it was the job. A worker whose job
-does not end, whatever the reason, ends itself: the class does not wait for it.
+A worker has one job at a time, so that it is clear which job was running when a worker died. That job is tried again,
+alone, when all others are done; if its second worker dies too, the job is given up. A worker whose job takes too long
+ends itself, so that the class does not wait for it.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _in_flight(client: Any, jobs: Sequence[Job], watch: Watch) -> Iterator[tuple
 
     def hand_out() -> None:
         for job in itertools.islice(waiting, max(1, sum(client.nthreads().values())) - len(by_key)):
-            future = client.submit(_sit_and_tell, job, pure=False)
+            future = client.submit(_grade_and_tell, job, pure=False)
             by_key[future.key] = job
             watch.began(job.fingerprint)
             running.add(future)
@@ -161,7 +161,7 @@ def _places(client: Any, by_key: dict[str, Job], with_stacks: bool) -> dict[str,
     return places
 
 
-def _sit_and_tell(job: Job) -> Result:
+def _grade_and_tell(job: Job) -> Result:
     from distributed import get_worker
 
     worker = get_worker()

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
+from autograde.answers.deserialize import unpack_plain
 from autograde.answers.forms import NotAnswered, describe
-from autograde.answers.serialize import BadAnswer, unpack_plain
+from autograde.answers.serialize import BadAnswer
 from autograde.errors import AutogradeError
 from autograde.exercises.verdict import Status, Verdict
 

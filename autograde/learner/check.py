@@ -11,7 +11,8 @@ import re
 from typing import Any
 
 from autograde.answers import forms
-from autograde.answers.serialize import BadAnswer, pack, unpack_plain
+from autograde.answers.deserialize import unpack_plain
+from autograde.answers.serialize import BadAnswer, pack
 from autograde.answers.sheet import SOLUTION, find_reply, unlock
 from autograde.learner.examples import Wrong, try_examples
 from autograde.learner.progress import note

@@ -11,8 +11,9 @@ import numpy as np
 
 from autograde.answers import forms
 from autograde.answers.compare import first_difference
+from autograde.answers.deserialize import unpack, unpack_plain
 from autograde.answers.outcomes import bare, outcome_difference, outcomes, returning, rounded
-from autograde.answers.serialize import BadAnswer, Opaque, pack, unpack, unpack_plain
+from autograde.answers.serialize import BadAnswer, Opaque, pack
 from autograde.answers.sheet import find_reply
 
 

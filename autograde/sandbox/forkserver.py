@@ -31,6 +31,7 @@ WARM = (
     "matplotlib.pyplot", "matplotlib.backends.backend_agg", "IPython.core.pylabtools",  # figures
     "stack_data", "pygments.formatters.terminal256",  # tracebacks
     "ipykernel.debugger", "IPython.core.debugger", "IPython.core.completerlib", "tornado.platform.asyncio",
+    "IPython.core.oinspect", "IPython.core.logger", "IPython.extensions.storemagic",
 )  # fmt: skip
 _PATIENCE = 600.0  # seconds for the imports, on a slow disk of a busy machine
 

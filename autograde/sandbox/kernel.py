@@ -7,18 +7,35 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 import zmq
 from ipykernel.heartbeat import Heartbeat
 from ipykernel.iostream import OutStream
+from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from traitlets import Dict
 
 from autograde.sandbox.confine import SCRATCH
 
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "hb_port": 4, "control_port": 5}
+
+
+class OneShell(IPythonKernel):
+    """IPythonKernel without subshells: nobody uses them here, and their thread passes on every message, both ways."""
+
+    _supports_kernel_subshells = False
+
+
+class _NoThread:
+    """What ipykernel finds in place of that thread: there is none, and cells run in the main thread."""
+
+    parent_thread = threading.main_thread()
+
+    def __bool__(self) -> bool:
+        return False
 
 
 class HandedSockets(IPKernelApp):
@@ -33,6 +50,7 @@ class HandedSockets(IPKernelApp):
 
     def init_control(self, context: Any) -> None:
         super().init_control(context)
+        self.shell_channel_thread = _NoThread()
         # The debugger's way back into the shell channel leads through the socket's path, which lies outside.
         self.debug_shell_socket.disconnect(self.shell_socket.getsockopt(zmq.LAST_ENDPOINT))
 
@@ -73,7 +91,7 @@ def make_kernel(connection: dict[str, Any], listeners: Mapping[int, int]) -> Han
     path = f"{SCRATCH}/connection.json"
     with open(path, "w") as file:
         json.dump(connection, file)
-    app = HandedSockets.instance(listeners=listeners, connection_file=path)
+    app = HandedSockets.instance(listeners=listeners, connection_file=path, kernel_class=OneShell)
     stream = f"--IPKernelApp.outstream_class={__name__}.{Stream.__name__}"
     quick = ["--HistoryManager.enabled=False", "--InteractiveShell.xmode=Plain"]  # a coloured traceback takes 30 ms
     app.initialize([*quick, f"--log-level={logging.CRITICAL}", stream])

@@ -125,7 +125,7 @@ def _(x, window):
 
 
 @cut.misconception("windows column by column",
-    "Your windows are right, and in another order: they go down the columns of "
+    "Your windows are right, but in another order: they go down the columns of "
     "windows first. They should come row by row.")
 def _(x, window):
     batch, rows, columns, width = x.shape
@@ -176,7 +176,7 @@ def _(x, window):
 
 
 @cut.misconception("kept the square",
-    "Your windows are squares still, [B·W, w, w, D]. Attention reads a sequence of tokens: "
+    "Your windows are still squares, [B·W, w, w, D]. Attention reads a sequence of tokens: "
     "[B·W, w·w, D].")
 def _(x, window):
     return window_partition(x, window).unflatten(1, (window, window))
@@ -224,7 +224,7 @@ def _(x, window):
 
 
 @cut.misconception("cut off the rest",
-    "Where the window does not divide the grid, you drop the last tokens in silence. Whoever "
+    "Where the window does not divide the grid, you drop the last tokens silently. Whoever "
     "joins the windows again would miss them: raise a ValueError.")
 def _(x, window):
     return window_partition(x[:, : x.shape[1] // window * window, : x.shape[2] // window * window], window)
@@ -488,7 +488,7 @@ def _(rows, columns, window, shift):
 
 
 @apart.misconception("ones and zeros",
-    "The right pairs, as numbers. Give back True and False: leave the comparison as it is.")
+    "The right pairs, as numbers. Return True and False: leave the comparison as it is.")
 def _(rows, columns, window, shift):
     return may_attend(rows, columns, window, shift).int()
 
@@ -499,7 +499,7 @@ def _(rows, columns, window, shift):
 
 
 @apart.misconception("windows column by column",
-    "The right tables in another order: your windows go down the columns first.")
+    "The right masks in another order: your windows go down the columns first.")
 def _(rows, columns, window, shift):
     may = may_attend(rows, columns, window, shift)
     return may.unflatten(0, (rows // window, columns // window)).transpose(0, 1).flatten(0, 1)
@@ -671,7 +671,7 @@ def _(x):
     return torch.stack(corners_of(x)).amax(dim=0)
 
 
-@merge.misconception("took one of four", "You kept the upper left token of each square and threw three quarters away.")
+@merge.misconception("took one of four", "You kept the upper left token of each square and threw away the other three.")
 def _(x):
     return corners_of(x)[0]
 
@@ -717,7 +717,7 @@ def _(x):
     return torch.cat([x[:, 0::2], x[:, 1::2]], dim=-1)
 
 
-@merge.misconception("cut off the odd", "Where a side is odd, you drop its last tokens in silence. Raise a ValueError.")
+@merge.misconception("cut off the odd", "Where a side is odd, you drop its last tokens silently. Raise a ValueError.")
 def _(x):
     return merge_patches(x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2])
 

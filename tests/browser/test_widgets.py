@@ -5,7 +5,6 @@ from itertools import product
 from pathlib import Path
 
 import nbformat
-import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Locator, Page, expect
 
@@ -31,16 +30,17 @@ WIDGETS = {
 }
 
 
-@pytest.fixture(scope="module")
-def notebook(course: Path) -> str:
-    """A notebook with one widget in each cell."""
-    cells = [new_code_cell(source) for source, _ in WIDGETS.values()]
+def written(course: Path, *names: str) -> str:
+    """A notebook with one of these widgets in each cell."""
+    cells = [new_code_cell(WIDGETS[name][0]) for name in names]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # without one, JupyterLab asks which
-    nbformat.write(new_notebook(cells=cells, metadata=kernel), course / "widgets.ipynb")
-    return "widgets.ipynb"
+    notebook = f"widgets-{len(names)}.ipynb"
+    nbformat.write(new_notebook(cells=cells, metadata=kernel), course / notebook)
+    return notebook
 
 
-def test_every_widget_answers_to_the_keyboard(page: Page, lab: Lab, notebook: str) -> None:
+def test_every_widget_answers_to_the_keyboard(page: Page, lab: Lab) -> None:
+    notebook = written(lab.course, *WIDGETS)
     page.goto(lab.url(f"lab/workspaces/widgets/tree/{notebook}"))
     assert not any(cell["failed"] for cell in run_all(page, notebook))
     for number, (_, label) in enumerate(WIDGETS.values()):
@@ -48,15 +48,19 @@ def test_every_widget_answers_to_the_keyboard(page: Page, lab: Lab, notebook: st
         explorer = page.locator(".vit-explorer").nth(number)
         slider = explorer.locator(".widget-slider").filter(has_text=label).first.get_by_role("slider")
         _changes(explorer, lambda slider=slider: slider.press("ArrowLeft"))
+    windows = page.locator(".vit-explorer").nth([*WIDGETS].index("windows"))
+    picker = windows.get_by_role("slider", name="Chosen token")
+    _changes(windows, lambda: picker.press("ArrowDown"))
+    _changes(windows, lambda: picker.locator("[data-panel='1'] svg").click(position={"x": 3, "y": 3}))
+    expect(picker).to_have_attribute("aria-valuenow", "1")
 
 
-def test_the_attention_explorer_answers_to_clicks(page: Page, lab: Lab, notebook: str) -> None:
+def test_the_attention_explorer_answers_to_clicks(page: Page, lab: Lab) -> None:
     """Who asks, which weight is opened, and which patch is covered: by mouse and by keyboard."""
+    notebook = written(lab.course, "attention")
     page.goto(lab.url(f"lab/workspaces/attention/tree/{notebook}"))
     run_all(page, notebook)
-    number = [*WIDGETS].index("attention")
-    page.locator(".jp-CodeCell").nth(number).scroll_into_view_if_needed()
-    explorer = page.locator(".vit-explorer").nth(number)
+    explorer = page.locator(".vit-explorer")
     picker = explorer.get_by_role("slider", name="Token that asks")
     asks, answers = picker.locator("[data-panel='0']"), picker.locator("[data-panel='1']")
     _changes(explorer, lambda: asks.locator("rect[data-token='1']").click())

@@ -1,5 +1,6 @@
 """What chapter 9 says of itself, of torch and of the library, is so."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from autograde.authoring.key import load_key
 from autograde.exercises import Code, Plain
 from vitlib import create
 from vitlib.cost import Run, cost
+from vitlib.diagnose.hunts import FAULTS, faults
 from vitlib.diagnose.mistakes import WideHeads, infect
 from vitlib.diagnose.patients import PATIENTS
 from vitlib.diagnose.ward import bed, smoothed
@@ -152,8 +154,8 @@ def test_the_sick_loading_is_what_strict_false_comes_to() -> None:
 
 @pytest.mark.parametrize(
     ("number", "name"), [(1, "healthy"), (2, "pixels"), (3, "blur"), (4, "mode"), (5, "positions"),
-                         (6, "batch positions"), (7, "low rate"), (8, "loss"), (9, "high rate"), (10, "reshape"), (11, "scale"),
-                         (12, "late scale"), (13, "readout"), (14, "wide heads"), (15, "weights")]
+                         (6, "batch positions"), (7, "low rate"), (8, "loss"), (9, "high rate"), (10, "reshape"),
+                         (11, "scale"), (12, "late scale"), (13, "readout"), (14, "wide heads"), (15, "weights")]
 )  # fmt: skip
 def test_everybody_lies_in_the_bed_that_the_exercises_name(number: int, name: str) -> None:
     assert [*PATIENTS][number - 1] == name
@@ -185,6 +187,24 @@ def test_positions_of_a_batch_are_blind_for_places_and_not_for_company(seed: int
     with torch.no_grad():
         assert torch.allclose(model(images), model(images.roll(4, dims=3)))  # whole patches change places
         assert not torch.allclose(model(images), model(images.flip(0)).flip(0))
+
+
+# the hunts
+
+
+def test_the_table_of_suspects_names_the_part_that_each_fault_replaces() -> None:
+    cells = {cell.id: cell.source for cell in nbformat.read(FOLDER / "09-debugging-clinic.ipynb", as_version=4).cells}
+    rows = dict(re.findall(r"^\| (\d) \| `(\w+)` \|", cells["s7h-5"], re.MULTILINE))
+    replaced = {str(fault): [name for name in vars(kind) if name[0] != "_"] for fault, kind in FAULTS.items()}
+    assert {fault: [part] for fault, part in rows.items()} == replaced
+    assert "hunt(12)" in cells["s7h-8"] and faults(12) == (7,)  # the one that is hunted together
+
+
+def test_everyones_hunt_is_for_faults_that_nobody_has_named() -> None:
+    for it, answer in everyones("one-fault"):
+        assert (answer,) == faults(it.case) != (7,)
+    for it, answer in everyones("two-faults"):
+        assert tuple(map(int, str(answer))) == faults(it.case)
 
 
 # the patient that does not get up

@@ -5,8 +5,9 @@ on two cores.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import permutations, product
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from tqdm.auto import tqdm
 from vitlib.data.datasets import digits
 from vitlib.data.pictures import normalise
 from vitlib.recipes.scenes import MOST, NOTHING, SIDE, Scenes, borders, scenes
+from vitlib.training.optim import optimizers, schedule
+from vitlib.training.steps import steps
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.encoder import Block
 from vitlib.vit.model import ViT
@@ -27,7 +30,8 @@ from vitlib.vit.model import ViT
 FILE = Path(__file__).with_suffix(".json")
 PATCH, CLASSES = 4, NOTHING + 1  # pixels; ten digits, and nothing
 QUERIES = 4  # tokens that look for a digit
-BODY = ViTConfig((SIDE, SIDE), PATCH, in_chans=1, num_classes=0, embed_dim=64, depth=3, num_heads=4)
+RARE = torch.tensor([1.0] * 10 + [0.3])  # weights of the classes in the loss: most pixels and most queries are nothing
+BODY = ViTConfig((SIDE, SIDE), PATCH, in_chans=1, num_classes=0, embed_dim=64, depth=2, num_heads=4)
 
 
 class Segmenter(nn.Module):
@@ -94,26 +98,16 @@ def _linear(inputs: int, outputs: int, dice: torch.Generator) -> nn.Linear:
     return layer
 
 
-def train(model: nn.Module, losses: Iterator[Tensor], count: int, lr: float = 3e-3) -> None:
-    """AdamW on `count` losses, with a warm-up and a way down."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.02, fused=True)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=count, pct_start=0.15)
-    model.train()
-    for loss in tqdm(losses, type(model).__name__, total=count, delay=2, leave=False):
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        plan.step()
-    model.eval()
-
-
-def batches(some: Scenes, steps: int, seed: int) -> Iterator[tuple[Float[Tensor, "B 1 H W"], Scenes]]:
-    """64 scenes for each step, prepared."""
+def train(model: nn.Module, count: int, seed: int, loss_of: Callable[[Tensor], Tensor], size: int) -> None:
+    """`count` steps of Muon on batches of 32 out of `size`, with a warm-up and a way down: chapter 7's loop."""
     dice = torch.Generator().manual_seed(seed)
-    for _ in range(steps):
-        part = some.take(torch.randint(len(some), (64,), generator=dice))
-        yield ready(part.images), part
+    batches = (torch.randint(size, (32,), generator=dice) for _ in range(count))
+    made = optimizers(model, "muon", lr=1e-2, weight_decay=0.02)
+    plans = [schedule(each, count, warmup=count // 10) for each in made]
+    walk = steps(model.train(), batches, lambda chosen: (loss_of(chosen), torch.zeros(())), made, plans)
+    for _ in tqdm(walk, type(model).__name__, total=count, delay=2, leave=False):
+        pass
+    model.eval()
 
 
 def ready(images: Tensor) -> Tensor:
@@ -124,11 +118,15 @@ def ready(images: Tensor) -> Tensor:
 # a label for each pixel
 
 
-def train_segmenter(fine: bool, seed: int = 0, steps: int = 400, count: int = 4000) -> Segmenter:
+def train_segmenter(fine: bool, seed: int = 0, updates: int = 300, count: int = 3000) -> Segmenter:
     """A segmenter of scenes, trained with the cross-entropy of every pixel."""
     model = Segmenter(fine, seed)
-    pairs = batches(scenes(count, seed), steps, seed)
-    train(model, (F.cross_entropy(model(images), part.pixels) for images, part in pairs), steps)
+    known = scenes(count, seed)
+
+    def loss_of(chosen: Tensor) -> Tensor:
+        return F.cross_entropy(model(ready(known.images[chosen])), known.pixels[chosen], RARE)
+
+    train(model, updates, seed, loss_of, count)
     return model
 
 
@@ -143,11 +141,17 @@ def segmented(model: Segmenter, some: Scenes) -> dict[str, float]:
 # a box for each thing
 
 
-def train_detector(seed: int = 0, steps: int = 900, count: int = 4000) -> Detector:
+def train_detector(seed: int = 0, updates: int = 450, count: int = 3000) -> Detector:
     """A detector of digits, trained with DETR's loss: first match queries and digits, then compare them."""
     model = Detector(seed)
-    pairs = batches(scenes(count, seed), steps, seed)
-    train(model, (detection_loss(*model(images), part) for images, part in pairs), steps)
+    known = scenes(count, seed)
+
+    def loss_of(chosen: Tensor) -> Tensor:
+        part = known.take(chosen)
+        logits, boxes = model(ready(part.images))
+        return detection_loss(logits, boxes, part)
+
+    train(model, updates, seed, loss_of, count)
     return model
 
 
@@ -165,9 +169,7 @@ def detection_loss(logits: Float[Tensor, "B Q K"], boxes: Float[Tensor, "B Q 4"]
     best = pairings[total.argmin(dim=1)]  # B T
     targets = torch.full_like(logits[..., 0], NOTHING, dtype=torch.long)
     targets.scatter_(1, best, truth.classes)
-    weight = torch.ones(CLASSES, device=logits.device)
-    weight[NOTHING] = 0.3  # most queries find nothing
-    named = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), weight)
+    named = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), RARE)
     return named + 5 * apart.gather(1, best[:, None])[:, 0][there].mean()
 
 
@@ -215,17 +217,16 @@ class Pairs:
         return ready(torch.cat([self.pool.images[left], self.pool.images[right]], dim=3))
 
 
-def train_towers(seed: int = 0, steps: int = 600) -> TwoTowers:
+def train_towers(seed: int = 0, updates: int = 220) -> TwoTowers:
     """Two towers, trained with CLIP's loss: a picture picks its caption among all, a caption its picture."""
     model, pictures, known = TwoTowers(seed), Pairs(seed), PAIRS[~NEW]
 
-    def losses() -> Iterator[Tensor]:
-        for _ in range(steps):
-            scores = model(pictures(known), known)  # 80 80: the right ones on the diagonal
-            answers = torch.arange(len(known), device=scores.device)
-            yield (F.cross_entropy(scores, answers) + F.cross_entropy(scores.T, answers)) / 2
+    def loss_of(_: Tensor) -> Tensor:
+        scores = model(pictures(known), known)  # 80 80: the right ones on the diagonal
+        answers = torch.arange(len(known))
+        return (F.cross_entropy(scores, answers) + F.cross_entropy(scores.T, answers)) / 2
 
-    train(model, losses(), steps)
+    train(model, updates, seed, loss_of, len(known))
     return model
 
 
@@ -240,6 +241,13 @@ def matched(model: TwoTowers, rounds: int = 5) -> dict[str, float]:
 # all of them, and what chapter 8 reads
 
 SEEDS, SHOWN = 3, 6  # seeds; test scenes whose answers are stored
+TRAIN: dict[str, Callable[..., Any]] = {
+    "coarse": partial(train_segmenter, False),
+    "fine": partial(train_segmenter, True),
+    "detector": train_detector,
+    "towers": train_towers,
+}
+HEADS = tuple(TRAIN)
 
 
 def stored() -> dict[str, Any]:
@@ -248,23 +256,21 @@ def stored() -> dict[str, Any]:
     return found
 
 
-def train_all(seeds: int = SEEDS, **choices: Any) -> dict[str, Any]:
-    """Every head with every seed, measured on the same test scenes. `choices` go to each training."""
+def train_all(names: tuple[str, ...] = HEADS, seeds: int = SEEDS, **choices: Any) -> dict[str, Any]:
+    """These heads with every seed, measured on the same test scenes. `choices` go to each training."""
     test = scenes(500, test=True)
     some = test.take(slice(0, SHOWN))
     found: dict[str, Any] = {"shown": SHOWN, "seeds": seeds}
-    for name, fine in (("coarse", False), ("fine", True)):
-        segmenters = [train_segmenter(fine, seed, **choices) for seed in range(seeds)]
-        with torch.no_grad():
-            answers = segmenters[0](ready(some.images)).argmax(dim=1)
-        found[name] = {**_per_cent([segmented(each, test) for each in segmenters]), "shown": answers.tolist()}
-    detectors = [train_detector(seed, **choices) for seed in range(seeds)]
-    found["detector"] = {
-        **_per_cent([detected(each, test) for each in detectors]),
-        "shown": boxes_of(detectors[0], some),
-    }
-    towers = {key: each for key, each in choices.items() if key != "count"}
-    found["towers"] = _per_cent([matched(train_towers(seed, **towers)) for seed in range(seeds)])
+    for name in names:
+        models = [TRAIN[name](seed, **choices) for seed in range(seeds)]
+        if name == "towers":
+            found[name] = _per_cent([matched(each) for each in models])
+        elif name == "detector":
+            found[name] = _per_cent([detected(each, test) for each in models]) | {"shown": boxes_of(models[0], some)}
+        else:
+            with torch.no_grad():
+                answers = models[0](ready(some.images)).argmax(dim=1)
+            found[name] = _per_cent([segmented(each, test) for each in models]) | {"shown": answers.tolist()}
     return found
 
 

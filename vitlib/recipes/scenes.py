@@ -13,8 +13,8 @@ from torch import Tensor
 
 from vitlib.data.datasets import digits
 
-SIDE = 24  # pixels of a scene
-SIDES = (8, 10, 12)  # pixels of a digit in it
+SIDE = 20  # pixels of a scene
+SIDES = (8, 10)  # pixels of a digit in it
 MOST = 2  # digits in a scene, at least one
 NOTHING = 10  # the class of what is no digit
 
@@ -41,7 +41,7 @@ def scenes(count: int, seed: int = 0, test: bool = False) -> Scenes:
 
     >>> some = scenes(3)
     >>> some.images.shape, some.boxes.shape
-    (torch.Size([3, 1, 24, 24]), torch.Size([3, 2, 4]))
+    (torch.Size([3, 1, 20, 20]), torch.Size([3, 2, 4]))
     """
     pool, dice = digits()[test], random.Random(2 * seed + test)
     by_side = {side: F.interpolate(pool.images.float(), size=(side, side), mode="bilinear")[:, 0] for side in SIDES}
@@ -52,17 +52,23 @@ def scenes(count: int, seed: int = 0, test: bool = False) -> Scenes:
         squares: list[tuple[int, int, int]] = []  # top, left, side
         for _ in range(dice.randint(1, MOST)):
             which, side = dice.randrange(len(pool)), dice.choice(SIDES)
-            top, left = dice.randint(0, SIDE - side), dice.randint(0, SIDE - side)
-            if any(max(top, y) < min(top + side, y + s) and max(left, x) < min(left + side, x + s)
-                   for y, x, s in squares):  # fmt: skip
-                continue  # it would cover another
+            tries = ((dice.randint(0, SIDE - side), dice.randint(0, SIDE - side), side) for _ in range(20))
+            square = next((each for each in tries if not any(_cover(each, other) for other in squares)), None)
+            if square is None:
+                continue
+            top, left, _ = square
             ink, place = by_side[side][which], (slice(top, top + side), slice(left, left + side))
             images[i, 0][place] = ink.round().to(torch.uint8)
             pixels[i][place] = torch.where(ink > 96, pool.labels[which], NOTHING)
             classes[i, len(squares)] = pool.labels[which]
             boxes[i, len(squares)] = torch.tensor([top + side / 2, left + side / 2, side, side]) / SIDE
-            squares.append((top, left, side))
+            squares.append(square)
     return Scenes(images, pixels, classes, boxes)
+
+
+def _cover(one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
+    """Whether two squares (top, left, side) have a pixel in common."""
+    return all(max(one[k], other[k]) < min(one[k] + one[2], other[k] + other[2]) for k in (0, 1))
 
 
 def borders(pixels: Int64[Tensor, "B H W"]) -> Bool[Tensor, "B H W"]:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from autograde.answers.compare import difference
-from autograde.answers.serialize import MAX_TEXT, BadAnswer, Named, Opaque, pack, unpack, unpack_plain
+from autograde.answers.deserialize import unpack, unpack_plain
+from autograde.answers.serialize import MAX_TEXT, BadAnswer, Named, Opaque, pack
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -81,7 +81,7 @@ def swap_names(notebook: NotebookNode) -> None:
 
 
 def borrow_ids(notebook: NotebookNode) -> None:
-    for name in ("tokens", "put-right", "no-sandbox", "learner-1", "tokens-answer"):
+    for name in ("tokens", "repaired", "no-sandbox", "learner-1", "tokens-answer"):
         notebook.cells.insert(0, nbformat.v4.new_code_cell("x = 1", id=name))
 
 

@@ -133,6 +133,8 @@ def test_an_exercise_says_points_message_answer_and_the_way(handed_back):
     assert key["tokens"].fill(key["tokens"].why) in first
     assert last_kind == "hand" and "3.5 of 4 points" in last and "with +0.5 extra" in last
     assert "Nearly: see the <em>order</em>." in last
+    blank = [text for kind, text in items(page(handed_back, "student-003")) if kind == "blank"]
+    assert not any("No response." in text for text in blank), "not answered is said once"
     right = [text for kind, text in items(page(handed_back, "student-001")) if kind == "right"]
     assert len(right) == 5 and not any("The way to the answer" in text for text in right)  # the message has it
 

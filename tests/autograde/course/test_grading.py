@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from autograde.answers.serialize import unpack
+from autograde.answers.deserialize import unpack
 from autograde.cli import main
 from autograde.course.course import Course, CourseError
 from autograde.course.grading import grade, read_graded
@@ -140,7 +140,7 @@ def test_feedback_shows_points_and_message_and_no_hidden_case(graded, monkeypatc
     pages = "".join(path.read_text(encoding="utf-8") for path in course.feedback.rglob("*.html"))
     images = unpack(course.key(TOY)["cut-rows"].cases[1][1])[0]
     assert not any(str(number)[:8] in pages for number in images.flatten().tolist())
-    said = {"student-006": "could not be read, ask for it again", "student-007": "Put right before grading"}
+    said = {"student-006": "could not be read, ask for it again", "student-007": "Repaired before grading"}
     for student, words in said.items():
         assert words in (course.feedback / student / TOY / f"{TOY}.html").read_text(encoding="utf-8")
 

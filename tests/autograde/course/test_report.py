@@ -154,8 +154,13 @@ def test_a_class_of_one_and_a_class_of_nobody(course):
     assert "Nothing is graded yet" in empty and "What to do next" not in empty
     simulate(course, TOY, 1)
     assert main(["grade", "--jobs", "0"]) == 0
+    with course.api.gradebook as gradebook:
+        gradebook.find_grade("tokens", TOY, TOY, "student-001").extra_credit = 1.0
+        gradebook.db.commit()
     assert main(["report"]) == 0
     page = report(course)
+    bars = [float(width) for width in re.findall(r'<i style="width: ([\d.]+)%">', page)]
+    assert bars and max(bars) == 100 and "200 %" in page, "a bar stays in its box, whatever a teacher added"
     assert "1 graded submission." in page and "No exercise stands out" in page
     assert "Nobody stands out" in page and "similar text" not in page and not waiting(course)
     shutil.rmtree(course.submitted / "student-001")

@@ -125,7 +125,7 @@ def test_a_message_of_many_values_or_many_levels_is_not_read():
 def shown(course, tmp_path, source):
     notebook = nbformat.read(course.solutions / TOY / f"{TOY}.ipynb", as_version=4)
     notebook.cells.insert(2, nbformat.v4.new_code_cell(source))
-    verdicts = run_notebook(notebook, course.key(TOY), tmp_path, Limits(cell_seconds=20))
+    verdicts = run_notebook(notebook, course.key(TOY), tmp_path, Limits(cell_seconds=300, notebook_seconds=600))
     assert all(verdict.points for verdict in verdicts)
     return notebook.cells[2].outputs
 

@@ -1,4 +1,4 @@
-"""Whatever is handed in becomes a notebook that can be graded, and what was put right is said."""
+"""Whatever is handed in becomes a notebook that can be graded, and what was repaired is said."""
 
 import copy
 import json

@@ -23,6 +23,12 @@ def test_what_chapters_import_is_there_already(kernel):
     assert kernel.outcome(f"[name for name in {wanted} if name not in sys.modules]") == "[]"
 
 
+def test_no_thread_passes_messages_on_to_the_one_that_runs_cells(kernel):
+    kernel.run("import threading")
+    assert "Shell channel" not in kernel.outcome("[thread.name for thread in threading.enumerate()]")
+    assert kernel.run("import asyncio\nawait asyncio.sleep(0)\nprint('awaited')") == "awaited"
+
+
 def test_a_notebooks_imports_and_operations_find_nothing_amiss(kernel):
     code = """
 import torch
