@@ -111,8 +111,9 @@ def test_every_shift_and_token(explorer: WindowExplorer) -> None:
 @pytest.mark.parametrize("name", PICTURES)
 def test_every_picture_is_shown_square(name: str, explorer: WindowExplorer) -> None:
     explorer.choice.value = name
-    shown = Image.open(io.BytesIO(base64.b64decode(explorer.canvas.picture.split(",")[1])))
-    assert shown.width == shown.height and agrees(explorer)
+    found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', explorer.canvas.html)
+    sizes = {Image.open(io.BytesIO(base64.b64decode(data))).size for data in found}
+    assert len(found) == 3 and sizes == {(288, 288)} and agrees(explorer)
 
 
 def test_another_grid_keeps_the_place_and_the_nearest_window(explorer: WindowExplorer) -> None:
