@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +14,11 @@ from nbgrader.utils import is_locked, is_solution
 
 from autograde.engine.names import names_of
 from autograde.engine.reading import Cell
+
+# Hidden tests and mark schemes, which a release goes without
+_TAKEN_OUT = re.compile(
+    r"^[^\n]*### BEGIN (HIDDEN TESTS|MARK SCHEME).*?### END \1[^\n]*(\n|\Z)", re.DOTALL | re.MULTILINE
+)
 
 
 @dataclass(eq=False)
@@ -65,7 +71,7 @@ def _best(original: NotebookNode, candidates: list[Placed]) -> Placed:
 
 def same(cell: Cell, original: NotebookNode) -> bool:
     """Whether a submitted cell is as it was released."""
-    return cell.type == original.cell_type and _plain(cell.source) == _plain(original.source)
+    return cell.type == original.cell_type and _plain(cell.source) in _texts(original.source)
 
 
 @lru_cache(maxsize=4096)
@@ -74,9 +80,14 @@ def _plain(source: str) -> str:
     return "\n".join(line.rstrip() for line in source.strip().splitlines())
 
 
-def _text(kind: str, source: str) -> Iterable[tuple[str, str]]:
-    plain = _plain(source)
-    return {(kind, plain)} if plain else ()
+@lru_cache(maxsize=4096)
+def _texts(source: str) -> frozenset[str]:
+    """A cell of the release as it may be handed in: as it was sealed, and without what nbgrader takes out of it."""
+    return frozenset({_plain(source), _plain(_TAKEN_OUT.sub("", source))})
+
+
+def _labels(kind: str, texts: Iterable[str]) -> Iterable[tuple[str, str]]:
+    return {(kind, text) for text in texts if text}
 
 
 def asked(original: NotebookNode) -> frozenset[str]:
@@ -92,5 +103,8 @@ _BY_GRADE_ID: _Way = (
     lambda cell: {cell.metadata.get("nbgrader", {}).get("grade_id")},
 )
 _BY_CELL_ID: _Way = (lambda cell: {cell.id} - {""}, lambda cell: {cell.id})
-_BY_TEXT: _Way = (lambda cell: _text(cell.type, cell.source), lambda cell: _text(cell.cell_type, cell.source))
+_BY_TEXT: _Way = (
+    lambda cell: _labels(cell.type, [_plain(cell.source)]),
+    lambda cell: _labels(cell.cell_type, _texts(cell.source)),
+)
 _BY_DEFINITION: _Way = (lambda cell: names_of(cell.source).defined if cell.type == "code" else (), asked)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 
 import nbformat
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from autograde.authoring.weave import weave
 from autograde.engine.repair import repair
 from tests.autograde.conftest import HERE, TOY
+from tests.autograde.problem_set import PROBLEM1
 
 
 @pytest.fixture(scope="module")
@@ -371,3 +373,23 @@ def test_no_bytes_whatsoever_break_it(template, submitted):
     nbformat.validate(repaired)
     graded = [cell.id for cell in template.cells if cell.metadata.get("nbgrader", {}).get("grade")]
     assert [cell.id for cell in repaired.cells if cell.id in graded] == graded
+
+
+def test_what_nbgrader_takes_out_at_release_is_no_change_of_the_learners():
+    sealed = nbformat.v4.new_notebook(cells=copy.deepcopy(PROBLEM1))
+    scheme = "\n### BEGIN MARK SCHEME\nA sum of theirs.\n### END MARK SCHEME"
+    next(cell for cell in sealed.cells if cell.id == "project").source += scheme
+    handed_in = copy.deepcopy(sealed)
+    for cell in handed_in.cells:
+        cell.source = re.sub(r"\n### BEGIN (HIDDEN TESTS|MARK SCHEME)\n.*?### END \1", "", cell.source, flags=re.DOTALL)
+    assert "HIDDEN" not in str(handed_in) and "SCHEME" not in str(handed_in)
+    repaired = repair(nbformat.writes(handed_in).encode(), sealed)
+    assert repaired.notes == []
+    by_id = {cell.id: cell.source for cell in repaired.notebook.cells}
+    assert by_id.keys() == {cell.id for cell in sealed.cells}
+    assert by_id["correct_squares"] == sealed.cells[2].source, "the hidden tests run"
+    for cell in handed_in.cells:
+        cell.metadata, cell.id = nbformat.NotebookNode(), f"other-{cell.id}"
+    assert by_id["correct_squares"] in [
+        c.source for c in repair(nbformat.writes(handed_in).encode(), sealed).notebook.cells
+    ]
