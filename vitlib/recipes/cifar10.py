@@ -7,9 +7,10 @@ says how they were made. The weights that come with vitlib have a card of their 
 A teacher is trained first, a small convolutional network (teacher.py); the model learns from labels, and in the end
 from the teacher's answers as well. A plain ViT does not start from random weights (neighbours.py).
 
-Three plans: the short one is for a CPU and an hour, "night" for a CPU and a few hours, and the long one for a CUDA
-device and a few minutes there. A step's time grows with the number of tokens, so the plans for a CPU begin on small
-pictures, where the model learns what is coarse, and end on whole ones. Between two stages its positions are resized.
+Three plans: the short one is for a CPU and an hour, "night" goes on for another hour or two (the weights that come with
+vitlib are of such a run), and the long one is for a CUDA device and a few minutes there. A step takes longer the more
+tokens there are, so the plans for a CPU begin on small pictures, where the model learns what is coarse, and end on
+whole ones. Between two stages its positions are resized.
 Sources: Howard, 2018 (progressive resizing); Touvron et al., 2019, "Fixing the train-test resolution discrepancy".
 """
 
@@ -59,26 +60,21 @@ class Plan:
 
 BASE = Recipe(optimizer="muon", batch_size=256, warmup=0.05, flip=True, amp=True)
 TEACHER = replace(BASE, epochs=6, batch_size=500, lr=1e-2, warmup=0.1, shift=2)
+HOUR = (
+    Stage(16, replace(BASE, epochs=7, lr=3e-3, floor=0.6, shift=1)),  # 16 tokens and CLS
+    Stage(24, replace(BASE, epochs=2, lr=2e-3, floor=0.6, shift=2)),  # 36 tokens and CLS
+    Stage(32, replace(BASE, epochs=2, lr=1.5e-3, shift=3)),  # 64 tokens and CLS
+    Stage(32, replace(BASE, epochs=1, lr=1e-3, shift=3, label_smoothing=0.0), taught=True),
+)
+# By then it knows its pictures by heart. Cut into one another they are new, and the teacher knows what is in them; in
+# the end it sees whole ones again.
+MORE = (
+    Stage(32, replace(BASE, epochs=6, lr=1.5e-3, shift=4, cutmix=1.0, label_smoothing=0.0), taught=True),
+    Stage(32, replace(BASE, epochs=1, lr=6e-4, shift=3, label_smoothing=0.0), taught=True),
+)
 PLANS = {
-    "short": Plan(
-        "vit_cifar_patch4_32",
-        (
-            Stage(16, replace(BASE, epochs=7, lr=3e-3, floor=0.6, shift=1)),  # 16 tokens and CLS
-            Stage(24, replace(BASE, epochs=2, lr=2e-3, floor=0.6, shift=2)),  # 36 tokens and CLS
-            Stage(32, replace(BASE, epochs=2, lr=1.5e-3, shift=3)),  # 64 tokens and CLS
-            Stage(32, replace(BASE, epochs=1, lr=1e-3, shift=3, label_smoothing=0.0), taught=True),
-        ),
-        TEACHER,
-    ),
-    "night": Plan(
-        "vit_cifar_patch4_32",
-        (
-            Stage(16, replace(BASE, epochs=20, lr=3e-3, floor=0.6, shift=1)),
-            Stage(24, replace(BASE, epochs=6, lr=2.5e-3, floor=0.6, shift=2)),
-            Stage(32, replace(BASE, epochs=12, lr=2e-3, shift=3, label_smoothing=0.0), taught=True),
-        ),
-        replace(TEACHER, epochs=10),
-    ),
+    "short": Plan("vit_cifar_patch4_32", HOUR, TEACHER),
+    "night": Plan("vit_cifar_patch4_32", (*HOUR, *MORE), TEACHER),
     # A stem of convolutions helps a ViT that sees few pictures (Hassani et al., 2021, "Escaping the big data
     # paradigm"); with so many epochs, mixed pictures keep it from knowing them by heart.
     "long": Plan(
