@@ -137,7 +137,8 @@ def _(tokens, cls):
     return torch.cat([cls.expand_as(tokens), tokens], dim=2)
 
 
-@prepend.misconception("added", "You added CLS to every token. It is a token of its own: the sequence gets longer by one.")
+@prepend.misconception("added", "You added CLS to every token. It is a token of its own: the sequence gets longer by "
+    "one.")
 def _(tokens, cls):
     return tokens + cls
 
@@ -224,21 +225,25 @@ orders_alike = Numeric(
 
 swapped_logits = Choice(
     "swapped-logits", title="Two patches change places", points=1, difficulty=2, minutes=2,
-    prompt="A model has **no position embeddings**, and its head reads CLS. In the picture, the patch with the cat's ear "
+    prompt="A model has **no position embeddings**, and its head reads CLS. In the picture, the patch with the cat's "
+        "ear "
     "and the patch with its tail change places. What happens to the logits (the scores of the classes)?",
     options={
         "Two of them change places, too.":
-            "It is the outputs of the two *patches* that change places. A logit belongs to a class, not to a position in "
+            "It is the outputs of the two *patches* that change places. A logit belongs to a class, not to a position "
+            "in "
             "the sequence.",
         "They change a little, since only two of many tokens moved.":
-            "CLS weighs the same patches by the same weights. Whether one comes sooner or later in the sequence does not "
+            "CLS weighs the same patches by the same weights. Whether one comes sooner or later in the sequence does "
+            "not "
             "enter the formula.",
         "They stay as they were: CLS itself has not moved, and reads the same patches.": None,
         "They cannot be computed: the patches lie where the model does not expect them.":
             "A model without position embeddings expects nothing at a position. It computes as always.",
     },
     hints=["In the proof, Π moves the outputs as it moves the inputs. Where does Π move CLS?"],
-    why="Π leaves CLS where it is. Its output is the same vector as before, and so are the logits that the head makes of it.",
+    why="Π leaves CLS where it is. Its output is the same vector as before, and so are the logits that the head makes "
+        "of it.",
 )
 
 # ── 3.3 · Every token gets its position ───────────────────────────────────────────────────────────────────────────────
@@ -416,7 +421,8 @@ def _(tokens, positions):
     return tokens + torch.stack(rows)[:, None]
 
 
-@place.misconception("the first picture only", "Only your first picture gets position embeddings. They are the same for all.")
+@place.misconception("the first picture only", "Only your first picture gets position embeddings. They are the same "
+    "for all.")
 def _(tokens, positions):
     fits(tokens, positions)
     return torch.cat([tokens[:1] + positions, tokens[1:]])
@@ -462,7 +468,7 @@ shuffled_after = TrueFalse(
     "position, so the set of vectors is the same, and CLS reads the same.",
 )
 
-# ── 3.5 · Position embeddings that nobody learns ─────────────────────────────────────────────────────────────────────────────
+# ── 3.5 · Position embeddings that nobody learns ─────────────────────────────────────────────────────────────────────
 
 
 def sincos_positions(count: int, width: int) -> torch.Tensor:
@@ -632,7 +638,8 @@ def _(count, width):
     return side_by_side(angles.sin(), angles.cos()).T
 
 
-@waves.misconception("an axis too many", "The numbers are right, but there is a batch axis in front that the exercise does not want.")
+@waves.misconception("an axis too many", "The numbers are right, but there is a batch axis in front that the exercise "
+    "does not want.")
 def _(count, width):
     angles = angle_table(count, width)
     return side_by_side(angles.sin(), angles.cos())[None]
@@ -715,7 +722,8 @@ resized_rows = Numeric(
     parameters=dict(height=288, width=384),
     parameter_values=dict(height=range(240, 481, 16), width=range(256, 641, 16)),
     valid_if=lambda height, width: height < width,
-    prompt="A model with CLS learned its table of 197 position embeddings on pictures of 224 × 224 pixels, with patches "
+    prompt="A model with CLS learned its table of 197 position embeddings on pictures of 224 × 224 pixels, with "
+        "patches "
     "of 16. You "
     "want to use it on pictures of {height} × {width} pixels (height × width). How many rows does the **resized** "
     "table have?",
@@ -734,7 +742,8 @@ resized_rows = Numeric(
         Misconception("added the old table", lambda height, width: (height // 16) * (width // 16) + 197,
             "You put the new rows behind the old ones. The new table takes the place of the old one."),
     ],
-    hints=["How many patches does the new grid have?", "The patches' part of the table gets the size of the new grid. What "
+    hints=["How many patches does the new grid have?", "The patches' part of the table gets the size of the new grid. "
+        "What "
            "happens to CLS's row?"],
     why=lambda height, width: f"{height} / 16 = {height // 16} rows and {width} / 16 = {width // 16} columns make "
     f"{(height // 16) * (width // 16)} patches; with CLS's row it is {(height // 16) * (width // 16) + 1}.",

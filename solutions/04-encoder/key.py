@@ -25,7 +25,8 @@ scaled_score = Numeric(
     answer=lambda a, b: (3 * a + 2 * b + 4) // 2,
     misconceptions=[
         Misconception("forgot the scale", lambda a, b: 3 * a + 2 * b + 4,
-            "That is the dot product. Before the softmax it is divided by √d_k. How many numbers does a key have here?"),
+            "That is the dot product. Before the softmax it is divided by √d_k. How many numbers does a key have "
+            "here?"),
         Misconception("divided by d_k", lambda a, b: (3 * a + 2 * b + 4) / 4,
             "You divided by d_k, the number of numbers in a key. Divide by its square root."),
         Misconception("multiplied by the scale", lambda a, b: 2 * (3 * a + 2 * b + 4),
@@ -49,7 +50,8 @@ second_weight = Numeric(
     parameter_values=dict(a=(1.5, 2, 2.5, 3), b=(0.2, 0.5, 0.8, 1.1, 1.4, 1.7, 2.0, 2.3, 2.6),
                           c=(0.6, 0.9, 1, 1.3, 1.6)),
     valid_if=lambda a, b, c: len({a, b, c}) == 3,
-    prompt="A token's three scaled scores are {a}, {b} and {c}. Which attention weight does the **second** of the three "
+    prompt="A token's three scaled scores are {a}, {b} and {c}. Which attention weight does the **second** of the "
+        "three "
     "tokens get? Use Python as your pocket calculator: `import math`, then `math.exp(…)`.",
     answer=lambda a, b, c: math.exp(b) / (math.exp(a) + math.exp(b) + math.exp(c)),
     misconceptions=[
@@ -268,10 +270,12 @@ score_spread = Numeric(
     misconceptions=[
         Misconception("gave the variance", lambda d_k: d_k,
             "That is the variance. The standard deviation is its square root."),
-        Misconception("as if it were scaled", 1, "That is what the scale makes of it. The question is about the score before that."),
+        Misconception("as if it were scaled", 1, "That is what the scale makes of it. The question is about the score "
+            "before that."),
         Misconception("turned it round", lambda d_k: 1 / math.isqrt(d_k),
             "Adding up more products makes a sum spread more, not less."),
-        Misconception("squared", lambda d_k: d_k * d_k, "You squared where a root is needed: d_k variances of 1 add up to d_k."),
+        Misconception("squared", lambda d_k: d_k * d_k, "You squared where a root is needed: d_k variances of 1 add up "
+            "to d_k."),
         Misconception("halved",
             lambda d_k: d_k / 2, "Half of d_k is right for d_k = 4 only. Variances add up; then take the root."),
     ],
@@ -505,7 +509,8 @@ zero_branches = Choice(
         "Zeros: the last layer of each branch gives zeros.":
             "Each branch gives zeros, yes. And what are they added to?",
         "Its input, normalised.":
-            "That would be post-norm, where the norm sits on the sum. In pre-norm, only the branches read the normalised tokens.",
+            "That would be post-norm, where the norm sits on the sum. In pre-norm, only the branches read the "
+            "normalised tokens.",
         "Exactly its input.": None,
         "The mean of all tokens, for every token.":
             "Attention with equal weights would give means. Here nothing that attention finds leaves its branch.",

@@ -66,7 +66,7 @@ def test_both_models_learn_from_few_digits_and_have_about_as_many_parameters(mon
     ]  # fmt: skip
     assert all(len(row["accuracy"]) == 2 for row in rows)
     first = few_digits.table(rows).splitlines()[0]
-    assert first.startswith("40 digits as they are   CNN: ") and "±" in first
+    assert first.startswith("40 digits as they are  CNN: ") and "±" in first
 
 
 # CIFAR-10
