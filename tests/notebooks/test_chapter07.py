@@ -105,8 +105,12 @@ def test_the_encoder_reads_as_many_tokens_as_everyone_counts() -> None:
         model = MaskedAutoencoder(
             create("vit_tiny_patch16_224", image_size=it.side, device="cpu", **tiny), hidden=it.percent / 100, width=8
         )
-        read = []
-        model.vit.blocks[0].register_forward_hook(lambda block, given, found, read=read: read.append(found.shape[1]))
+        read: list[int] = []
+
+        def note(block: object, given: object, found: torch.Tensor, read: list[int] = read) -> None:
+            read.append(found.shape[1])
+
+        model.vit.blocks[0].register_forward_hook(note)
         model(torch.zeros(1, 3, it.side, it.side))
         assert read == [answer]
 
