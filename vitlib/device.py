@@ -11,18 +11,18 @@ Amp = bool | Literal["bfloat16", "float16"]  # automatic mixed precision: True t
 VARIABLE = "VITLIB_DEVICE"  # environment variable that overrides the choice, such as VITLIB_DEVICE=cpu
 
 
-def best_device(prefer: str | None = None) -> torch.device:
+def best_device(prefer: str | torch.device | None = None) -> torch.device:
     """The fastest device of this machine: CUDA, then MPS (Apple's GPU), then the CPU.
 
     `prefer`, or else the environment variable VITLIB_DEVICE, overrides the choice ("cpu", "mps", "cuda",
-    "cuda:1").
+    "cuda:1", or a torch.device).
 
     >>> best_device("cpu")
     device(type='cpu')
 
     Errors: ValueError for a name that is no such device, RuntimeError for a device that is not there.
     """
-    wanted = prefer or os.environ.get(VARIABLE)
+    wanted = str(prefer) if prefer else os.environ.get(VARIABLE)
     if not wanted:
         return torch.device(available_devices()[0])
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", wanted):

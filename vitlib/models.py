@@ -16,7 +16,7 @@ from vitlib.backbones.presets import BACKBONES, MODELS
 from vitlib.backbones.swin import Swin
 from vitlib.device import best_device
 from vitlib.trained import card, weights_of
-from vitlib.vit.fields import pair_of
+from vitlib.vit.fields import fitted_statistics, pair_of
 from vitlib.vit.model import ViT
 from vitlib.vit.presets import PRESETS
 
@@ -62,14 +62,15 @@ def create(
     name: str,
     num_classes: int | None = None,
     image_size: int | tuple[int, int] | None = None,
-    device: str | None = None,
+    device: str | torch.device | None = None,
     seed: int | None = None,
     pretrained: bool = False,
     **changes: Any,
 ) -> ViT | Hybrid | Swin | ConvNeXt:
     """A ViT, Swin, ConvNeXt or Hybrid, as the name says, with fresh weights or trained ones.
 
-    What is not given is the preset's; `changes` are fields of its configuration, such as ViTConfig.
+    What is not given is the preset's; `changes` are fields of its configuration, such as ViTConfig. For another number
+    of channels, `mean` and `std` of colours become their averages unless they are given too.
 
     `image_size` is in pixels, (height, width) or the side of a square. `device` as in best_device (None: the
     best one there is). The same `seed` gives the same weights; None draws from torch's global generator. With
@@ -97,6 +98,9 @@ def create(
     if unknown := [field for field in changes if field not in known]:
         wrong = f"a {kind.__name__} has no {unknown[0]!r}{_nearest(unknown[0], known)}"
         raise ValueError(f"{wrong}; it has {', '.join(known)}")
+    if "in_chans" in changes:  # published statistics are of colours: grey pictures get their averages
+        preset_statistics = {"mean": preset.mean, "std": preset.std}
+        changes = fitted_statistics(preset_statistics, changes["in_chans"]) | changes
     on_meta = torch.get_default_device().type == "meta"  # inside `with torch.device("meta")`: shapes without numbers
     target = torch.get_default_device() if on_meta else best_device(device)  # an error comes before the work
     generator = None if seed is None or on_meta else torch.Generator().manual_seed(seed)

@@ -16,6 +16,6 @@ def heading(exercise: Exercise, number: int) -> str:
 def question(exercise: Exercise) -> str:
     """The question, its options, the form of the answer, and hints that unfold."""
     parts = [exercise.fill(exercise.prompt).strip(), exercise.body(), f"*{exercise.instruction()}*"]
-    for n, hint in enumerate(exercise.hints, start=1):
+    for n, hint in enumerate(exercise.hints or (), start=1):
         parts.append(f"<details><summary>Hint {n}</summary>\n\n{exercise.fill(hint).strip()}\n\n</details>")
     return "\n\n".join(filter(None, parts))

@@ -35,7 +35,7 @@ def make_sheet(key: Key, feedback: str = "full", course: str = "", before: str =
             "variable": exercise.variable,
             "title": exercise.title,
             "points": exercise.points,
-            "hints": len(exercise.hints),
+            "hints": len(exercise.hints or ()),
         }
         salt = f"{key.chapter}/{exercise.id}"
         entry |= _content(salt, exercise, feedback)

@@ -60,7 +60,7 @@ class Exercise(ABC):
     bonus: bool = False  # whether its points come on top of the chapter's maximum
     difficulty: int = 1  # 1 to 3 stars
     minutes: int = 1  # that a learner should need
-    hints: Sequence[Text] = ()  # from a nudge to nearly the answer, unfolded one by one
+    hints: Sequence[Text] | None = ()  # from a nudge to nearly the answer, unfolded one by one; None: an exam has none
     why: Text = ""  # the way to the answer, shown with the tick and with the mark
     parameters: Mapping[str, Any] = field(default_factory=dict)  # the numbers of the prompt
     personal: bool = False  # whether these numbers are one student's own
@@ -183,7 +183,7 @@ class Exercise(ABC):
     def problems(self) -> Iterator[tuple[int, str]]:
         """(line of the key, what to mend there) for everything that is declared wrongly."""
         for name in ("title", "prompt", "hints", "why"):
-            if not getattr(self, name):
+            if not getattr(self, name) and getattr(self, name) is not None:
                 yield self.line, f"it has no {name}; a learner needs one"
         if self.difficulty not in (1, 2, 3) or self.minutes < 1:
             yield self.line, "expected a difficulty of 1, 2 or 3 and at least 1 minute"
@@ -194,7 +194,7 @@ class Exercise(ABC):
             for text, count in Counter(getattr(wrong, what) for wrong in self.misconceptions).items():
                 if count > 1:
                     yield self.line, f"{count} misconceptions have the {what} {str(text)[:60]!r}; give each its own"
-        texts = [self.prompt, *self.hints, self.why, *(wrong.message for wrong in self.misconceptions)]
+        texts = [self.prompt, *(self.hints or ()), self.why, *(wrong.message for wrong in self.misconceptions)]
         names = re.compile(r"\{(" + ("|".join(map(re.escape, self.parameters)) or "$^") + r")\}")
         for text in texts:
             if left := names.search(self.fill(text)):

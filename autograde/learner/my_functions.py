@@ -132,6 +132,9 @@ def _definitions(text: str) -> Iterator[str]:
 
 def _defines(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        if any(isinstance(part, ast.Subscript | ast.Attribute) for target in targets for part in ast.walk(target)):
+            return False  # it changes a part of something
         try:
             ast.literal_eval(statement.value)
         except ValueError:  # it computes something

@@ -8,8 +8,9 @@ patches_a_side = Numeric(
     "side by side along its top edge?",
     answer=8, unit="patches",
     misconceptions=[
-        Misconception("the whole grid", 64, "That is how many patches the whole grid has. Asked is one row of it."),
-        Misconception("counted CLS", 9, "One too many: CLS is no patch, and it lies in no row of the grid."),
+        Misconception("the whole grid", 64,
+            "That is how many patches the whole grid has. The question is about one row of it."),
+        Misconception("counted CLS", 9, "One too many: CLS is not a patch, and lies in no row of the grid."),
         Misconception("gave the side of a patch", 4,
             "That is how many pixels wide a patch is, not how many patches there are."),
         Misconception("multiplied", 128, "You multiplied. How often do 4 pixels fit into 32?"),

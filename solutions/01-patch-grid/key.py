@@ -6,35 +6,6 @@ import torch
 
 from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 
-# ── 1.1 · A picture becomes a row ──────────────────────────────────────────────────────────────────────────────────
-
-token_below = Numeric(
-    "token-below", title="The neighbour below", points=1, difficulty=1, minutes=2,
-    parameters=dict(rows=12, columns=20, token=45),
-    parameter_values=dict(columns=range(16, 25), token=range(36, 82, 9)),
-    valid_if=lambda rows, columns, token: token % columns > 1,  # neither the first nor the last of its row
-    prompt="A grid has {rows} rows and {columns} columns. Its patches are numbered row by row, from 1. "
-    "Which number has the patch directly **below** patch {token}?",
-    answer=lambda rows, columns, token: token + columns,
-    misconceptions=[
-        Misconception("went right", lambda rows, columns, token: token + 1,
-            "That is the next patch in the row: the neighbour to the right. How far is it to the one below?"),
-        Misconception("added the rows", lambda rows, columns, token: token + rows,
-            "You moved on by the number of rows. One step down passes over one whole row: how long is a row?"),
-        Misconception("went up", lambda rows, columns, token: token - columns,
-            "The distance is right, but this patch lies above. Numbers grow from top to bottom."),
-        Misconception("one too far", lambda rows, columns, token: token + columns + 1,
-            "One too far: that is the neighbour below, and one to the right."),
-        Misconception("one too few", lambda rows, columns, token: token + columns - 1,
-            "One too few: that is the neighbour below, and one to the left. The distance between two patches does "
-            "not depend on where the numbering starts."),
-    ],
-    hints=["Sketch the first two rows of such a grid and write the numbers in. What stands below patch 1?",
-           "One step down passes over exactly one row of patches."],
-    why=lambda rows, columns, token: f"A row holds {columns} patches, so the patch below comes {columns} places "
-    f"later: {token} + {columns} = {token + columns}.",
-)
-
 # ── 1.2 · How many patches? ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -59,11 +30,11 @@ patch_tokens = Numeric(
         Misconception("forgot to square", lambda side, patch: side // patch,
             "That is the number of patches along one side. A grid has rows and columns."),
         Misconception("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
-            "One too many: you counted the CLS token, which is no patch."),
+            "One too many: you counted the CLS token, which is not a patch."),
         Misconception("divided the area once", lambda side, patch: side * side // patch,
-            "You divided the area of the picture by one side of a patch. A patch has an area too."),
+            "You divided the area of the picture by one side of a patch. Divide by the area of a patch."),
         Misconception("pixels of a patch", lambda side, patch: patch**2,
-            "That is how many pixels lie in one patch. Asked is how many patches lie in the picture."),
+            "That is how many pixels lie in one patch. The question is how many patches lie in the picture."),
         Misconception("added rows and columns", lambda side, patch: 2 * (side // patch),
             "You added rows and columns. Every row holds a patch for every column."),
     ],
@@ -72,137 +43,10 @@ patch_tokens = Numeric(
     why=count_squares,
 )
 
-large_patches = Numeric(
-    "large-patches", title="The same rule, other numbers", points=1, difficulty=1, minutes=1,
-    parameters=dict(side=32, patch=16),
-    parameter_values=dict(side=range(32, 1025, 8), patch=(16, 24)), valid_if=squares(2, 40),
-    prompt="A picture of {side} × {side} pixels is cut into patches of {patch} × {patch} pixels. How many patches "
-    "is that, the CLS token not counted?",
-    answer=lambda side, patch: (side // patch) ** 2, unit="patches",
-    misconceptions=[
-        Misconception("forgot to square", lambda side, patch: side // patch,
-            "That many fit along one side. Now count the whole grid."),
-        Misconception("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
-            "One too many: the CLS token is not cut from the picture."),
-        Misconception("divided the area once", lambda side, patch: side * side // patch,
-            "You divided by the patch's side once. It divides the height, and it divides the width."),
-        Misconception("pixels of a patch", lambda side, patch: patch**2,
-            "That is the number of pixels in one patch."),
-        Misconception("gave the side of a patch", lambda side, patch: patch,
-            "That is how many pixels wide a patch is, not how many patches there are."),
-    ],
-    hints=["Draw the square and its cuts, or the first few of them. How many patches lie along the top, and how many "
-           "such rows are there?"],
-    why=count_squares,
-)
 
-eight_pixel_patches = Numeric(
-    "eight-pixel-patches", title="“Side 8”, first reading", points=1, difficulty=1, minutes=1,
-    parameters=dict(side=32, patch=8), parameter_values=dict(side=range(32, 481, 8)),
-    prompt="A picture of {side} × {side} pixels is tiled with patches that are **{patch} pixels wide and {patch} "
-    "pixels high**. How many patches is that?",
-    answer=lambda side, patch: (side // patch) ** 2, unit="patches",
-    misconceptions=[
-        Misconception("forgot to square", lambda side, patch: side // patch,
-            "That many fit along one side. Now count the whole grid."),
-        Misconception("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
-            "One too many: only patches are asked for, and CLS is none."),
-        Misconception("divided the area once", lambda side, patch: side * side // patch,
-            "You divided by the patch's side once. It divides the height, and it divides the width."),
-        Misconception("read it as patches a side", lambda side, patch: patch**2,
-            "That is the grid with {patch} patches along each side. Here a patch is {patch} pixels wide."),
-        Misconception("gave the side of a patch", lambda side, patch: patch,
-            "That is how many pixels wide a patch is, not how many patches there are."),
-    ],
-    hints=["{patch} is a length in pixels here. How many such lengths fit into {side} pixels?"],
-    why=count_squares,
-)
 
-eight_a_side = Numeric(
-    "eight-a-side", title="“Side 8”, second reading", points=1, difficulty=1, minutes=1,
-    parameters=dict(side=32, count=8),
-    prompt="Another picture of {side} × {side} pixels is tiled so that **{count} patches** lie along each side. "
-    "How many patches is that?",
-    answer=lambda side, count: count**2, unit="patches",
-    misconceptions=[
-        Misconception("forgot to square", lambda side, count: count,
-            "That is one row. How many such rows are there?"),
-        Misconception("counted CLS", lambda side, count: count**2 + 1,
-            "One too many: only patches are asked for, and CLS is none."),
-        Misconception("read it as pixels", lambda side, count: (side // count) ** 2,
-            "That is the grid whose patches are {count} pixels wide. Here {count} is the number of patches along "
-            "each side."),
-        Misconception("gave the side of a patch", lambda side, count: side // count,
-            "That is how many pixels wide one of these patches is."),
-        Misconception("walked around the edge", lambda side, count: 4 * count,
-            "You counted along the four edges. The patches inside count as well."),
-        Misconception("counted pixels", lambda side, count: side**2,
-            "That is how many pixels the picture has."),
-    ],
-    hints=["{count} is a number of patches here. The size in pixels is not needed at all."],
-    why="8 rows of 8 patches: 8 × 8 = 64. Each patch is 32 / 8 = 4 pixels wide.",
-)
 
-wide_picture = Numeric(
-    "wide-picture", title="A picture that is not square", points=1, difficulty=1, minutes=2,
-    parameters=dict(height=480, width=640, patch=32),
-    parameter_values=dict(height=range(288, 673, 32), width=range(416, 1025, 32)),
-    valid_if=lambda height, width, patch: 1.3 < width / height < 1.8,  # as frames are, from 4:3 to 16:9
-    prompt="A video frame of {height} × {width} pixels (height × width) is cut into patches of {patch} × {patch} "
-    "pixels. How many patch tokens is that?",
-    answer=lambda height, width, patch: (height // patch) * (width // patch), unit="patch tokens",
-    misconceptions=[
-        Misconception("squared the rows", lambda height, width, patch: (height // patch) ** 2,
-            "You squared the number of rows. This frame is wider than high, so rows and columns differ."),
-        Misconception("squared the columns", lambda height, width, patch: (width // patch) ** 2,
-            "You squared the number of columns. This frame is wider than high, so rows and columns differ."),
-        Misconception("divided the area once", lambda height, width, patch: height * width // patch,
-            "You divided the area by the patch's side once. It divides the height, and it divides the width."),
-        Misconception("added rows and columns", lambda height, width, patch: height // patch + width // patch,
-            "You added rows and columns. Every row holds a patch for every column."),
-        Misconception("counted CLS", lambda height, width, patch: (height // patch) * (width // patch) + 1,
-            "One too many: CLS is a token, but it is no patch."),
-        Misconception("only the rows", lambda height, width, patch: height // patch,
-            "Those are the rows. How many patches does each hold?"),
-        Misconception("only the columns", lambda height, width, patch: width // patch,
-            "Those are the columns. How many patches does each hold?"),
-    ],
-    hints=["Rows come from the height, columns from the width.", "Rows times columns."],
-    why=lambda height, width, patch: f"{height} / {patch} = {height // patch} rows and {width} / {patch} = "
-    f"{width // patch} columns: {height // patch} × {width // patch} = {height // patch * (width // patch)}.",
-)
 
-strip_patches = Numeric(
-    "strip-patches", title="Patches that are not square", points=1, difficulty=2, minutes=2,
-    parameters=dict(height=128, width=1000, patch_height=128, patch_width=4),
-    parameter_values=dict(width=range(600, 1801, 20)),
-    prompt=lambda height, width, patch_height, patch_width: "Sound can be seen: a spectrogram of "
-    f"{width / 100:g} seconds is a picture of {height} × {width} pixels (frequency × time). A model cuts it into "
-    f"upright strips of {patch_height} × {patch_width} pixels (height × width). How many tokens is that, CLS not "
-    "counted?",
-    answer=lambda height, width, patch_height, patch_width: (height // patch_height) * (width // patch_width),
-    unit="tokens",
-    misconceptions=[
-        Misconception("took the width for both", lambda height, width, patch_height, patch_width:
-            (height // patch_width) * (width // patch_width),
-            "You cut the height into lengths of {patch_width} too. A strip is as high as the spectrogram."),
-        Misconception("exchanged height and width", lambda height, width, patch_height, patch_width:
-            (height // patch_width) * (width // patch_height),
-            "You divided the height by the strip's width and the width by its height. Height goes with height."),
-        Misconception("counted CLS", lambda height, width, patch_height, patch_width:
-            (height // patch_height) * (width // patch_width) + 1,
-            "One too many: CLS was not to be counted."),
-        Misconception("numbers of a strip", lambda height, width, patch_height, patch_width: patch_height * patch_width,
-            "That is how many pixels lie in one strip."),
-        Misconception("only one", lambda height, width, patch_height, patch_width: height // patch_height,
-            "That is the number of rows in the grid. How many columns has it?"),
-    ],
-    hints=["Rows = height / patch height. How many rows does this grid have?",
-           "Columns = width / patch width. The two sides of a patch need not be equal."],
-    why=lambda height, width, patch_height, patch_width: f"{height} / {patch_height} = 1 row and {width} / "
-    f"{patch_width} = {width // patch_width} columns: 1 × {width // patch_width} = {width // patch_width}. Every "
-    "token is a moment in time.",
-)
 
 
 def count_patches(height: int, width: int, patch: int) -> int:
@@ -220,9 +64,9 @@ def count_patches(height: int, width: int, patch: int) -> int:
 
 count = Code(
     "count-patches", title="Your own count_patches", points=3, difficulty=1, minutes=6,
-    prompt="Turn the formula into a function. It must work for pictures that are not square, too. And it must be "
-    "strict: where the patches do not fit exactly, it raises a `ValueError` whose text would help *you* to find the "
-    "mistake. (Section 1.6 shows the gentler ways.)",
+    prompt="Turn the formula into a function. It must work for pictures that are not square, too, and it must be "
+    "strict: where the patches do not fit exactly, it raises a `ValueError` whose text would help *you* find the "
+    "mistake. (Section 1.6 shows gentler ways.)",
     reference=count_patches,
     examples=[(32, 48, 16), (32, 50, 16), (50, 32, 16), (20, 50, 16), (8, 32, 16)],
     checks={
@@ -351,12 +195,59 @@ def _(height, width, patch):
         return (height // patch) * (width // patch)
 
 
-@count.misconception("asserts", "You refuse at the right places, but with an AssertionError. Asked for is "
+@count.misconception("asserts", "You refuse in the right places, but with an AssertionError. Use "
     "`raise ValueError(…)`, which callers can catch and Python never skips.")
 def _(height, width, patch):
     assert height % patch == 0 and width % patch == 0
     return (height // patch) * (width // patch)
 
+
+eight_pixel_patches = Numeric(
+    "eight-pixel-patches", title="“Side 8”, first reading", points=1, difficulty=1, minutes=1,
+    parameters=dict(side=32, patch=8), parameter_values=dict(side=range(32, 481, 8)),
+    prompt="A picture of {side} × {side} pixels is tiled with patches that are **{patch} pixels wide and {patch} "
+    "pixels high**. How many patches is that?",
+    answer=lambda side, patch: (side // patch) ** 2, unit="patches",
+    misconceptions=[
+        Misconception("forgot to square", lambda side, patch: side // patch,
+            "That many fit along one side. Now count the whole grid."),
+        Misconception("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
+            "One too many: the CLS token is not a patch."),
+        Misconception("divided the area once", lambda side, patch: side * side // patch,
+            "You divided by the patch's side once. It divides the height, and it divides the width."),
+        Misconception("read it as patches a side", lambda side, patch: patch**2,
+            "That is the grid with {patch} patches along each side. Here a patch is {patch} pixels wide."),
+        Misconception("gave the side of a patch", lambda side, patch: patch,
+            "That is how many pixels wide a patch is, not how many patches there are."),
+    ],
+    hints=["{patch} is a length in pixels here. How many such lengths fit into {side} pixels?"],
+    why=count_squares,
+)
+
+eight_a_side = Numeric(
+    "eight-a-side", title="“Side 8”, second reading", points=1, difficulty=1, minutes=1,
+    parameters=dict(side=32, count=8),
+    prompt="Another picture of {side} × {side} pixels is tiled so that **{count} patches** lie along each side. "
+    "How many patches is that?",
+    answer=lambda side, count: count**2, unit="patches",
+    misconceptions=[
+        Misconception("forgot to square", lambda side, count: count,
+            "That is one row. How many such rows are there?"),
+        Misconception("counted CLS", lambda side, count: count**2 + 1,
+            "One too many: the CLS token is not a patch."),
+        Misconception("read it as pixels", lambda side, count: (side // count) ** 2,
+            "That is the grid whose patches are {count} pixels wide. Here {count} is the number of patches along "
+            "each side."),
+        Misconception("gave the side of a patch", lambda side, count: side // count,
+            "That is how many pixels wide one of these patches is."),
+        Misconception("walked around the edge", lambda side, count: 4 * count,
+            "You counted along the four edges. The patches inside count as well."),
+        Misconception("counted pixels", lambda side, count: side**2,
+            "That is how many pixels the picture has."),
+    ],
+    hints=["{count} is a number of patches here. The size in pixels is not needed at all."],
+    why="8 rows of 8 patches: 8 × 8 = 64. Each patch is 32 / 8 = 4 pixels wide.",
+)
 
 # ── 1.3 · What is in a token? ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -382,45 +273,7 @@ numbers_per_token = Numeric(
     why=lambda patch, channels: f"{patch}² · {channels} = {patch**2} · {channels} = {patch**2 * channels}.",
 )
 
-many_channels = Numeric(
-    "many-channels", title="More channels than colours", points=1, difficulty=2, minutes=2,
-    parameters=dict(patch=8, length=832),
-    parameter_values=dict(patch=(4, 8), length=range(80, 2881, 16)),
-    valid_if=lambda patch, length: length % patch**2 == 0 and 5 <= length // patch**2 <= 45,
-    prompt="A satellite sees more than red, green and blue. Its pictures are cut into patches of {patch} × {patch} "
-    "pixels, and a flattened patch holds {length} numbers. How many channels do the pictures have?",
-    answer=lambda patch, length: length // patch**2, unit="channels",
-    misconceptions=[
-        Misconception("divided by P once", lambda patch, length: length // patch,
-            "You divided by P once. What is left then is P·C, the numbers in one row of the patch."),
-        Misconception("subtracted the pixels", lambda patch, length: length - patch**2,
-            "You took the pixels away. Every pixel has all the channels: P² is multiplied by C."),
-        Misconception("three channels", 3, "Three channels make {patch}² · 3 numbers. Here there are {length}."),
-        Misconception("pixels of a patch", lambda patch, length: patch**2,
-            "That is how many pixels a patch has. How many numbers does each of them hold?"),
-    ],
-    hints=["Nothing in P²·C says that C is three.", "P²·C = {length}, and you know P."],
-    why=lambda patch, length: f"A patch has {patch}² = {patch**2} pixels, and {length} / {patch**2} = "
-    f"{length // patch**2}. The length of a token tells how many channels there are.",
-)
 
-halved_patch = Choice(
-    "halved-patch", title="Finer patches, and the numbers in all", points=1, difficulty=2, minutes=2,
-    prompt="You cut the same picture again, with patches of half the side: P becomes P/2, and everything still "
-    "divides. What happens to **all the numbers of all the tokens together**, N · P²·C?",
-    options={
-        "There are four times as many: there are four times as many tokens.":
-            "There are four times as many tokens, yes. Now look at the length of one token: what happened to P²?",
-        "There are a quarter as many: each token is a quarter as long.":
-            "Each token is a quarter as long, yes. Now look at N: how many more tokens are there?",
-        "There are as many as before: cutting neither adds nor drops a pixel.": None,
-        "There are twice as many: the side was halved.":
-            "Halving the side acts twice, on height and width. And it changes two things: N and P².",
-    },
-    hints=["Take a picture of 4 × 4 pixels with one channel. Cut it with P = 4, then with P = 2. Count the numbers.",
-           "N = H·W / P². Put that into N · P²·C and see what cancels."],
-    why="N · P²·C = (H·W / P²) · P²·C = H·W·C, whatever P is. Cutting only sorts the numbers.",
-)
 
 # ── 1.4 · Cut with two reshapes and a permute ──────────────────────────────────────────────────────────────────────
 
@@ -517,7 +370,7 @@ def _(images, patch):
 
 
 @cut.misconception("split at one stroke",
-    "You split height and width into rows, columns, P, P at one stroke. Each axis splits "
+    "You split height and width into rows, columns, P, P in one go. Each axis splits "
     "where it stands: height into rows, P, then width into columns, P.")
 def _(images, patch):
     B, C, H, W = images.shape
@@ -550,7 +403,7 @@ def _(images, patch):
 
 
 @cut.misconception("channels last", "Right patches, but each pixel's channels stand together: row, column, channel. "
-    "Asked for is channel, row, column.")
+    "The order should be channel, row, column.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -561,7 +414,7 @@ def _(images, patch):
 
 @cut.misconception("transposed patches",
     "Right patches, but each one lies on its side: its columns are read before its rows. "
-    "Exchange the last two axes of your permute.")
+    "Swap the last two axes of your permute.")
 def _(images, patch):
     B, C, H, W = images.shape
     if H % patch or W % patch:
@@ -676,8 +529,8 @@ def unpatchify(tokens: torch.Tensor, height: int, width: int, patch: int) -> tor
 
 mend = Code(
     "unpatchify", title="Your own unpatchify", points=4, difficulty=3, minutes=12, tolerance=0,
-    prompt="Now the way back. The picture's size must be given: a row of tokens does not know how wide its grid was. "
-    "The number of channels need not be given: it follows from the length of a token.",
+    prompt="Now the way back. The picture's size must be given: a sequence of tokens does not say how wide its grid "
+    "was. The number of channels need not be given: it follows from the length of a token.",
     reference=unpatchify,
     examples=[
         (torch.tensor([[[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]]), 4, 4, 2),
@@ -710,7 +563,7 @@ mend = Code(
         "The examples pass but grading finds a mistake? Try more than one picture, five channels, and tokens that are "
         "too few by one: the last must end in a ValueError.",
     ],
-    why="Every step of patchify undone in reverse order, so that the round trip is exact.",
+    why="Every step of patchify is undone in reverse order, so the round trip is exact.",
 )
 
 
@@ -782,7 +635,7 @@ def _(tokens, height, width, patch):
 
 
 @mend.misconception("transposed patches",
-    "Every patch is in its place, but lies on its side. Exchange row and column in the "
+    "Every patch is in its place, but lies on its side. Swap row and column in the "
     "patch.")
 def _(tokens, height, width, patch):
     B, N, L = tokens.shape
@@ -794,7 +647,7 @@ def _(tokens, height, width, patch):
 
 
 @mend.misconception("rows and columns exchanged",
-    "Right where the grid is square. Elsewhere you exchange rows and columns "
+    "Right where the grid is square. Elsewhere you swap rows and columns "
     "when you split N.")
 def _(tokens, height, width, patch):
     B, N, L = tokens.shape
@@ -888,41 +741,10 @@ def _(tokens, height, width, patch):
 
 # ── 1.6 · Sizes that do not fit ────────────────────────────────────────────────────────────────────────────────────
 
-leftover_pixels = Numeric(
-    "leftover-pixels", title="What a crop throws away", points=1, difficulty=2, minutes=3,
-    parameters=dict(height=427, width=640, patch=16),
-    parameter_values=dict(height=(371, 373, 425, 427, 471, 501), width=range(512, 1025, 32)),
-    valid_if=lambda height, width, patch: 1.2 < width / height < 2,
-    prompt="A photo has {height} × {width} pixels (height × width). It is cropped to whole patches of "
-    "{patch} × {patch} pixels. How many **pixels** are thrown away?",
-    answer=lambda height, width, patch: height * width - (height // patch) * (width // patch) * patch**2,
-    unit="pixels",
-    misconceptions=[
-        Misconception("counted rows of pixels", lambda height, width, patch: height % patch,
-            "That many rows of pixels are left over. How many pixels does a row have?"),
-        Misconception("counted what padding adds", lambda height, width, patch: -height % patch * width,
-            "That is what padding would add at the bottom. Asked is what cropping takes away."),
-        Misconception("remainder of the area", lambda height, width, patch: height * width % patch**2,
-            "You took the remainder of the whole area. But the pixels that are left over lie in strips: find the "
-            "strip's height and width."),
-        Misconception("counted numbers", lambda height, width, patch: height % patch * width * 3,
-            "You counted three numbers for each pixel. Asked is how many pixels."),
-        Misconception("one patch's width", lambda height, width, patch: height % patch * patch,
-            "That is the strip below one patch only. It runs along the whole width of the picture."),
-        Misconception("counted what stays",
-            lambda height, width, patch: (height // patch) * (width // patch) * patch**2,
-            "Those are the pixels that stay."),
-    ],
-    hints=["Which of the two sides is not a multiple of {patch}?",
-           "`height % patch` is the height of the strip at the bottom. How long is the strip?"],
-    why=lambda height, width, patch: f"{width} divides by {patch}. {height} = {height // patch} · {patch} + "
-    f"{height % patch}, so a strip of {height % patch} × {width} = {height % patch * width} pixels goes.",
-)
-
 leftover_corner = Numeric(
     "leftover-corner", title="Left over on two sides", points=2, difficulty=3, minutes=4,
     parameters=dict(side=1411, patch=16), parameter_values=dict(side=range(1011, 1612, 10)),
-    prompt="A doctor's photo of a retina has {side} × {side} pixels. It is cut into patches of {patch} × {patch}: "
+    prompt="An eye doctor's photo of a retina has {side} × {side} pixels. It is cut into patches of {patch} × {patch}: "
     "something is left over at the bottom **and** at the right. How many pixels lie in no patch?",
     answer=lambda side, patch: side**2 - (side // patch * patch) ** 2,
     unit="pixels",
@@ -947,36 +769,6 @@ leftover_corner = Numeric(
     f"{side**2 - (side // patch * patch) ** 2}.",
 )
 
-padded_tokens = Numeric(
-    "padded-tokens", title="What padding costs", points=1, difficulty=2, minutes=2,
-    parameters=dict(height=400, width=600, patch=16),
-    parameter_values=dict(height=range(304, 465, 32), width=range(504, 720, 12)),
-    valid_if=lambda height, width, patch: width % patch > 0,
-    prompt="A photo has {height} × {width} pixels (height × width). It is **padded** with black to whole "
-    "patches of {patch} × {patch} pixels. How many patch tokens is that?",
-    answer=lambda height, width, patch: -(-height // patch) * -(-width // patch),
-    unit="patch tokens",
-    misconceptions=[
-        Misconception("cropped", lambda height, width, patch: (height // patch) * (width // patch),
-            "That is the crop. Padding adds pixels until the last patch is whole."),
-        Misconception("padded the side that fits",
-            lambda height, width, patch: (height // patch + 1) * (width // patch + 1),
-            "You added a row of patches as well. One of the two sides is a multiple of {patch} already."),
-        Misconception("counted CLS", lambda height, width, patch: -(-height // patch) * -(-width // patch) + 1,
-            "One too many: CLS is no patch."),
-        Misconception("divided the areas", lambda height, width, patch: height * width / patch**2,
-            "A part of a patch is no patch. Patches form whole rows and columns: find both, then multiply."),
-        Misconception("divided the areas and rounded up", lambda height, width, patch: -(-height * width // patch**2),
-            "You divided the areas and rounded up. Patches form whole rows and columns: round each side up."),
-        Misconception("only the columns", lambda height, width, patch: -(-width // patch),
-            "Those are the columns. How many patches does each hold?"),
-    ],
-    hints=["How many columns are whole, and how many pixels are left over at the right?",
-           "The pixels that are left over become one more column, as high as the picture."],
-    why=lambda height, width, patch: f"{height} / {patch} = {height // patch} rows exactly. {width} / {patch} = "
-    f"{width / patch:g}, so padding makes {-(-width // patch)} columns: {height // patch} × {-(-width // patch)} = "
-    f"{height // patch * -(-width // patch)}.",
-)
 
 # ── 1.7 · Where the tokens go ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -988,31 +780,31 @@ image_to_tokens = Choice(
             "That is the order reversed. The encoder works on tokens, so the tokens must be there before it starts.",
         "patchify → embed → encode": None,
         "convolve → pool → flatten":
-            "That is how many CNNs end: stacked convolutions, pooled into one vector. Where would a row of tokens "
-            "come from?",
+            "That is how many CNNs end: stacked convolutions, pooled into one vector. Where would a sequence of "
+            "tokens come from?",
         "sort the pixels → embed → encode":
             "Pixels are never sorted: where they lie is what makes a picture. They are grouped into squares.",
     },
-    hints=["Three stations: scissors first, then a linear map for each piece, then layers where the pieces meet."],
-    why="Cut into patches, map each flattened patch to a token of d numbers, and let the encoder relate them.",
+    hints=["Three stages: cut first, then a linear map for each piece, then layers in which the pieces meet."],
+    why="Cut into patches, map each flattened patch to a token of D numbers, and let the encoder relate them.",
 )
 
 positions_after_embedding = TrueFalse(
-    "positions-after-embedding", title="Positions", points=1, difficulty=1, minutes=1,
+    "positions-after-embedding", title="When positions are added", points=1, difficulty=1, minutes=1,
     prompt="“ViT usually adds positional embeddings **after** the patch embedding.”",
     answer=True,
-    misconception="Look at the order of the stations again: a position is added to a token of d numbers. Which station "
-    "makes "
-    "those d numbers?",
-    hints=["A position embedding has d numbers. How long is a patch before the embedding, and how long afterwards?"],
-    why="True. The embedding makes a token of d numbers, and a position vector of the same d numbers is added to it.",
+    misconception="Look at the order of the stages again: a position is added to a token of D numbers. Which stage "
+    "makes those D numbers?",
+    hints=["A position embedding has D numbers. How long is a patch before the embedding, and how long afterwards?"],
+    why="True. The patch embedding makes a token of D numbers, and a position embedding of the same D numbers is added "
+    "to it.",
 )
 
 only_convolutions = TrueFalse(
-    "only-convolutions", title="Convolutions alone", points=1, difficulty=1, minutes=1,
+    "only-convolutions", title="Only convolutions?", points=1, difficulty=1, minutes=1,
     prompt="“ViT's core is only stacked convolutions, without patch tokens.”",
     answer=False,
-    misconception="That describes a CNN. What did you cut the picture into in this chapter, and what compares the "
+    misconception="That describes a CNN. What did you cut the picture into in this chapter, and what relates the "
     "pieces?",
     hints=["What does the encoder receive?"],
     why="False. Patch tokens go through self-attention and feed-forward layers. The patch embedding can be "
@@ -1023,94 +815,52 @@ cls_with_head = TrueFalse(
     "cls-with-head", title="What the head reads", points=1, difficulty=1, minutes=1,
     prompt="“[CLS] is commonly used with a classification head.”",
     answer=True,
-    misconception="Somebody must answer for the whole picture. Which token belongs to no patch, and what is it there "
+    misconception="Something must speak for the whole picture. Which token belongs to no patch, and what is it there "
     "for?",
     hints=["Follow the last arrow of the figure."],
-    why="True. CLS gathers from all patches, and the head reads it. The mean of the patch tokens is the other "
-    "common choice (chapter 5).",
+    why="True. The CLS token gathers information from all patches, and the head reads it. The mean of the patch tokens "
+    "is the other common choice (chapter 5).",
 )
 
 # ── 1.8 · What tokens cost ─────────────────────────────────────────────────────────────────────────────────────────
 
-token_pairs = Numeric(
-    "token-pairs", title="Everyone meets everyone", points=1, difficulty=2, minutes=2,
-    parameters=dict(side=320, patch=16),
-    parameter_values=dict(side=range(96, 641, 8), patch=(8, 16)), valid_if=squares(6, 40),
-    prompt="A picture of {side} × {side} pixels is cut into patches of {patch} × {patch}. In self-attention every "
-    "token is compared with every token, itself included. How many comparisons is that in one head of one layer, CLS "
-    "not counted?",
-    answer=lambda side, patch: (side // patch) ** 4, unit="comparisons",
-    misconceptions=[
-        Misconception("counted tokens", lambda side, patch: (side // patch) ** 2,
-            "That is N, the number of tokens. Each of them is compared with all of them."),
-        Misconception("doubled", lambda side, patch: 2 * (side // patch) ** 2,
-            "You doubled N where it should be squared."),
-        Misconception("counted pixels", lambda side, patch: side**2,
-            "That is how many pixels the picture has. Attention compares tokens: count those first."),
-        Misconception("left out itself", lambda side, patch: (side // patch) ** 4 - (side // patch) ** 2,
-            "You left out that a token is compared with itself as well."),
-        Misconception("each pair once", lambda side, patch: ((side // patch) ** 4 - (side // patch) ** 2) // 2,
-            "You counted each pair once. Attention is no handshake: token 3 asking token 7 and token 7 asking token "
-            "3 are two comparisons, and each token asks itself, too."),
-        Misconception("counted CLS", lambda side, patch: ((side // patch) ** 2 + 1) ** 2,
-            "You counted the CLS token among them. A real model does; here it was to be left out."),
-    ],
-    hints=["First N, the number of tokens.", "The comparisons fill a table with N rows and N columns."],
-    why=lambda side, patch: f"{side // patch} × {side // patch} = {(side // patch) ** 2} tokens, and "
-    f"{(side // patch) ** 2}² = {(side // patch) ** 4:,} comparisons.",
-)
 
 pairs_factor = Numeric(
-    "pairs-factor", title="Half the patch", points=1, difficulty=2, minutes=2,
-    prompt="You halve the side of the patches, from P to P/2. The picture stays as it is. "
-    "**How many times as many comparisons**, N², does attention make?",
+    "pairs-factor", title="Half the patch size", points=1, difficulty=2, minutes=2,
+    prompt="You halve the patch size, from P to P/2. The picture stays as it is. **How many times as many attention "
+    "scores**, N², does each head compute? (CLS is left out.)",
     answer=16,
     misconceptions=[
         Misconception("followed the side",
-            2, "That is how many more patches fit along one side. Two steps are missing: from "
-            "the side to the grid, and from the grid to the pairs."),
+            2, "That is how many times as many patches fit along one side. Two steps are missing: from the side to the "
+            "grid, and from the grid to the scores."),
         Misconception("followed the tokens",
-            4, "That is how many times as many tokens there are. How does the number of pairs "
-            "grow with them?"),
+            4, "That is how many times as many tokens there are. How does the number of scores grow with them?"),
         Misconception("stopped half-way",
             8, "Step by step: what happens to the patches along a side, then to N, then to N²?"),
         Misconception("turned it round",
-            1 / 16, "The right size, the wrong way round: smaller patches mean more tokens."),
+            1 / 16, "The right factor, the wrong way round: smaller patches mean more tokens."),
         Misconception("nothing changes", 1, "The number of pixels stays the same, the number of tokens does not."),
     ],
     hints=["Try it with a square picture: 2 patches a side, then 4 a side. Count N and N² both times."],
-    why="Twice as many along each side, 4 times as many tokens, 4² = 16 times as many pairs.",
+    why="Twice as many patches along each side, 4 times as many tokens, 4² = 16 times as many scores.",
 )
 
 oom_cure = Choice(
     "oom-cure", title="Out of memory", points=1, difficulty=1, minutes=1,
-    prompt="Training on high-resolution pictures stops with an out-of-memory error. Which change can cure it?",
+    prompt="Training on high-resolution pictures stops with an out-of-memory (OOM) error. Which change gives fewer "
+    "tokens, and can cure it?",
     options={
-        "Change the labels only.":
-            "Labels say what is in a picture. They do not change how many tokens it gives, and so no tensor shrinks.",
+        "Change the labels only, or add some.":
+            "Labels say what is in a picture. They do not change how many tokens it gives, so no large tensor shrinks.",
         "Use larger patches.": None,
         "Rename the optimizer.":
             "A name takes up no memory to speak of. Look for a change that makes the large tensors smaller.",
         "Use smaller patches.":
-            "Each flattened patch is shorter then, but there are more of them, and the table has N rows and N columns.",
+            "Each flattened patch is shorter then, but there are more of them, and the matrix of scores has N rows and "
+            "N columns.",
     },
-    hints=["Which of them makes N smaller?"],
-    why="Larger patches give fewer tokens, and the table of N² comparisons shrinks fastest. The embedding's shape "
-    "changes with P, though, so a pretrained model must be adapted or exchanged.",
-)
-
-fewer_tokens = Choice(
-    "fewer-tokens", title="Fewer tokens", points=1, difficulty=1, minutes=1,
-    prompt="You want fewer tokens from the same picture, to save memory. What is often done?",
-    options={
-        "Increase the patch size.": None,
-        "Only add labels.":
-            "More labels make the classifier's last layer a little larger. The picture still gives as many tokens.",
-        "Halve the batch.":
-            "That saves memory, yes: half as many pictures. But each of them still gives as many tokens.",
-        "Make the tokens shorter, with a smaller d.":
-            "That saves memory, too. But there are still as many tokens: d is how long each one is.",
-    },
-    hints=["N = (H / P) · (W / P). Which letter of it can you change?"],
-    why="N falls with the square of P: double the side of a patch, and a quarter of the tokens remains.",
+    hints=["N = (H / P) · (W / P). Which option makes N smaller?"],
+    why="N falls with the square of P: double the patch size, and a quarter of the tokens and a sixteenth of the "
+    "scores remain. The shape of the embedding changes with P, though, so a pretrained model must be adapted.",
 )

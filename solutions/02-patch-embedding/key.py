@@ -41,9 +41,8 @@ pc_columns = TrueFalse(
     "pc-columns", title="The columns of E", points=1, difficulty=1, minutes=1,
     prompt="“Flattened, a patch of P × P pixels with C channels is x ∈ ℝ^(P·C). So E has P·C columns.”",
     answer=False,
-    misconception="Count for P = 2 and C = 1: how many pixels has the patch, and how many weights did one filter have "
-    "in the "
-    "exercise before?",
+    misconception="Count for P = 2 and C = 1: how many pixels does the patch have, and how many weights did one "
+    "filter have in the exercise before?",
     hints=["A patch has P rows. How many pixels are in each?"],
     why="False. A patch has P² pixels and P²·C numbers. Each of them needs a weight, so E has P²·C columns.",
 )
@@ -52,14 +51,14 @@ pc_columns = TrueFalse(
 
 
 def embed(patches: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """z = E x + b for every patch: flattened patches [B, N, L] become tokens [B, N, d].
+    """z = E x + b for every patch: flattened patches [B, N, L] become tokens [B, N, D].
 
-    `weight` is E, [d, L], and `bias` is b, [d].
+    `weight` is E, [D, L], and `bias` is b, [D].
 
     >>> embed(torch.tensor([[[1., 2.]]]), torch.tensor([[1., 1.], [1., -1.], [0., 3.]]), torch.tensor([0., 0., 10.]))
     tensor([[[ 3., -1., 16.]]])
     """
-    return patches @ weight.T + bias  # B N L · L d → B N d, and b for every token
+    return patches @ weight.T + bias  # B N L · L D → B N D, and b for every token
 
 
 def numbers(*shape: int, start: int = 0) -> torch.Tensor:
@@ -100,12 +99,12 @@ tokens = Code(
     hints=[
         "For one patch it is `weight @ x + bias`. Which axis of `patches` has to meet which axis of `weight`?",
         "The L numbers of a patch stand in the last axis of `patches`, and E has them in its *second* axis. The "
-        "product `patches @ …` sums over the first axis of what you write there, so E must be turned.",
-        "`bias` has shape [d]. Added to [B, N, d], it goes to every token by itself.",
-        "The examples pass but grading finds a mistake? Try two pictures at once, and sizes where L = d or N = d: "
+        "product `patches @ …` sums over the first axis of what you write there, so E must be transposed.",
+        "`bias` has shape [D]. Added to [B, N, D], it goes to every token by itself.",
+        "The examples pass but grading finds a mistake? Try two pictures at once, and sizes where L = D or N = D: "
         "there a wrong axis raises no error.",
     ],
-    why="Sum over L with E turned, add b: one product for every patch of every picture.",
+    why="Sum over L with E transposed, add b: one product for every patch of every picture.",
 )
 
 
@@ -131,16 +130,16 @@ def _(patches, weight, bias):
 
 
 @tokens.misconception("forgot the bias",
-    "E x is right. The bias b is missing: one number for each of the d filters, added to "
+    "E x is right. The bias b is missing: one number for each of the D filters, added to "
     "every token.")
 def _(patches, weight, bias):
     return patches @ weight.T
 
 
-@tokens.misconception("E not turned",
+@tokens.misconception("E not transposed",
     "`patches @ weight` sums over the first axis of E, which counts filters. It should sum "
-    "over the second, which counts the numbers of a patch. Where L = d it raises no error, and is wrong all "
-    "the same: turn E.")
+    "over the second, which counts the numbers of a patch. Where L = D it raises no error, and is wrong all "
+    "the same: transpose E.")
 def _(patches, weight, bias):
     return patches @ weight + bias
 
@@ -164,20 +163,20 @@ def _(patches, weight, bias):
     return torch.cat([result[:, :1] + bias, result[:, 1:]], dim=1)
 
 
-@tokens.misconception("first picture only", "Only the first picture comes back. Keep the batch axis: [B, N, d].")
+@tokens.misconception("first picture only", "Only the first picture comes back. Keep the batch axis: [B, N, D].")
 def _(patches, weight, bias):
     return patches[:1] @ weight.T + bias
 
 
 @tokens.misconception("batch axis lost",
-    "All tokens of all pictures come in one list, [B·N, d]. Keep the pictures apart: "
-    "[B, N, d].")
+    "All tokens of all pictures come in one list, [B·N, D]. Keep the pictures apart: "
+    "[B, N, D].")
 def _(patches, weight, bias):
     return patches.flatten(0, 1) @ weight.T + bias
 
 
 @tokens.misconception("axes exchanged",
-    "The numbers are right, but they come as [B, d, N]. A token is a row: [B, N, d].")
+    "The numbers are right, but they come as [B, D, N]. A token is a row: [B, N, D].")
 def _(patches, weight, bias):
     return (patches @ weight.T + bias).transpose(1, 2)
 
@@ -211,15 +210,15 @@ def _(patches, weight, bias):
 
 
 @tokens.misconception("centred each patch",
-    "You subtract each patch's mean first. That is a step of its own, and not in "
+    "You subtract each patch's mean first. That is a separate step, and not in "
     "z = E x + b.")
 def _(patches, weight, bias):
     return (patches - patches.mean(dim=-1, keepdim=True)) @ weight.T + bias
 
 
 @tokens.misconception("one filter only",
-    "Every token holds the same number d times, the one of the first filter. Each of the "
-    "d rows of E gives a number of its own.")
+    "Every token holds the same number D times, the one of the first filter. Each of the "
+    "D rows of E gives a number of its own.")
 def _(patches, weight, bias):
     return (patches @ weight[:1].T).expand(-1, -1, len(weight)) + bias
 
@@ -230,9 +229,9 @@ same_patches = Choice(
     "z₁₇, before positions are added?",
     options={
         "They differ: every patch has a row of E to itself.":
-            "The rows of E are filters, d of them, whatever N is. Each patch meets all of them.",
+            "The rows of E are filters, D of them, whatever N is. Each patch meets all of them.",
         "They differ: E also sees where a patch lies.":
-            "Look at z = E x + b. Where would the place come in? What tells the places apart is added in chapter 3.",
+            "Look at z = E x + b. Where would the place come in? Positions are added in chapter 3.",
         "They are equal: the same E and b serve every patch.": None,
         "They are equal only where both patches stand in the same row of the grid.":
             "z = E x + b knows nothing of rows. What goes into it, apart from the numbers of the patch?",
@@ -251,7 +250,7 @@ embedding_parameters = Numeric(
     prompt=lambda width, patch, channels, side: (
         "ViT-B/16 cuts" if (width, patch, channels) == (768, 16, 3) else "A Vision Transformer cuts"
     ) + f" pictures of {side} × {side} pixels with {channels} channels into patches of {patch} × {patch} pixels, and "
-    f"its tokens have d = {width} numbers. How many parameters has its patch embedding, E and b together?",
+    f"its tokens have D = {width} numbers. How many parameters does its patch embedding have, E and b together?",
     answer=lambda width, patch, channels, side: width * patch**2 * channels + width, unit="parameters",
     misconceptions=[
         Misconception("forgot the bias", lambda width, patch, channels, side: width * patch**2 * channels,
@@ -260,17 +259,17 @@ embedding_parameters = Numeric(
             "You gave each filter P·C weights. That covers one row of the patch: a filter has a weight for each of "
             "the P²·C numbers."),
         Misconception("forgot the channels", lambda width, patch, channels, side: width * patch**2 + width,
-            "You gave each filter one weight a pixel. A pixel has {channels} numbers, and each has its weight."),
+            "You gave each filter one weight per pixel. A pixel has {channels} numbers, and each has its own weight."),
         Misconception("an E for every patch", lambda width, patch, channels, side:
             (side // patch) ** 2 * (width * patch**2 * channels + width),
             "You counted an E for every patch of the picture. One E serves them all."),
         Misconception("one bias in all", lambda width, patch, channels, side: width * patch**2 * channels + 1,
-            "You counted one bias in all. Each of the d filters has its own."),
+            "You counted one bias in all. Each of the D filters has its own."),
         Misconception("one filter", lambda width, patch, channels, side: patch**2 * channels + 1,
-            "That is one filter with its bias. There are d of them."),
+            "That is one filter with its bias. There are D of them."),
     ],
-    hints=["How many weights has one filter? One for each number of a flattened patch.",
-           "d filters, each with P²·C weights and one bias. The size of the picture is not needed."],
+    hints=["How many weights does one filter have? One for each number of a flattened patch.",
+           "D filters, each with P²·C weights and one bias. The size of the picture is not needed."],
     why=lambda width, patch, channels, side: f"{width} · ({patch}²·{channels} + 1) = {width} · "
     f"{patch**2 * channels + 1} = {width * (patch**2 * channels + 1):,}.",
 )
@@ -280,7 +279,7 @@ larger_picture = TrueFalse(
     prompt="“A patch embedding that was trained on pictures of 224 × 224 pixels takes pictures of 384 × 384 as it is: "
     "with the same P, neither E nor b changes its shape.”",
     answer=True,
-    misconception="Which letters are in the shape of E, d × P²·C? Are H, W or N among them?",
+    misconception="Which letters are in the shape of E, D × P²·C? Are H, W or N among them?",
     hints=["What grows with the picture: the length of a patch, or the number of patches?"],
     why="True. A larger picture gives more patches, and each of them meets the same E. (Learned positions do not fit "
     "any more: chapter 3 resizes them.)",
@@ -290,7 +289,7 @@ larger_picture = TrueFalse(
 
 
 def conv_weight(weight: torch.Tensor, channels: int, patch: int) -> torch.Tensor:
-    """E in the shape of a convolution's weight: [d, L] becomes [d, C, P, P], with L = C·P·P.
+    """E in the shape of a convolution's weight: [D, L] becomes [D, C, P, P], with L = C·P·P.
 
     A row of E lists its weights as `patchify` lists the numbers of a patch: channel, row, column.
 
@@ -332,7 +331,7 @@ kernels = Code(
     },
     hints=[
         "A row of E is a flattened patch of weights. What undoes a flatten?",
-        "The order in a row is channel, row, column: the slowest axis stands first, as in the shape [d, C, P, P]. So "
+        "The order in a row is channel, row, column: the slowest axis stands first, as in the shape [D, C, P, P]. So "
         "one reshape does it, and nothing has to change places.",
         "Compare the second axis of `weight` with C·P·P before you reshape.",
         "The examples pass but grading finds a mistake? Try an E whose columns are too many or too few by a whole "
@@ -345,14 +344,14 @@ kernels = Code(
 @kernels.alternative
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
-        raise ValueError("E has another number of columns")
+        raise ValueError("E has the wrong number of columns")
     return weight.unflatten(1, (channels, patch, patch))
 
 
 @kernels.alternative
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
-        raise ValueError("E has another number of columns")
+        raise ValueError("E has the wrong number of columns")
     planes = weight.split(patch**2, dim=1)  # one for each channel
     return torch.stack([torch.stack(plane.split(patch, dim=1), dim=1) for plane in planes], dim=1)
 
@@ -365,7 +364,7 @@ def _(weight, channels, patch):
 
 @kernels.misconception("channels last",
     "You split a row into row, column, channel. Its order is channel, row, column, and the "
-    "convolution wants [d, C, P, P].")
+    "convolution wants [D, C, P, P].")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
         raise ValueError("another number of columns")
@@ -389,7 +388,7 @@ def _(weight, channels, patch):
 
 
 @kernels.misconception("flipped filters",
-    "Every filter is turned by half a circle. That is what mathematicians' convolution "
+    "Every filter is rotated by 180 degrees. That is what the convolution of mathematics "
     "would need. `conv2d` does not flip: it lays the filter over the patch as it is.")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
@@ -397,8 +396,8 @@ def _(weight, channels, patch):
     return weight.reshape(len(weight), channels, patch, patch).flip(2, 3)
 
 
-@kernels.misconception("E turned first",
-    "You turned E before the reshape, so each filter gathers weights of many. A filter is "
+@kernels.misconception("E transposed first",
+    "You transposed E before the reshape, so each filter gathers weights of many. A filter is "
     "a row of E: reshape E as it is.")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
@@ -407,7 +406,7 @@ def _(weight, channels, patch):
 
 
 @kernels.misconception("filters and channels exchanged", "Your first axis counts channels and your second filters. The "
-    "convolution wants [d, C, P, P].")
+    "convolution wants [D, C, P, P].")
 def _(weight, channels, patch):
     if weight.shape[1] != channels * patch**2:
         raise ValueError("another number of columns")
@@ -474,8 +473,8 @@ conv_output = Numeric(
     parameters=dict(height=480, width=640, patch=16, filters=192),
     parameter_values=dict(height=range(288, 673, 32), width=range(448, 961, 64), patch=(16, 32), filters=(192, 384)),
     valid_if=lambda height, width, patch, filters: 1.3 < width / height < 1.9,
-    prompt="A convolution with {filters} filters, kernel {patch} and stride {patch} runs over one colour picture of "
-    "{height} × {width} pixels (height × width). How many numbers does it give in all?",
+    prompt="A convolution with {filters} filters, kernel size {patch} and stride {patch} runs over one colour picture "
+    "of {height} × {width} pixels (height × width). How many numbers does it give in all?",
     answer=lambda height, width, patch, filters: filters * (height // patch) * (width // patch),
     misconceptions=[
         Misconception("one number a patch", lambda height, width, patch, filters: (height // patch) * (width // patch),
@@ -484,7 +483,7 @@ conv_output = Numeric(
             filters * (height - patch + 1) * (width - patch + 1),
             "You let the filters move on by one pixel. With stride {patch} they jump by {patch}."),
         Misconception("kept the size", lambda height, width, patch, filters: filters * height * width,
-            "That is a number a pixel and filter. With stride {patch} there is one a patch."),
+            "That is one number per pixel and filter. With stride {patch} there is one per patch and filter."),
         Misconception("kept the channels", lambda height, width, patch, filters:
             filters * (height // patch) * (width // patch) * 3,
             "You kept the three colours apart. A filter covers all channels and adds everything up to one number."),
@@ -497,7 +496,7 @@ conv_output = Numeric(
             "Those are the numbers that go in."),
     ],
     hints=["How many places does a filter visit? It starts at the top left and jumps by {patch} pixels each time.",
-           "Places · filters. In letters: N · d."],
+           "Places · filters. In letters: N · D."],
     why=lambda height, width, patch, filters: f"{height // patch} · {width // patch} = "
     f"{(height // patch) * (width // patch)} places, and {filters} numbers at each: "
     f"{filters * (height // patch) * (width // patch):,}.",
@@ -505,7 +504,7 @@ conv_output = Numeric(
 
 half_stride = Choice(
     "half-stride", title="Half the stride", points=1, difficulty=2, minutes=2,
-    prompt="Somebody keeps the kernel at 16 and sets the **stride to 8**. What changes?",
+    prompt="Somebody keeps the kernel size at 16 and sets the **stride to 8**. What changes?",
     options={
         "Nothing but the speed: the same tokens, computed more carefully.":
             "Count the places of the kernel along an edge of 64 pixels, with stride 16, then with stride 8.",
@@ -515,30 +514,30 @@ half_stride = Choice(
         "There are fewer tokens: the smaller stride reaches only half the picture.":
             "A smaller stride means shorter steps. How many steps does it take to cross the picture?",
     },
-    hints=["The kernel says how large a patch is. The stride says how far it is to the next."],
-    why="Kernel 16 still means 16²·C weights a filter. Steps of 8 pixels make nearly twice as many places along each "
-    "side, and neighbouring patches share half of their pixels. Some models do that on purpose.",
+    hints=["The kernel size says how large a patch is. The stride says how far it is to the next."],
+    why="Kernel size 16 still means 16²·C weights per filter. Steps of 8 pixels make nearly twice as many places along "
+    "each side, and neighbouring patches share half of their pixels. Some models do that on purpose.",
 )
 
-# ── 2.5 · What d numbers can keep ──────────────────────────────────────────────────────────────────────────────────
+# ── 2.5 · What D numbers can keep ──────────────────────────────────────────────────────────────────────────────────
 
 kept_share = Numeric(
     "kept-share", title="How much is kept", points=1, difficulty=2, minutes=3,
     parameters=dict(first=110, second=50, third=30, fourth=10),
     parameter_values=dict(first=range(70, 311, 20), second=(40, 50, 60), third=(20, 25, 30)),
     prompt="PCA finds four directions in some patches of 2 × 2 grey pixels. The variances along them are {first}, "
-    "{second}, {third} and {fourth}. How many **per cent** of the variance do tokens of d = 2 numbers keep?",
+    "{second}, {third} and {fourth}. How many **per cent** of the variance do tokens of D = 2 numbers keep?",
     answer=lambda first, second, third, fourth: 100 * (first + second) / (first + second + third + fourth),
     decimals=1,
     misconceptions=[
         Misconception("one direction",
             lambda first, second, third, fourth: 100 * first / (first + second + third + fourth),
-            "That is kept with d = 1. Two numbers a token keep two directions."),
+            "That is kept with D = 1. Two numbers per token keep two directions."),
         Misconception("what is lost", lambda first, second, third, fourth:
             100 * (third + fourth) / (first + second + third + fourth),
-            "That is what gets lost. Asked is what is kept."),
+            "That is what gets lost. The question is what is kept."),
         Misconception("counted directions",
-            50, "Two of four directions is half of the directions. But they do not hold equally "
+            50, "Two of four directions are half of the directions. But they do not hold equally "
             "much: compare variances."),
         Misconception("a sum, no share", lambda first, second, third, fourth: first + second,
             "That is the variance that is kept. Divide it by all of it."),
@@ -555,16 +554,16 @@ kept_share = Numeric(
 
 
 def reconstruct(tokens: torch.Tensor, basis: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
-    """x̂ = Eᵀ z + mean for every token: tokens [B, N, d] become flattened patches [B, N, L] again.
+    """x̂ = Eᵀ z + mean for every token: tokens [B, N, D] become flattened patches [B, N, L] again.
 
-    `basis` is E, [d, L]: its rows have length 1 and stand at right angles. `mean` is the mean patch, [L].
+    `basis` is E, [D, L]: its rows have length 1 and stand at right angles. `mean` is the mean patch, [L].
 
     >>> basis = torch.tensor([[0.6, 0.8]])
     >>> reconstruct(torch.tensor([[[10.0], [5.0]]]), basis, torch.tensor([1.0, 2.0]))
     tensor([[[ 7., 10.],
              [ 4.,  6.]]])
     """
-    return tokens @ basis + mean  # B N d · d L → B N L, and the mean patch for every token
+    return tokens @ basis + mean  # B N D · D L → B N L, and the mean patch for every token
 
 
 # Four directions at right angles in patches of four numbers: mean, left-right, top-bottom, crosswise
@@ -575,7 +574,7 @@ COLOURS = torch.eye(3).repeat_interleave(4, dim=1) / 2
 rebuild = Code(
     "reconstruct", title="Your own reconstruct", points=3, difficulty=2, minutes=8,
     prompt="The way back, for a basis whose rows have length 1 and stand at right angles, as those of PCA do: each of "
-    "the d numbers says how much of its filter is in the patch. Add up the filters with these weights, and the mean "
+    "the D numbers says how much of its filter is in the patch. Add up the filters with these weights, and the mean "
     "patch.",
     reference=reconstruct,
     examples=[
@@ -598,8 +597,8 @@ rebuild = Code(
     },
     hints=[
         "For one token it is `z[0] * basis[0] + z[1] * basis[1] + … + mean`. Which matrix product is that?",
-        "The d numbers of a token stand in the last axis of `tokens`, and the first axis of `basis` counts the d "
-        "filters. So this time nothing is turned.",
+        "The D numbers of a token stand in the last axis of `tokens`, and the first axis of `basis` counts the D "
+        "filters. So this time nothing is transposed.",
         "The examples pass but grading finds a mistake? Try two pictures at once, and a mean patch that is not 0.",
     ],
     why="A weighted sum of filters for each token, plus the mean patch: Eᵀ z + mean.",
@@ -643,9 +642,9 @@ def _(tokens, basis, mean):
     return tokens @ basis - mean
 
 
-@rebuild.misconception("basis turned",
-    "`tokens @ basis.T` is the way there. The way back sums over the d filters, the first "
-    "axis of the basis: use it as it is. Where d = L the turned one raises no error, and is wrong all the "
+@rebuild.misconception("basis transposed",
+    "`tokens @ basis.T` is the way there. The way back sums over the D filters, the first "
+    "axis of the basis: use it as it is. Where D = L the transposed one raises no error, and is wrong all the "
     "same.")
 def _(tokens, basis, mean):
     return tokens @ basis.T + mean
@@ -669,18 +668,18 @@ def _(tokens, basis, mean):
     return (tokens @ basis + mean).transpose(1, 2)
 
 
-@rebuild.misconception("first filter only", "You use the first filter only. Each of the d numbers has one.")
+@rebuild.misconception("first filter only", "You use the first filter only. Each of the D numbers has one.")
 def _(tokens, basis, mean):
     return tokens[..., :1] @ basis[:1] + mean
 
 
-@rebuild.misconception("last filter left out", "The last filter is left out. All d of them count.")
+@rebuild.misconception("last filter left out", "The last filter is left out. All D of them count.")
 def _(tokens, basis, mean):
     return tokens[..., :-1] @ basis[:-1] + mean
 
 
 @rebuild.misconception("averaged the filters",
-    "You divide the sum by d. It is a sum, not a mean: each number already says how "
+    "You divide the sum by D. It is a sum, not a mean: each number already says how "
     "much of its filter is in the patch.")
 def _(tokens, basis, mean):
     return tokens @ basis / len(basis) + mean
@@ -718,9 +717,9 @@ def _(tokens, basis, mean):
 
 must_lose = TrueFalse(
     "must-lose", title="Fewer numbers than pixels", points=1, difficulty=2, minutes=2,
-    prompt="“If d is smaller than P²·C, then there are different patches that get the same token, whatever E is.”",
+    prompt="“If D is smaller than P²·C, then there are different patches that get the same token, whatever E is.”",
     answer=True,
-    misconception="Think of E as d equations for P²·C unknown numbers. Can fewer equations than unknowns have only one "
+    misconception="Think of E as D equations for P²·C unknown numbers. Can fewer equations than unknowns have only one "
     "solution?",
     hints=["Take patches of two numbers and tokens of one: z = 3·x₁ + 5·x₂. Find a second patch with the same z as "
            "x = (0, 0).",

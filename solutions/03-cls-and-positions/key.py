@@ -9,17 +9,17 @@ from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 # ── 3.1 · One token more ───────────────────────────────────────────────────────────────────────────────────────────
 
 row_length = Numeric(
-    "row-length", title="The row that the encoder reads", points=1, difficulty=1, minutes=2,
+    "row-length", title="The sequence that the encoder reads", points=1, difficulty=1, minutes=2,
     parameters=dict(side=384, patch=16),
     parameter_values=dict(side=range(112, 673, 2), patch=(14, 16, 32)),
     valid_if=lambda side, patch: side % patch == 0 and 6 <= side // patch <= 40,
     prompt="Pictures of {side} × {side} pixels are cut into patches of {patch} × {patch} pixels, and a CLS token is "
-    "put in front. How many tokens does the encoder read?",
+    "put in front. How long is the sequence that the encoder reads, in tokens?",
     answer=lambda side, patch: (side // patch) ** 2 + 1, unit="tokens",
     misconceptions=[
         Misconception("forgot CLS", lambda side, patch: (side // patch) ** 2,
-            "Those are the patch tokens, N. This time CLS counts: it is in the row that the encoder reads."),
-        Misconception("one CLS a row", lambda side, patch: (side // patch) ** 2 + side // patch,
+            "Those are the patch tokens, N. This time CLS counts: it is in the sequence that the encoder reads."),
+        Misconception("one CLS per row", lambda side, patch: (side // patch) ** 2 + side // patch,
             "You counted one CLS for each row of the grid. There is one for the whole picture."),
         Misconception("grew the grid", lambda side, patch: (side // patch + 1) ** 2,
             "You added 1 before squaring: that is a grid with one more row and one more column. Count the grid "
@@ -27,9 +27,9 @@ row_length = Numeric(
         Misconception("only one side", lambda side, patch: side // patch + 1,
             "You counted the patches along one side. The grid has rows and columns."),
         Misconception("one at each end", lambda side, patch: (side // patch) ** 2 + 2,
-            "One too many: CLS stands in front of the row, and nothing stands behind it."),
+            "One too many: CLS stands at the front of the sequence, and nothing stands at its end."),
     ],
-    hints=["First N, as in chapter 1: rows times columns.", "CLS is cut from no picture. It comes on top: N + 1."],
+    hints=["First N, as in chapter 1: rows times columns.", "CLS is not cut from the picture. Add it: N + 1."],
     why=lambda side, patch: f"{side} / {patch} = {side // patch} patches a side, {side // patch}² = "
     f"{(side // patch) ** 2} patches, and one CLS: {(side // patch) ** 2 + 1}.",
 )
@@ -39,20 +39,20 @@ one_cls = TrueFalse(
     prompt="“A batch holds 32 pictures. So CLS starts out as **32 different vectors**, one made from each picture.”",
     answer=False,
     misconception="No pixel flows into CLS before the encoder. What, then, could make one copy differ from another?",
-    hints=["Look at the line that builds the row: what is CLS made from?"],
+    hints=["Look at the line that builds the sequence: what is CLS made from?"],
     why="It is one learned vector, repeated for every picture. Only in the encoder do the copies become different, "
-    "because each meets other patches.",
+    "because each meets the patches of its own picture.",
 )
 
 
 def prepend_cls(tokens: torch.Tensor, cls: torch.Tensor) -> torch.Tensor:
-    """Put the CLS vector [d] in front of the tokens [B, N, d] of every picture: [B, N + 1, d].
+    """Put the CLS vector [D] in front of the tokens [B, N, D] of every picture: [B, N + 1, D].
 
     >>> prepend_cls(torch.zeros(2, 3, 4), torch.ones(4))[1, :, 0].tolist()
     [1.0, 0.0, 0.0, 0.0]
     """
     batch, _, width = tokens.shape
-    front = cls.expand(batch, 1, width)  # d → B 1 d
+    front = cls.expand(batch, 1, width)  # D → B 1 D
     return torch.cat([front, tokens], dim=1)
 
 
@@ -67,7 +67,7 @@ def vector(width: int) -> torch.Tensor:
 
 prepend = Code(
     "prepend-cls", title="Your own prepend_cls", points=3, difficulty=2, minutes=8, tolerance=0,
-    prompt="Write the step for a whole batch. The vector `cls` has $d$ numbers and knows nothing of the batch.",
+    prompt="Write the step for a whole batch. The vector `cls` has $D$ numbers and no batch axis.",
     reference=prepend_cls,
     examples=[(row(1, 3, 2), vector(2)), (row(2, 2, 3), vector(3)), (row(3, 1, 2), vector(2))],
     checks={
@@ -76,12 +76,12 @@ prepend = Code(
         "as many pictures as tokens": [(row(2, 2, 2), vector(2)), (row(4, 4, 3), vector(3))],
     },
     hints=[
-        "`torch.cat([first, second], dim=…)` joins tensors along one axis. Which of B, N and d grows by one?",
-        "For `torch.cat`, the other axes must agree. So CLS needs the shape (B, 1, d).",
-        "`cls.expand(batch, 1, width)` shows the same d numbers to every picture, and copies nothing.",
+        "`torch.cat([first, second], dim=…)` joins tensors along one axis. Which of B, N and D grows by one?",
+        "For `torch.cat`, the other axes must agree. So CLS needs the shape (B, 1, D).",
+        "`cls.expand(batch, 1, width)` shows the same D numbers to every picture, and copies nothing.",
         "The examples pass but grading finds a mistake? Try four pictures of two tokens, and one picture of one token.",
     ],
-    why="CLS is shown to every picture as (B, 1, d), and the row grows along the axis of the tokens.",
+    why="CLS is shown to every picture as (B, 1, D), and the sequence grows along the axis of the tokens.",
 )
 
 
@@ -110,7 +110,7 @@ def _(tokens, cls):
 
 
 @prepend.misconception("at the end",
-    "You put CLS behind the patches. It belongs in front, at place 0: there the head will look "
+    "You put CLS behind the patches. It belongs in front, at position 0: there the head will look "
     "for it.")
 def _(tokens, cls):
     return torch.cat([tokens, cls.expand(len(tokens), 1, -1)], dim=1)
@@ -131,19 +131,19 @@ def _(tokens, cls):
 
 
 @prepend.misconception("into every token",
-    "You joined along the last axis: every token became twice as long. The row should "
+    "You joined along the last axis: every token became twice as long. The sequence should "
     "get longer, not its tokens.")
 def _(tokens, cls):
     return torch.cat([cls.expand_as(tokens), tokens], dim=2)
 
 
-@prepend.misconception("added", "You added CLS to every token. It is a token of its own: the row gets longer by one.")
+@prepend.misconception("added", "You added CLS to every token. It is a token of its own: the sequence gets longer by one.")
 def _(tokens, cls):
     return tokens + cls
 
 
 @prepend.misconception("in place of the first patch",
-    "You overwrote the first patch. Nothing is to be lost: the row gets "
+    "You overwrote the first patch. No patch may be lost: the sequence gets "
     "longer by one.")
 def _(tokens, cls):
     replaced = tokens.clone()
@@ -151,7 +151,7 @@ def _(tokens, cls):
     return replaced
 
 
-@prepend.misconception("zeros", "You put zeros in front. The first token is to be the vector `cls`.")
+@prepend.misconception("zeros", "You put zeros in front. The first token must be the vector `cls`.")
 def _(tokens, cls):
     return torch.nn.functional.pad(tokens, (0, 0, 1, 0))
 
@@ -178,14 +178,14 @@ def _(tokens, cls):
 
 
 @prepend.misconception("one for every picture, in every row",
-    "You put B copies of CLS into every row. Each picture gets one: "
-    "the B goes to the batch axis.")
+    "You put B copies of CLS into every sequence. Each picture gets one: "
+    "the B belongs to the batch axis.")
 def _(tokens, cls):
     batch = len(tokens)
     return torch.cat([cls.expand(batch, batch, -1), tokens], dim=1)
 
 
-@prepend.misconception("at both ends", "You put CLS in front and behind. Only the place in front is asked for.")
+@prepend.misconception("at both ends", "You put CLS in front and at the end. It belongs in front only.")
 def _(tokens, cls):
     front = cls.expand(len(tokens), 1, -1)
     return torch.cat([front, tokens, front], dim=1)
@@ -206,78 +206,78 @@ orders_alike = Numeric(
         Misconception("squared", lambda rows, columns: (rows * columns) ** 2,
             "Once a patch has a place, the place is taken: there is one choice fewer for the next patch."),
         Misconception("powers of two", lambda rows, columns: 2 ** (rows * columns),
-            "That many subsets the patches have. All of them are laid every time; only the order changes."),
+            "That is how many subsets the patches have. All patches are laid every time; only the order changes."),
         Misconception("counted CLS", lambda rows, columns: math.factorial(rows * columns + 1),
-            "You let CLS wander about as well. It stays in front: only patches change their places."),
+            "You let CLS move as well. It stays in front: only patches change places."),
         Misconception("left out the original", lambda rows, columns: math.factorial(rows * columns) - 1,
             "One too few: the original counts, too."),
         Misconception("only swaps", lambda rows, columns: math.comb(rows * columns, 2),
-            "So many swaps of two patches there are. You may lay them in *any* order."),
+            "That is the number of swaps of two patches. You may lay them in *any* order."),
         Misconception("rows and columns apart", lambda rows, columns: math.factorial(rows) * math.factorial(columns),
-            "You only exchanged whole rows and whole columns. Every patch may go anywhere."),
+            "You only swapped whole rows and whole columns. Every patch may go anywhere."),
     ],
     hints=["How many patches can go to the first place? How many are left for the second?",
            "Multiply the choices, from the first place to the last. In Python: `math.factorial`."],
-    why="Six patches for the first place, five for the second, and so on: 6! = 720 pictures, and for such a model they "
-    "are one.",
+    why="Six patches for the first place, five for the second, and so on: 6! = 720 pictures, and such a model cannot "
+    "tell them apart.",
 )
 
 swapped_logits = Choice(
     "swapped-logits", title="Two patches change places", points=1, difficulty=2, minutes=2,
-    prompt="A model has **no positions**, and its head reads CLS. In the picture, the patch with the cat's ear and the "
-    "patch with its tail change places. What becomes of the logits (the scores of the classes)?",
+    prompt="A model has **no position embeddings**, and its head reads CLS. In the picture, the patch with the cat's ear "
+    "and the patch with its tail change places. What happens to the logits (the scores of the classes)?",
     options={
         "Two of them change places, too.":
-            "It is the outputs of the two *patches* that change places. A logit belongs to a class, not to a place in "
-            "the row.",
+            "It is the outputs of the two *patches* that change places. A logit belongs to a class, not to a position in "
+            "the sequence.",
         "They change a little, since only two of many tokens moved.":
-            "CLS weighs the same patches by the same weights. Whether it meets one sooner or later in the row does not "
+            "CLS weighs the same patches by the same weights. Whether one comes sooner or later in the sequence does not "
             "enter the formula.",
         "They stay as they were: CLS itself has not moved, and reads the same patches.": None,
         "They cannot be computed: the patches lie where the model does not expect them.":
-            "A model without positions expects nothing of a place. It computes as always.",
+            "A model without position embeddings expects nothing at a position. It computes as always.",
     },
-    hints=["In the proof, P moves the outputs as it moves the inputs. Where does P move CLS?"],
-    why="P leaves CLS where it is. Its output is the same vector as before, and so is all that the head makes of it.",
+    hints=["In the proof, Π moves the outputs as it moves the inputs. Where does Π move CLS?"],
+    why="Π leaves CLS where it is. Its output is the same vector as before, and so are the logits that the head makes of it.",
 )
 
-# ── 3.3 · Every token gets its place ───────────────────────────────────────────────────────────────────────────────
+# ── 3.3 · Every token gets its position ───────────────────────────────────────────────────────────────────────────────
 
 position_numbers = Numeric(
-    "position-numbers", title="What positions cost", points=1, difficulty=1, minutes=2,
+    "position-numbers", title="What position embeddings cost", points=1, difficulty=1, minutes=2,
     parameters=dict(side=224, patch=16, width=384),
     parameter_values=dict(side=range(112, 673, 16), patch=(14, 16), width=(192, 384, 512)),
     valid_if=lambda side, patch, width: side % patch == 0,
-    prompt="A ViT for pictures of {side} × {side} pixels has patches of {patch} × {patch}, a CLS token, and tokens of "
-    "{width} numbers. How many **learned numbers** are its positions?",
+    prompt="A ViT for pictures of {side} × {side} pixels has patches of {patch} × {patch}, a CLS token, and an "
+    "embedding dimension of {width}. How many **parameters** are its position embeddings?",
     answer=lambda side, patch, width: ((side // patch) ** 2 + 1) * width, unit="numbers",
     misconceptions=[
         Misconception("forgot CLS", lambda side, patch, width: (side // patch) ** 2 * width,
             "You have a row for every patch. CLS gets one as well."),
         Misconception("counted the rows", lambda side, patch, width: (side // patch) ** 2 + 1,
-            "So many rows the table has. How many numbers stand in each?"),
+            "That is the number of rows in the table. How many numbers are in each?"),
         Misconception("one number for CLS", lambda side, patch, width: (side // patch) ** 2 * width + 1,
-            "CLS's position is as long as any other: {width} numbers, not one."),
+            "CLS's position embedding is as long as any other: {width} numbers, not one."),
         Misconception("as long as a patch", lambda side, patch, width: ((side // patch) ** 2 + 1) * patch**2 * 3,
-            "You made a position as long as a flattened patch. It is added *after* the embedding, to a token of "
-            "{width} numbers."),
+            "You made a position embedding as long as a flattened patch. It is added *after* the patch embedding, to "
+            "a token of {width} numbers."),
         Misconception("only one side", lambda side, patch, width: (side // patch + 1) * width,
             "You took the patches along one side. The grid has rows and columns."),
     ],
-    hints=["The table has one row for every token. How many tokens are in the row?",
-           "Each position is as long as the token that it is added to."],
+    hints=["The table has one row for every token. How long is the sequence?",
+           "Each position embedding is as long as the token that it is added to."],
     why=lambda side, patch, width: f"{(side // patch) ** 2} + 1 rows of {width} numbers: "
     f"{(side // patch) ** 2 + 1} · {width} = {((side // patch) ** 2 + 1) * width:,}.",
 )
 
 
 def add_positions(tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Add its position to every token, CLS included: tokens [B, N + 1, d] + positions [N + 1, d].
+    """Add to every token, CLS included, its position embedding: tokens [B, N + 1, D] + positions [N + 1, D].
 
     >>> add_positions(torch.zeros(2, 3, 1), torch.tensor([[5.0], [6.0], [7.0]]))[1].flatten().tolist()
     [5.0, 6.0, 7.0]
 
-    Raises ValueError where `positions` is not of shape (N + 1, d), even where torch would add it.
+    Raises ValueError where `positions` is not of shape (N + 1, D), even where torch would add it.
     """
     if positions.shape != tokens.shape[1:]:
         raise ValueError(f"positions are {tuple(positions.shape)}: expected {tuple(tokens.shape[1:])}, as the tokens")
@@ -291,8 +291,8 @@ def table(count: int, width: int) -> torch.Tensor:
 
 place = Code(
     "add-positions", title="Your own add_positions", points=4, difficulty=2, minutes=8, tolerance=0,
-    prompt="Write the step, and make it strict. `positions` must have exactly one row for every token, CLS included, "
-    "and rows as long as a token. For any other shape, raise a `ValueError`.",
+    prompt="Write the step, and make it strict. `positions`, the table $E_\\text{pos}$, must have exactly one row for "
+    "every token, CLS included, and rows as long as a token. For any other shape, raise a `ValueError`.",
     reference=add_positions,
     examples=[
         (row(1, 3, 2), table(3, 2)),
@@ -311,12 +311,12 @@ place = Code(
         "refuses another width": [(row(2, 4, 3), table(4, 1)), (row(2, 4, 3), table(4, 2))],
     },
     hints=[
-        "torch adds (N + 1, d) to (B, N + 1, d) by itself: the same table for every picture.",
+        "torch adds (N + 1, D) to (B, N + 1, D) by itself: the same table for every picture.",
         "First the test: `positions.shape` against `tokens.shape[1:]`. Then the sum.",
         "The examples pass but grading finds a mistake? Try positions of a single row, of one row too many, and with "
-        "rows of a single number. torch adds some of these in silence.",
+        "rows of a single number. torch adds some of these without complaint.",
     ],
-    why="A sum, and before it the one test that tells a missing row from a right table.",
+    why="A sum, and before it the one test that refuses a table of the wrong shape.",
 )
 
 
@@ -346,15 +346,15 @@ def _(tokens, positions):
 
 
 @place.misconception("never refuses",
-    "The sums are right. But torch stretches a table of one row, or of one column, in "
-    "silence, and then all tokens get the same. Compare the shapes first, and raise a ValueError.")
+    "The sums are right. But torch stretches a table of one row, or of one column, "
+    "without complaint, and then all tokens get the same. Compare the shapes first, and raise a ValueError.")
 def _(tokens, positions):
     return tokens + positions
 
 
 @place.misconception("looks at the rows only",
-    "You look at the number of rows only. Rows of a single number pass unnoticed, "
-    "and torch stretches them. Compare the width, too.")
+    "You check the number of rows only. Rows of a single number pass unnoticed, "
+    "and torch stretches them. Compare the length of the rows, too.")
 def _(tokens, positions):
     if len(positions) != tokens.shape[1]:
         raise ValueError("not one position for every token")
@@ -363,14 +363,14 @@ def _(tokens, positions):
 
 @place.misconception("cuts what is too long",
     "A table with too many rows passes: you take the first ones. It belongs to "
-    "another grid, so refuse it.")
+    "another grid: refuse it.")
 def _(tokens, positions):
     if len(positions) < tokens.shape[1] or positions.shape[1] != tokens.shape[2]:
         raise ValueError("positions are missing")
     return tokens + positions[: tokens.shape[1]]
 
 
-@place.misconception("asserts", "You refuse at the right places, but with an AssertionError. Asked for is `raise "
+@place.misconception("asserts", "You refuse at the right places, but with an AssertionError. The exercise wants `raise "
     "ValueError(…)`, which callers can catch and Python never skips.")
 def _(tokens, positions):
     assert positions.shape == tokens.shape[1:]
@@ -378,7 +378,7 @@ def _(tokens, positions):
 
 
 @place.misconception("CLS goes without",
-    "Your patches are right, but CLS gets no position: a common mistake. All N + 1 "
+    "Your patches are right, but CLS gets no position embedding: a common mistake. All N + 1 "
     "tokens get one.")
 def _(tokens, positions):
     fits(tokens, positions)
@@ -386,7 +386,7 @@ def _(tokens, positions):
 
 
 @place.misconception("shifted by one",
-    "Your patches get the position of the token before them: the first patch has CLS's row. "
+    "Your patches get the position embedding of the token before them: the first patch has CLS's row. "
     "Row 0 is CLS's, row 1 is patch 1's.")
 def _(tokens, positions):
     fits(tokens, positions)
@@ -394,14 +394,14 @@ def _(tokens, positions):
 
 
 @place.misconception("one row for all",
-    "Every token gets the first row. Then no token differs from another by its place.")
+    "Every token gets the first row. Then no token differs from another by its position.")
 def _(tokens, positions):
     fits(tokens, positions)
     return tokens + positions[0]
 
 
 @place.misconception("the mean for all",
-    "You add the mean of all positions to every token: the places are averaged away.")
+    "You add the mean of all position embeddings to every token: the positions are averaged away.")
 def _(tokens, positions):
     fits(tokens, positions)
     return tokens + positions.mean(dim=0)
@@ -409,40 +409,40 @@ def _(tokens, positions):
 
 @place.misconception("by picture",
     "You go through the table by *picture*: the first picture gets row 0, the second row 1. A "
-    "position belongs to a place in the row.")
+    "position belongs to a token of the sequence.")
 def _(tokens, positions):
     fits(tokens, positions)
     rows = [positions[i % len(positions)] for i in range(len(tokens))]
     return tokens + torch.stack(rows)[:, None]
 
 
-@place.misconception("the first picture only", "Only your first picture gets positions. They are the same for all.")
+@place.misconception("the first picture only", "Only your first picture gets position embeddings. They are the same for all.")
 def _(tokens, positions):
     fits(tokens, positions)
     return torch.cat([tokens[:1] + positions, tokens[1:]])
 
 
-@place.misconception("multiplied", "You multiply by the positions. They are added.")
+@place.misconception("multiplied", "You multiply by the position embeddings. They are added.")
 def _(tokens, positions):
     fits(tokens, positions)
     return tokens * positions
 
 
-@place.misconception("subtracted", "You subtract the positions. They are added.")
+@place.misconception("subtracted", "You subtract the position embeddings. They are added.")
 def _(tokens, positions):
     fits(tokens, positions)
     return tokens - positions
 
 
 @place.misconception("side by side",
-    "You put the positions behind the tokens' numbers, so that tokens are twice as long. They "
-    "are added: d stays d.")
+    "You put the position embeddings behind the tokens' numbers, so that tokens are twice as "
+    "long. They are added: D stays D.")
 def _(tokens, positions):
     fits(tokens, positions)
     return torch.cat([tokens, positions.expand_as(tokens)], dim=2)
 
 
-@place.misconception("positions only", "You return the positions and drop the tokens. Add the two.")
+@place.misconception("positions only", "You return the position embeddings and drop the tokens. Add the two.")
 def _(tokens, positions):
     fits(tokens, positions)
     return positions.expand_as(tokens).clone()
@@ -450,24 +450,23 @@ def _(tokens, positions):
 
 shuffled_after = TrueFalse(
     "shuffled-after", title="Shuffled too late", points=1, difficulty=3, minutes=2,
-    prompt="A model **with** positions has just built its row $h_0, \\dots, h_N$: every position is added. *Now* a "
-    "prank is played: the rows $h_1$ to $h_N$ are shuffled, and the encoder reads them in the new order. “The logits "
-    "change.”",
+    prompt="A model **with** position embeddings has just built its sequence $z_{0,0}, \\dots, z_{0,N}$: every "
+    "embedding is added. *Now* someone shuffles the tokens $z_{0,1}$ to $z_{0,N}$, and the encoder reads them in "
+    "the new order. “The logits change.”",
     answer=False,
-    misconception="Does a patch lose its position on the way to its new seat? It was added, so it travels along. What "
-    "is left "
-    "for the encoder to notice?",
-    hints=["Which vectors does the encoder get, before and after the prank? Compare them as a set.",
-           "The encoder itself never looks at the order. It knows places only from what was added."],
-    why="The encoder does not know the order, with positions or without. Each $h_i$ already carries its place, so the "
-    "set of vectors is the same, and CLS reads the same.",
+    misconception="Does a patch lose its position embedding on the way to its new seat? It was added, so it travels "
+    "along. What is left for the encoder to notice?",
+    hints=["Which vectors does the encoder get, before and after the shuffle? Compare them as a set.",
+           "The encoder itself never looks at the order. It knows positions only from what was added."],
+    why="The encoder does not know the order, with position embeddings or without. Each token already carries its "
+    "position, so the set of vectors is the same, and CLS reads the same.",
 )
 
-# ── 3.5 · Positions that nobody learns ─────────────────────────────────────────────────────────────────────────────
+# ── 3.5 · Position embeddings that nobody learns ─────────────────────────────────────────────────────────────────────────────
 
 
 def sincos_positions(count: int, width: int) -> torch.Tensor:
-    """Sin-cos positions for `count` tokens of `width` numbers: [count, width], of type float32.
+    """Sin-cos position embeddings for `count` tokens of `width` numbers: [count, width], of type float32.
 
     Column 2k holds sin(i / 10000^(2k / width)), and column 2k + 1 the cosine of the same angle, for row i = 0, 1, …
 
@@ -499,7 +498,7 @@ waves = Code(
     hints=[
         "Two loops will do: over i, and over k from 0 to width / 2 − 1. Start from `torch.zeros(count, width)`, and "
         "fill columns 2k and 2k + 1 with `math.sin` and `math.cos`.",
-        "Without loops: a column of places, `torch.arange(count)[:, None]`, divided by a row of "
+        "Without loops: a column of positions, `torch.arange(count)[:, None]`, divided by a row of "
         "`10_000 ** (torch.arange(0, width, 2) / width)`, gives all angles at once.",
         "`table[:, 0::2]` are the even columns, `table[:, 1::2]` the odd ones. You can assign to them.",
         "The examples pass but grading finds a mistake? Compare a longer table with "
@@ -551,21 +550,21 @@ def _(count, width):
 
 
 @waves.misconception("sines first, then cosines",
-    "All your numbers are right, but they stand in two halves: first all sines, "
-    "then all cosines. Asked for is sine, cosine, sine, cosine.")
+    "All your numbers are right, but they come in two halves: first all sines, "
+    "then all cosines. The exercise wants sine, cosine, sine, cosine.")
 def _(count, width):
     angles = angle_table(count, width)
     return torch.cat([angles.sin(), angles.cos()], dim=1).float()
 
 
-@waves.misconception("cosine first", "In each pair you exchanged the two: the sine comes first, in the even columns.")
+@waves.misconception("cosine first", "In each pair you swapped the two: the sine comes first, in the even columns.")
 def _(count, width):
     angles = angle_table(count, width)
     return side_by_side(angles.cos(), angles.sin())
 
 
 @waves.misconception("counts from 1",
-    "Your places begin with 1. The first row is i = 0: its sines are 0, its cosines 1.")
+    "Your positions begin with 1. The first row is i = 0: its sines are 0, its cosines 1.")
 def _(count, width):
     angles = angle_table(count, width, first=1)
     return side_by_side(angles.sin(), angles.cos())
@@ -579,20 +578,20 @@ def _(count, width):
 
 @waves.misconception("an angle of its own for the cosine",
     "The sines are right. But your cosines have angles of their own: the "
-    "exponent is 2k/d for *both* columns of a pair, not (2k+1)/d for the second.")
+    "exponent is 2k/D for *both* columns of a pair, not (2k+1)/D for the second.")
 def _(count, width):
     angles = angle_table(count, width)
     return side_by_side(angles.sin(), (angles / 10_000 ** (1 / width)).cos())
 
 
-@waves.misconception("forgot the two", "Your exponent is k/d. It is 2k/d: with k up to d/2, it then reaches nearly 1.")
+@waves.misconception("forgot the two", "Your exponent is k/D. It is 2k/D: with k up to D/2, it then reaches nearly 1.")
 def _(count, width):
     angles = angle_table(count, width, share=0.5)
     return side_by_side(angles.sin(), angles.cos())
 
 
 @waves.misconception("twice too much",
-    "Your waves slow down twice too fast: the exponent is 2k/d, with k = 0, 1, 2, … If you "
+    "Your waves slow down twice too fast: the exponent is 2k/D, with k = 0, 1, 2, … If you "
     "count 0, 2, 4, … already, that *is* 2k.")
 def _(count, width):
     angles = angle_table(count, width, share=2.0)
@@ -600,7 +599,7 @@ def _(count, width):
 
 
 @waves.misconception("multiplied instead of divided",
-    "Your waves get faster and faster. The place i is *divided* by the power "
+    "Your waves get faster and faster. The position i is *divided* by the power "
     "of 10,000.")
 def _(count, width):
     angles = angle_table(count, width, base=1e-4)
@@ -627,13 +626,13 @@ def _(count, width):
     return side_by_side(angles.sin(), angles.cos())
 
 
-@waves.misconception("lies on its side", "Your table lies on its side. A row belongs to a token: (count, width).")
+@waves.misconception("lies on its side", "Your table is transposed. Each row belongs to a token: (count, width).")
 def _(count, width):
     angles = angle_table(count, width)
     return side_by_side(angles.sin(), angles.cos()).T
 
 
-@waves.misconception("an axis too many", "The numbers are right, with a batch axis in front that nobody asked for.")
+@waves.misconception("an axis too many", "The numbers are right, but there is a batch axis in front that the exercise does not want.")
 def _(count, width):
     angles = angle_table(count, width)
     return side_by_side(angles.sin(), angles.cos())[None]
@@ -641,7 +640,7 @@ def _(count, width):
 
 @waves.misconception("takes an odd width",
     "The tables are right. For an odd width, though, you return one in which the last "
-    "sine has no cosine. Raise a ValueError there.")
+    "sine has no cosine. Raise a ValueError instead.")
 def _(count, width):
     angles = angle_table(count, width + width % 2) if width % 2 == 0 else (
         torch.arange(count, dtype=torch.float64)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width))
@@ -650,15 +649,15 @@ def _(count, width):
 
 @waves.misconception("a column too many",
     "The tables are right. For an odd width, though, you return one that is a column too "
-    "wide. Raise a ValueError there.")
+    "wide. Raise a ValueError instead.")
 def _(count, width):
     angles = torch.arange(count, dtype=torch.float64)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width)
     return side_by_side(angles.sin(), angles.cos())
 
 
 @waves.misconception("asserts",
-    "You refuse at the right place, but with an AssertionError. Asked for is `raise ValueError(…)`, "
-    "which callers can catch and Python never skips.")
+    "You refuse at the right place, but with an AssertionError. The exercise wants `raise "
+    "ValueError(…)`, which callers can catch and Python never skips.")
 def _(count, width):
     assert width % 2 == 0
     angles = angle_table(count, width)
@@ -666,11 +665,12 @@ def _(count, width):
 
 
 sincos_length = Numeric(
-    "sincos-length", title="How long is a position?", points=1, difficulty=2, minutes=3,
+    "sincos-length", title="How long is a position embedding?", points=1, difficulty=2, minutes=3,
     parameters=dict(place=7, width=64),
     parameter_values=dict(place=range(3, 8), width=range(20, 1025, 4)),
-    prompt="Sin-cos positions of width {width}: multiply row {place} with itself, number by number, and add up. What "
-    "is the dot product $PE_{{place}} \\cdot PE_{{place}}$, the square of the position's length?",
+    prompt="A table of sin-cos position embeddings has {width} columns. Multiply row {place} by itself, number by "
+    "number, and add up. What is the dot product $PE_{{place}} \\cdot PE_{{place}}$, the square of the embedding's "
+    "length?",
     answer=lambda place, width: width // 2,
     misconceptions=[
         Misconception("one for every column", lambda place, width: width,
@@ -678,34 +678,34 @@ sincos_length = Numeric(
         Misconception("one pair only", lambda place, width: 1,
             "That is one pair. How many pairs are there in {width} columns?"),
         Misconception("times the place", lambda place, width: place * width // 2,
-            "You multiplied with the place. Whatever the angle, sin² + cos² stays 1."),
+            "You multiplied by the position. Whatever the angle, sin² + cos² stays 1."),
         Misconception("the place squared", lambda place, width: place**2,
-            "You multiplied the place with itself. Row {place} holds sines and cosines."),
+            "You multiplied the position by itself. Row {place} holds sines and cosines."),
         Misconception("zero", 0, "The numbers are squared before they are added: nothing can cancel."),
         Misconception("quarter", lambda place, width: width // 4,
             "You halved once too often. There are {width} / 2 pairs, and each of them gives a whole 1."),
     ],
     hints=["Take one pair of columns: the sine and the cosine of one angle. What do their squares add up to?",
            "sin² + cos² = 1 for every angle. How many pairs are there?"],
-    why=lambda place, width: f"Each of the {width} / 2 = {width // 2} pairs gives sin² + cos² = 1, for every place.",
+    why=lambda place, width: f"Each of the {width} / 2 = {width // 2} pairs gives sin² + cos² = 1, at every position.",
 )
 
 which_map = Choice(
     "which-map", title="Which map is which?", points=1, difficulty=2, minutes=2,
-    prompt="One of the three maps above was made with **1D** sin-cos positions. Which?",
+    prompt="One of the three maps above was made with **1D** sin-cos position embeddings. Which one?",
     options={
         "map A":
-            "In map A, the patches above and below are as near as those left and right: these positions know rows "
-            "*and* columns. Along the row, the patch below is eight places away.",
+            "In map A, the patches above and below are as similar as those left and right: these embeddings know rows "
+            "*and* columns. In the sequence, the patch below is eight positions away.",
         "map B": None,
         "map C":
-            "In map C, no neighbour is more alike than any other patch. 1D positions know at least who comes before "
-            "and after in the row.",
+            "In map C, no neighbour is more similar than any other patch. 1D embeddings know at least what comes "
+            "before and after in the sequence.",
     },
-    hints=["1D positions see the row of tokens only. Which patches stand next to patch 28 there?",
-           "In the row, 27 and 29 are next to patch 28. Patch 36, the one below, is eight places away: as many as the "
-           "grid has columns."],
-    why="1D waves compare places in the row: neighbours in the row are alike, and the row below is eight places away.",
+    hints=["1D embeddings know the sequence of tokens only. Which patches stand next to patch 28 there?",
+           "In the sequence, 27 and 29 are next to patch 28. Patch 36, the one below, is eight positions away: as many "
+           "as the grid has columns."],
+    why="1D waves know the sequence: neighbours in it are similar, and the patch below is eight positions away.",
 )
 
 # ── 3.6 · Another grid ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -715,7 +715,8 @@ resized_rows = Numeric(
     parameters=dict(height=288, width=384),
     parameter_values=dict(height=range(240, 481, 16), width=range(256, 641, 16)),
     valid_if=lambda height, width: height < width,
-    prompt="A model with CLS learned its 197 position rows on pictures of 224 × 224 pixels, with patches of 16. You "
+    prompt="A model with CLS learned its table of 197 position embeddings on pictures of 224 × 224 pixels, with patches "
+    "of 16. You "
     "want to use it on pictures of {height} × {width} pixels (height × width). How many rows does the **resized** "
     "table have?",
     answer=lambda height, width: (height // 16) * (width // 16) + 1, unit="rows",
@@ -729,11 +730,11 @@ resized_rows = Numeric(
         Misconception("squared the columns", lambda height, width: (width // 16) ** 2 + 1,
             "You squared the columns of the grid. These pictures are wider than high."),
         Misconception("only what is new", lambda height, width: (height // 16) * (width // 16) - 196,
-            "You counted what is added. The old rows do not stay as they are: the whole table is drawn anew."),
+            "You counted the additional rows. The old rows do not stay as they are: the whole table is computed anew."),
         Misconception("added the old table", lambda height, width: (height // 16) * (width // 16) + 197,
             "You put the new rows behind the old ones. The new table takes the place of the old one."),
     ],
-    hints=["How many patches has the new grid?", "The patches' part of the table gets the size of the new grid. What "
+    hints=["How many patches does the new grid have?", "The patches' part of the table gets the size of the new grid. What "
            "happens to CLS's row?"],
     why=lambda height, width: f"{height} / 16 = {height // 16} rows and {width} / 16 = {width // 16} columns make "
     f"{(height // 16) * (width // 16)} patches; with CLS's row it is {(height // 16) * (width // 16) + 1}.",

@@ -25,20 +25,20 @@ scaled_score = Numeric(
     answer=lambda a, b: (3 * a + 2 * b + 4) // 2,
     misconceptions=[
         Misconception("forgot the scale", lambda a, b: 3 * a + 2 * b + 4,
-            "That is the dot product. Before the softmax it is divided by √h. How many numbers has a key here?"),
-        Misconception("divided by h", lambda a, b: (3 * a + 2 * b + 4) / 4,
-            "You divided by h, the length of a key. Its square root is asked for."),
+            "That is the dot product. Before the softmax it is divided by √d_k. How many numbers does a key have here?"),
+        Misconception("divided by d_k", lambda a, b: (3 * a + 2 * b + 4) / 4,
+            "You divided by d_k, the number of numbers in a key. Divide by its square root."),
         Misconception("multiplied by the scale", lambda a, b: 2 * (3 * a + 2 * b + 4),
-            "You multiplied by √h. The scale makes scores smaller: divide."),
+            "You multiplied by √d_k. The scale makes scores smaller: divide."),
         Misconception("added everything up", lambda a, b: a + b + 17,
-            "You added the numbers up. A dot product multiplies the numbers in the same place, then adds."),
+            "You added up all the numbers. A dot product multiplies the numbers in the same position, then adds."),
         Misconception("divided by the tokens", lambda a, b: (3 * a + 2 * b + 4) / math.sqrt(3),
-            "You divided by √3. The scale is made from the length of a key, h; the number of tokens has no say."),
+            "You divided by √3. The scale depends on d_k, the numbers in a key, not on the number of tokens."),
         Misconception("counted the zero as one", lambda a, b: (3 * a + 2 * b + 11) / 2,
-            "Look at the second place: 0 · 7 is 0."),
+            "Look at the second position: 0 · 7 is 0."),
     ],
-    hints=["Place by place: multiply, then add the four products.",
-           "A key has h = 4 numbers, so the dot product is divided by √4."],
+    hints=["Position by position: multiply, then add the four products.",
+           "A key has d_k = 4 numbers, so the dot product is divided by √4."],
     why=lambda a, b: f"3·{a} + 0·7 + {b}·2 + 1·4 = {3 * a + 2 * b + 4}, and {3 * a + 2 * b + 4} / √4 = "
     f"{(3 * a + 2 * b + 4) // 2}.",
 )
@@ -49,12 +49,12 @@ second_weight = Numeric(
     parameter_values=dict(a=(1.5, 2, 2.5, 3), b=(0.2, 0.5, 0.8, 1.1, 1.4, 1.7, 2.0, 2.3, 2.6),
                           c=(0.6, 0.9, 1, 1.3, 1.6)),
     valid_if=lambda a, b, c: len({a, b, c}) == 3,
-    prompt="A token's three scaled scores are {a}, {b} and {c}. Which weight does the **second** of the three tokens "
-    "get? Use Python as your pocket calculator: `import math`, then `math.exp(…)`.",
+    prompt="A token's three scaled scores are {a}, {b} and {c}. Which attention weight does the **second** of the three "
+    "tokens get? Use Python as your pocket calculator: `import math`, then `math.exp(…)`.",
     answer=lambda a, b, c: math.exp(b) / (math.exp(a) + math.exp(b) + math.exp(c)),
     misconceptions=[
         Misconception("no exponential", lambda a, b, c: b / (a + b + c),
-            "You divided the score by the sum of the scores. The softmax takes e to the power of each score first."),
+            "You divided the score by the sum of the scores. The softmax raises e to the power of each score first."),
         Misconception("not divided", lambda a, b, c: math.exp(b),
             "That is e to the power of the score. Divide it by the sum over all three, so that the weights sum to 1."),
         Misconception("the first token", lambda a, b, c: math.exp(a) / (math.exp(a) + math.exp(b) + math.exp(c)),
@@ -62,7 +62,7 @@ second_weight = Numeric(
         Misconception("the third token", lambda a, b, c: math.exp(c) / (math.exp(a) + math.exp(b) + math.exp(c)),
             "That is the third token's weight."),
         Misconception("left itself out of the sum", lambda a, b, c: math.exp(b) / (math.exp(a) + math.exp(c)),
-            "Your sum has two terms. All three tokens share the weight, the second one too."),
+            "Your sum has two terms. It runs over all three tokens, the second one included."),
         Misconception("the same for all", 1 / 3, "A third each would be right if all scores were equal."),
     ],
     hints=["First `math.exp` of each of the three scores, then their sum.",
@@ -75,23 +75,23 @@ second_weight = Numeric(
 
 
 def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """softmax(Q Kᵀ / √h) V: [..., N, h] → [..., N, h], for N tokens of h numbers each.
+    """softmax(Q Kᵀ / √d_k) V: [..., S, d_k] → [..., S, d_k], for S tokens of d_k numbers each.
 
-    Any number of axes may stand in front, such as pictures and heads: each picture and head is by itself.
+    Any number of axes may stand in front, such as pictures and heads: each picture and head attends by itself.
 
     >>> values = torch.tensor([[2.0, 0.0], [4.0, 6.0]])
     >>> attention(torch.zeros(2, 2), torch.zeros(2, 2), values).tolist()
     [[3.0, 3.0], [3.0, 3.0]]
     """
-    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5  # ... N N
+    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5  # ... S S
     weights = scores.softmax(dim=-1)  # every row sums to 1
-    return weights @ v  # ... N h
+    return weights @ v  # ... S d_k
 
 
 attend = Code(
     "attention", title="Your own attention", points=4, difficulty=2, minutes=10, tolerance=1e-4,
     prompt="Now write the whole formula as a function. It must also work when more axes stand in front, as in "
-    "[pictures, heads, tokens, numbers]: every picture and every head attends by itself.",
+    "[pictures, heads, tokens, numbers]: each picture and each head attends by itself.",
     reference=attention,
     examples=[
         (torch.zeros(2, 2), torch.zeros(2, 2), torch.tensor([[2.0, 0.0], [4.0, 6.0]])),
@@ -115,12 +115,12 @@ attend = Code(
     },
     hints=[
         "Three lines: scores, weights, mixture. `@` multiplies matrices, and it leaves the axes in front alone.",
-        "Kᵀ exchanges the last two axes: `k.transpose(-2, -1)`. Counting from the back works for any number of axes.",
-        "h is the length of a query, `q.shape[-1]`. The softmax runs over the keys, which lie along the last axis.",
-        "The examples pass but grading finds a mistake? Try three axes, numbers of tokens that differ from h, and "
-        "queries and keys a hundred times as large: torch's own `softmax` does not overflow.",
+        "Kᵀ swaps the last two axes: `k.transpose(-2, -1)`. Counting from the back works for any number of axes.",
+        "d_k is the number of numbers in a query, `q.shape[-1]`. The softmax runs over the keys, along the last axis.",
+        "The examples pass but grading finds a mistake? Try three axes, numbers of tokens that differ from d_k, "
+        "and queries and keys a hundred times as large: torch's own `softmax` does not overflow.",
     ],
-    why="Scores, weights, mixture: three lines, and the axes in front come along by themselves.",
+    why="Scores, weights, mixture: three lines, and the axes in front need no code of their own.",
 )
 
 
@@ -145,18 +145,18 @@ def _(q, k, v):
     return torch.stack(answers, dim=-2)
 
 
-@attend.misconception("forgot the scale", "The scores go into the softmax as they are. Divide them by √h first.")
+@attend.misconception("forgot the scale", "The scores go into the softmax as they are. Divide them by √d_k first.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1)).softmax(dim=-1) @ v
 
 
-@attend.misconception("divided by h", "You divide the scores by h. Divide them by its square root.")
+@attend.misconception("divided by d_k", "You divide the scores by d_k. Divide them by its square root.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) / q.shape[-1]).softmax(dim=-1) @ v
 
 
 @attend.misconception("multiplied by the scale",
-    "You multiply the scores by √h. Divide, so that they do not grow with h.")
+    "You multiply the scores by √d_k. Divide, so that they do not grow with d_k.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) * q.shape[-1] ** 0.5).softmax(dim=-1) @ v
 
@@ -169,28 +169,28 @@ def _(q, k, v):
 
 
 @attend.misconception("√ of the number of tokens",
-    "You divide by √N, the root of the number of tokens. The scale is √h, from "
-    "the length of a key.")
+    "You divide by √S, the root of the number of tokens. The scale is √d_k, from "
+    "the numbers in a key.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) / k.shape[-2] ** 0.5).softmax(dim=-1) @ v
 
 
-@attend.misconception("h from the second axis",
-    "Right for one sequence. With more axes, `shape[1]` is another size: h is the "
+@attend.misconception("d_k from the second axis",
+    "Right for one sequence. With more axes, `shape[1]` is another size: d_k is the "
     "last axis, `shape[-1]`.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) / q.shape[1] ** 0.5).softmax(dim=-1) @ v
 
 
 @attend.misconception("softmax over the queries",
-    "Your softmax runs along the queries, so columns sum to 1. Each *query* "
+    "Your softmax runs over the queries, so columns sum to 1. Each *query* "
     "shares out its attention: take `dim=-1`.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-2) @ v
 
 
 @attend.misconception("softmax over the whole table",
-    "All weights of your table together sum to 1. Each row must do so by "
+    "All weights of your table together sum to 1. Each row must sum to 1 by "
     "itself: take `dim=-1` of the table as it is.")
 def _(q, k, v):
     scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
@@ -198,8 +198,8 @@ def _(q, k, v):
 
 
 @attend.misconception("no softmax",
-    "You mix the values with the bare scores. They can be negative and sum to anything: the "
-    "softmax is missing.")
+    "You mix the values with the scores themselves. They can be negative and sum to anything: "
+    "the softmax is missing.")
 def _(q, k, v):
     return q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5 @ v
 
@@ -212,7 +212,7 @@ def _(q, k, v):
 
 
 @attend.misconception("returned the weights",
-    "You return the weights, [..., N, N]. One step is missing: they mix the values.")
+    "You return the weights, [..., S, S]. One step is missing: they mix the values.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1)
 
@@ -225,22 +225,22 @@ def _(q, k, v):
 
 
 @attend.misconception("mixed the keys",
-    "Your weights are right, and they mix the keys. A key is only the label; what is handed "
+    "Your weights are right, but they mix the keys. A key is only the label; what is handed "
     "over is the value.")
 def _(q, k, v):
     return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1) @ k
 
 
 @attend.misconception("one sequence only",
-    "Right for one sequence. With more axes, your transpose exchanges others than the "
+    "Right for one sequence. With more axes, your transpose swaps other axes than the "
     "last two: count them from the back, -2 and -1.")
 def _(q, k, v):
     return (q @ k.transpose(0, 1) / q.shape[-1] ** 0.5).softmax(dim=-1) @ v
 
 
 @attend.misconception("overflow",
-    "Right for small scores. For large ones your exponential is infinite, and infinite / infinite "
-    "is no number. `softmax` takes care of that; so does subtracting each row's largest score first.")
+    "Right for small scores. For large ones your exponential is infinite, and infinity divided by "
+    "infinity is not a number. `softmax` takes care of that; so does subtracting each row's largest score first.")
 def _(q, k, v):
     weights = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).exp()
     return weights / weights.sum(dim=-1, keepdim=True) @ v
@@ -248,38 +248,37 @@ def _(q, k, v):
 
 columns_sum = TrueFalse(
     "columns-sum", title="Rows and columns", points=1, difficulty=1, minutes=1,
-    prompt="“In a table of attention weights every **column** sums to 1, too.”",
+    prompt="“In a table of attention weights, every **column** sums to 1, too.”",
     answer=False,
     misconception="Each row is one softmax, so each row sums to 1. Look at the table of the three tokens: what do its "
-    "columns "
-    "sum to?",
+    "columns sum to?",
     hints=["Add up the first column of the weights of the three tokens."],
-    why="False. Each token shares out exactly 1, so rows sum to 1. A column sums to what one token is given by all: "
-    "some tokens are looked at by everybody, others by nobody.",
+    why="Each token shares out exactly 1, so rows sum to 1. A column sums to what all tokens take from one: some are "
+    "looked at by everybody, others by nobody.",
 )
 
 # ── 4.3 · Why the scale ────────────────────────────────────────────────────────────────────────────────────────────
 
 score_spread = Numeric(
     "score-spread", title="How far scores spread", points=1, difficulty=2, minutes=2,
-    parameters=dict(h=256), parameter_values=dict(h=[n * n for n in range(5, 41)]),
-    prompt="The numbers in queries and keys are independent, with mean 0 and variance 1. A head has h = {h} numbers. "
-    "What is the **standard deviation** of a score q·k that has *not* been scaled?",
-    answer=lambda h: math.isqrt(h),
+    parameters=dict(d_k=256), parameter_values=dict(d_k=[n * n for n in range(5, 41)]),
+    prompt="The numbers in queries and keys are independent, with mean 0 and variance 1. The head dimension is "
+    "d_k = {d_k}. What is the **standard deviation** of a score q·k that has *not* been scaled?",
+    answer=lambda d_k: math.isqrt(d_k),
     misconceptions=[
-        Misconception("gave the variance", lambda h: h,
+        Misconception("gave the variance", lambda d_k: d_k,
             "That is the variance. The standard deviation is its square root."),
-        Misconception("as if it were scaled", 1, "That is what scaling makes of it. Asked is the score before that."),
-        Misconception("turned it round", lambda h: 1 / math.isqrt(h),
+        Misconception("as if it were scaled", 1, "That is what the scale makes of it. The question is about the score before that."),
+        Misconception("turned it round", lambda d_k: 1 / math.isqrt(d_k),
             "Adding up more products makes a sum spread more, not less."),
-        Misconception("squared", lambda h: h * h, "You squared where a root is needed: h variances of 1 add up to h."),
+        Misconception("squared", lambda d_k: d_k * d_k, "You squared where a root is needed: d_k variances of 1 add up to d_k."),
         Misconception("halved",
-            lambda h: h / 2, "Half of h is right for one h only. Variances add up; then take the root."),
+            lambda d_k: d_k / 2, "Half of d_k is right for d_k = 4 only. Variances add up; then take the root."),
     ],
     hints=["Each product of two such numbers has mean 0 and variance 1. How many products does a dot product add up?",
            "Variances of independent numbers add. The standard deviation is the root of the variance."],
-    why=lambda h: f"{h} products with variance 1 each: variance {h}, standard deviation √{h} = {math.isqrt(h)}. "
-    "Dividing by √h brings it back to 1.",
+    why=lambda d_k: f"{d_k} products with variance 1 each: variance {d_k}, standard deviation √{d_k} = "
+    f"{math.isqrt(d_k)}. Dividing by √d_k brings it back to 1.",
 )
 
 # ── 4.4 · Heads ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -293,16 +292,16 @@ def multi_head_attention(
     out_bias: torch.Tensor,
     heads: int,
 ) -> torch.Tensor:
-    """Self-attention in several heads: [B, N, d] → [B, N, d].
+    """Self-attention in several heads: [B, S, D] → [B, S, D].
 
-    qkv_weight [3d, d] and qkv_bias [3d]: the rows of q, then those of k, then those of v. In each of the three,
-    the first d / heads numbers belong to the first head. out_weight [d, d], out_bias [d]: the output projection.
+    qkv_weight [3D, D] and qkv_bias [3D]: the rows of q, then those of k, then those of v. In each of the three,
+    the first D / heads numbers belong to the first head. out_weight [D, D], out_bias [D]: the output projection.
     """
     batch, tokens, width = x.shape
-    q, k, v = F.linear(x, qkv_weight, qkv_bias).chunk(3, dim=-1)  # B N d, each
-    q, k, v = (part.reshape(batch, tokens, heads, -1).transpose(1, 2) for part in (q, k, v))  # B heads N h, each
-    mixed = attention(q, k, v)  # B heads N h
-    joined = mixed.transpose(1, 2).reshape(batch, tokens, width)  # B N d
+    q, k, v = F.linear(x, qkv_weight, qkv_bias).chunk(3, dim=-1)  # B S D, each
+    q, k, v = (part.reshape(batch, tokens, heads, -1).transpose(1, 2) for part in (q, k, v))  # B h S d_k, each
+    mixed = attention(q, k, v)  # B h S d_k
+    joined = mixed.transpose(1, 2).reshape(batch, tokens, width)  # B S D
     return F.linear(joined, out_weight, out_bias)
 
 
@@ -327,9 +326,9 @@ several = Code(
         "many narrow heads": [heads_case(180, 2, 3, 8, 8), heads_case(190, 1, 5, 12, 4)],
     },
     hints=[
-        "`F.linear(x, qkv_weight, qkv_bias)` is x Wᵀ + b: [B, N, 3d]. `.chunk(3, dim=-1)` cuts it into q, k and v.",
-        "To split: `reshape(B, N, heads, d // heads)`, then exchange tokens and heads with `transpose(1, 2)`.",
-        "To join: exchange heads and tokens again, *then* reshape to [B, N, d]. Last comes the output projection.",
+        "`F.linear(x, qkv_weight, qkv_bias)` is x Wᵀ + b: [B, S, 3D]. `.chunk(3, dim=-1)` cuts it into q, k and v.",
+        "To split: `reshape(B, S, heads, D // heads)`, then swap tokens and heads with `transpose(1, 2)`.",
+        "To join: swap heads and tokens again, *then* reshape to [B, S, D]. Last comes the output projection.",
         "The examples pass but grading finds a mistake? Compare with `heads=1`, where nothing is split, and with two "
         "pictures at once: each must give what it gives alone.",
     ],
@@ -354,14 +353,14 @@ def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     return torch.cat(found, dim=-1) @ out_weight.T + out_bias
 
 
-@several.misconception("one head", "You attend once, over all d numbers. Split q, k and v into heads first.")
+@several.misconception("one head", "You attend once, over all D numbers. Split q, k and v into heads first.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     return F.linear(attention(*F.linear(x, qkv_weight, qkv_bias).chunk(3, -1)), out_weight, out_bias)
 
 
 @several.misconception("split without transpose",
-    "You reshape straight to [B, heads, N, h]. A reshape never moves a number, so "
-    "your heads hold pieces of several tokens. Reshape to [B, N, heads, h], then exchange axes 1 and 2.")
+    "You reshape straight to [B, h, S, d_k]. A reshape never moves a number, so "
+    "your heads hold pieces of several tokens. Reshape to [B, S, h, d_k], then swap axes 1 and 2.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (part.reshape(B, heads, N, -1) for part in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
@@ -369,8 +368,8 @@ def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
 
 
 @several.misconception("joined without transpose",
-    "Split and attention are right. But you reshape [B, heads, N, h] straight to "
-    "[B, N, d], and tokens get mixed up. Exchange heads and tokens first.")
+    "Split and attention are right. But you reshape [B, h, S, d_k] straight to "
+    "[B, S, D], and tokens get mixed up. Swap heads and tokens first.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
@@ -378,8 +377,8 @@ def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
 
 
 @several.misconception("neither transpose",
-    "You reshape to [B, heads, N, h] and back without a transpose. Shapes fit, but a "
-    "head then holds pieces of several tokens. Both ways, heads and tokens change places.")
+    "You reshape to [B, h, S, d_k] and back without a transpose. Shapes fit, but a "
+    "head then holds pieces of several tokens. Swap heads and tokens on both ways.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (part.reshape(B, heads, N, -1) for part in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
@@ -387,8 +386,8 @@ def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
 
 
 @several.misconception("heads attend across tokens' axis",
-    "You left the heads behind the tokens, [B, N, heads, h]: now "
-    "the heads of one token attend to each other, and tokens never meet. Exchange the two axes before you "
+    "You left the heads behind the tokens, [B, S, h, d_k]: now "
+    "the heads of one token attend to each other, and tokens never meet. Swap the two axes before you "
     "attend.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
@@ -462,7 +461,7 @@ def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
 
 
 @several.misconception("heads before q, k, v",
-    "You cut the 3d numbers into heads first, and each head into q, k and v. Here it "
+    "You cut the 3D numbers into heads first, and each head into q, k and v. Here it "
     "is the other way round: first three parts, then heads.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     q, k, v = F.linear(x, qkv_weight, qkv_bias).unflatten(-1, (heads, 3, -1)).permute(3, 0, 2, 1, 4)
@@ -470,16 +469,16 @@ def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
 
 
 @several.misconception("heads interleaved",
-    "You deal the numbers out to the heads one by one, like cards: [B, N, h, heads]. A "
-    "head takes a run of neighbours: [B, N, heads, h].")
+    "You deal the numbers out to the heads one by one, like cards: [B, S, d_k, h]. A "
+    "head takes a run of neighbours: [B, S, h, d_k].")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     q, k, v = F.linear(x, qkv_weight, qkv_bias).unflatten(-1, (3, -1, heads)).permute(2, 0, 4, 1, 3)
     return F.linear(attention(q, k, v).permute(0, 2, 3, 1).flatten(2), out_weight, out_bias)
 
 
 @several.misconception("scaled with the whole width",
-    "Your scores are divided by √d. Each head has only h = d / heads numbers, "
-    "so its scale is √h.")
+    "Your scores are divided by √D. Each head has only d_k = D / h numbers, "
+    "so its scale is √d_k.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
@@ -488,8 +487,8 @@ def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
 
 
 @several.misconception("added x",
-    "You add x to the result. That is the residual connection, and it belongs to the block; here "
-    "only the attention is asked for.")
+    "You add x to the result. That is the residual connection, and it belongs to the block; this "
+    "function is the attention alone.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
     q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
@@ -504,21 +503,21 @@ zero_branches = Choice(
     "projection, and the second one of the MLP. What does the block give back?",
     options={
         "Zeros: the last layer of each branch gives zeros.":
-            "Each branch gives zeros, yes. And what is added to a branch's result?",
+            "Each branch gives zeros, yes. And what are they added to?",
         "Its input, normalised.":
-            "That would be post-norm, where the norm sits on the sum. In pre-norm, who reads the normalised tokens?",
+            "That would be post-norm, where the norm sits on the sum. In pre-norm, only the branches read the normalised tokens.",
         "Exactly its input.": None,
         "The mean of all tokens, for every token.":
-            "Attention with equal weights would give means. Here nothing of what attention finds leaves its branch.",
+            "Attention with equal weights would give means. Here nothing that attention finds leaves its branch.",
     },
-    hints=["Write the two lines of the block down, and put 0 for what each branch adds."],
-    why="x + 0 + 0 = x. Fresh blocks have small weights and are close to this, so even a deep stack starts as a "
+    hints=["Write down the two lines of the block, and put 0 for what each branch adds."],
+    why="z + 0 + 0 = z. Fresh blocks have small weights and are close to this, so even a deep stack starts as a "
     "gentle change of its input.",
 )
 
 
 def encoder_block(x: torch.Tensor, weights: dict[str, torch.Tensor], heads: int) -> torch.Tensor:
-    """A pre-norm encoder block: [B, N, d] → [B, N, d].
+    """A pre-norm encoder block: [B, S, D] → [B, S, D].
 
     x = x + attention(norm1(x)), then x = x + mlp(norm2(x)), with the exact GELU, and eps 1e-6 in both norms.
     weights: norm1.weight, norm1.bias, attn.qkv.weight, attn.qkv.bias, attn.proj.weight, attn.proj.bias,
@@ -529,7 +528,7 @@ def encoder_block(x: torch.Tensor, weights: dict[str, torch.Tensor], heads: int)
     qkv, proj = (w["attn.qkv.weight"], w["attn.qkv.bias"]), (w["attn.proj.weight"], w["attn.proj.bias"])
     x = x + multi_head_attention(normed, *qkv, *proj, heads)
     normed = F.layer_norm(x, width, w["norm2.weight"], w["norm2.bias"], eps=1e-6)
-    hidden = F.gelu(F.linear(normed, w["mlp.fc1.weight"], w["mlp.fc1.bias"]))  # B N 4d
+    hidden = F.gelu(F.linear(normed, w["mlp.fc1.weight"], w["mlp.fc1.bias"]))  # B S 4D
     return x + F.linear(hidden, w["mlp.fc2.weight"], w["mlp.fc2.bias"])
 
 
@@ -570,13 +569,13 @@ block = Code(
         "tokens of tiny numbers": [block_case(1100, 1, 4, 6, 2, scale=2**-9)],
     },
     hints=[
-        "`F.layer_norm(x, x.shape[-1:], weight, bias, eps=1e-6)` normalises each token over its d numbers.",
+        "`F.layer_norm(x, x.shape[-1:], weight, bias, eps=1e-6)` normalises each token over its D numbers.",
         "Two lines, as in the formula: `x = x + …`, and again `x = x + …`. The second one works on the new x.",
-        "The MLP is `F.linear`, `F.gelu`, `F.linear`. `F.gelu(h)` without further arguments is the exact one.",
+        "The MLP is `F.linear`, `F.gelu`, `F.linear`. `F.gelu(x)` without further arguments is the exact one.",
         "The examples pass but grading finds a mistake? Three things that only some inputs show: the eps of the norms "
-        "(default 1e-5, here 1e-6), a hidden width that is not 4d, and norm2, which has weights of its own.",
+        "(default 1e-5, here 1e-6), a hidden layer that is not 4D wide, and norm2, which has weights of its own.",
     ],
-    why="Normalise, attend, add; normalise, think, add. A ViT is this block, stacked.",
+    why="Normalise, attend, add; normalise, MLP, add. A ViT is this block, stacked.",
 )
 
 
@@ -639,7 +638,7 @@ def _(x, weights, heads):
     return mlp(norm(x, weights, "norm2"), weights)
 
 
-@block.misconception("no residuals", "Neither branch is added back: both lines need `x = x + …`.")
+@block.misconception("no residuals", "Neither branch is added to its input: both lines need `x = x + …`.")
 def _(x, weights, heads):
     return mlp(norm(attn(norm(x, weights, "norm1"), weights, heads), weights, "norm2"), weights)
 
@@ -701,23 +700,23 @@ def _(x, weights, heads):
     return x + attn(norm(x, weights, "norm1"), weights, heads)
 
 
-@block.misconception("ReLU", "You bend with ReLU. ViT uses GELU: `F.gelu`.")
+@block.misconception("ReLU", "You use ReLU. ViT uses GELU: `F.gelu`.")
 def _(x, weights, heads):
     x = x + attn(norm(x, weights, "norm1"), weights, heads)
     return x + mlp(norm(x, weights, "norm2"), weights, F.relu)
 
 
 @block.misconception("no activation",
-    "Nothing bends between the two linear layers, so together they are a single linear map. "
-    "`F.gelu` goes between.")
+    "There is no activation function between the two linear layers, so together they are a single "
+    "linear map. `F.gelu` goes between.")
 def _(x, weights, heads):
     x = x + attn(norm(x, weights, "norm1"), weights, heads)
     return x + mlp(norm(x, weights, "norm2"), weights, lambda hidden: hidden)
 
 
 @block.misconception("GELU's approximation",
-    "Very nearly: your GELU is the tanh approximation. Asked is the exact one, "
-    "`F.gelu(h)` without further arguments.")
+    "Very nearly: your GELU is the tanh approximation. The exact one is needed, "
+    "`F.gelu(x)` without further arguments.")
 def _(x, weights, heads):
     x = x + attn(norm(x, weights, "norm1"), weights, heads)
     return x + mlp(norm(x, weights, "norm2"), weights, lambda hidden: F.gelu(hidden, approximate="tanh"))
@@ -742,35 +741,35 @@ def _(x, weights, heads):
 block_parameters = Numeric(
     "block-parameters", title="The parameters of one block", points=2, difficulty=2, minutes=5,
     parameters=dict(d=512), parameter_values=dict(d=range(128, 2049, 32)),
-    prompt="How many learned numbers are in **one** encoder block of width d = {d}? The MLP's hidden width is 4d. "
-    "Every linear layer has a bias, and each of the two norms has a weight and a bias.",
+    prompt="How many parameters does **one** encoder block have at embedding dimension D = {d}? The MLP's hidden layer "
+    "has 4D numbers. Every linear layer has a bias, and each of the two norms has a weight and a bias.",
     answer=lambda d: 12 * d * d + 13 * d,
     misconceptions=[
         Misconception("matrices only", lambda d: 12 * d * d,
             "Those are the matrices. Biases and norms are missing: count them line by line."),
         Misconception("forgot the norms", lambda d: 12 * d * d + 9 * d,
-            "Nearly: the two norms are missing. Each has a weight and a bias of d numbers."),
+            "Nearly: the two norms are missing. Each has a weight and a bias of D numbers."),
         Misconception("one norm", lambda d: 12 * d * d + 11 * d,
             "Nearly: you counted one norm, and the block has two."),
         Misconception("forgot the output projection", lambda d: 11 * d * d + 12 * d,
-            "The output projection that mixes the heads is missing: d × d, and its bias."),
+            "The output projection that mixes the heads is missing: D × D, and its bias."),
         Misconception("attention only", lambda d: 4 * d * d + 4 * d,
             "That is the attention: q, k, v and the output projection. The MLP and the norms are missing."),
         Misconception("MLP only", lambda d: 8 * d * d + 5 * d,
             "That is the MLP. Attention and the norms are missing."),
         Misconception("forgot the biases", lambda d: 12 * d * d + 4 * d,
-            "You counted matrices and norms. The linear layers' biases are missing: 3d, d, 4d and d."),
+            "You counted matrices and norms. The linear layers' biases are missing: 3D, D, 4D and D."),
         Misconception("hidden width d", lambda d: 6 * d * d + 10 * d,
-            "You took d for the hidden width of the MLP. It is 4d."),
+            "You took D for the hidden layer of the MLP. It has 4D numbers."),
     ],
-    hints=["Line by line: qkv is a linear layer from d to 3d, proj from d to d, fc1 from d to 4d, fc2 from 4d to d.",
+    hints=["Line by line: qkv is a linear layer from D to 3D, proj from D to D, fc1 from D to 4D, fc2 from 4D to D.",
            "A linear layer from a to b has a·b numbers in its matrix and b in its bias.",
-           "Matrices: 3d² + d² + 4d² + 4d². Biases: 3d + d + 4d + d. And the norms: 2 · 2d."],
-    why=lambda d: f"12d² + 13d = 12 · {d * d} + 13 · {d} = {12 * d * d + 13 * d:,}. The number of heads does not "
+           "Matrices: 3D² + D² + 4D² + 4D². Biases: 3D + D + 4D + D. And the norms: 2 · 2D."],
+    why=lambda d: f"12D² + 13D = 12 · {d * d} + 13 · {d} = {12 * d * d + 13 * d:,}. The number of heads does not "
     "appear in it.",
 )
 
-# ── 4.6 · What a trained model looks at ────────────────────────────────────────────────────────────────────────────
+# ── 4.6 · Where a trained model looks ────────────────────────────────────────────────────────────────────────────
 
 mean_distance = Numeric(
     "mean-distance", title="How far does it look?", points=1, difficulty=2, minutes=3, decimals=1,
@@ -789,7 +788,7 @@ mean_distance = Numeric(
             lambda patch, a, b, c: patch * (a + 2 * b + 3 * c + 4 * (100 - a - b - c)) / 100,
             "You counted one step too many everywhere: a patch is at distance 0 from itself."),
         Misconception("not weighted", lambda patch, a, b, c: patch * 1.5,
-            "That is the plain mean of the four distances. Weight each with the attention that it gets."),
+            "That is the plain mean of the four distances. Weight each with the attention that the patch gets."),
         Misconception("without itself", lambda patch, a, b, c: patch * (b + 2 * c + 3 * (100 - a - b - c)) / (100 - a),
             "You left out what the patch takes from itself. It counts, with distance 0."),
         Misconception("the farthest", lambda patch, a, b, c: patch * 3,
@@ -807,7 +806,7 @@ rollout_share = Numeric(
     parameter_values=dict(a=[n / 20 for n in range(2, 19)], b=[n / 20 for n in range(2, 19)]),
     valid_if=lambda a, b: a != b,
     prompt="Two tokens, two layers, one head. In layer 1, token 1 takes {a} from itself and the rest from token 2. In "
-    "layer 2, it takes {b} from itself and the rest from token 2. Token 2 looks only at itself, in both layers. Each "
+    "layer 2, it takes {b} from itself and the rest from token 2. Token 2 takes only from itself, in both layers. Each "
     "layer has a residual connection. How much of **token 1 after layer 2** comes from **token 2 of the input**, "
     "according to rollout?",
     answer=lambda a, b: (1 + b) / 2 * (1 - a) / 2 + (1 - b) / 2,
@@ -816,7 +815,7 @@ rollout_share = Numeric(
             "You multiplied the maps as they are. Half of every token comes from the residual connection: take "
             "(map + identity) / 2 in each layer first."),
         Misconception("last layer only", lambda a, b: (1 - b) / 2,
-            "That is what layer 2 takes from token 2. But what it keeps of token 1 has already got some of token 2 in "
+            "That is what layer 2 takes from token 2. But what it keeps of token 1 already holds some of token 2, from "
             "layer 1."),
         Misconception("first layer only", lambda a, b: (1 - a) / 2,
             "That is how it stands after layer 1. One more layer follows."),
@@ -840,7 +839,7 @@ rollout_share = Numeric(
 off_the_grid = Choice(
     "off-the-grid", title="Why it breaks", points=1, difficulty=2, minutes=2,
     prompt="On the grid, the ViT learns to tell same from different. Off the grid, with as many pictures and as much "
-    "training, it stays at chance. Why?",
+    "training, it does no better than guessing. Why?",
     options={
         "It has too few parameters for the harder task.":
             "It has about as many as the CNN. Ask what *one token* holds, on the grid and off it.",

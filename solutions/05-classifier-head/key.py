@@ -56,9 +56,9 @@ norm_by_hand = Numeric(
             scale * centred(a, b, c, d) / spread(a, b, c, d) ** 2 + shift,
             "You divided by the variance. Take its square root first."),
         Misconception("did not centre", lambda a, b, c, d, scale, shift: scale * d / spread(a, b, c, d) + shift,
-            "You divided the number by the spread, but did not take the mean away first."),
+            "You divided the number by the standard deviation, but did not take the mean away first."),
         Misconception("did not divide", lambda a, b, c, d, scale, shift: scale * centred(a, b, c, d) + shift,
-            "You took the mean away. What is left has still to be divided by the spread σ."),
+            "You took the mean away. What is left still has to be divided by the standard deviation σ."),
     ],
     hints=["First μ, the mean of the four numbers. Then σ²: the mean of the four squared distances from μ.",
            "(x − μ) / σ for the last number, then times {scale}, then plus {shift}."],
@@ -69,12 +69,11 @@ norm_by_hand = Numeric(
 
 head_reads = Choice(
     "head-reads", title="What the head reads", points=1, difficulty=1, minutes=1,
-    prompt="Behind the last block of a ViT-B/16 stands a row of 197 tokens of 768 numbers. What does the matrix W of "
-    "its classifier head multiply?",
+    prompt="The last block of a ViT-B/16 returns a sequence of 197 tokens of 768 numbers. What does the matrix W "
+    "of its classification head multiply?",
     options={
         "the first token, as the last block left it":
-            "So some notes have it. But nothing has normalised that sum of branches yet. What stands between the last "
-            "block and the head?",
+            "Nothing has normalised that sum of branches yet. What stands between the last block and the head?",
         "the first token, after the final LayerNorm": None,
         "all 197 tokens, one behind the other":
             "W would need 197 · 768 columns then. It has 768: it reads one vector for the whole picture.",
@@ -84,46 +83,10 @@ head_reads = Choice(
     },
     hints=["W has 1000 rows and 768 columns. How many tokens can it read at once?",
            "Look at the equation once more: what stands between W and the token?"],
-    why="ŷ = W LN(h₀) + b: the final LayerNorm of the token at place 0, which is CLS.",
+    why="ŷ = W LN(z) + b: the final LayerNorm of the token at place 0, which is CLS.",
 )
 
-# ── 5.3 · CLS, or the mean of the patches ──────────────────────────────────────────────────────────────────────────
-
-norm_then_mean = TrueFalse(
-    "norm-then-mean", title="Normalise, then average", points=1, difficulty=2, minutes=2,
-    prompt="“Normalising every patch token and then averaging gives the same vector as averaging the patch tokens and "
-    "then normalising.”",
-    answer=False,
-    misconception="For CLS alone the order does not matter, because a LayerNorm works on each token by itself. An "
-    "average mixes "
-    "tokens. Try it with (0, 1, 2) and (200, 0, 100): how much does each weigh in either order?",
-    hints=["Every token is divided by its own spread. What happens to a token with very large numbers in the one "
-           "order, and in the other?"],
-    why="False. Normalised first, every token has the same say. Averaged first, tokens with large numbers drown the "
-    "others. Both are in use, and a checkpoint fits only the one that it was trained with.",
-)
-
-other_readout = Choice(
-    "other-readout", title="The other way to read", points=1, difficulty=2, minutes=2,
-    prompt="A ViT was trained to read CLS. You load its weights into a model that is the same, except that it reads "
-    "the mean of the patch tokens. What happens?",
-    options={
-        "It stops with an error: the shapes do not fit.":
-            "Write down the shapes: CLS has d numbers, and the mean of N tokens of d numbers has how many?",
-        "Nothing changes: CLS is the mean of the patches.":
-            "CLS has gathered from the patches through attention, layer by layer, and it chose what to take. That is "
-            "no average.",
-        "It runs without a word, and it is wrong far more often.": None,
-        "It gets better: a mean of many tokens is less noisy.":
-            "A model that is *trained* to read the mean does well. This head has learned directions for CLS, and has "
-            "never seen a mean.",
-    },
-    hints=["Two questions: do the shapes fit? And what was W trained on?"],
-    why="Both give d numbers, so no shape complains. But W has learned what CLS means, and nothing else. You will "
-    "measure it in section 5.9.",
-)
-
-# ── 5.4 · Logits ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── 5.3 · Logits ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def classify(
@@ -133,18 +96,18 @@ def classify(
     head_weight: torch.Tensor,
     head_bias: torch.Tensor,
 ) -> torch.Tensor:
-    """The logits [B, K] for the rows of tokens [B, N+1, d] that the last block gives; CLS stands first.
+    """The logits [B, K] for the sequences [B, N+1, D] that the last block returns; CLS stands first.
 
-    norm_weight and norm_bias, [d] each, are γ and β of the final LayerNorm, whose ε is 1e-6.
-    head_weight [K, d] and head_bias [K] are W and b.
+    norm_weight and norm_bias, [D] each, are γ and β of the final LayerNorm, whose ε is 1e-6.
+    head_weight [K, D] and head_bias [K] are W and b.
 
-    >>> tokens = torch.tensor([[[1.0, 3.0], [8.0, 8.0]]])  # B = 1, N = 1, d = 2
+    >>> tokens = torch.tensor([[[1.0, 3.0], [8.0, 8.0]]])  # B = 1, N = 1, D = 2
     >>> classify(tokens, torch.ones(2), torch.zeros(2), torch.eye(2), torch.zeros(2)).round(decimals=2)
     tensor([[-1.,  1.]])
     """
-    cls = tokens[:, 0]  # B N+1 d → B d
+    cls = tokens[:, 0]  # B N+1 D → B D
     cls = F.layer_norm(cls, cls.shape[-1:], norm_weight, norm_bias, eps=1e-6)
-    return F.linear(cls, head_weight, head_bias)  # B d → B K
+    return F.linear(cls, head_weight, head_bias)  # B D → B K
 
 
 def rows(seed: int, batch: int, count: int, width: int, classes: int, scale: float = 1.0) -> tuple[torch.Tensor, ...]:
@@ -181,7 +144,7 @@ read = Code(
     hints=[
         "Three lines: pick the token, normalise it, multiply. Since a LayerNorm works token by token, you may pick "
         "first.",
-        "`tokens[:, 0]` is CLS of every picture, [B, d]. `F.layer_norm(x, x.shape[-1:], weight, bias, eps=1e-6)` "
+        "`tokens[:, 0]` is CLS of every picture, [B, D]. `F.layer_norm(x, x.shape[-1:], weight, bias, eps=1e-6)` "
         "normalises its last axis, and `F.linear(x, W, b)` is x Wᵀ + b.",
         "The examples pass but grading finds a mistake? Try a batch whose first patch differs from CLS, as many "
         "classes as numbers in a token, and a token whose numbers are all the same: it must not give nan.",
@@ -209,7 +172,7 @@ def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
 
 
 @read.misconception("no final norm",
-    "You hand CLS to the head as the last block left it: the mistake of section 5.2. The final "
+    "You give the head CLS as the last block left it, the mistake in section 5.2. The final "
     "LayerNorm comes first.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     return F.linear(tokens[:, 0], head_weight, head_bias)
@@ -229,8 +192,8 @@ def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
 
 
 @read.misconception("read the first picture",
-    "You read the first picture's row, `tokens[0]`. Asked for is the first token of "
-    "every picture, `tokens[:, 0]`.")
+    "You read the first picture's tokens, `tokens[0]`. Read the first token of every picture, "
+    "`tokens[:, 0]`.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens[0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return F.linear(cls, head_weight, head_bias)
@@ -263,7 +226,7 @@ def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     return F.linear(cls, head_weight, head_bias)
 
 
-@read.misconception("W the wrong way round", "W is [K, d], and you multiply as if it were [d, K]: torch stops with a "
+@read.misconception("W the wrong way round", "W is [K, D], and you multiply as if it were [D, K]: torch stops with a "
     "RuntimeError, or, with as many classes as numbers in a token, gives wrong logits. Use x @ Wᵀ or "
     "`F.linear(x, W, b)`.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
@@ -288,26 +251,26 @@ def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     return F.linear(F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, eps=1e-6), head_weight, head_bias)
 
 
-@read.misconception("one mean for the whole row",
-    "You normalise all tokens of a picture together. A LayerNorm takes mean and "
-    "spread of each token by itself: the last axis only.")
+@read.misconception("one mean for the whole sequence",
+    "You normalise all tokens of a picture together. A LayerNorm takes the mean and the standard deviation "
+    "of each token by itself: the last axis only.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     normed = F.layer_norm(tokens, tokens.shape[1:], eps=1e-6) * norm_weight + norm_bias
     return F.linear(normed[:, 0], head_weight, head_bias)
 
 
 @read.misconception("normalised over the batch",
-    "You take mean and spread over the pictures, as a BatchNorm does. A LayerNorm "
-    "takes them over the d numbers of one token.")
+    "You take the mean and the standard deviation over the pictures, as a BatchNorm does. A LayerNorm "
+    "takes them over the D numbers of one token.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = tokens[:, 0]
     cls = (cls - cls.mean(dim=0)) / (cls.var(dim=0, correction=0) + 1e-6).sqrt()
     return F.linear(cls * norm_weight + norm_bias, head_weight, head_bias)
 
 
-@read.misconception("divided by d − 1",
-    "Your spread divides by d − 1, torch's default for `std` and `var`. A LayerNorm divides "
-    "by d: `correction=0`.")
+@read.misconception("divided by D − 1",
+    "You divide the squares by D − 1, torch's default for `std` and `var`. A LayerNorm divides "
+    "by D: `correction=0`.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = tokens[:, 0]
     cls = (cls - cls.mean(dim=-1, keepdim=True)) / (cls.var(dim=-1, keepdim=True) + 1e-6).sqrt()
@@ -331,8 +294,8 @@ def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
 
 
 @read.misconception("ε outside the root",
-    "Right for ordinary tokens. But you add ε to the spread. It is added to the variance, "
-    "under the root: √(σ² + ε).")
+    "Right for ordinary tokens. But you add ε to the standard deviation. It is added to the "
+    "variance, under the root: √(σ² + ε).")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = tokens[:, 0]
     cls = (cls - cls.mean(dim=-1, keepdim=True)) / (cls.std(dim=-1, keepdim=True, correction=0) + 1e-6)
@@ -352,6 +315,41 @@ def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return F.linear(cls, head_weight, head_bias).argmax(dim=-1)
 
+
+# ── 5.4 · CLS, or the mean of the patches ──────────────────────────────────────────────────────────────────────────
+
+norm_then_mean = TrueFalse(
+    "norm-then-mean", title="Normalise, then average", points=1, difficulty=2, minutes=2,
+    prompt="“Normalising every patch token and then averaging gives the same vector as averaging the patch tokens and "
+    "then normalising.”",
+    answer=False,
+    misconception="For CLS alone the order does not matter, because a LayerNorm works on each token by itself. An "
+    "average mixes tokens. Try it with (0, 1, 2) and (200, 0, 100): how much does each weigh in either order?",
+    hints=["Every token is divided by its own standard deviation. What happens to a token with very large "
+           "numbers in one order, and in the other?"],
+    why="False. Normalised first, every token counts alike. Averaged first, tokens with large numbers drown out "
+    "the others. Both are in use, and a checkpoint fits only the one that it was trained with.",
+)
+
+other_readout = Choice(
+    "other-readout", title="The other way to read", points=1, difficulty=2, minutes=2,
+    prompt="A ViT was trained to read CLS. You load its weights into a model that is the same, except that it reads "
+    "the mean of the patch tokens. What happens?",
+    options={
+        "It stops with an error: the shapes do not fit.":
+            "Write down the shapes: CLS has D numbers, and the mean of N tokens of D numbers has how many?",
+        "Nothing changes: CLS is the mean of the patches.":
+            "CLS has gathered from the patches through attention, layer by layer, and it chose what to take. That is "
+            "no average.",
+        "It runs without a word, and it is wrong far more often.": None,
+        "It gets better: a mean of many tokens is less noisy.":
+            "A model that is *trained* to read the mean does well. This head has learned directions for CLS, and has "
+            "never seen a mean.",
+    },
+    hints=["Two questions: do the shapes fit? And what was W trained on?"],
+    why="Both give D numbers, so no shape complains. But W has learned what CLS means, and nothing else. You will "
+    "measure it in section 5.9.",
+)
 
 # ── 5.5 · From logits to probabilities ─────────────────────────────────────────────────────────────────────────────
 
@@ -393,8 +391,8 @@ softmax_by_hand = Numeric(
 first_loss = Numeric(
     "first-loss", title="The loss before the first step", points=1, difficulty=1, minutes=2, decimals=2,
     parameters=dict(classes=1000), parameter_values=dict(classes=range(20, 1001, 20)),
-    prompt="A fresh model knows nothing: it gives each of {classes} classes the same probability. What is its "
-    "cross-entropy?",
+    prompt="An untrained model knows nothing: suppose it gives each of {classes} classes the same probability. What "
+    "is its cross-entropy?",
     answer=lambda classes: math.log(classes),
     misconceptions=[
         Misconception("logarithm to base 2", lambda classes: math.log2(classes),
@@ -411,8 +409,8 @@ first_loss = Numeric(
             "That is 1 divided by the probability. The loss is the logarithm of it."),
     ],
     hints=["Which probability does the right class get, if all are the same?", "−ln(1/{classes}) = ln {classes}."],
-    why=lambda classes: f"−ln(1/{classes}) = ln {classes} = {math.log(classes):.2f}. If a fresh model starts far from "
-    "it, something is wrong with the head, the loss or the labels.",
+    why=lambda classes: f"−ln(1/{classes}) = ln {classes} = {math.log(classes):.2f}. If an untrained model starts far "
+    "from it, something is wrong with the head, the loss or the labels.",
 )
 
 
@@ -446,8 +444,9 @@ loss = Code(
         (torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([1, 1])),
     ],
     checks={
-        "ordinary "
-        "logits": lambda dice: [guesses(dice.randrange(10**6), 5, 3), guesses(dice.randrange(10**6), 3, 7, 2.0)],
+        "ordinary logits": lambda dice: [
+            guesses(dice.randrange(10**6), 5, 3), guesses(dice.randrange(10**6), 3, 7, 2.0),
+        ],
         "one picture": lambda dice: [guesses(dice.randrange(10**6), 1, 5)],
         "many classes": lambda dice: [guesses(dice.randrange(10**6), 4, 200)],
         "large logits": lambda dice: [
@@ -494,8 +493,8 @@ def _(logits, labels):
 
 
 @loss.misconception("clipped",
-    "You add a small number before the logarithm, or clip it there. That hides how wrong a sure "
-    "answer is: the loss can grow no further. Use `logsumexp`, and nothing has to be clipped.")
+    "You add a small number before the logarithm, or clip it there. That hides how wrong a confident "
+    "answer is: the loss cannot grow further. Use `logsumexp`, and nothing has to be clipped.")
 def _(logits, labels):
     return -(logits.softmax(dim=1)[torch.arange(len(labels)), labels] + 1e-12).log().mean()
 
@@ -576,64 +575,31 @@ def _(logits, labels):
 
 # ── 5.7 · The audit ────────────────────────────────────────────────────────────────────────────────────────────────
 
-WIDTHS = range(64, 1281, 32)
-
-block_parameters = Numeric(
-    "block-parameters", title="One block, to the last number", points=2, difficulty=2, minutes=5,
-    parameters=dict(d=192), parameter_values=dict(d=WIDTHS),
-    prompt="A ViT has tokens of d = {d} numbers, and the MLP's hidden layer is 4 times as wide. How many parameters "
-    "has **one** encoder block?",
-    answer=lambda d: 12 * d**2 + 13 * d, unit="parameters",
-    misconceptions=[
-        Misconception("matrices only", lambda d: 12 * d**2,
-            "Those are the matrices. Each of them has a bias, and each of the two LayerNorms a scale and a shift."),
-        Misconception("forgot the biases", lambda d: 12 * d**2 + 4 * d,
-            "Matrices and norms are right. The four linear layers have a bias each: 3d, d, 4d and d."),
-        Misconception("forgot the norms", lambda d: 12 * d**2 + 9 * d,
-            "The linear layers are right. The two LayerNorms are missing: scale and shift, d numbers each."),
-        Misconception("one norm", lambda d: 12 * d**2 + 11 * d,
-            "Nearly: there are two LayerNorms in a block, and you counted one of them."),
-        Misconception("one of q, k, v", lambda d: 10 * d**2 + 11 * d,
-            "You counted one matrix of d × d for q, k and v together. There are three, with a bias each."),
-        Misconception("a narrow MLP", lambda d: 6 * d**2 + 10 * d,
-            "Your MLP's hidden layer has d numbers. It has 4d: fc1 is 4d × d, and fc2 d × 4d."),
-        Misconception("forgot the output projection", lambda d: 11 * d**2 + 12 * d,
-            "One matrix is missing: the output projection of attention, which mixes what the heads found."),
-        Misconception("half the MLP", lambda d: 8 * d**2 + 12 * d,
-            "An MLP has two layers: one widens the token, one narrows it again. You counted the first."),
-    ],
-    hints=["Six things have weights: norm1, qkv, proj, norm2, fc1, fc2. A linear layer from a to b numbers has a·b + "
-           "b.",
-           "Matrices: 3d² + d² + 4d² + 4d². Now the biases, and 2d for each norm."],
-    why=lambda d: f"Matrices 12·{d}² = {12 * d**2:,}, biases 9·{d} = {9 * d:,}, norms 4·{d} = {4 * d:,}: "
-    f"{12 * d**2 + 13 * d:,}. The number of heads does not matter: they share the width.",
-)
-
 VIT_B = 86_567_656
 
 new_head = Numeric(
     "new-head", title="A head of your own", points=1, difficulty=2, minutes=3,
-    parameters=dict(classes=10, d=768), parameter_values=dict(classes=range(2, 500)),
-    prompt="You take ViT-B/16 with its 86,567,656 parameters, remove the head for 1000 classes, and put on a fresh one "
-    "for {classes} classes. d is {d}. How many parameters has the model now?",
-    answer=lambda classes, d: VIT_B - 1000 * (d + 1) + classes * (d + 1), unit="parameters",
+    parameters=dict(classes=10, D=768), parameter_values=dict(classes=range(2, 500)),
+    prompt="You take ViT-B/16 with its 86,567,656 parameters, remove the head for 1000 classes, and put on a new one "
+    "for {classes} classes. D is {D}. How many parameters does the model have now?",
+    answer=lambda classes, D: VIT_B - 1000 * (D + 1) + classes * (D + 1), unit="parameters",
     misconceptions=[
-        Misconception("only removed", lambda classes, d: VIT_B - 1000 * (d + 1),
+        Misconception("only removed", lambda classes, D: VIT_B - 1000 * (D + 1),
             "That is the model without a head. Put the new one on."),
-        Misconception("did not remove", lambda classes, d: VIT_B + classes * (d + 1),
+        Misconception("did not remove", lambda classes, D: VIT_B + classes * (D + 1),
             "You added the new head, but the old one is still there."),
-        Misconception("heads without bias", lambda classes, d: VIT_B - 1000 * d + classes * d,
+        Misconception("heads without bias", lambda classes, D: VIT_B - 1000 * D + classes * D,
             "Both heads have a bias as well: one number for each class."),
-        Misconception("new head without bias", lambda classes, d: VIT_B - 1000 * (d + 1) + classes * d,
+        Misconception("new head without bias", lambda classes, D: VIT_B - 1000 * (D + 1) + classes * D,
             "The old head is gone, bias and all. The new one has a bias, too: one number for each class."),
-        Misconception("old head without bias", lambda classes, d: VIT_B - 1000 * d + classes * (d + 1),
+        Misconception("old head without bias", lambda classes, D: VIT_B - 1000 * D + classes * (D + 1),
             "You left the old head's bias in the model: 1000 numbers."),
-        Misconception("the head alone", lambda classes, d: classes * (d + 1),
-            "That is the new head alone. Asked is the whole model."),
+        Misconception("the head alone", lambda classes, D: classes * (D + 1),
+            "That is the new head alone. Count the whole model."),
     ],
-    hints=["A head for K classes has K·d numbers in W and K in b.", "Take the old head away, add the new one."],
-    why=lambda classes, d: f"{VIT_B:,} − 1000·{d + 1} + {classes}·{d + 1} = "
-    f"{VIT_B - 1000 * (d + 1) + classes * (d + 1):,}.",
+    hints=["A head for K classes has K·D numbers in W and K in b.", "Take the old head away, add the new one."],
+    why=lambda classes, D: f"{VIT_B:,} − 1000·{D + 1} + {classes}·{D + 1} = "
+    f"{VIT_B - 1000 * (D + 1) + classes * (D + 1):,}.",
 )
 
 # ── 5.8 · The whole ViT ────────────────────────────────────────────────────────────────────────────────────────────
@@ -658,9 +624,9 @@ def vit(images: torch.Tensor, weights: dict[str, torch.Tensor], patch: int, head
     """
     w = weights
     patches = pieces.patchify(images, patch)  # B N C·P·P
-    matrix = w["patch_embed.proj.weight"].flatten(1)  # d C P P → d C·P·P
-    tokens = pieces.embed(patches, matrix, w["patch_embed.proj.bias"])  # B N d
-    tokens = pieces.prepend_cls(tokens, w["cls_token"][0, 0])  # B N+1 d
+    matrix = w["patch_embed.proj.weight"].flatten(1)  # D C P P → D C·P·P
+    tokens = pieces.embed(patches, matrix, w["patch_embed.proj.bias"])  # B N D
+    tokens = pieces.prepend_cls(tokens, w["cls_token"][0, 0])  # B N+1 D
     tokens = pieces.add_positions(tokens, w["pos_embed"][0])
     for block in blocks_of(w):
         tokens = pieces.encoder_block(tokens, block, heads)
@@ -700,9 +666,9 @@ def sample(
 
 whole = Code(
     "vit", title="Your own Vision Transformer", points=6, difficulty=3, minutes=15, tolerance=1e-3,
-    prompt="Everything is there. Put it in a row: patches, embedding, CLS, positions, blocks, classifier. Call the "
-    "functions as `pieces.patchify`, `pieces.embed` and so on, so that you can exchange them for your own in the next "
-    "section. `weights` is a dict with the names that you printed above.",
+    prompt="Chain the parts: patches, embedding, CLS, positions, blocks, classification head. Call the functions as "
+    "`pieces.patchify`, `pieces.embed` and so on, so that you can replace them with your own in the next section. "
+    "`weights` is a dict with the names that you printed above.",
     reference=vit,
     examples=[sample(1), sample(2, batch=2, rows=1, columns=3, channels=2, depth=2), sample(3, heads=4)],
     checks={
@@ -716,15 +682,15 @@ whole = Code(
                                      sample(dice.randrange(10**6), width=6, heads=3)],
     },
     hints=[
-        "Six stations, one line each. Write the shape behind every line: it tells you what the next one needs.",
-        "`cls_token` has shape [1, 1, d] and `pos_embed` [1, N+1, d]: `[0, 0]` and `[0]` take the leading axes away. "
-        "The embedding's weight is kept as a convolution's, [d, C, P, P]: `.flatten(1)` gives [d, C·P·P], as in "
+        "Six steps, one line each. Write the shape behind every line: it tells you what the next one needs.",
+        "`cls_token` has shape [1, 1, D] and `pos_embed` [1, N+1, D]: `[0, 0]` and `[0]` remove the leading axes. "
+        "The embedding's weight is kept as a convolution's, [D, C, P, P]: `.flatten(1)` gives [D, C·P·P], as in "
         "chapter 2.",
         "`for block in blocks_of(weights): tokens = pieces.encoder_block(tokens, block, heads)`.",
         "The examples pass but grading finds a mistake? Try more than two blocks, another number of heads, and "
         "pictures that are not square.",
     ],
-    why="Six stations in a row. Nothing in it knows how large the model is: the weights' shapes say it.",
+    why="Six steps. No line knows how large the model is: the shapes of the weights say it.",
 )
 
 
@@ -799,7 +765,7 @@ def _(images, weights, patch, heads):
 
 
 @whole.misconception("CLS at the end",
-    "CLS stands at the end of your row. It belongs in front: positions and classifier rely "
+    "CLS stands at the end of your sequence. It belongs in front: positions and classifier rely "
     "on it.")
 def _(images, weights, patch, heads):
     w = weights
@@ -834,7 +800,8 @@ def _(images, weights, patch, heads):
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.misconception("what a block gives is dropped", "You call the blocks, but do not keep what they give: `tokens = "
+@whole.misconception("what a block returns is dropped",
+    "You call the blocks, but do not keep what they return: `tokens = "
     "pieces.encoder_block(tokens, …)`.")
 def _(images, weights, patch, heads):
     w = weights
@@ -846,9 +813,9 @@ def _(images, weights, patch, heads):
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
-@whole.misconception("every block reads the same row",
-    "Every block reads the row of tokens that went into the first one, so "
-    "only the last block counts. Each one reads what the one before it gave.")
+@whole.misconception("every block reads the same sequence",
+    "Every block reads the sequence that went into the first one, so only the last block counts. Each "
+    "block reads what the one before it returned.")
 def _(images, weights, patch, heads):
     w = weights
     weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
@@ -934,8 +901,8 @@ def _(images, weights, patch, heads):
 
 @whole.misconception("the embedding's weight not flattened",
     "Every call ends in a RuntimeError; call your function by hand to "
-    "read it. The usual cause: the embedding's weight has the shape of a convolution, [d, C, P, P]. "
-    "`.flatten(1)` makes it [d, C·P·P].")
+    "read it. The usual cause: the embedding's weight has the shape of a convolution, [D, C, P, P]. "
+    "`.flatten(1)` makes it [D, C·P·P].")
 def _(images, weights, patch, heads):
     w = weights
     x = pieces.embed(pieces.patchify(images, patch), w["patch_embed.proj.weight"], w["patch_embed.proj.bias"])
@@ -961,8 +928,8 @@ def _(images, weights, patch, heads):
 
 early_readout = Choice(
     "early-readout", title="An early answer that is wrong", points=1, difficulty=3, minutes=3,
-    prompt="After the second of six blocks, the model's own head names the right class for 3 pictures of 10. A fresh "
-    "linear head, trained on the very same tokens, names it for 7 of 10. What follows?",
+    prompt="After the second of six blocks, the model's own head names the right class for 3 pictures out of 10. A new "
+    "linear head, trained on the very same tokens, names it for 7 out of 10. What follows?",
     options={
         "The second block has not seen the whole picture yet.":
             "In a ViT every token can look at every patch from the first block on.",
@@ -975,6 +942,6 @@ early_readout = Choice(
             "there.",
     },
     hints=["What was each of the two heads trained on?", "Two heads, one token: what differs between them?"],
-    why="The fresh head shows what a linear map can find in the token; the model's own head shows only what points in "
+    why="The new head shows what a linear map can find in the token; the model's own head shows only what points in "
     "*its* directions. A poor early readout is no proof that nothing is there.",
 )

@@ -11,7 +11,7 @@ from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 def count_flops(tokens: int, width: int, hidden: int) -> int:
     """FLOPs of the matrix products of one encoder block for one picture, forward; a multiply-add is two.
 
-    tokens: N, the length of the row, CLS included; width: d; hidden: the numbers between fc1 and fc2, often 4d.
+    tokens: S, the sequence length, CLS included; width: D; hidden: the numbers between fc1 and fc2, often 4D.
 
     >>> count_flops(2, 3, 5)  # 2 · (54 + 18 + 30 + 30 + 12 + 12)
     312
@@ -42,11 +42,11 @@ products = Code(
     },
     hints=[
         "Go through the table line by line. A product of [m, k] with [k, n] takes m·k·n multiply-adds.",
-        "Four of the products have N rows: N·d·3d, N·d·d, N·d·hidden and N·hidden·d. The other two are N·d·N and "
-        "N·N·d.",
+        "Four of the products have S rows: S·D·3D, S·D·D, S·D·hidden and S·hidden·D. The other two are S·D·S and "
+        "S·S·D.",
         "The examples pass but grading finds a mistake? Do you use `hidden`, or 4 times the width?",
     ],
-    why="With hidden = 4d it is 2 · (12 N d² + 2 N² d): twelve for the linear layers, two for attention.",
+    why="With hidden = 4D it is 2 · (12 S D² + 2 S² D): twelve for the linear layers, two for attention.",
 )
 
 
@@ -85,13 +85,13 @@ def _(tokens, width, hidden):
 
 
 @products.misconception("one of q, k, v",
-    "Your qkv gives d numbers for a token. It gives 3d: a query, a key and a value.")
+    "Your qkv gives D numbers for a token. It gives 3D: a query, a key and a value.")
 def _(tokens, width, hidden):
     return 2 * (tokens * (2 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width)
 
 
 @products.misconception("no output projection",
-    "One linear layer is missing: proj, from d to d, which mixes what the heads "
+    "One linear layer is missing: proj, from D to D, which mixes what the heads "
     "found.")
 def _(tokens, width, hidden):
     return 2 * (tokens * (3 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width)
@@ -102,7 +102,7 @@ def _(tokens, width, hidden):
     return 2 * (tokens * (4 * width**2 + width * hidden) + 2 * tokens**2 * width)
 
 
-@products.misconception("hidden is 4d",
+@products.misconception("hidden is 4D",
     "Right for an MLP of four times the width. `hidden` says how wide it is: use it.")
 def _(tokens, width, hidden):
     return 2 * (12 * tokens * width**2 + 2 * tokens**2 * width)
@@ -110,40 +110,40 @@ def _(tokens, width, hidden):
 
 @products.misconception("one token's linear layers",
     "You counted the linear layers for one token. Every token goes through "
-    "them: N times.")
+    "them: S times.")
 def _(tokens, width, hidden):
     return 2 * (4 * width**2 + 2 * width * hidden + 2 * tokens**2 * width)
 
 
-@products.misconception("pairs without d",
-    "You counted the entries of the table, N². Each of them is a dot product of d "
+@products.misconception("pairs without D",
+    "You counted the entries of the table, S². Each of them is a dot product of D "
     "numbers over all heads.")
 def _(tokens, width, hidden):
     return 2 * (tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2)
 
 
 @products.misconception("squared the wrong letter",
-    "Your scores grow with N·d². Q is [N, d] and Kᵀ is [d, N]: their product "
-    "takes N·d·N multiply-adds.")
+    "Your scores grow with S·D². Q is [S, D] and Kᵀ is [D, S]: their product "
+    "takes S·D·S multiply-adds.")
 def _(tokens, width, hidden):
     return 2 * (tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens * width**2)
 
 
-@products.misconception("N² everywhere",
-    "You squared N for the linear layers, too. A linear layer takes each token by itself: "
-    "N, not N².")
+@products.misconception("S² everywhere",
+    "You squared S for the linear layers, too. A linear layer takes each token by itself: "
+    "S, not S².")
 def _(tokens, width, hidden):
     return 2 * (tokens**2 * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width)
 
 
-@products.misconception("one more token", "You added a token. `tokens` is the whole row already, CLS included.")
+@products.misconception("one more token", "You added a token. `tokens` is the whole sequence already, CLS included.")
 def _(tokens, width, hidden):
     tokens = tokens + 1
     return 2 * (tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width)
 
 
 @products.misconception("backward as well",
-    "That is three times too much: forward and backward. Asked is the forward pass.")
+    "That is three times too much: forward and backward. Count the forward pass only.")
 def _(tokens, width, hidden):
     return 6 * (tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width)
 
@@ -158,100 +158,89 @@ def _(tokens, width, hidden):
 # ── 6.3 · What happens if … ────────────────────────────────────────────────────────────────────────────────────────
 
 width_doubles = Numeric(
-    "width-doubles", title="d doubles", points=1, difficulty=2, minutes=4, decimals=2,
-    parameters=dict(tokens=1024, d=256),
-    parameter_values=dict(tokens=range(256, 6401, 64), d=(128, 192, 256, 384, 512)),
-    valid_if=lambda tokens, d: 0.15 < tokens / (6 * d) < 8,
-    prompt="A block reads {tokens} tokens of d = {d} numbers; its MLP is 4 times as wide as d. Now its designer "
-    "**doubles d**, and keeps all the rest. How many times as many multiply-adds does the block make?",
-    answer=lambda tokens, d: 2 * (12 * d + tokens) / (6 * d + tokens),
+    "width-doubles", title="D doubles", points=1, difficulty=2, minutes=4, decimals=2,
+    parameters=dict(tokens=1024, D=256),
+    parameter_values=dict(tokens=range(256, 6401, 64), D=(128, 192, 256, 384, 512)),
+    valid_if=lambda tokens, D: 0.15 < tokens / (6 * D) < 8,
+    prompt="A block reads {tokens} tokens of D = {D} numbers; its MLP is 4 times as wide as D. Now **D is "
+    "doubled**, and everything else stays. How many times as many multiply-adds does the block make?",
+    answer=lambda tokens, D: 2 * (12 * D + tokens) / (6 * D + tokens),
     misconceptions=[
         Misconception("linear layers alone", 4,
-            "So the linear layers grow: their matrices have d² entries. But attention's two products grow otherwise."),
+            "So the linear layers grow: their matrices have D² entries. But attention's two products do "
+            "not grow with D²."),
         Misconception("scores alone", 2,
-            "So attention's products grow: N²·d. The linear layers have d² in them."),
-        Misconception("scores once", lambda tokens, d: 2 * (24 * d + tokens) / (12 * d + tokens),
-            "You counted one of attention's two products. There are Q Kᵀ and weights · V: 2·N²·d."),
+            "So attention's products grow: S²·D. The linear layers have D² in them."),
+        Misconception("scores once", lambda tokens, D: 2 * (24 * D + tokens) / (12 * D + tokens),
+            "You counted one of attention's two products. There are Q Kᵀ and weights · V: 2·S²·D."),
         Misconception("averaged the factors", 3,
             "4 for the one part, 2 for the other, yes. But the parts are not equally large: put the numbers in."),
-        Misconception("ratio for a share", lambda tokens, d: 4 - 2 * tokens / (6 * d),
-            "You weighted with N/(6d). That is scores over linear layers, not the scores' share of the sum."),
-        Misconception("turned round", lambda tokens, d: (6 * d + tokens) / (2 * (12 * d + tokens)),
+        Misconception("ratio for a share", lambda tokens, D: 4 - 2 * tokens / (6 * D),
+            "You weighted with S/(6D). That is scores over linear layers, not the scores' share of the sum."),
+        Misconception("turned round", lambda tokens, D: (6 * D + tokens) / (2 * (12 * D + tokens)),
             "The right size, the wrong way round: the new number over the old one."),
     ],
-    hints=["Write down 12·N·d² + 2·N²·d, once with d and once with 2d in its place.",
-           "Divide the second by the first, with N = {tokens} and d = {d}."],
-    why=lambda tokens, d: f"The linear layers grow 4 times, attention's products 2 times. Together: "
-    f"2·(12·{d} + {tokens}) / (6·{d} + {tokens}) = {2 * (12 * d + tokens) / (6 * d + tokens):.2f}.",
+    hints=["Write down 12·S·D² + 2·S²·D, once with D and once with 2D in its place.",
+           "Divide the second by the first, with S = {tokens} and D = {D}."],
+    why=lambda tokens, D: f"The linear layers grow 4 times, attention's products 2 times. Together: "
+    f"2·(12·{D} + {tokens}) / (6·{D} + {tokens}) = {2 * (12 * D + tokens) / (6 * D + tokens):.2f}.",
 )
 
 side_doubles = Numeric(
     "side-doubles", title="The picture's side doubles", points=1, difficulty=2, minutes=4, decimals=2,
-    parameters=dict(side=512, patch=16, d=384),
-    parameter_values=dict(side=range(256, 1281, 32), d=(192, 384, 768, 1024)),
-    prompt="A ViT with d = {d} and patches of {patch} × {patch} pixels reads pictures of {side} × {side}. Now you give "
+    parameters=dict(side=512, patch=16, D=384),
+    parameter_values=dict(side=range(256, 1281, 32), D=(192, 384, 768, 1024)),
+    prompt="A ViT with D = {D} and patches of {patch} × {patch} pixels reads pictures of {side} × {side}. Now you give "
     "it pictures of **twice the side**. How many times as many multiply-adds does each block make? (Leave CLS out.)",
-    answer=lambda side, patch, d: 4 * (6 * d + 4 * (side // patch) ** 2) / (6 * d + (side // patch) ** 2),
+    answer=lambda side, patch, D: 4 * (6 * D + 4 * (side // patch) ** 2) / (6 * D + (side // patch) ** 2),
     misconceptions=[
-        Misconception("tokens alone", 4, "So N grows, and the linear layers with it. Attention has N²."),
-        Misconception("scores alone", 16, "So N² grows, and attention with it. The linear layers have N."),
+        Misconception("tokens alone", 4, "So S grows, and the linear layers with it. Attention has S²."),
+        Misconception("scores alone", 16, "So S² grows, and attention with it. The linear layers have S."),
         Misconception("the side alone",
-            2, "That is the side. N grows with its square, and attention with the square of N."),
-        Misconception("N doubled", lambda side, patch, d:
-            2 * (6 * d + 2 * (side // patch) ** 2) / (6 * d + (side // patch) ** 2),
-            "You doubled N. Twice the height and twice the width: how many times as many patches?"),
-        Misconception("scores once", lambda side, patch, d:
-            4 * (12 * d + 4 * (side // patch) ** 2) / (12 * d + (side // patch) ** 2),
-            "You counted one of attention's two products: 2·N²·d."),
+            2, "That is the side. S grows with its square, and attention with the square of S."),
+        Misconception("S doubled", lambda side, patch, D:
+            2 * (6 * D + 2 * (side // patch) ** 2) / (6 * D + (side // patch) ** 2),
+            "You doubled S. Twice the height and twice the width: how many times as many patches?"),
+        Misconception("scores once", lambda side, patch, D:
+            4 * (12 * D + 4 * (side // patch) ** 2) / (12 * D + (side // patch) ** 2),
+            "You counted one of attention's two products: 2·S²·D."),
         Misconception("averaged the factors", 10,
             "4 for the one part, 16 for the other, yes. But the parts are not equally large: put the numbers in."),
     ],
-    hints=["N = ({side} / {patch})², and with twice the side it is 4 times as large.",
-           "Put both into 12·N·d² + 2·N²·d, and divide."],
-    why=lambda side, patch, d: f"N grows from {(side // patch) ** 2} to {4 * (side // patch) ** 2}: the linear layers "
+    hints=["S = ({side} / {patch})², and with twice the side it is 4 times as large.",
+           "Put both into 12·S·D² + 2·S²·D, and divide."],
+    why=lambda side, patch, D: f"S grows from {(side // patch) ** 2} to {4 * (side // patch) ** 2}: the linear layers "
     f"4 times, attention's products 16 times, together "
-    f"{4 * (6 * d + 4 * (side // patch) ** 2) / (6 * d + (side // patch) ** 2):.2f} times.",
+    f"{4 * (6 * D + 4 * (side // patch) ** 2) / (6 * D + (side // patch) ** 2):.2f} times.",
 )
 
-patch_halves = TrueFalse(
-    "patch-halves", title="The patch halves", points=1, difficulty=2, minutes=2,
-    prompt="“Halving the side of the patches makes a block just as much dearer as doubling the side of the picture.”",
-    answer=True,
-    misconception="What does a block see of the picture and of the patches? Look at the formula of its cost: which "
-    "letters are "
-    "in it, and what becomes of them in both cases?",
-    hints=["N = (H / P) · (W / P). Compare (2H / P) · (2W / P) with (H / (P/2)) · (W / (P/2))."],
-    why="True. A block sees N tokens of d numbers, and N becomes 4 times as large in both cases. Only the patch "
-    "embedding tells them apart: its products, N · P²C · d, stay the same when the patch halves.",
-)
-
-# ── 6.4 · Where N² bites ───────────────────────────────────────────────────────────────────────────────────────────
+# ── 6.4 · Where S² bites ───────────────────────────────────────────────────────────────────────────────────────────
 
 crossover_side = Numeric(
     "crossover-side", title="Where the curves cross", points=1, difficulty=2, minutes=3,
-    parameters=dict(d=864, patch=14),
-    parameter_values=dict(d=(96, 150, 216, 294, 384, 486, 600, 726, 864, 1014, 1176), patch=(8, 12, 14, 16, 20, 32)),
-    valid_if=lambda d, patch: 200 < patch * math.isqrt(6 * d) < 4000,
-    prompt="A ViT has d = {d} and patches of {patch} × {patch} pixels. From which side of a square picture on, in "
+    parameters=dict(D=864, patch=14),
+    parameter_values=dict(D=(96, 150, 216, 294, 384, 486, 600, 726, 864, 1014, 1176), patch=(8, 12, 14, 16, 20, 32)),
+    valid_if=lambda D, patch: 200 < patch * math.isqrt(6 * D) < 4000,
+    prompt="A ViT has D = {D} and patches of {patch} × {patch} pixels. From which side of a square picture on, in "
     "pixels, do attention's products cost as much as the linear layers? (Leave CLS out.)",
-    answer=lambda d, patch: patch * math.isqrt(6 * d), unit="pixels",
+    answer=lambda D, patch: patch * math.isqrt(6 * D), unit="pixels",
     misconceptions=[
-        Misconception("gave the tokens", lambda d, patch: 6 * d,
-            "That is N, the number of tokens. How many of them lie along one side, and how many pixels is that?"),
-        Misconception("gave the patches a side", lambda d, patch: math.isqrt(6 * d),
+        Misconception("gave the tokens", lambda D, patch: 6 * D,
+            "That is S, the number of tokens. How many of them lie along one side, and how many pixels is that?"),
+        Misconception("gave the patches a side", lambda D, patch: math.isqrt(6 * D),
             "That is how many patches lie along the side. Each of them is {patch} pixels wide."),
-        Misconception("no root", lambda d, patch: 6 * d * patch,
+        Misconception("no root", lambda D, patch: 6 * D * patch,
             "You multiplied all the tokens by the patch. They do not lie in one row: the picture is square."),
-        Misconception("crossed at d", lambda d, patch: round(patch * math.sqrt(d)),
-            "You took N = d. Set 2·N²·d equal to 12·N·d²: what is N then?"),
-        Misconception("crossed at 12d", lambda d, patch: round(patch * math.sqrt(12 * d)),
-            "You took N = 12d: one of attention's two products is missing."),
-        Misconception("crossed at 2d", lambda d, patch: round(patch * math.sqrt(2 * d)),
-            "You took N = 2d: that is the crossover with attention's own four matrices, without the MLP."),
+        Misconception("crossed at D", lambda D, patch: round(patch * math.sqrt(D)),
+            "You took S = D. Set 2·S²·D equal to 12·S·D²: what is S then?"),
+        Misconception("crossed at 12D", lambda D, patch: round(patch * math.sqrt(12 * D)),
+            "You took S = 12D: one of attention's two products is missing."),
+        Misconception("crossed at 2D", lambda D, patch: round(patch * math.sqrt(2 * D)),
+            "You took S = 2D: that is the crossover with attention's own four matrices, without the MLP."),
     ],
-    hints=["2·N²·d = 12·N·d². Divide both sides by 2·N·d.", "N = 6d tokens, as a square: √N along each side."],
-    why=lambda d, patch: f"N = 6·{d} = {6 * d} = {math.isqrt(6 * d)}², and {math.isqrt(6 * d)} patches of {patch} "
-    f"pixels are {patch * math.isqrt(6 * d)} pixels.",
+    hints=["2·S²·D = 12·S·D². Divide both sides by 2·S·D.", "S = 6D tokens, as a square: √S along each side."],
+    why=lambda D, patch: f"S = 6·{D} = {6 * D} = {math.isqrt(6 * D)}², and {math.isqrt(6 * D)} patches of {patch} "
+    f"pixels are {patch * math.isqrt(6 * D)} pixels.",
 )
 
 # ── 6.5 · Weights, gradients, states ───────────────────────────────────────────────────────────────────────────────
@@ -271,46 +260,15 @@ state_bytes = Numeric(
         Misconception("one state", lambda millions: 12 * millions / 1000,
             "Nearly: AdamW remembers **two** averages for each parameter."),
         Misconception("two copies of the weights", lambda millions: 20 * millions / 1000,
-            "One number too many for each parameter. A running average of the weights (EMA) would be a fifth: it is "
-            "not asked for."),
+            "One number too many for each parameter. A running average of the weights (EMA) would be a fifth; there "
+            "is none here."),
         Misconception("gave GiB", lambda millions: 16e6 * millions / 2**30,
-            "That is GiB, units of 2³⁰ bytes. Asked is GB, units of 10⁹."),
+            "That is GiB, units of 2³⁰ bytes. The question asks for GB, units of 10⁹."),
         Misconception("gave MB", lambda millions: 16 * millions, "Those are megabytes: a thousand of them are one GB."),
     ],
     hints=["How many numbers are there for each parameter? Count: the weight, its gradient, and AdamW's.",
            "Four numbers of 4 bytes: 16 bytes for each parameter."],
     why=lambda millions: f"4 + 4 + 8 = 16 bytes a parameter, {16 * millions / 1000:g} GB, whatever the pictures are.",
-)
-
-# ── 6.6 · What backward keeps ──────────────────────────────────────────────────────────────────────────────────────
-
-kept_in_a_block = Numeric(
-    "kept-in-a-block", title="What one block keeps", points=1, difficulty=2, minutes=3, decimals=1,
-    parameters=dict(batch=24, tokens=197, d=384),
-    parameter_values=dict(batch=(8, 24, 32, 40, 48, 64), tokens=(65, 145, 197, 257, 401, 577),
-                          d=(192, 256, 384, 512, 768)),
-    prompt="A batch of {batch} pictures with {tokens} tokens each goes through a block with d = {d}: float32, fused "
-    "attention. How many **MB** (10⁶ bytes) does the block keep for the backward pass?",
-    answer=lambda batch, tokens, d: 64 * batch * tokens * d / 1e6, unit="MB",
-    misconceptions=[
-        Misconception("counted numbers", lambda batch, tokens, d: 16 * batch * tokens * d / 1e6,
-            "That is how many *numbers* it keeps, in millions. Each takes 4 bytes."),
-        Misconception("one picture", lambda batch, tokens, d: 64 * tokens * d / 1e6,
-            "That is one picture. There are {batch} in the batch."),
-        Misconception("mixed precision", lambda batch, tokens, d: 36 * batch * tokens * d / 1e6,
-            "That is what it keeps with mixed precision. In float32 each number takes 4 bytes."),
-        Misconception("its input alone", lambda batch, tokens, d: 4 * batch * tokens * d / 1e6,
-            "That is the block's input alone, one tensor of [B, N, d]. Add up what its eight lines keep."),
-        Misconception("its output too", lambda batch, tokens, d: 68 * batch * tokens * d / 1e6,
-            "You counted the block's output as well. It is the next block's input, and counted there."),
-        Misconception("gave MiB", lambda batch, tokens, d: 64 * batch * tokens * d / 2**20,
-            "Those are MiB, units of 2²⁰ bytes. Asked is MB, units of 10⁶."),
-        Misconception("MLP of width d", lambda batch, tokens, d: 40 * batch * tokens * d / 1e6,
-            "Between fc1 and fc2 a token has 4d numbers, and they are kept twice: before GELU and behind it."),
-    ],
-    hints=["u = {batch} · {tokens} · {d} numbers is one tensor of tokens.", "64u bytes."],
-    why=lambda batch, tokens, d: f"u = {batch}·{tokens}·{d} = {batch * tokens * d:,}, and 64u = "
-    f"{64 * batch * tokens * d / 1e6:.1f} MB for each block.",
 )
 
 # ── 6.7 · The table of scores ──────────────────────────────────────────────────────────────────────────────────────
@@ -319,7 +277,7 @@ kept_in_a_block = Numeric(
 def attention_bytes(side: int, patch: int, batch: int, heads: int, depth: int) -> int:
     """Bytes of the attention weights that a training step keeps: float32, all layers, attention as the formula says.
 
-    side: of the square pictures, pixels; patch: pixels. A CLS token leads the row. depth: layers.
+    side: of the square pictures, pixels; patch: pixels. A CLS token leads the sequence. depth: layers.
 
     >>> attention_bytes(side=32, patch=16, batch=1, heads=1, depth=1)  # 5 tokens: 25 numbers of 4 bytes
     100
@@ -349,11 +307,11 @@ scores = Code(
     },
     hints=[
         "First the tokens: the patches along one side, squared, and CLS.",
-        "One table has N · N numbers of 4 bytes. There is one for each head of each layer, for each picture.",
-        "The examples pass but grading finds a mistake? Try several pictures, and check with paper: 5 tokens, 2 "
+        "One table has S · S numbers of 4 bytes. There is one for each head of each layer, for each picture.",
+        "The examples pass but grading finds a mistake? Try several pictures, and check on paper: 5 tokens, 2 "
         "pictures, 3 heads, 4 layers are 4 · 2 · 3 · 4 · 25 bytes.",
     ],
-    why="4 bytes · layers · pictures · heads · N². Neither d nor the classes are in it, and N grows with the square of "
+    why="4 bytes · layers · pictures · heads · S². Neither D nor the classes are in it, and S grows with the square of "
     "the side: twice the side is 16 times the bytes.",
 )
 
@@ -378,7 +336,7 @@ def _(side, patch, batch, heads, depth):
 
 
 @scores.misconception("tokens not squared",
-    "You counted tokens. A table has a row *and* a column for each of them: N · N.")
+    "You counted tokens. A table has a row *and* a column for each of them: S · S.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * batch * heads * ((side // patch) ** 2 + 1)
 
@@ -410,7 +368,7 @@ def _(side, patch, batch, heads, depth):
     return 8 * depth * batch * heads * ((side // patch) ** 2 + 1) ** 2
 
 
-@scores.misconception("counted bits", "Those are bits: 32 for a number. Asked are bytes.")
+@scores.misconception("counted bits", "Those are bits: 32 for a number. Return bytes.")
 def _(side, patch, batch, heads, depth):
     return 32 * depth * batch * heads * ((side // patch) ** 2 + 1) ** 2
 
@@ -438,8 +396,8 @@ def _(side, patch, batch, heads, depth):
 
 
 @scores.misconception("heads share the table",
-    "You divided by the heads. They share the width d between them; the table of "
-    "N · N weights each of them makes whole.")
+    "You divided by the heads. They share the D numbers of a token; each of them "
+    "makes a whole table of S · S weights.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * batch * ((side // patch) ** 2 + 1) ** 2 // heads
 
@@ -459,14 +417,13 @@ def _(side, patch, batch, heads, depth):
 
 fused_products = TrueFalse(
     "fused-products", title="What fused attention spares", points=1, difficulty=2, minutes=1,
-    prompt="“Fused attention makes fewer multiply-adds than the formula as it is written: its cost grows with N "
-    "instead of N².”",
+    prompt="“Fused attention makes fewer multiply-adds than the formula as it is written: its cost grows with S "
+    "instead of S².”",
     answer=False,
-    misconception="Its *memory* grows with N instead of N². But every token still meets every token: look at what the "
-    "code "
-    "above does with each piece.",
+    misconception="Its *memory* grows with S instead of S². But every token still meets every token: look at what the "
+    "code above does with each piece.",
     hints=["How many scores are computed in the loop above, over all pieces? And how many are in memory at a time?"],
-    why="False. Every one of the N² scores is computed, but never are all of them stored. In the backward pass they "
+    why="False. Every one of the S² scores is computed, but never are all of them stored. In the backward pass they "
     "are even computed a second time.",
 )
 
@@ -474,7 +431,7 @@ fused_products = TrueFalse(
 
 at_inference = Choice(
     "at-inference", title="Checkpointing at inference", points=1, difficulty=2, minutes=2,
-    prompt="A trained ViT names the pictures of a large archive, 512 at a time, under `torch.inference_mode()`. "
+    prompt="A trained ViT classifies the pictures of a large archive, 512 at a time, under `torch.inference_mode()`. "
     "It runs out of memory. What helps?",
     options={
         "Switch on checkpointing.":
@@ -495,18 +452,18 @@ at_inference = Choice(
 
 oom_message = Choice(
     "oom-message", title="Whose 6.00 GiB?", points=1, difficulty=2, minutes=4,
-    prompt="A ViT-B/16 (d = 768, 12 heads, 12 layers, CLS) is trained in float32, 8 pictures of 1024 × 1024 pixels at "
+    prompt="A ViT-B/16 (D = 768, 12 heads, 12 layers, CLS) is trained in float32, 8 pictures of 1024 × 1024 pixels at "
     "a time, with attention as the formula says. It stops with *“Tried to allocate 6.00 GiB”*. Which tensor was it?",
     options={
         "the scores of one layer, for all heads and pictures": None,
         "the scores of all layers":
-            "A layer's table is made when its turn comes. Count one layer's bytes: B · heads · N² · 4.",
-        "what fc1 gives, 4d numbers for every token":
+            "A layer's table is made when its turn comes. Count one layer's bytes: B · heads · S² · 4.",
+        "what fc1 gives, 4D numbers for every token":
             "8 · 4097 · 3072 numbers of 4 bytes: divide by 2³⁰ and compare.",
         "all the weights of the model, with gradients and AdamW's states":
             "16 bytes for each of 86.6 million parameters is 1.3 GiB, and no single tensor at all.",
     },
-    hints=["N = 64² + 1. Count the bytes of each in a cell, and divide by 2³⁰ (1 GiB).",
+    hints=["S = 64² + 1. Count the bytes of each in a cell, and divide by 2³⁰ (1 GiB).",
            "Your `attention_bytes` counts the tables."],
     why="8 · 12 · 4097² · 4 bytes / 2³⁰ = 6.00. The number in the message is one tensor, and it often tells which.",
 )
@@ -518,12 +475,12 @@ tempting_changes = Choice(
     prompt="Training a ViT from scratch runs out of memory in the middle of the forward pass of its first step. Which "
     "change makes the peak smaller and leaves what is learned nearly as it was?",
     options={
-        "Put the 1000 labels together to 500.":
-            "The classifier's last matrix becomes half as large: some megabytes. No other tensor changes. And the task "
-            "has become another one.",
+        "Merge the 1000 labels into 500.":
+            "The head's matrix becomes half as large: some megabytes. No other tensor changes. And the task is another "
+            "one then.",
         "Make the learning rate ten times smaller.":
             "The learning rate is one number. It changes what is written into the weights, and not how many there are.",
-        "Take Adam, where AdamW stands.":
+        "Use Adam instead of AdamW.":
             "Another name for the same two averages for each parameter. And in the forward pass it is the "
             "activations that grow.",
         "Take a quarter of the batch, and let the optimizer step after every fourth.": None,
@@ -537,9 +494,9 @@ tempting_changes = Choice(
 
 same_answers = Choice(
     "same-answers", title="The answers must stay", points=1, difficulty=2, minutes=2,
-    prompt="A ViT-B/16 was trained with pictures of 1024 × 1024 pixels, and examined and approved for a clinic. Its "
+    prompt="A ViT-B/16 was trained with pictures of 1024 × 1024 pixels, and approved for use in a clinic. Its "
     "attention is computed as the formula is written. On the clinic's small GPU even a single picture does not fit. "
-    "Its answers must remain what they are. What do you do **first**?",
+    "Its answers must remain what they are. What do you try **first**?",
     options={
         "Use patches of 32 pixels.":
             "A quarter of the tokens. But the trained embedding has a column for each number of a 16 × 16 patch: it "
@@ -566,16 +523,15 @@ states_too_large = Choice(
         "Halve the pictures' side.":
             "Fewer tokens, smaller activations. At the optimizer's step they are gone already.",
         "Freeze all blocks but the last few.": None,
-        "Half the batch, twice as many steps.":
+        "Halve the batch, and take twice as many steps.":
             "There is one picture in the batch. And weights, gradients and states do not depend on the batch.",
         "Make the learning rate smaller.":
-            "It is a number by which an update is multiplied. As many numbers are updated as before.",
+            "It is a number by which an update is multiplied. Just as many numbers are updated as before.",
     },
     hints=["What is in memory at the optimizer's step? Count it: bytes for each parameter that learns, and for each "
            "that does not.", "When does AdamW make its two averages?"],
     why="16 bytes for each of 632 million parameters that learn are 9.4 GiB. A frozen one needs 4: no gradient, no "
-    "states. SGD without momentum would help as well (8 bytes): here the choice of optimizer matters, its name does "
-    "not.",
+    "states. SGD without momentum would help as well (8 bytes).",
 )
 
 # ── 6.12 · Fit a budget ────────────────────────────────────────────────────────────────────────────────────────────
@@ -602,7 +558,7 @@ def budgets(dice: random.Random) -> tuple[int, int, int]:
 
 most = Code(
     "largest-batch", title="Your own largest_batch", points=3, difficulty=1, minutes=5, tolerance=0,
-    prompt="Turn the question round: not how much a batch needs, but how large a batch a GPU can take.",
+    prompt="Write the reverse: not how much memory a batch needs, but how large a batch fits into a given memory.",
     reference=largest_batch,
     examples=[
         (100, 30, 20), (95, 30, 20), (100, 40, 20), (20, 30, 20), (100, 130, 20),
@@ -620,7 +576,7 @@ most = Code(
         "`//` rounds down, and for negative numbers as well: −3 // 2 is −2. What must your function say then?",
         "The examples pass but grading finds a mistake? Try a budget that fits to the byte, and one below `fixed`.",
     ],
-    why="What is left behind the fixed part, divided by one picture's bytes, rounded down, and never below 0.",
+    why="What is left after the fixed part, divided by one picture's bytes, rounded down, and never below 0.",
 )
 
 
@@ -691,12 +647,12 @@ def _(budget, fixed, each):
     return max(0, (budget - fixed) // each - 1)
 
 
-@most.misconception("gave what is left over", "That is how many bytes are left over. Asked is how many pictures fit.")
+@most.misconception("gave what is left over", "That is how many bytes are left over. Return how many pictures fit.")
 def _(budget, fixed, each):
     return max(0, budget - fixed) % each
 
 
-@most.misconception("gave bytes", "Those are the bytes that pictures may take. How many pictures are that?")
+@most.misconception("gave bytes", "Those are the bytes that pictures may take. How many pictures is that?")
 def _(budget, fixed, each):
     return max(0, budget - fixed)
 
@@ -709,7 +665,7 @@ def _(budget, fixed, each):
 
 
 @most.misconception("added the fixed part",
-    "You add the fixed part to the budget. It takes memory, it does not bring any.")
+    "You add the fixed part to the budget. It takes memory away.")
 def _(budget, fixed, each):
     return (budget + fixed) // each
 
@@ -723,7 +679,7 @@ def _(budget, fixed, each):
 def largest_side(budget: int, fixed: int, patch: int, width: int, depth: int, batch: int) -> int:
     """The largest side of square pictures, in pixels, that can be trained on within `budget` bytes.
 
-    The side is a multiple of the patch. A block keeps 64 bytes for each of B·N·d numbers; CLS is one of the N tokens.
+    The side is a multiple of the patch. A block keeps 64 bytes for each of B·S·D numbers; CLS is one of the S tokens.
     `fixed` bytes come on top, whatever the side is. 0 where not even a picture of one patch fits.
 
     >>> largest_side(budget=20_000, fixed=1_000, patch=16, width=8, depth=2, batch=1)  # 4 patches a side: 18,408 bytes
@@ -746,7 +702,7 @@ def rooms(dice: random.Random, spare: int = 0) -> tuple[int, int, int, int, int,
 
 widest = Code(
     "largest-side", title="Your own largest_side", points=5, difficulty=3, minutes=12, tolerance=0,
-    prompt="Now the resolution. How large may square pictures be, if batch and model are to stay? Count as in section "
+    prompt="Now the resolution. How large may square pictures be for a given batch and model? Count as in section "
     "6.6: fused attention, float32, 64u bytes for every block. (`fixed` would grow a little with the positions: leave "
     "that out.)",
     reference=largest_side,
@@ -766,7 +722,7 @@ widest = Code(
     hints=[
         "With r patches along the side there are r² + 1 tokens. How many bytes is that?",
         "Let r grow from 0 for as long as the *next* r still fits. Then r patches of `patch` pixels are the side.",
-        "Or solve for r: the tokens that fit, less CLS, and the whole root of that: `math.isqrt`.",
+        "Or solve for r: the tokens that fit, less CLS, and the integer root of that: `math.isqrt`.",
         "The examples pass but grading finds a mistake? Try a budget that fits to the byte, and one byte less.",
     ],
     why="Bytes grow with r², so the side grows with the root of the budget: four times the memory for twice the side, "
@@ -803,7 +759,7 @@ def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (64 * batch * width * depth), lambda r: r**2)
 
 
-@widest.misconception("gave patches", "Those are patches along the side. Asked is the side in pixels.")
+@widest.misconception("gave patches", "Those are patches along the side. Return the side in pixels.")
 def _(budget, fixed, patch, width, depth, batch):
     return longest((budget - fixed) / (64 * batch * width * depth), lambda r: r**2 + 1)
 
@@ -820,7 +776,7 @@ def _(budget, fixed, patch, width, depth, batch):
 
 
 @widest.misconception("forgot the fixed part",
-    "You gave the whole budget to the activations. `fixed` wants its place first.")
+    "You gave the whole budget to the activations. Subtract `fixed` first.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest(budget / (64 * batch * width * depth), lambda r: r**2 + 1)
 
@@ -835,12 +791,12 @@ def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (64 * batch * width), lambda r: r**2 + 1)
 
 
-@widest.misconception("forgot the width", "You counted tokens and forgot that each has d numbers.")
+@widest.misconception("forgot the width", "You counted tokens and forgot that each has D numbers.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (64 * batch * depth), lambda r: r**2 + 1)
 
 
-@widest.misconception("4 bytes", "You took 4 bytes for each of B·N·d numbers: one tensor. A block keeps sixteen such "
+@widest.misconception("4 bytes", "You took 4 bytes for each of B·S·D numbers: one tensor. A block keeps sixteen such "
     "tensors, 64 bytes.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (4 * batch * width * depth), lambda r: r**2 + 1)
@@ -874,7 +830,7 @@ def _(budget, fixed, patch, width, depth, batch):
     return max(patch, patch * longest((budget - fixed) / (64 * batch * width * depth), lambda r: r**2 + 1))
 
 
-@widest.misconception("a table of scores", "You added tables of N² scores. With fused attention there are none.")
+@widest.misconception("a table of scores", "You added tables of S² scores. With fused attention there are none.")
 def _(budget, fixed, patch, width, depth, batch):
     row = 0
     while fixed + batch * depth * (64 * ((row + 1) ** 2 + 1) * width + 4 * ((row + 1) ** 2 + 1) ** 2) <= budget:

@@ -14,40 +14,15 @@ def dice_of(dice: random.Random) -> torch.Generator:
     return torch.Generator().manual_seed(dice.randrange(2**31))
 
 
-# ── 7.2 · Before the first step ────────────────────────────────────────────────────────────────────────────────────
-
-initial_loss = Numeric(
-    "initial-loss", title="Before it knows anything", points=1, difficulty=1, minutes=2, decimals=2,
-    parameters=dict(classes=1000), parameter_values=dict(classes=[*range(3, 60), *range(60, 1010, 10)]),
-    prompt="A fresh model has {classes} classes to choose from, and gives each the same probability. What is its "
-    "cross-entropy, before the first step?",
-    answer=lambda classes: math.log(classes),
-    misconceptions=[
-        Misconception("the probability", lambda classes: 1 / classes,
-            "That is the probability of each class. The loss is minus its logarithm."),
-        Misconception("logarithm to base 10", lambda classes: math.log10(classes),
-            "You took the logarithm to base 10. torch's cross-entropy takes the natural one, `math.log`."),
-        Misconception("logarithm to base 2", lambda classes: math.log2(classes),
-            "You took the logarithm to base 2: that counts bits. torch's cross-entropy takes the natural one."),
-        Misconception("minus sign", lambda classes: -math.log(classes),
-            "The right size, the wrong sign: −ln of a probability below 1 is above 0."),
-        Misconception("ln 10", math.log(10),
-            "ln 10 is the loss with ten classes. Here there are {classes}."),
-    ],
-    hints=["Cross-entropy is −ln of the probability that the right class gets.", "−ln(1 / {classes})."],
-    why=lambda classes: f"−ln(1/{classes}) = ln {classes} = {math.log(classes):.2f}. A first loss far above it says "
-    "that the model is sure of something it cannot know.",
-)
-
 # ── 7.3 · The loop ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def train_head(
     features: torch.Tensor, labels: torch.Tensor, classes: int, steps: int, rate: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight [K, d] and bias [K] of a linear head, trained on all N pictures at once; both begin at zero.
+    """Weight [K, D] and bias [K] of a linear head, trained on all B pictures at once; both begin at zero.
 
-    features: [N, d], what a model makes of each picture; labels: [N], the number of each picture's class; classes: K.
+    features: [B, D], what a model makes of each picture; labels: [B], the number of each picture's class; classes: K.
     A step moves weight and bias by `rate` times their gradient of the mean cross-entropy, downhill.
 
     >>> weight, bias = train_head(torch.eye(2), torch.tensor([0, 1]), classes=2, steps=1, rate=1.0)
@@ -55,10 +30,10 @@ def train_head(
     tensor([[ 0.2500, -0.2500],
             [-0.2500,  0.2500]])
     """
-    weight = torch.zeros(classes, features.shape[1], requires_grad=True)  # K d
+    weight = torch.zeros(classes, features.shape[1], requires_grad=True)  # K D
     bias = torch.zeros(classes, requires_grad=True)  # K
     for _ in range(steps):
-        logits = features @ weight.T + bias  # N K
+        logits = features @ weight.T + bias  # B K
         loss = F.cross_entropy(logits, labels)
         loss.backward()
         with torch.no_grad():
@@ -79,9 +54,9 @@ def lesson(dice: random.Random, classes: int = 4, steps: int = 6, rate: float = 
 
 loop = Code(
     "train-head", title="Your own training loop", points=5, difficulty=2, minutes=12, tolerance=1e-4,
-    prompt="The loop of this section, for the smallest model that there is: one linear layer. Pictures come as "
-    "features already, all of them in each step, and there is no optimizer: you move the weights yourself. torch may "
-    "find the gradients (or write them down: chapter 5 has the formula).",
+    prompt="Write the loop of this section for the smallest model: one linear layer. The pictures come as features "
+    "already, each step uses all of them, and there is no optimizer: you move the weights yourself. Let torch find the "
+    "gradients, or write them down (chapter 5 has the formula).",
     reference=train_head,
     examples=[
         (torch.eye(2), torch.tensor([0, 1]), 2, 1, 1.0),
@@ -103,11 +78,11 @@ loop = Code(
         "set it to None after each step. (Keep the `-=`: `weight = weight - …` makes a new tensor, which gets no "
         "gradient.)",
         "By hand: with p = softmax(logits) and the labels as one-hot rows, the gradient of the weight is "
-        "(p − one_hot)ᵀ · features / N.",
-        "The examples pass but grading finds a mistake? Take more steps on paper: is the gradient that of one step "
-        "alone? Is it the mean over the pictures?",
+        "(p − one_hot)ᵀ · features / B.",
+        "The examples pass but grading finds a mistake? Work out two steps on paper: does the second step use its own "
+        "gradient alone? Is it the mean over the pictures?",
     ],
-    why="Logits, loss, gradient, step, and the gradients forgotten: all training loops are these five lines.",
+    why="Logits, loss, gradients, a step, and gradients set to zero: every training loop is these five lines.",
 )
 
 
@@ -116,7 +91,7 @@ def _(features, labels, classes, steps, rate):
     weight, bias = torch.zeros(classes, features.shape[1]), torch.zeros(classes)
     targets = F.one_hot(labels, classes).to(features.dtype)
     for _ in range(steps):
-        off = ((features @ weight.T + bias).softmax(dim=1) - targets) / len(features)  # N K
+        off = ((features @ weight.T + bias).softmax(dim=1) - targets) / len(features)  # B K
         weight, bias = weight - rate * off.T @ features, bias - rate * off.sum(dim=0)
     return weight, bias
 
@@ -168,14 +143,14 @@ def _(features, labels, classes, steps, rate):
 
 
 @loop.misconception("sum over pictures",
-    "You added the loss over the pictures up. Cross-entropy is their *mean*: with twice "
-    "the pictures the step would be twice as long.")
+    "You summed the loss over the pictures. Cross-entropy is their *mean*: with a sum, twice the pictures would "
+    "make the step twice as long.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps, rate, share=lambda number, classes, step: 1)
 
 
 @loop.misconception("mean over classes too",
-    "You averaged over the classes as well. The mean is over the pictures alone.")
+    "You averaged over the classes as well. Take the mean over the pictures only.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps, rate, share=lambda number, classes, step: 1 / number / classes)
 
@@ -186,8 +161,8 @@ def _(features, labels, classes, steps, rate):
 
 
 @loop.misconception("the same gradient in each step",
-    "You found the gradient once and took it in every step. After a step the "
-    "logits are others: find it anew.")
+    "You computed the gradient once and used it in every step. After a step the "
+    "logits change: compute it again.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, 1, rate * steps) if steps else descend(
         features, labels, classes, 0, rate
@@ -218,7 +193,7 @@ def _(features, labels, classes, steps, rate):
 
 @loop.misconception("logits without softmax",
     "Your error is logits − targets: that is least squares. Put the logits through a "
-    "softmax, or give them to `F.cross_entropy`.")
+    "softmax, or pass them to `F.cross_entropy`.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps, rate, off=lambda logits, targets: logits - targets)
 
@@ -246,7 +221,7 @@ def _(features, labels, classes, steps, rate):
 
 
 @loop.misconception("weight turned round",
-    "Your weight is [d, K]. As in `nn.Linear` it is [K, d]: a row for each class.")
+    "Your weight is [D, K]. As in `nn.Linear` it is [K, D]: a row for each class.")
 def _(features, labels, classes, steps, rate):
     weight, bias = descend(features, labels, classes, steps, rate)
     return weight.T, bias
@@ -271,47 +246,25 @@ steps_taken = Numeric(
     parameter_values=dict(pictures=(1347, 2040, 5000, 8144, 9469, 50_000, 60_000), batch=(24, 48, 96, 128, 256),
               epochs=(10, 20, 30, 50, 100)),
     valid_if=lambda pictures, batch, epochs: pictures % batch > 0 and (pictures % batch) * epochs >= batch,
-    prompt="{pictures} pictures, batches of {batch}, {epochs} epochs. As in `fit`, an epoch leaves out the pictures "
-    "that fill no whole batch. How many steps does the whole run take?",
+    prompt="{pictures} pictures, a batch size of {batch}, {epochs} epochs. As in `fit`, an epoch leaves out the "
+    "pictures that do not fill a batch. How many steps does the whole run take?",
     answer=lambda pictures, batch, epochs: pictures // batch * epochs,
     misconceptions=[
         Misconception("one epoch",
             lambda pictures, batch, epochs: pictures // batch, "That is one epoch. There are {epochs}."),
         Misconception("last batch too", lambda pictures, batch, epochs: -(-pictures // batch) * epochs,
-            "You let the last, smaller batch make a step as well. Here it is left out: round down."),
+            "You counted a step for the last, smaller batch as well. Here it is left out: round down."),
         Misconception("rounded at the end", lambda pictures, batch, epochs: pictures * epochs // batch,
-            "You rounded once, at the end. Each epoch leaves its own few pictures out: round first, then multiply."),
+            "You rounded once, at the end. Every epoch leaves a few pictures out: round first, then multiply."),
         Misconception("pictures seen", lambda pictures, batch, epochs: pictures * epochs,
             "That is how many pictures the model sees. A step takes {batch} of them."),
         Misconception("epochs alone", lambda pictures, batch, epochs: epochs,
             "Those are epochs. In each, the weights move once for every batch."),
     ],
-    hints=["How many whole batches are there in {pictures} pictures? `//` rounds down.", "As many, {epochs} times."],
+    hints=["How many full batches are there in {pictures} pictures? `//` rounds down.",
+           "That many steps, {epochs} times."],
     why=lambda pictures, batch, epochs: f"{pictures} // {batch} = {pictures // batch} steps an epoch, times {epochs} "
     f"epochs = {pictures // batch * epochs}.",
-)
-
-accumulation = Numeric(
-    "accumulation", title="A few at a time", points=1, difficulty=2, minutes=2,
-    parameters=dict(batch=12, gpus=2, times=8),
-    parameter_values=dict(batch=range(6, 65), gpus=(2, 3, 4, 8), times=range(3, 17)),
-    prompt="Each of {gpus} GPUs has room for {batch} pictures (chapter 6 found that). So each adds up the gradients of "
-    "{times} batches, then those of all GPUs are put together, and only then does the optimizer take a step. How many "
-    "pictures have a say in that step?",
-    answer=lambda batch, gpus, times: batch * gpus * times, unit="pictures",
-    misconceptions=[
-        Misconception("one GPU", lambda batch, gpus, times: batch * times,
-            "Those are the pictures of one GPU. There are {gpus}, and each works on pictures of its own."),
-        Misconception("one batch each", lambda batch, gpus, times: batch * gpus,
-            "So many are in memory at a time. But the step waits until that has happened {times} times."),
-        Misconception("batch alone", lambda batch, gpus, times: batch,
-            "That is what one GPU takes at a time. The step waits for more of them."),
-        Misconception("added up", lambda batch, gpus, times: batch * (gpus + times),
-            "You added GPUs and batches. *Each* GPU takes {times} batches: multiply."),
-    ],
-    hints=["How many pictures does one GPU look at before the step?", "{batch} · {times} on each of {gpus} GPUs."],
-    why=lambda batch, gpus, times: f"{batch} · {times} · {gpus} = {batch * times * gpus}. (Divide each loss by "
-    f"{times}, so that the gradients' sum is a mean.)",
 )
 
 # ── 7.4 · The learning rate ────────────────────────────────────────────────────────────────────────────────────────
@@ -343,7 +296,7 @@ def plans(dice: random.Random, warmup: int | None = None, lowest: float = 0.0) -
 
 plan = Code(
     "learning-rate", title="Your own learning_rate", points=4, difficulty=2, minutes=8, tolerance=1e-6,
-    prompt="Write the plan of the figure above: how long is the step at each moment of the run? "
+    prompt="Write the schedule of the figure above: what is the learning rate at each step of the run? "
     "$\\eta = \\eta_\\text{low} + (\\eta_\\text{high} - \\eta_\\text{low}) \\cdot \\tfrac12 (1 + \\cos \\pi t)$, where "
     "t runs from 0 to 1 while the rate falls.",
     reference=learning_rate,
@@ -353,7 +306,7 @@ plan = Code(
     ],
     checks={
         "a whole run": lambda dice: plans(dice),
-        "that ends above zero": lambda dice: plans(dice, lowest=0.05),
+        "ends above zero": lambda dice: plans(dice, lowest=0.05),
         "without a warm-up": lambda dice: plans(dice, warmup=0),
         "a warm-up of one step": lambda dice: plans(dice, warmup=1),
     },
@@ -398,12 +351,12 @@ def _(step, steps, warmup, highest, lowest):
     return highest * step / warmup if step < warmup else fallen(step, steps, warmup, highest, lowest)
 
 
-@plan.misconception("no warm-up", "You have left the warm-up out: the rate begins at its highest.")
+@plan.misconception("no warm-up", "You left out the warm-up: your rate begins at its highest.")
 def _(step, steps, warmup, highest, lowest):
     return highest if step < warmup else fallen(step, steps, warmup, highest, lowest)
 
 
-@plan.misconception("lowest forgotten", "Your plan ends at 0. It should fall to `lowest`.")
+@plan.misconception("lowest forgotten", "Your schedule ends at 0. It should fall to `lowest`.")
 def _(step, steps, warmup, highest, lowest):
     return fallen(step, steps, warmup, highest, 0.0)
 
@@ -461,7 +414,7 @@ def _(step, steps, warmup, highest, lowest):
 
 
 @plan.misconception("whole cosine",
-    "cos πt falls from 1 to −1: your rate becomes negative, and climbs the hill. Add 1, and "
+    "cos πt falls from 1 to −1: your rate becomes negative, and the step goes uphill. Add 1, and "
     "halve.")
 def _(step, steps, warmup, highest, lowest):
     return fallen(step, steps, warmup, highest, lowest, shape=lambda t: math.cos(math.pi * t))
@@ -489,34 +442,34 @@ which_rate = Choice(
     "2.6 and jumps up and down. What do you try **first**?",
     options={
         "Train for ten times as long.":
-            "A model that guesses has ln 10 = 2.30. This one is worse than guessing, and it jumps: more of the same "
-            "steps will not mend it.",
+            "A model that guesses has a loss of ln 10 = 2.30. This one is worse than guessing, and it jumps: more of "
+            "the same steps will not help.",
         "A larger model.":
-            "The loss is above ln 10, what guessing gives: it is not too small a model, it is not learning at all.",
+            "The loss is above ln 10, which guessing gives. The model is not too small: it is not learning at all.",
         "A tenth of the learning rate.": None,
         "Stronger augmentation.":
             "That makes training harder still. It is a remedy where the training loss is *low* and the test loss high.",
         "Ten times the learning rate.":
-            "Too small a rate gives a curve that falls slowly, from ln 10. This one jumps, and lies above.",
+            "A rate that is too low gives a curve that falls slowly from ln 10. This one jumps, and lies above it.",
     },
     hints=["What is the loss of a model that gives each class a tenth?",
            "Too low, or too high: which of the two jumps?"],
     why="2.6 is above ln 10 = 2.30. A model that knows nothing would do better; this one is sure of wrong things, and "
-    "each step throws it over the valley. Smaller steps first.",
+    "each step overshoots the valley. Take smaller steps first.",
 )
 
 # ── 7.5 · Targets ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def smooth_targets(labels: torch.Tensor, classes: int, smoothing: float) -> torch.Tensor:
-    """What the model should answer, [N, K]: 1 − ε for the picture's own class, and ε spread evenly over all K.
+    """What the model should answer, [B, K]: 1 − ε for the picture's own class, and ε spread evenly over all K.
 
-    labels: [N], whole numbers; classes: K; smoothing: ε, 0…1.
+    labels: [B], whole numbers; classes: K; smoothing: ε, 0…1.
 
     >>> smooth_targets(torch.tensor([1]), classes=4, smoothing=0.2)
     tensor([[0.0500, 0.8500, 0.0500, 0.0500]])
     """
-    one_hot = F.one_hot(labels, classes).float()  # N K
+    one_hot = F.one_hot(labels, classes).float()  # B K
     return (1 - smoothing) * one_hot + smoothing / classes
 
 
@@ -538,8 +491,8 @@ targets = Code(
         "a class that no picture has": [(torch.tensor([0, 1, 0]), 5, 0.1)],
     },
     hints=[
-        "`F.one_hot(labels, classes)` is a table of ones and zeros. Make floats of it.",
-        "Multiply it by 1 − ε, and add ε / K to every number. Each row still has the sum 1.",
+        "`F.one_hot(labels, classes)` is a table of ones and zeros. Convert it to floats.",
+        "Multiply it by 1 − ε, and add ε / K to every number. Each row still adds up to 1.",
         "The examples pass but grading finds a mistake? Add up a row. And count the columns: are there K of them?",
     ],
     why="(1 − ε) · one_hot + ε / K. torch's `F.cross_entropy(..., label_smoothing=ε)` does the same inside.",
@@ -567,15 +520,15 @@ def _(labels, classes, smoothing):
 
 
 @targets.misconception("own class without its share",
-    "The picture's own class gets 1 − ε *and* its share of ε: your rows have "
-    "a sum below 1.")
+    "The picture's own class gets 1 − ε *and* its share of ε: your rows add up to "
+    "less than 1.")
 def _(labels, classes, smoothing):
     one_hot = F.one_hot(labels, classes).float()
     return (1 - smoothing) * one_hot + smoothing / classes * (1 - one_hot)
 
 
 @targets.misconception("not taken away",
-    "You added ε / K and took nothing away: your rows have a sum above 1. The one-hot part "
+    "You added ε / K and took nothing away: your rows add up to more than 1. The one-hot part "
     "weighs 1 − ε.")
 def _(labels, classes, smoothing):
     return F.one_hot(labels, classes).float() + smoothing / classes
@@ -586,7 +539,7 @@ def _(labels, classes, smoothing):
     return (1 - smoothing) * F.one_hot(labels, classes).float() + smoothing
 
 
-@targets.misconception("ε and 1 − ε exchanged", "You exchanged ε and 1 − ε. With ε = 0 the targets should be one-hot.")
+@targets.misconception("ε and 1 − ε exchanged", "You swapped ε and 1 − ε. With ε = 0 the targets should be one-hot.")
 def _(labels, classes, smoothing):
     return smoothing * F.one_hot(labels, classes).float() + (1 - smoothing) / classes
 
@@ -610,7 +563,7 @@ def _(labels, classes, smoothing):
     return (1 - smoothing) * F.one_hot(labels, classes).float() + smoothing / classes
 
 
-@targets.misconception("turned round", "Your table is [K, N]. A row belongs to a picture: [N, K].")
+@targets.misconception("turned round", "Your table is [K, B]. Each row belongs to a picture: [B, K].")
 def _(labels, classes, smoothing):
     return ((1 - smoothing) * F.one_hot(labels, classes).float() + smoothing / classes).T
 
@@ -628,57 +581,15 @@ def _(labels, classes, smoothing):
 
 @targets.misconception("the row's own class alone",
     "You return one number for each picture. The table has one for each class, "
-    "too: [N, K].")
+    "too: [B, K].")
 def _(labels, classes, smoothing):
     return torch.full((len(labels),), 1 - smoothing + smoothing / classes)
 
 
-smoothed_floor = Numeric(
-    "smoothed-floor", title="As low as it gets", points=1, difficulty=3, minutes=4, decimals=2,
-    parameters=dict(classes=100, percent=10),
-    parameter_values=dict(classes=(5, 10, 20, 37, 50, 100, 200, 500, 1000), percent=(5, 10, 15, 20, 30)),
-    prompt="{classes} classes, label smoothing ε = {percent} %. What is the lowest cross-entropy that a model can "
-    "reach, on any picture?",
-    answer=lambda classes, percent: entropy(percent / 100, classes),
-    misconceptions=[
-        Misconception("zero",
-            0, "0 would be reached by a model that is sure. But the target is not sure: a model that gives "
-            "the right class 1 pays −ln 0 for the others."),
-        Misconception("own class alone",
-            lambda classes, percent: -math.log(1 - percent / 100 + percent / 100 / classes),
-            "That is −ln of what the right class should get. The other classes have a target above 0 as well: add "
-            "target · −ln(target) over all of them."),
-        Misconception("ln of the classes", lambda classes, percent: math.log(classes),
-            "That is where training begins, with all classes alike."),
-        Misconception("ε ln K", lambda classes, percent: percent / 100 * math.log(classes),
-            "Nearly: ε·ln K is a rule of thumb for the others' share. Take the target itself for the model's answer, "
-            "and add up."),
-        Misconception("to base 2", lambda classes, percent: entropy(percent / 100, classes) / math.log(2),
-            "You took logarithms to base 2. The loss is in natural ones."),
-    ],
-    hints=["The cross-entropy −Σ t ln p is lowest where p = t: the model answers with the target itself.",
-           "t is 1 − ε + ε/K once, and ε/K for K − 1 classes. Add up −t ln t.",
-           "In code: `t = smooth_targets(torch.tensor([0]), {classes}, 0.…)[0]`, then `-(t * t.log()).sum()`."],
-    why=lambda classes, percent: f"−Σ t ln t over {classes} targets: {entropy(percent / 100, classes):.2f}. A training "
-    "loss that stays there with smoothing on is no fault: it is the floor.",
-)
-
-
-def own_term(smoothing: float, classes: int) -> float:
-    own = 1 - smoothing + smoothing / classes
-    return -own * math.log(own)
-
-
-def entropy(smoothing: float, classes: int) -> float:
-    """Of the smoothed target: the lowest loss there is."""
-    other = smoothing / classes
-    return own_term(smoothing, classes) - (classes - 1) * other * math.log(other)
-
-
 which_change = Choice(
     "which-change", title="What keeps the class?", points=1, difficulty=1, minutes=2,
-    prompt="Four classifiers, each with a change that is applied to half of its training pictures. In which case does "
-    "the change **keep the class**, so that it may be used?",
+    prompt="Four classifiers, each with an augmentation that is applied to half of its training pictures. Which one "
+    "**keeps the class**, so that it may be used?",
     options={
         "Road signs (“turn left”, “turn right”, …): mirror left and right.":
             "The mirrored sign *is* the other class. The label stays, and is wrong.",
@@ -686,42 +597,201 @@ which_change = Choice(
             "A 6 upside down is a 9. The label stays, and is wrong.",
         "Cells under a microscope, healthy or not: turn by 90°, mirror.": None,
         "Ripe and unripe tomatoes: change the hue at random.":
-            "Colour is what tells them apart. The change wipes out what should be learned.",
+            "Colour is what tells them apart. This augmentation removes what should be learned.",
     },
     hints=["Show the changed picture to an expert who has not seen the original. Would the answer be the same?"],
-    why="A slide under a microscope has no up and no left: turned or mirrored it might as well have come that way. Ask "
-    "of each change whether an expert would still give the same label.",
+    why="A slide under a microscope has no up and no left: it could just as well have been turned or mirrored. Ask of "
+    "each augmentation whether an expert would still give the same label.",
 )
 
-# ── 7.6 · Train and test ───────────────────────────────────────────────────────────────────────────────────────────
+# ── 7.6 · Validation ───────────────────────────────────────────────────────────────────────────────────────────────
 
 two_curves = Choice(
     "two-curves", title="One falls, one rises", points=1, difficulty=1, minutes=2,
-    prompt="800 training pictures, a large model. The training loss falls from epoch to epoch, the test loss has risen "
-    "since epoch 12. What is happening, and what helps?",
+    prompt="800 training pictures, a large model. The training loss falls from epoch to epoch; the validation loss has "
+    "risen since epoch 12. What is happening, and what helps?",
     options={
         "The learning rate is too high: make it smaller.":
-            "Then the *training* loss would not fall so nicely. With a smaller rate the same happens, later.",
+            "With a learning rate that is too high the *training* loss would not fall so steadily. With a smaller one "
+            "the same happens later.",
         "The model learns its training pictures by heart: more augmentation, or start from a pretrained model.": None,
         "The model is too small to learn the task: take a larger one.":
-            "It learns its training pictures better and better: it is large enough for that, perhaps too large.",
-        "Nothing. The loss that is trained goes down, and that is what counts.":
-            "What counts is what the model says of pictures that it has not seen. That gets worse.",
+            "It fits its training pictures better and better, so it is large enough for them, perhaps too large.",
+        "Nothing is wrong. The loss that is trained goes down, and that is what counts.":
+            "What counts is what the model says about pictures that it has not seen, and that is getting worse.",
     },
     hints=["On which pictures does the model become better, and on which worse?"],
-    why="That is overfitting. More pictures, changed pictures (augmentation), features that come from more pictures "
-    "(pretraining), more weight decay, a smaller model, or stopping at epoch 12.",
+    why="That is overfitting. More pictures, augmentation, pretraining, more weight decay or a smaller model help; so "
+    "does keeping the weights of epoch 12 (early stopping).",
 )
 
-train_below_test = TrueFalse(
-    "train-below-test", title="Better in the test", points=1, difficulty=2, minutes=2,
-    prompt="“With mixup and shifted pictures, `fit` reports 83 % in training and 91 % in the test. So train and test "
-    "sets must have been mixed up.”",
-    answer=False,
-    misconception="Which pictures does the 83 % refer to: those of the data set, or those that the model was shown?",
-    hints=["`History.train_accuracy` is measured on pictures *as they were seen*, during the epoch."],
-    why="False. In training it is asked about moved and mixed pictures, and while it still learns; in the test about "
-    "clean ones, at the end of the epoch. Compare the two on clean pictures with `evaluate`.",
+
+def split_by_group(groups: torch.Tensor, held: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The places of the pictures to learn from, and of those to validate on; no group lies on both sides.
+
+    groups: [B], the group that each picture belongs to (a patient, a video, a writer); held: [M], the groups that are
+    held back for validation. Both results list places 0…B − 1 in rising order.
+
+    >>> split_by_group(torch.tensor([7, 7, 4, 9, 4]), held=torch.tensor([4]))
+    (tensor([0, 1, 3]), tensor([2, 4]))
+    """
+    kept_back = torch.isin(groups, held)  # B: True where the picture's group is held back
+    return (~kept_back).nonzero()[:, 0], kept_back.nonzero()[:, 0]
+
+
+def families(dice: random.Random, number: int = 12, groups: int = 5, held: int = 2) -> tuple:
+    """Arguments of `split_by_group`: group numbers that are no places, each with a picture at least."""
+    dots = dice_of(dice)
+    names = 20 + torch.randperm(30, generator=dots)[:groups]
+    members = torch.cat([torch.arange(groups), torch.randint(groups, (number - groups,), generator=dots)])
+    order = torch.randperm(number, generator=dots)
+    return names[members][order], names[:held]
+
+
+split = Code(
+    "split-by-group", title="Your own split_by_group", points=3, difficulty=2, minutes=6, tolerance=0,
+    prompt="Several pictures show the same patient, or are copies of one picture: they form a **group**. Split the "
+    "pictures so that each group is either learned from or validated on, never both.",
+    reference=split_by_group,
+    examples=[
+        (torch.tensor([7, 7, 4, 9, 4]), torch.tensor([4])),
+        (torch.tensor([30, 20, 30, 10, 20, 40]), torch.tensor([40, 20])),
+        (torch.tensor([5, 8, 5]), torch.tensor([6])),
+    ],
+    checks={
+        "two groups held back": lambda dice: [families(dice), families(dice, number=15, groups=6)],
+        "one group held back": lambda dice: [families(dice, held=1)],
+        "most groups held back": lambda dice: [families(dice, groups=6, held=5)],
+        "a group without pictures": [(torch.tensor([25, 21, 25, 29]), torch.tensor([22, 29]))],
+    },
+    hints=[
+        "`torch.isin(groups, held)` says for each picture whether its group is held back.",
+        "`mask.nonzero()[:, 0]` turns a mask into places; `~mask` is its opposite.",
+        "The examples pass but grading finds a mistake? Hold back two groups of different sizes, in falling order.",
+    ],
+    why="Split the groups first, and the pictures follow their group. A random split of the pictures would put copies "
+    "of what was learned into the validation set.",
+)
+
+
+@split.alternative
+def _(groups, held):
+    chosen = {*held.tolist()}
+    names = groups.tolist()
+    parts = [[place for place, name in enumerate(names) if (name in chosen) == kept] for kept in (False, True)]
+    return torch.tensor(parts[0], dtype=torch.int64), torch.tensor(parts[1], dtype=torch.int64)
+
+
+@split.alternative
+def _(groups, held):
+    kept_back = (groups[:, None] == held).any(dim=1)  # B M → B
+    places = torch.arange(len(groups))
+    return places[~kept_back], places[kept_back]
+
+
+@split.misconception("sides exchanged",
+    "You return the validation pictures first. The pictures to learn from come first.")
+def _(groups, held):
+    return split_by_group(groups, held)[::-1]
+
+
+@split.misconception("masks",
+    "Those are masks, True or False for each picture. Return the places: `mask.nonzero()[:, 0]`.")
+def _(groups, held):
+    kept_back = torch.isin(groups, held)
+    return ~kept_back, kept_back
+
+
+@split.misconception("places in a column",
+    "`nonzero()` gives a column, [n, 1]. Take its first column: `nonzero()[:, 0]`.")
+def _(groups, held):
+    kept_back = torch.isin(groups, held)
+    return (~kept_back).nonzero(), kept_back.nonzero()
+
+
+@split.misconception("groups for places",
+    "Those are the groups of the pictures. Return where the pictures lie: 0 for the first one.")
+def _(groups, held):
+    kept_back = torch.isin(groups, held)
+    return groups[~kept_back], groups[kept_back]
+
+
+@split.misconception("held as places",
+    "You held back the pictures at these places. `held` names groups: find the pictures that belong to them.")
+def _(groups, held):
+    kept_back = torch.isin(torch.arange(len(groups)), held)
+    return (~kept_back).nonzero()[:, 0], kept_back.nonzero()[:, 0]
+
+
+@split.misconception("first picture of a group",
+    "You held back one picture of each group. The others of that group are copies of it: hold back all of them.")
+def _(groups, held):
+    names = groups.tolist()
+    first = [names.index(name) for name in held.tolist() if name in names]
+    kept_back = torch.isin(torch.arange(len(groups)), torch.tensor(first, dtype=torch.int64))
+    return (~kept_back).nonzero()[:, 0], kept_back.nonzero()[:, 0]
+
+
+@split.misconception("first group only", "You held back the first group of `held` only. There may be several.")
+def _(groups, held):
+    return split_by_group(groups, held[:1])
+
+
+@split.misconception("everything learned",
+    "You learn from all pictures, those held back among them. That is leakage: take them out.")
+def _(groups, held):
+    return torch.arange(len(groups)), torch.isin(groups, held).nonzero()[:, 0]
+
+
+@split.misconception("validated on everything",
+    "You validate on all pictures, those learned from among them. Keep only the groups held back.")
+def _(groups, held):
+    return (~torch.isin(groups, held)).nonzero()[:, 0], torch.arange(len(groups))
+
+
+@split.misconception("sorted by group",
+    "The right pictures, in the order of their groups. List the places in rising order.")
+def _(groups, held):
+    order = groups.argsort(stable=True, descending=True)
+    kept_back = torch.isin(groups[order], held)
+    return order[~kept_back], order[kept_back]
+
+
+@split.misconception("cut at a number",
+    "You held back every group up to the largest number in `held`. Only the groups that are named there belong to it.")
+def _(groups, held):
+    kept_back = groups <= held.max()
+    return (~kept_back).nonzero()[:, 0], kept_back.nonzero()[:, 0]
+
+
+@split.misconception("as many pictures as groups",
+    "You held back the last pictures, as many as `held` has groups. It names groups, and each may have several "
+    "pictures anywhere.")
+def _(groups, held):
+    places = torch.arange(len(groups))
+    return places[: -len(held)], places[-len(held) :]
+
+
+@split.misconception("counted from one", "Places count from 0: yours begin one place late.")
+def _(groups, held):
+    return tuple(places + 1 for places in split_by_group(groups, held))
+
+
+leak = Choice(
+    "leak", title="Which test is honest?", points=1, difficulty=2, minutes=2,
+    prompt="Four ways to get a test accuracy. Which one can be believed?",
+    options={
+        "Every photo is shifted and mirrored into ten copies; then the copies are split at random.":
+            "Copies of one photo lie on both sides. Split the photos first; augment the training part only.",
+        "20 videos are cut into frames; every fifth frame goes to the test set.":
+            "Neighbouring frames are nearly the same picture. Whole videos belong on one side.",
+        "300 patients with several scans each; all scans of a patient lie on the same side.": None,
+        "The split is by patient; the learning rate and the epoch are those with the highest test accuracy.":
+            "The choice has seen the test set: among many tries the luckiest wins. Choose on validation pictures.",
+    },
+    hints=["Ask of each: has anything that was learned or chosen seen the test pictures, or near copies of them?"],
+    why="The group (the patient) lies on one side, and nothing is chosen on the test set. The other three numbers are "
+    "higher than what new pictures would give.",
 )
 
 # ── 7.7 · Fine-tuning ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -730,55 +800,84 @@ learning_parameters = Numeric(
     "learning-parameters", title="What learns?", points=1, difficulty=2, minutes=3,
     parameters=dict(d=384, blocks=2, classes=5),
     parameter_values=dict(d=(192, 384, 768), blocks=(2, 3, 4, 6), classes=(2, 5, 10, 37, 102)),
-    prompt="A pretrained ViT with d = {d} gets a new head for {classes} classes. The last {blocks} blocks, the final "
-    "LayerNorm and the head learn; all else is frozen. How many parameters learn? (A block has 12d² + 13d, as in "
-    "chapter 5.)",
+    prompt="A pretrained ViT with D = {d} gets a new head for {classes} classes. The last {blocks} blocks, the final "
+    "LayerNorm and the head learn; everything else is frozen. How many parameters learn? (A block has 12D² + 13D, as "
+    "in chapter 5.)",
     answer=lambda d, blocks, classes: blocks * (12 * d * d + 13 * d) + 2 * d + d * classes + classes,
     unit="parameters",
     misconceptions=[
         Misconception("head alone", lambda d, blocks, classes: d * classes + classes,
-            "That is the head. The last {blocks} blocks and the final LayerNorm learn as well."),
+            "That is the head alone. The last {blocks} blocks and the final LayerNorm learn as well."),
         Misconception("no bias", lambda d, blocks, classes: blocks * (12 * d * d + 13 * d) + 2 * d + d * classes,
             "Nearly: the head has a bias, one number for each class."),
         Misconception("no final norm",
             lambda d, blocks, classes: blocks * (12 * d * d + 13 * d) + d * classes + classes,
-            "Nearly: the final LayerNorm learns as well. It has a γ and a β of d numbers each."),
+            "Nearly: the final LayerNorm learns as well. It has a γ and a β of D numbers each."),
         Misconception("one block", lambda d, blocks, classes: 12 * d * d + 13 * d + 2 * d + d * classes + classes,
             "You counted one block. {blocks} learn."),
         Misconception("blocks alone", lambda d, blocks, classes: blocks * (12 * d * d + 13 * d),
             "Those are the blocks. Head and final LayerNorm come on top."),
         Misconception("matrices alone", lambda d, blocks, classes: blocks * 12 * d * d + 2 * d + d * classes + classes,
-            "A block has biases and two norms besides its matrices: 13d more."),
+            "A block has biases and two norms besides its matrices: 13D more."),
     ],
-    hints=["Blocks, LayerNorm (γ and β, d numbers each), and a head of [K, d] with K biases.",
+    hints=["Blocks, LayerNorm (γ and β, D numbers each), and a head of [K, D] with K biases.",
            "{blocks} · (12·{d}² + 13·{d}) + 2·{d} + {d}·{classes} + {classes}."],
     why=lambda d, blocks, classes: f"{blocks} · {12 * d * d + 13 * d:,} + {2 * d:,} + {d * classes + classes:,} = "
-    f"{blocks * (12 * d * d + 13 * d) + 2 * d + d * classes + classes:,}. Those, and no others, need gradients and "
+    f"{blocks * (12 * d * d + 13 * d) + 2 * d + d * classes + classes:,}. Only those need gradients and "
     "AdamW's two averages: freezing saves memory as well.",
 )
 
 whose_normalisation = TrueFalse(
     "whose-normalisation", title="Whose mean and deviation?", points=1, difficulty=2, minutes=1,
-    prompt="“To fine-tune a pretrained model, you normalise your pictures with the mean and deviation of *your own* "
-    "pictures, so that they are centred well.”",
+    prompt="“To fine-tune a pretrained model, you normalise your pictures with the mean and standard deviation of "
+    "*your own* pictures, so that they are centred.”",
     answer=False,
-    misconception="Your own numbers may happen to lie near the checkpoint's, and then little is lost. Look at the last "
-    "two rows "
-    "of the last cell: there they do not. Which numbers are safe, whatever your pictures?",
+    misconception="Your own numbers may happen to lie near the checkpoint's, and then little is lost. In the last two "
+    "rows of the table above they do not. Which numbers are safe, whatever your pictures?",
     hints=["Which numbers did the model see for black and for white when it learned what they mean?"],
     why="False. The weights were learned on pixels that had been normalised in one particular way, and expect them so. "
     "The numbers belong to the checkpoint, as its weights do.",
 )
 
-# ── 7.8 · At work ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── 7.8 · Pretraining ──────────────────────────────────────────────────────────────────────────────────────────────
+
+masked_tokens = Numeric(
+    "masked-tokens", title="What the encoder sees", points=1, difficulty=2, minutes=3,
+    parameters=dict(side=224, patch=16, percent=75),
+    parameter_values=dict(side=(192, 224, 256, 320, 384, 448), patch=(16, 32), percent=(50, 75)),
+    valid_if=lambda side, patch, percent: side % patch == 0 and (side // patch) ** 2 * percent % 100 == 0,
+    prompt="A masked autoencoder cuts pictures of {side} × {side} pixels into patches of {patch} × {patch} and hides "
+    "{percent} % of them. Its encoder has a CLS token. How long is the sequence that the encoder reads?",
+    answer=lambda side, patch, percent: (side // patch) ** 2 * (100 - percent) // 100 + 1,
+    unit="tokens",
+    misconceptions=[
+        Misconception("no CLS", lambda side, patch, percent: (side // patch) ** 2 * (100 - percent) // 100,
+            "Those are the patch tokens that are left. The CLS token comes on top."),
+        Misconception("nothing hidden", lambda side, patch, percent: (side // patch) ** 2 + 1,
+            "That is the whole sequence. The encoder does not see hidden patches at all, not even as mask tokens."),
+        Misconception("patches alone", lambda side, patch, percent: (side // patch) ** 2,
+            "Those are all patches. {percent} % of them are hidden, and CLS comes on top."),
+        Misconception("the hidden ones", lambda side, patch, percent: (side // patch) ** 2 * percent // 100 + 1,
+            "You counted the patches that are hidden. The encoder sees the others."),
+        Misconception("one side", lambda side, patch, percent: side // patch * (100 - percent) // 100 + 1,
+            "You forgot to square: {side} / {patch} is one side of the grid."),
+    ],
+    hints=["How many patches are there, and what share of them stays?",
+           "({side} / {patch})² · (100 − {percent}) / 100, and the CLS token."],
+    why=lambda side, patch, percent: f"{(side // patch) ** 2} patches, of which "
+    f"{(side // patch) ** 2 * (100 - percent) // 100} stay, and CLS: "
+    f"{(side // patch) ** 2 * (100 - percent) // 100 + 1}. The decoder gets the mask tokens; it is small, and is "
+    "thrown away.",
+)
+
+# ── 7.10 · At work ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 eval_mode = TrueFalse(
     "eval-mode", title="A mode that is forgotten", points=1, difficulty=1, minutes=1,
-    prompt="“`torch.no_grad()` switches dropout off, so that `model.eval()` is not needed as well.”",
+    prompt="“`torch.no_grad()` switches dropout off, so `model.eval()` is not needed as well.”",
     answer=False,
     misconception="`no_grad` is about gradients: nothing is kept for a backward pass. Which of the two lines changed "
-    "the "
-    "answers in the cell above?",
+    "the answers in the cell above?",
     hints=["The two do different things. One saves memory; the other changes what some layers *do*."],
     why="False. `eval()` changes what dropout and batch norm do, `no_grad()` keeps nothing for gradients. To ask a "
     "model you want both; `vitlib.training.predict.predict` does both, and puts the mode back.",
@@ -814,7 +913,7 @@ def roads(dice: random.Random, left: bool) -> list[tuple[int, int, int]]:
 
 starts = Code(
     "window-starts", title="Your own window_starts", points=3, difficulty=2, minutes=7, tolerance=0,
-    prompt="A model that reads windows is to read a whole picture. Where does each window begin, along one axis?",
+    prompt="A model reads windows of a larger picture. Where does each window begin, along one axis?",
     reference=window_starts,
     examples=[(10, 4, 3), (12, 4, 3), (4, 4, 2), (17, 4, 3)],
     checks={
@@ -849,8 +948,8 @@ def _(size, window, stride):
 
 
 @starts.misconception("end left out",
-    "Right, but for the last pixels: where the stride does not come out even, nobody looks at "
-    "them. Add a window that ends with the picture.")
+    "Right, except for the last pixels: where the stride does not divide evenly, no window covers "
+    "them. Add one that ends with the picture.")
 def _(size, window, stride):
     return list(range(0, size - window + 1, stride))
 
@@ -865,7 +964,7 @@ def _(size, window, stride):
     return places
 
 
-@starts.misconception("last window twice", "Where the stride comes out even, your last window is there twice.")
+@starts.misconception("last window twice", "Where the stride divides evenly, your last window is there twice.")
 def _(size, window, stride):
     return [*range(0, size - window + 1, stride), size - window]
 
@@ -883,7 +982,7 @@ def _(size, window, stride):
     return list(range(0, size, stride))
 
 
-@starts.misconception("window for stride", "You move on by the window. Move on by the stride: so they overlap.")
+@starts.misconception("window for stride", "You move on by the window. Move on by the stride, so that windows overlap.")
 def _(size, window, stride):
     places = list(range(0, size - window + 1, window))
     return places if places[-1] + window >= size else [*places, size - window]
@@ -896,7 +995,7 @@ def _(size, window, stride):
 
 
 @starts.misconception("spread evenly",
-    "You spread the windows evenly, as vitlib does: not wrong, but not asked for. Keep the "
+    "You spread the windows evenly, as vitlib does. That works too, but the task is another: keep the "
     "stride, and let the last window be the exception.")
 def _(size, window, stride):
     last = size - window
@@ -904,7 +1003,7 @@ def _(size, window, stride):
     return [last * i // gaps for i in range(gaps + 1)] if gaps else [0]
 
 
-@starts.misconception("from the end", "You begin at the end, so that the odd window is the first one. Begin at 0.")
+@starts.misconception("from the end", "You count from the end, so the odd window is the first one. Begin at 0.")
 def _(size, window, stride):
     places = sorted(range(size - window, -1, -stride))
     return places if places[0] == 0 else [0, *places]
@@ -916,7 +1015,7 @@ def _(size, window, stride):
     return places if places and places[-1] + window >= size else [*places, size - window]
 
 
-@starts.misconception("where windows end", "Those are the places where windows end. Asked is where they begin.")
+@starts.misconception("where windows end", "Those are the places where windows end. The question is where they begin.")
 def _(size, window, stride):
     return [place + window for place in sorted({*range(0, size - window, stride), size - window})]
 
@@ -929,50 +1028,3 @@ def _(size, window, stride):
 @starts.misconception("counted from one", "Pixels are counted from 0: your windows begin one pixel late.")
 def _(size, window, stride):
     return [place + 1 for place in sorted({*range(0, size - window, stride), size - window})]
-
-
-window_count = Numeric(
-    "window-count", title="How many windows?", points=1, difficulty=2, minutes=4,
-    parameters=dict(height=1000, width=1500, window=224, stride=112),
-    parameter_values=dict(height=range(600, 1300, 50), width=range(1500, 2700, 100), window=(224, 256, 384),
-              stride=(96, 112, 150, 180)),
-    valid_if=lambda height, width, window, stride: (height - window) % stride > 0 and (width - window) % stride > 0
-    and height % window > 0 and width % window > 0,
-    prompt="A model reads {window} × {window} pixels. It is to look at a picture of {height} × {width} through windows "
-    "that move by {stride} pixels, down and to the right; the last of each row and column end flush with the picture. "
-    "How many windows is that?",
-    answer=lambda height, width, window, stride: along(height, window, stride) * along(width, window, stride),
-    unit="windows",
-    misconceptions=[
-        Misconception("end left out", lambda height, width, window, stride:
-            ((height - window) // stride + 1) * ((width - window) // stride + 1),
-            "You left out the windows at the end: where pixels are left over, one more window is needed, along both "
-            "axes. Round up."),
-        Misconception("fence posts", lambda height, width, window, stride:
-            ((height - window) // stride) * ((width - window) // stride),
-            "You counted the whole steps between windows. There is one window more than there are steps, and one more "
-            "where pixels are left over."),
-        Misconception("no overlap", lambda height, width, window, stride: -(-height // window) * -(-width // window),
-            "So many it would be side by side. These move by {stride} pixels."),
-        Misconception("strides in the picture",
-            lambda height, width, window, stride: -(-height // stride) * -(-width // stride),
-            "You let windows begin up to the end of the picture. The last begins at {height} − {window}, or "
-            "{width} − {window}."),
-        Misconception("one axis", lambda height, width, window, stride: along(width, window, stride),
-            "That is one row of windows. How many rows are there?"),
-        Misconception("added the axes", lambda height, width, window, stride:
-            along(height, window, stride) + along(width, window, stride),
-            "You added rows and columns. Each row has a window in each column: multiply."),
-    ],
-    hints=["First along one axis: ({height} − {window}) / {stride} steps, rounded up, and one window more than steps.",
-           "Then multiply the windows along the height by those along the width.",
-           "Or ask your own function: `len(window_starts({height}, {window}, {stride}))`."],
-    why=lambda height, width, window, stride: f"{along(height, window, stride)} down and "
-    f"{along(width, window, stride)} across: {along(height, window, stride) * along(width, window, stride)} windows, "
-    "each as dear as a whole picture of that size.",
-)
-
-
-def along(size: int, window: int, stride: int) -> int:
-    """Windows along one axis."""
-    return -(-(size - window) // stride) + 1

@@ -6,6 +6,7 @@ import random
 import torch
 
 from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
+from vitlib.diagnose.hunts import faults
 
 # ── 9.1 · A method ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -14,25 +15,25 @@ bisect_runs = Numeric(
     parameters=dict(changes=500, minutes=7), parameter_values=dict(changes=range(20, 2000, 3), minutes=range(3, 60)),
     prompt="Last month's version learned, today's does not. {changes} changes lie between them, and exactly one of "
     "them broke it. A run of {minutes} minutes tells whether a version learns, and before each run you choose the "
-    "version. After how many minutes, at the most, have you found the change?",
+    "version. After how many minutes, at the most, will you have found the change?",
     answer=lambda changes, minutes: (changes - 1).bit_length() * minutes, unit="minutes",
     misconceptions=[
         Misconception("one after another", lambda changes, minutes: (changes - 1) * minutes,
-            "So long it takes from one version to the next. A run in the middle rules out half of what is left."),
+            "That is how long it takes to go from one version to the next. A run in the middle rules out half of what is left."),
         Misconception("one for each change", lambda changes, minutes: changes * minutes,
             "One run for each change. A run in the middle rules out half of them at once."),
         Misconception("halved once", lambda changes, minutes: changes // 2 * minutes,
             "That is for what is left after one run. Halve it again, until one change is left."),
         Misconception("runs, not minutes", lambda changes, minutes: (changes - 1).bit_length(),
-            "So many runs, yes. Each takes {minutes} minutes."),
+            "That is the number of runs. Each takes {minutes} minutes."),
         Misconception("a root", lambda changes, minutes: math.ceil(math.sqrt(changes)) * minutes,
-            "A root would be steps of equal size. Halving is faster: how often can you halve until 1 is left?"),
+            "A square root belongs to steps of equal size. Halving is faster: how often can you halve until 1 is left?"),
         Misconception("another logarithm", lambda changes, minutes: math.ceil(math.log(changes)) * minutes,
             "That is the natural logarithm. Each run leaves a half: take the logarithm to base 2, and round up."),
         Misconception("tenths", lambda changes, minutes: math.ceil(math.log10(changes)) * minutes,
             "That is the logarithm to base 10. Each run leaves a half, not a tenth."),
         Misconception("rounded down", lambda changes, minutes: (changes.bit_length() - 1) * minutes,
-            "So long it takes if you are lucky. Round the number of runs up: at the most."),
+            "That is enough if you are lucky. “At the most” means: round the number of runs up."),
     ],
     hints=["After one run half of the changes are left, after two a quarter …",
            "How many times can {changes} be halved, rounding up, until 1 is left? Each time takes {minutes} minutes."],
@@ -52,17 +53,17 @@ good_then_bad = Choice(
             "Then fresh pictures *of the same kind* would be as bad. Which of the numbers differ between training and "
             "use?",
         "In use, its pixels are normalised in another way than in training.":
-            "That is the other one. Which of the two gets pixels with another mean, and on another scale?",
+            "That is patient 2. Which of the two gets pixels with another mean, and on another scale?",
         "In use, its pictures come from another resolution.": None,
         "It was left in training mode.":
-            "Then two passes would differ. Here both were asked in evaluation mode, and the model is the same.",
+            "Then its pixels would be those of patient 1. In which rows do the two differ?",
     },
     hints=["Compare the means, and the scales under the pictures: which patient's pixels lie where they should? A "
            "smaller deviation can have another reason than the scale.",
            "Neighbouring pixels that differ less: what has been done to the pictures?"],
-    why="The mean is that of training, and the pixels still go from −1 to 1, so they were normalised rightly. But "
+    why="The mean is that of training, and the pixels still go from −1 to 1, so the normalisation is right. But "
     "neighbouring pixels differ much less, and so the deviation is smaller: the test pictures were small once, and "
-    "enlarged.",
+    "were enlarged.",
 )
 
 twice_normalised = Numeric(
@@ -75,13 +76,13 @@ twice_normalised = Numeric(
     answer=lambda byte, mean, std: ((byte / 255 - mean) / std - mean) / std,
     misconceptions=[
         Misconception("once", lambda byte, mean, std: (byte / 255 - mean) / std,
-            "So it should be. But here it is done a second time, with what came out of the first."),
+            "That is how it should be. But here it is done a second time, to the result of the first."),
         Misconception("divided twice only", lambda byte, mean, std: (byte / 255 - mean) / std / std,
             "The mean is subtracted twice as well: once before each division."),
         Misconception("subtracted twice, divided once", lambda byte, mean, std: (byte / 255 - 2 * mean) / std,
             "You subtracted twice and divided once. First do it all, then do it all again."),
         Misconception("doubled", lambda byte, mean, std: 2 * (byte / 255 - mean) / std,
-            "Twice normalised is not twice as much: put the first result in for x."),
+            "Normalising twice does not double the result: put the first result in place of x."),
         Misconception("not divided by 255", lambda byte, mean, std: ((byte - mean) / std - mean) / std,
             "x is the byte divided by 255."),
         Misconception("divided by 255 again", lambda byte, mean, std: ((byte / 255 - mean) / std / 255 - mean) / std,
@@ -93,24 +94,46 @@ twice_normalised = Numeric(
     "complains: it is a number like any other.",
 )
 
-# ── 9.3 · One batch, and the loss ──────────────────────────────────────────────────────────────────────────────────
+# ── 9.3 · Ask again, in another way ────────────────────────────────────────────────────────────────────────────────
+
+order_blind = Choice(
+    "order-blind", title="Blind to places, not to neighbours in the batch", points=1, difficulty=3, minutes=4,
+    prompt="Patients 5 and 6 both give the same logits when the patches of a picture change places. What is wrong with "
+    "**patient 6**?",
+    options={
+        "It has no positions at all.":
+            "That is patient 5. Then a picture's answer would not depend on its place in the batch. Patient 6's does.",
+        "Its head reads the first patch instead of CLS.":
+            "Then it would matter very much which patch comes first. Look at the third row.",
+        "Its positions have the shape [B, 1, D] instead of [1, N + 1, D].": None,
+        "It is in training mode.":
+            "Then a second pass would differ, too. Look at the first row.",
+    },
+    hints=["Two passes agree, so nothing random is at work. What else can make an answer depend on the place in the batch?",
+           "Which shape adds something different to each picture, and the same to all of its tokens?"],
+    why="[B, 1, D] is broadcast over the tokens: each *place in the batch* gets a vector, and all patches of a picture get "
+    "the same one. So it is blind to the places of patches, and not to the place in the batch. A published example had exactly this shape "
+    "(pytorch/examples, issue 1178).",
+)
+
+# ── 9.4 · The loss, and one batch ──────────────────────────────────────────────────────────────────────────────────
 
 three_curves = Choice(
     "three-curves", title="Three that do not learn", points=1, difficulty=2, minutes=4,
-    prompt="Patients 4, 5 and 6 all end near ln 10. One has a learning rate that is too high, one has a rate that is "
+    prompt="Patients 7, 8 and 9 all end near ln 10. One has a learning rate that is too high, one has a rate that is "
     "too low, and in one the loss is wrong. Which is which?",
     options={
-        "4: too high, 5: too low, 6: the loss":
-            "Patient 5 learns one batch by heart in no time, so its rate is not too low. And does patient 4 ever jump?",
-        "4: too low, 5: the loss, 6: too high": None,
-        "4: the loss, 5: too low, 6: too high":
-            "The jumps of 6 are right. But which of 4 and 5 can learn one batch by heart, with a sound loss?",
-        "4: too low, 5: too high, 6: the loss":
-            "4 is right. A rate that is too high makes losses jump. In which curve do they?",
+        "7: too high, 8: too low, 9: the loss":
+            "Patient 8 learns one batch by heart in no time, so its rate is not too low. And does patient 7 ever jump?",
+        "7: too low, 8: the loss, 9: too high": None,
+        "7: the loss, 8: too low, 9: too high":
+            "You are right about the jumps of 9. But which of 7 and 8 can learn one batch by heart, with a sound loss?",
+        "7: too low, 8: too high, 9: the loss":
+            "You are right about 7. A rate that is too high makes losses jump. In which curve do they?",
     },
     hints=["One of the three leaps far above ln 10, before it ends there.",
-           "The loss of the one-batch test is torch's own. Who can learn then?"],
-    why="6 leaps, so its rate is too high. 4 falls evenly, and cannot even learn one batch: too low. 5 learns one "
+           "The one-batch test uses torch's own loss. Which of them can learn then?"],
+    why="9 leaps, so its rate is too high. 7 falls evenly, and cannot even learn one batch: too low. 8 learns one "
     "batch with torch's cross-entropy at the very same rate, so model and rate are sound. What is left is its loss.",
 )
 
@@ -163,7 +186,7 @@ share_right = Code(
         "Bring the labels to the shape [B] first, whatever they had: `flatten` does so.",
         "The examples pass but grading finds a mistake? Try a single picture, and as many pictures as classes.",
     ],
-    why="[B] against [B, 1] makes a table of B × B: every answer is held against every label, and its mean is about "
+    why="[B] against [B, 1] makes a table of B × B: every answer is compared with every label, and its mean is about "
     "1/K whatever the model does. Bring both to one shape before you compare.",
 )
 
@@ -195,8 +218,8 @@ def _(logits, labels):
 
 
 @share_right.misconception("always a column",
-    "Right for [B, 1]. Labels of shape [B] now meet a column, and there is the table "
-    "again.")
+    "Right for [B, 1]. But labels of shape [B] now meet a column, and the table is "
+    "back.")
 def _(logits, labels):
     return (logits.argmax(dim=1, keepdim=True) == labels).float().mean().item()
 
@@ -250,7 +273,7 @@ def _(logits, labels):
 
 
 @share_right.misconception("the first label for all",
-    "`labels[0]` is one picture's label, and you hold all answers against it.")
+    "`labels[0]` is one picture's label, and you compare all answers with it.")
 def _(logits, labels):
     return (logits.argmax(dim=1) == labels[0]).float().mean().item()
 
@@ -274,55 +297,14 @@ def _(logits, labels):
     return (logits.argmax(dim=1) == labels.flatten().flip(0)).float().mean().item()
 
 
-# ── 9.4 · Ask again, in another way ────────────────────────────────────────────────────────────────────────────────
-
-two_passes = Choice(
-    "two-passes", title="Two passes, two answers", points=1, difficulty=1, minutes=2,
-    prompt="Patient 7 gives some pictures another class when it is asked a second time, and others when the batch is "
-    "turned round. Nothing was trained in between. What is the cause?",
-    options={
-        "The positions have the shape of a batch.":
-            "Then the *order* would change answers, but the same batch asked twice would get the same ones.",
-        "The weights are not finite.":
-            "Then the answers would be nan, and the same nan each time.",
-        "The model is still in training mode, and has dropout.": None,
-        "The learning rate is too high.":
-            "Nothing was trained between the two passes, so the rate had no say.",
-    },
-    hints=["What in a model throws dice?", "Which call makes it stop?"],
-    why="Dropout throws dice in training mode, so any two passes differ, in whatever order. `model.eval()` ends it. "
-    "With BatchNorm the answers would depend on the batch, too, and even its running means would be spoiled by asking.",
-)
-
-order_blind = Choice(
-    "order-blind", title="Blind for places, and not for company", points=1, difficulty=3, minutes=4,
-    prompt="Patients 8 and 9 both give the same logits when the patches of a picture change places. What is wrong with "
-    "**patient 9**?",
-    options={
-        "It has no positions at all.":
-            "That is patient 8. Then a picture's answer would not depend on its place in the batch. Patient 9's does.",
-        "Its head reads the first patch instead of CLS.":
-            "Then it would matter very much which patch comes first. Look at the third row.",
-        "Its positions have the shape [B, 1, d] instead of [1, N + 1, d].": None,
-        "It is in training mode.":
-            "Then a second pass would differ, too. Look at the first row.",
-    },
-    hints=["Two passes agree, so no dice are thrown. What else can make an answer depend on the place in the batch?",
-           "With which shape does a tensor add something else to each picture, and the same to all its tokens?"],
-    why="[B, 1, d] is broadcast over the tokens: each *place in the batch* gets a vector, all patches of a picture the "
-    "same one. So it is blind for places, and not for company. A published example had exactly this shape "
-    "(pytorch/examples, issue 1178).",
-)
-
 # ── 9.5 · Compare with a reference ─────────────────────────────────────────────────────────────────────────────────
 
 learns_anyway = TrueFalse(
     "learns-anyway", title="It learns, so it is right", points=1, difficulty=1, minutes=1,
     prompt="“If a model learns well and its test accuracy is as high as that of a sound one, its code is sound.”",
     answer=False,
-    misconception="Look at patients 10, 11 and 13: do they name fewer digits than patient 1? And what was found when "
-    "their "
-    "parts were held against the formulas?",
+    misconception="Look at patients 10, 11 and 13: do they read fewer digits than patient 1? And what was found when "
+    "their parts were compared with the formulas?",
     hints=["What does training do about a fixed mistake that it can live with?"],
     why="False. Training learns around a fixed mistake. The price comes later: weights from elsewhere do not fit, your "
     "own fit nowhere else, and a larger model may not survive it.",
@@ -347,7 +329,7 @@ def maps_of(batch: int, width: int, rows: int, columns: int) -> torch.Tensor:
 
 
 tokens_of_maps = Code(
-    "to-tokens", title="Mend the token row", points=3, difficulty=2, minutes=8, tolerance=0,
+    "to-tokens", title="Mend the token sequence", points=3, difficulty=2, minutes=8, tolerance=0,
     prompt="This is patient 10's line. Its shape is right:\n\n"
     "```python\ndef to_tokens(maps):\n    return maps.reshape(maps.shape[0], -1, maps.shape[1])\n```\n\n"
     "Write one whose *numbers* are right, too.",
@@ -468,48 +450,24 @@ late_scale_sum = Numeric(
     "late-scale", title="What a row sums to", points=1, difficulty=2, minutes=2, decimals=3,
     parameters=dict(width=192, heads=3), parameter_values=dict(width=range(48, 1281, 4), heads=range(2, 17)),
     valid_if=lambda width, heads: width % heads == 0 and 12 <= width // heads <= 100,
-    prompt="A model has d = {width} and {heads} heads. Somebody divides by √d_k *behind* the softmax instead of before "
+    prompt="A model has D = {width} and h = {heads} heads. Somebody divides by √d_k *after* the softmax instead of before "
     "it. What does each row of its attention weights sum to?",
     answer=lambda width, heads: 1 / math.sqrt(width / heads),
     misconceptions=[
-        Misconception("one", 1, "So a softmax leaves it. But then each weight is divided once more."),
-        Misconception("√d", lambda width, heads: 1 / math.sqrt(width),
-            "You took the width of the whole token. Each head has its share of it: d_k = d / h."),
+        Misconception("one", 1, "That is what a softmax gives. But then each weight is divided once more."),
+        Misconception("√D", lambda width, heads: 1 / math.sqrt(width),
+            "You took the dimension of the whole token. Each head has its share of it: d_k = D / h."),
         Misconception("d_k", lambda width, heads: heads / width, "You divided by d_k. The scale is its root."),
         Misconception("√d_k",
             lambda width, heads: math.sqrt(width / heads), "Divided, not multiplied: the sum gets smaller."),
         Misconception("√h", lambda width, heads: 1 / math.sqrt(heads),
-            "You took the root of the number of heads. The scale is made from the numbers *in* a head."),
+            "You took the root of the number of heads. The scale is made from the head dimension d_k = D / h."),
     ],
-    hints=["Behind the softmax a row sums to 1. What happens to a sum when each term is divided by the same number?",
+    hints=["Right after the softmax a row sums to 1. What happens to a sum when each term is divided by the same number?",
            "d_k = {width} / {heads}."],
     why=lambda width, heads: f"d_k = {width} / {heads} = {width // heads}, and 1 / √{width // heads} = "
     f"{1 / math.sqrt(width / heads):.3f}. One line of code, a sum over the last axis, tells this patient from a sound "
     "one.",
-)
-
-wide_heads = Numeric(
-    "wide-heads", title="One number for two dimensions", points=1, difficulty=2, minutes=3,
-    parameters=dict(width=64, heads=4), parameter_values=dict(width=range(32, 257, 8), heads=(2, 3, 4, 5, 6, 8, 12)),
-    valid_if=lambda width, heads: width % heads == 0,
-    prompt="As in a well-known example (keras-io, issue 1907), one number, {width}, is both the width of a token and "
-    "the width of **each** of {heads} heads. How many weights, without biases, do its Q, K, V and output projection "
-    "have together, in one layer?",
-    answer=lambda width, heads: 4 * heads * width**2, unit="weights",
-    misconceptions=[
-        Misconception("as it should be", lambda width, heads: 4 * width**2,
-            "That is what a ViT has, where the heads *share* the width. Here each head is as wide as the token."),
-        Misconception("no output projection", lambda width, heads: 3 * heads * width**2,
-            "Q, K and V, yes. The output projection brings all heads back to the token's width."),
-        Misconception("narrow output", lambda width, heads: 3 * heads * width**2 + width**2,
-            "The output projection reads what *all* heads found: {heads} times {width} numbers."),
-        Misconception("heads squared", lambda width, heads: 4 * heads**2 * width**2,
-            "One side of each matrix is the token's width, {width}. Only the other is that of all heads."),
-    ],
-    hints=["All heads together have {heads} · {width} numbers in their queries. How large is the matrix that makes "
-           "them from a token?", "Four matrices of that size: three into the heads, one back."],
-    why=lambda width, heads: f"4 · {width} · ({heads} · {width}) = {4 * heads * width**2:,}, and a ViT of this width "
-    f"has 4 · {width}² = {4 * width**2:,}. It learns, so nobody noticed; counting the parameters shows it at once.",
 )
 
 
@@ -962,13 +920,101 @@ out_of_memory = Choice(
         "A tenth of the learning rate.":
             "The learning rate is one number. No tensor becomes smaller.",
         "Checkpointing alone, with attention as it is written.":
-            "Look at its row: the tables of one layer at a time are still there, and they are too large by themselves.",
+            "Look at its row: the attention scores of one layer at a time are still there, and they are too large by themselves.",
         "Fused attention and checkpointing.": None,
         "Patches of twice the side.":
-            "It fits. But that is another model: its embedding has other columns, and it sees less detail.",
+            "It fits. But that is another model: its patch embedding has another shape, and it sees less detail.",
     },
     hints=["Which of them leave the picture, the patches and the function as they are?",
-           "Of those: in which row of the table does it say that it fits?"],
-    why="A fused kernel never stores the N × N tables, and checkpointing keeps one number in sixteen. Both compute the "
+           "Of those: which row of the table stays below 7.2 GiB?"],
+    why="A fused kernel never stores the N × N attention scores, and checkpointing keeps one number in sixteen. Both compute the "
     "same function. Chapter 6 says what each of them costs.",
+)
+
+# ── 9.7 · Hunts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ASK = {  # how each fault shows, to whoever asks
+    1: "look at twenty training pictures with their labels",
+    2: "look for each test picture among the training pictures, byte by byte",
+    3: "prepare the same pictures for training and for use, and compare mean and deviation",
+    4: "exchange patches of a picture, and compare the logits of a fresh model in evaluation mode",
+    5: "look at what the model gives for a few pictures: do its rows sum to 1?",
+    6: "copy the weights, take one step, and see which have moved",
+    7: "fill the gradient of the head's weights with 1000, take a step, and see whether that is still in it",
+    8: "ask for the accuracy of one model on the same pictures twice: is it the same number?",
+    9: "hand over pictures whose labels are all wrong, for a model that has learned: is the accuracy near 0?",
+}
+
+
+def number_of(found) -> int:
+    """Faults as one number, the smallest first."""
+    return int("".join(map(str, sorted(found))))
+
+
+def others(case: int) -> list[int]:
+    """The faults that a case has not got."""
+    return [fault for fault in ASK if fault not in faults(case)]
+
+
+def advice(fault: int) -> str:
+    return f"Fault {fault} is not in it. How to be sure: {ASK[fault]}. Try your question on the sound script, too."
+
+
+one_fault = Numeric(
+    "one-fault", title="Hunt: one fault", points=3, difficulty=2, minutes=12,
+    parameters=dict(case=22), parameter_values=dict(case=range(1, 100)),
+    valid_if=lambda case: faults(case) != (7,),  # that one has been found together
+    prompt="Case **{case}** has exactly one of the nine faults: `hunt({case})`. Reproduce its symptom with "
+    "`symptoms({case})`, bisect, and ask. Which number has the fault?",
+    answer=lambda case: number_of(faults(case)),
+    misconceptions=[
+        Misconception(f"an innocent part, {place + 1}", lambda case, place=place: others(case)[place],
+            lambda case, place=place: advice(others(case)[place]))
+        for place in range(8)
+    ],
+    hints=[
+        "Compare its symptoms with those of case 0. Is the loss odd, an accuracy, or nothing at all? A result that is "
+        "too good is a symptom, too.",
+        "Cut: does the *training* look odd (its loss), or only an accuracy? In the first case look before the evaluation; "
+        "a loop of your own, as in the hunt above, tells `step` from what comes before it.",
+        "For the optimizer: keep `before = [w.clone() for w in model.parameters()]`, take a step, and count the "
+        "tensors that are still equal.",
+        "For the evaluation: train a sound model with `run(hunt(0))`, and hand it to the case's `accuracy`: twice with "
+        "the same pictures, and once with `Pictures(test.images, (test.labels + 1) % 10, test.classes)`.",
+    ],
+    why=lambda case: f"Number {faults(case)[0]}. To be sure: {ASK[faults(case)[0]]}.",
+)
+
+two_faults = Numeric(
+    "two-faults", title="Hunt: two faults", points=5, difficulty=3, minutes=18,
+    parameters=dict(case=181), parameter_values=dict(case=range(100, 200)),
+    prompt="Case **{case}** has exactly two of the nine faults, in two parts of the script. Which? Write both numbers as "
+    "one, the smaller first: faults 2 and 7 are 27.",
+    answer=lambda case: number_of(faults(case)),
+    misconceptions=[
+        Misconception("the first alone", lambda case: faults(case)[0],
+            "That one is there. There is one more, and it may be hidden by the first."),
+        Misconception("the second alone", lambda case: faults(case)[1],
+            "You have found one of the two. The other may be hidden by it."),
+        Misconception("the larger first", lambda case: int("{1}{0}".format(*faults(case))),
+            "You have both. Write the smaller number first."),
+        *(
+            Misconception(f"fault {place + 1} of two, and an innocent part, {other + 1}",
+                lambda case, place=place, other=other: number_of({faults(case)[place], others(case)[other]}),
+                lambda case, place=place, other=other: f"Fault {faults(case)[place]} is there. "
+                f"{advice(others(case)[other])}")
+            for place in range(2)
+            for other in range(7)
+        ),
+    ],
+    hints=[
+        "Go through all nine, with one question for each. You have some of them already; each should say “sound” for "
+        "`hunt(0)`.",
+        "Never ask two parts at once. For the evaluation, take a model that a sound script has trained: "
+        "`run(hunt(0))[0]`. For the model, take a fresh one.",
+        "Are two numbers suspiciously equal, or is one too good? Which of the nine makes the evaluation look at other "
+        "pictures than you think?",
+    ],
+    why=lambda case: "Numbers {} and {}. To be sure: ".format(*faults(case))
+    + "; and ".join(ASK[fault] for fault in faults(case)) + ".",
 )

@@ -10,6 +10,7 @@ import torch
 from autograde.authoring.key import load_key
 from autograde.exercises import Numeric
 from autograde.learner.check import CheckFailed, check
+from autograde.learner.progress import read_progress
 from vitlib import create
 from vitlib.vit.patches import patchify
 
@@ -53,19 +54,19 @@ def test_the_five_lines_are_the_model() -> None:
     for line in (
         "patches = patchify(images, 4)",
         "tokens = patches @ E.T + b",
-        "row = torch.cat([model.cls_token, tokens], dim=1) + model.pos_embed",
-        "    h = block(h)",
-        "logits = model.head(model.norm(h)[:, 0])",
+        "z = torch.cat([model.cls_token, tokens], dim=1) + model.pos_embed",
+        "    z = block(z)",
+        "logits = model.head(model.norm(z)[:, 0])",
     ):
         assert any(line in cell for cell in lines), line
     model = create("vit_cifar_patch4_32", seed=1).requires_grad_(False)
     images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     E, b = model.patch_embed.proj.weight.flatten(1), model.patch_embed.proj.bias
     tokens = patchify(images, 4) @ E.T + b
-    h = torch.cat([model.cls_token.expand(3, -1, -1), tokens], dim=1) + model.pos_embed
+    z = torch.cat([model.cls_token.expand(3, -1, -1), tokens], dim=1) + model.pos_embed
     for block in model.blocks:
-        h = block(h)
-    torch.testing.assert_close(model.head(model.norm(h)[:, 0]), model(images), atol=1e-4, rtol=1e-4)
+        z = block(z)
+    torch.testing.assert_close(model.head(model.norm(z)[:, 0]), model(images), atol=1e-4, rtol=1e-4)
 
 
 def test_the_shapes_of_the_summary_are_the_models() -> None:
@@ -81,5 +82,10 @@ def test_no_stored_text_depends_on_what_the_model_has_learned() -> None:
         name: "".join(output.get("text", "") for output in cell.get("outputs", [])) for name, cell in CELLS.items()
     }
     count = sum(parameter.numel() for parameter in create("vit_cifar_patch4_32").parameters())
-    assert texts["the-model"] == f"The model consists of {count:,} learned numbers.\n"
+    assert texts["the-model"] == f"The model has {count:,} parameters, learned numbers.\n"
     assert all(not re.search(r"\d\.\d|%", text) for text in texts.values())
+
+
+def test_the_progress_page_counts_every_chapter_that_has_exercises() -> None:
+    keys = sorted(path.parent.name for path in ROOT.glob("solutions/*/key.py"))
+    assert [chapter.name for chapter in read_progress(ROOT / "chapters").chapters] == keys

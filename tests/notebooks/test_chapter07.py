@@ -1,9 +1,9 @@
 """What chapter 7 says of itself, of torch and of the library, is so."""
 
-import math
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +17,8 @@ from autograde.authoring.key import load_key
 from autograde.exercises import Code, Plain
 from vitlib.data.pictures import Pictures
 from vitlib.models import create
+from vitlib.recipes import moved
+from vitlib.recipes.masked import MaskedAutoencoder
 from vitlib.training.finetune import finetune
 from vitlib.training.fit import Recipe
 from vitlib.training.optim import warm_cosine
@@ -87,36 +89,40 @@ def test_the_windows_that_learners_place_cover_every_pixel(size: int, window: in
     assert starts == sorted({*starts}) and all(b - a <= stride for a, b in pairwise(starts))
 
 
+@given(groups=st.lists(st.integers(0, 6), min_size=1, max_size=20), held=st.sets(st.integers(0, 8), max_size=6))
+def test_no_group_lies_on_both_sides_of_the_split_that_learners_write(groups: list[int], held: set[int]) -> None:
+    learned, kept = code("split-by-group")(torch.tensor(groups), torch.tensor([*held], dtype=torch.int64))
+    assert sorted([*learned.tolist(), *kept.tolist()]) == [*range(len(groups))]
+    assert all(groups[place] in held for place in kept) and all(groups[place] not in held for place in learned)
+
+
 # what learners count
 
 
-def test_a_model_that_guesses_pays_what_everyone_says() -> None:
-    for it, answer in everyones("initial-loss"):
-        assert answer == pytest.approx(F.cross_entropy(torch.zeros(1, it.classes), torch.tensor([0])).item(), abs=1e-5)
+def test_the_encoder_reads_as_many_tokens_as_everyone_counts() -> None:
+    for it, answer in everyones("masked-tokens"):
+        tiny = {"patch_size": it.patch, "embed_dim": 8, "num_heads": 1, "depth": 1, "num_classes": 2, "mlp_ratio": 1.0}
+        model = MaskedAutoencoder(
+            create("vit_tiny_patch16_224", image_size=it.side, device="cpu", **tiny), hidden=it.percent / 100, width=8
+        )
+        read = []
+        model.vit.blocks[0].register_forward_hook(lambda block, given, found, read=read: read.append(found.shape[1]))
+        model(torch.zeros(1, 3, it.side, it.side))
+        assert read == [answer]
 
 
-def test_no_answer_is_cheaper_than_everyones_floor() -> None:
-    for it, answer in everyones("smoothed-floor"):
-        target = code("smooth-targets")(torch.tensor([0]), it.classes, it.percent / 100).double()
-        at_best = F.cross_entropy(target.log(), target).item()
-        assert answer == pytest.approx(at_best, abs=1e-4)
-        surer = F.cross_entropy(2 * target.log(), target).item()
-        assert surer > at_best
+@given(size=st.integers(8, 60), window=st.integers(3, 20), stride=st.integers(2, 20))
+def test_as_many_windows_as_learners_place_are_looked_at(size: int, window: int, stride: int) -> None:
+    window = min(window, size)
+    stride = min(stride, window)
+    seen: list[int] = []
 
+    def model(windows: torch.Tensor) -> torch.Tensor:
+        seen.append(len(windows))
+        return windows
 
-def test_as_many_windows_as_everyone_counts_are_looked_at() -> None:
-    for it, answer in everyones("window-count"):
-        seen = []
-
-        def model(windows: torch.Tensor, seen: list[int] = seen) -> torch.Tensor:
-            seen.append(len(windows))
-            return windows
-
-        # a pixel stands for eight of them, or sixteen: the sums are the same
-        unit = math.gcd(it.height, it.width, it.window, it.stride)
-        height, width, window, stride = (side // unit for side in (it.height, it.width, it.window, it.stride))
-        sliding_window(model, torch.zeros(1, height, width), window=window, stride=stride)
-        assert sum(seen) == answer
+    sliding_window(model, torch.zeros(1, size, window), window=window, stride=stride)
+    assert sum(seen) == len(code("window-starts")(size, window, stride))
 
 
 # what the text says
@@ -140,3 +146,12 @@ def test_no_grad_leaves_dropout_on() -> None:
         assert not torch.equal(model(pixels), model(pixels))
         model.eval()
         assert torch.equal(model(pixels), model(pixels))
+
+
+def test_augmentation_loses_early_and_gains_when_the_curves_are_flat() -> None:
+    runs = {(run["shift"], run["epochs"]): run for run in moved.results()["runs"]}
+    (plain8, plain40), (moved8, moved40) = ([runs[shift, epochs] for epochs in (8, 40)] for shift in (0, 1))
+    assert max(moved8["as it is"]) < min(plain8["as it is"])  # "worse on the digits as they are"
+    assert fmean(plain40["as it is"]) - fmean(moved40["as it is"]) == pytest.approx(0.02, abs=0.005)  # "two points"
+    assert [round(100 * fmean(run["moved"])) for run in (plain40, moved40)] == pytest.approx([40, 96], abs=1)
+    assert max(plain40["moved"]) < 0.45  # "about four in ten"

@@ -1,11 +1,13 @@
 """What holds for every chapter: its title counts its exercises, and every output is stored in solutions/, with words
-for each picture; none in chapters/.
+for each picture; none in chapters/. Links lead somewhere, and what is cited is in the bibliography.
 
 nbval (`make notebooks`) compares the stored outputs with a fresh run, but passes over cells that never ran.
 """
 
 import ast
 import re
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -18,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 SOLUTIONS = sorted(ROOT.glob("solutions/*/*.ipynb"))
 GRADED = [path for path in SOLUTIONS if (path.parent / "key.py").exists()]
 CHAPTERS = sorted(ROOT.glob("chapters/*/*.ipynb"))
+REFERENCE = ROOT / "solutions" / "10-reference" / "10-reference.ipynb"
+CITATION = re.compile(r"([A-Z][\w'-]+)(?: et al\.| (?:&|and) ([A-Z][\w'-]+)),? \(?((?:19|20)\d\d)\b")
 PICTURES = {
     "00-flow-at-a-glance": 4,
     "01-patch-grid": 12,
@@ -77,20 +81,66 @@ def test_every_chapter_has_its_solution() -> None:
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
-def test_every_model_lies_where_the_pictures_do(path: Path) -> None:
-    """`create` takes the best device, and cells mix a model's answers with tensors of the CPU."""
+def test_no_chapter_chooses_a_device(path: Path) -> None:
+    """What is made without one lies on the best device there is, and pictures follow their model."""
     calls = [
-        call
+        ast.unparse(call)
         for cell in code_cells(path)
         for call in ast.walk(ast.parse(cell.source))
-        if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "create"
+        if isinstance(call, ast.Call)
     ]
-    assert [ast.unparse(call) for call in calls if "device='cpu'" not in ast.unparse(call)] == []
+    assert [call for call in calls if re.search(r"device='(cpu|cuda)'|\.cuda\(", call)] == []
 
 
 @pytest.mark.parametrize("path", [*SOLUTIONS, *CHAPTERS], ids=lambda path: f"{path.parts[-3]}-{path.stem}")
-def test_links_to_other_chapters_lead_there(path: Path) -> None:
+def test_every_link_leads_to_a_file_and_to_a_heading_there(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", markdown(path))
+    broken = []
+    for link in links:
+        file, _, anchor = link.partition("#")
+        target = path.parent / file if file else path
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_no_heading_stands_twice(path: Path) -> None:
+    """A link could not tell the two apart."""
+    found = Counter(anchors(path))
+    assert [anchor for anchor, count in found.items() if count > 1] == []
+
+
+def test_every_chapter_links_to_the_next() -> None:
+    """Up to the reference, which nobody reads through."""
+    for path, following in pairwise(path for path in SOLUTIONS if path < REFERENCE):
+        assert f"(../{following.parent.name}/{following.name}" in markdown(path), path.stem
+
+
+def test_every_paper_cited_is_in_the_bibliography() -> None:
+    """By the surnames and the year, wherever a chapter, a key or a docstring cites it."""
+    entries = [line for line in markdown(REFERENCE).splitlines() if re.match(r"- .*\(\d{4}\)\. \[", line)]
+    sources = [*ROOT.glob("solutions/*/key.py"), *ROOT.glob("vitlib/**/*.py")]
+    texts = [markdown(path) for path in SOLUTIONS] + [path.read_text(encoding="utf-8") for path in sources]
+    cited = {match for text in texts for match in CITATION.findall(text)}
+    missing = [
+        names
+        for *names, year in cited
+        if not any(year in entry and all(f"{name}," in entry for name in names if name) for entry in entries)
+    ]
+    assert (missing, len(cited) > 40) == ([], True)
+    assert entries == sorted(entries, key=str.casefold)
+
+
+def markdown(path: Path) -> str:
     cells = nbformat.read(path, as_version=4).cells
-    links = [link for cell in cells for link in re.findall(r"\]\((\.\.?/[^)]+)\)", cell.source)]
-    assert [link for link in links if not (path.parent / link).exists()] == []
-    assert links or path.stem == "09-debugging-clinic"  # all but the last name the next
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def anchors(path: Path) -> list[str]:
+    """As JupyterLab makes them: a heading's words with hyphens for spaces."""
+    if path.suffix != ".ipynb":
+        return []
+    text = re.sub(r"^(```|~~~).*?^\1", "", markdown(path), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#{1,6} +(.+?) *$", text, re.MULTILINE)
+    return [re.sub(r"[*`]", "", heading).replace(" ", "-") for heading in headings]

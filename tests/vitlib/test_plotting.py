@@ -2,12 +2,16 @@
 
 import base64
 import io
+import re
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from vitlib.data.samples import picture
 from vitlib.plotting import show_grid, show_images, show_tokens
 from vitlib.vit.patches import PatchGrid, patchify
 
@@ -83,13 +87,48 @@ def test_pictures_side_by_side_share_one_scale():
     assert figure.description == "Side by side: whole, 40 × 60 pixels; half, 20 × 30 pixels."
 
 
-def test_a_notebook_gets_a_picture_with_its_description():
+def drawing(markup):
+    """The SVG in an <img>, read as XML."""
+    return ElementTree.fromstring(unquote(re.search(r'src="data:image/svg\+xml,([^"]+)"', markup)[1]))
+
+
+def test_a_notebook_gets_a_sharp_figure_with_its_description():
     figure = show_grid(noise(3, 32, 32), PatchGrid(32, 32, 16))
+    figure.description = 'N < 5, "small"'
     data, metadata = figure._repr_mimebundle_()
-    shown = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
-    assert shown.format == "PNG" and shown.width > 600
+    assert 'alt="N &lt; 5, &quot;small&quot;"' in data["text/html"] and "max-width: 100%" in data["text/html"]
+    assert drawing(data["text/html"]).tag.endswith("svg")
     assert metadata["image/png"]["alt"] == data["text/plain"] == figure.description
-    assert "2 rows × 2 columns = 4 patch tokens" in figure.description
+    assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).format == "PNG"
+
+
+def test_a_figure_is_drawn_alike_on_every_run_and_without_fonts_or_network():
+    first, second = (show_tokens(torch.zeros(4, 768), PatchGrid(32, 32, 16)).svg() for _ in range(2))
+    assert first == second
+    assert "<text" not in first and "font-family" not in first and "<dc:date>" not in first
+    addresses = re.findall(r'(?:href|src)="([^"]+)"', first)
+    assert addresses and all(address.startswith(("#", "data:")) for address in addresses)
+
+
+def pictures_in(svg):
+    found = re.findall(r"data:image/(\w+);base64,([^\"]+)", svg)
+    return [(kind, Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")) for kind, data in found]
+
+
+def test_few_pixels_are_stored_as_they_are():
+    image = noise(3, 8, 8)
+    ((kind, stored),) = pictures_in(show_images([image], ["noise"]).svg())
+    assert kind == "png" and np.array_equal(np.asarray(stored), image.permute(1, 2, 0).numpy())
+
+
+def test_a_photograph_is_nearly_the_same_and_takes_little_room():
+    cat = picture("chelsea")
+    svg = show_grid(cat, PatchGrid(300, 451, 50)).svg()
+    ((kind, stored),) = pictures_in(svg)
+    assert kind == "webp" and len(svg) < 150_000
+    assert "scale(1 -1)" in svg  # matplotlib stores pictures upside down
+    small = np.flipud(np.asarray(stored.resize((451, 300), Image.Resampling.BOX), dtype=float))
+    assert np.abs(small - cat.permute(1, 2, 0).numpy()).mean() < 6  # of 255; 256 dithered colours: 8
 
 
 @pytest.mark.usefixtures("as_a_learner")

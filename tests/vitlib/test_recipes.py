@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from tests.vitlib.data.test_datasets import jpegs, packed
 from vitlib.data.pictures import normalise
 from vitlib.models import create
-from vitlib.recipes import cifar10, digits, same_different
+from vitlib.recipes import cifar10, digits, few_digits, same_different
 from vitlib.recipes.cifar10 import PLANS, Plan, Stage
 from vitlib.recipes.neighbours import embed_whitened, look_at_neighbours
 from vitlib.recipes.teacher import Teacher, whitening
@@ -51,6 +51,22 @@ def test_the_table_has_the_mean_the_spread_and_the_range() -> None:
         "ViT on the grid: 99.00 ± 1.41 % (98.00…100.00), 3 s a seed\n"
         "CNN off the grid: 50.00 % (50.00…50.00), 3 s a seed"
     )
+
+
+# Few digits
+
+
+def test_both_models_learn_from_few_digits_and_have_about_as_many_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [sum(p.numel() for p in make(0).parameters()) for make in few_digits.MODELS.values()]
+    assert max(sizes) < 1.1 * min(sizes)
+    monkeypatch.setattr(few_digits, "STEPS", {"CNN": 2, "ViT": 2})
+    rows = few_digits.compare(tasks=[(40, 0), (40, 1)], seeds=2)
+    assert [(row["digits"], row["shift"], row["model"]) for row in rows] == [
+        (40, 0, "CNN"), (40, 0, "ViT"), (40, 1, "CNN"), (40, 1, "ViT"),
+    ]  # fmt: skip
+    assert all(len(row["accuracy"]) == 2 for row in rows)
+    first = few_digits.table(rows).splitlines()[0]
+    assert first.startswith("40 digits as they are   CNN: ") and "±" in first
 
 
 # CIFAR-10

@@ -80,7 +80,7 @@ class Hybrid(ViT):
     >>> model(torch.zeros(2, 3, 32, 48)).shape
     torch.Size([2, 5])
 
-    The paper takes one block away for the stem: both then cost about the same.
+    The paper removes one encoder block for the stem, so that the hybrid costs about as much as the ViT.
     Source: Xiao et al., 2021.
     """
 

@@ -1,6 +1,6 @@
-"""Chapter 8: pooled keys and values. Every token still asks, but of fewer tokens: one for each square of s × s patches.
+"""Chapter 8: pooled keys and values. Every token still has a query; keys and values are averages of s × s patches.
 
-N² scores become N²/s². Nothing is learned, so the copy of a trained model can be used as it is.
+N² scores become N²/s². There are no new parameters, so the copy of a trained model can be used as it is.
 """
 
 import torch
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from vitlib.backbones.dropins import check_tokens, with_attention
+from vitlib.backbones.dropins import check_tokens, require_vit, with_attention
 from vitlib.vit.attention import EVERY, Attention, attend, attention_weights, split_heads
 from vitlib.vit.model import ViT
 
@@ -21,8 +21,9 @@ def with_pooled_keys(model: ViT, stride: int) -> ViT:
     >>> model(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
 
-    Errors: ValueError where the stride does not divide the model's grid.
+    Errors: TypeError for a model that is no ViT; ValueError where the stride does not divide the model's grid.
     """
+    require_vit(model)
     grid, prefix = (model.config.grid.rows, model.config.grid.columns), model.config.prefix
     return with_attention(
         model, lambda _, each: PooledAttention(each.proj.in_features, each.heads, grid, stride, prefix, each.fused)
@@ -45,15 +46,24 @@ class PooledAttention(Attention):
         self, embed_dim: int, num_heads: int, grid: tuple[int, int], stride: int, prefix: int, fused: bool | None = None
     ) -> None:
         super().__init__(embed_dim, num_heads, fused)
-        if stride < 1 or grid[0] % stride or grid[1] % stride:
-            fits = [s for s in range(1, min(grid) + 1) if grid[0] % s == 0 and grid[1] % s == 0]
+        self.stride, self.prefix = stride, prefix
+        self.set_grid(*grid)
+
+    def set_grid(self, rows: int, columns: int) -> None:
+        """Pool the patches of a grid of rows × columns.
+
+        Errors: ValueError where the stride does not divide it.
+        """
+        stride = self.stride
+        if stride < 1 or rows % stride or columns % stride:
+            fits = [s for s in range(1, min(rows, columns) + 1) if rows % s == 0 and columns % s == 0]
             raise ValueError(
-                f"stride is {stride}, and the grid has {grid[0]} × {grid[1]} tokens: choose {', '.join(map(str, fits))}"
+                f"stride is {stride}, and the grid has {rows} × {columns} tokens: choose {', '.join(map(str, fits))}"
             )
-        self.grid, self.stride, self.prefix = grid, stride, prefix
+        self.grid = (rows, columns)
 
     def forward(self, x: Float[Tensor, "B T D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
-        """Pools first: the average of keys is the key of the average, at a fraction of the products."""
+        """Pools before the projection: the average of keys is the key of the average, at a fraction of the FLOPs."""
         check_tokens(x.shape[1], self.prefix, *self.grid)
         width = self.proj.in_features
         wq, wkv = self.qkv.weight.split([width, 2 * width])
@@ -76,7 +86,7 @@ class PooledAttention(Attention):
         return torch.cat([prefix, tiles.mean(dim=(2, 4)).flatten(1, 2)], dim=1)
 
     def weights(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B h T T"]:
-        """The maps over all tokens: what a square got is shared evenly by its patches."""
+        """The attention maps over all tokens: the weight of a square is shared equally by its patches."""
         q, k, _ = self.qkv(x).chunk(3, dim=-1)
         q, k = (split_heads(each, self.heads, parts=1)[0] for each in (q, self.pool(k)))
         weights = attention_weights(q, k)  # B h T p+N/s²

@@ -85,7 +85,7 @@ class Staged(nn.Module):
         self.config = config
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """What lies at each depth, from the picture up: the embedding, each block, and what follows the blocks."""
+        """The parts at each depth, from input to output: the embedding, each block, and what follows the blocks."""
         raise NotImplementedError
 
     def get_classifier(self) -> nn.Module:

@@ -28,8 +28,9 @@ class SwinConfig(StageConfig):
     >>> config.grids, config.dims
     (((56, 56), (28, 28), (14, 14), (7, 7)), (96, 192, 384, 768))
 
-    Pictures may have any multiple of the patch as sides: zeros fill what windows or mergings lack. The libraries do
-    that in different ways (`convention`), and agree where windows divide every grid and each side has two at least.
+    The sides of a picture may be any multiple of the patch size: where windows or mergings do not divide a grid, it is
+    padded with zeros. The libraries pad in different ways (`convention`). They agree where windows divide every grid
+    and each side of a grid has at least two windows.
 
     Errors: those of StageConfig.
     """
@@ -64,7 +65,7 @@ class SwinConfig(StageConfig):
 
     @property
     def eps_between(self) -> float:
-        """Of the LayerNorms behind the patch embedding and in the mergings."""
+        """eps of the LayerNorms behind the patch embedding and in the mergings."""
         return 1e-5 if self.convention == "hf" else self.eps
 
     @property
@@ -225,5 +226,5 @@ class Swin(Staged):
                 block.attn.keep_tables(block.attn.proj.weight)
 
     def attention_layers(self) -> list[WindowAttention]:
-        """The attention of every block, from the picture up."""
+        """The attention of every block, from input to output."""
         return [block.attn for layer in self.layers for block in cast(list[SwinBlock], layer.blocks)]

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from vitlib.backbones.dropins import require_vit
 from vitlib.backbones.windows import attend_with_bias
 from vitlib.vit.attention import EVERY, split_heads
 from vitlib.vit.checks import check_images
@@ -48,7 +49,7 @@ def match(metric: Float[Tensor, "B n d"], r: int) -> Merge:
     direction = F.normalize(metric, dim=-1)
     similarity, pick = (direction[:, 0::2] @ direction[:, 1::2].mT).max(dim=-1)  # B ⌈n/2⌉, each
     first = similarity.argsort(dim=-1, descending=True, stable=True)[:, :r]  # B r, counted in the first set
-    stays = torch.ones(batch, n, dtype=torch.bool, device=metric.device).scatter(1, 2 * first, False)
+    stays = torch.ones(batch, n, dtype=torch.long, device=metric.device).scatter(1, 2 * first, 0)  # 1 or 0
     place = stays.cumsum(dim=1) - 1  # those that stay keep their order
     instead = torch.arange(n, device=metric.device).repeat(batch, 1)
     instead = instead.scatter(1, 2 * first, 2 * pick.gather(1, first) + 1)
@@ -92,18 +93,24 @@ def think(block: Block, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
 class MergedViT(nn.Module):
     """A ViT that merges r pairs of patches in every block but the last, whose patches nobody looks at any more.
 
-    It holds the model itself: trained together, stored apart.
+    It holds the ViT itself, not a copy: training one trains the other; save the ViT.
 
     >>> from vitlib.models import create
     >>> vit = create("vit_cifar_patch4_32")  # 64 patches, 6 blocks
     >>> MergedViT(vit, r=8)(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
 
-    Errors: ValueError where r pairs are more than can merge, and for a model that pools by attention.
+    Errors: TypeError for a model that is no ViT, and for an r that is no whole number; ValueError where r pairs are
+    more than can merge, and for a model that pools by attention.
     """
 
     def __init__(self, vit: ViT, r: int) -> None:
         super().__init__()
+        require_vit(vit)
+        if not isinstance(r, int) or isinstance(r, bool):
+            raise TypeError(
+                f"r is {r!r} ({type(r).__name__}): expected a whole number, the pairs that merge in a block"
+            )
         config = vit.config
         most = config.grid.tokens // config.depth if config.depth > 1 else 0
         if not 0 <= r <= most:
@@ -119,7 +126,7 @@ class MergedViT(nn.Module):
         return self.steps(images)[0]
 
     def layer_groups(self) -> list[list[nn.Module | Tensor | None]]:
-        """Those of the model inside."""
+        """Those of the ViT inside."""
         return self.vit.layer_groups()
 
     def groups(self, images: Float[Tensor, "B C H W"]) -> Int[Tensor, "B N"]:

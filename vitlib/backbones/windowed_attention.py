@@ -1,11 +1,13 @@
 """Chapter 8: windows in a ViT. Patches look at their own window and at CLS; CLS looks at everything."""
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from vitlib.backbones.dropins import check_tokens, with_attention
+from vitlib.backbones.dropins import check_tokens, require_vit, with_attention
 from vitlib.backbones.windows import Windows, attend_with_bias
 from vitlib.vit.attention import EVERY, Attention, attend, split_heads
 from vitlib.vit.model import ViT
@@ -22,8 +24,9 @@ def with_windows(model: ViT, window: int) -> ViT:
     >>> model(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
 
-    Errors: ValueError where the window does not divide the model's grid.
+    Errors: TypeError for a model that is no ViT; ValueError where the window does not divide the model's grid.
     """
+    require_vit(model)
     grid, prefix = model.config.grid, model.config.prefix
 
     def make(number: int, attention: Attention) -> Attention:
@@ -56,11 +59,19 @@ class WindowedAttention(WithTables, Attention):
         self.keep_tables()
 
     def tables(self) -> dict[str, Tensor | None]:
-        """What follows from the windows: no checkpoint stores it."""
+        """Indices and masks, computed from the windows; no checkpoint stores them."""
         order = self.windows.order().flatten()
         apart = F.pad(self.windows.apart()[:, None], (self.prefix, 0))  # W 1 M p+M: nobody is apart from CLS
         bias = torch.zeros(apart.shape).masked_fill(apart, -torch.inf)
         return {"order": order, "places": order.argsort(), "bias": bias}
+
+    def set_grid(self, rows: int, columns: int) -> None:
+        """Cut a grid of rows × columns into windows of the same size.
+
+        Errors: those of Windows.
+        """
+        self.windows = replace(self.windows, rows=rows, columns=columns)
+        self.keep_tables(self.proj.weight)
 
     def forward(self, x: Float[Tensor, "B T D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
         check_tokens(x.shape[1], self.prefix, self.windows.rows, self.windows.columns)

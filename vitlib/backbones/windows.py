@@ -102,13 +102,13 @@ class Windows:
         return x.roll((up, left), dims=(1, 2))[:, : self.rows, : self.columns].flatten(1, 2)
 
     def order(self) -> Int[Tensor, "W M"]:
-        """Which token comes where in the windows; N for a zero. To pick tokens by it is `cut`, in one pass."""
+        """The index of the token at each place of each window; N for a padded zero. To index by it equals `cut`."""
         n = self.rows * self.columns
         numbers = self.cut(torch.arange(1, n + 1)[None]) - 1  # -1 for a zero
         return numbers % (n + 1)
 
     def apart(self) -> Bool[Tensor, "W M M"]:
-        """Pairs that share a window only because the grid rolled: the way between them leads over another border."""
+        """Pairs of tokens that share a window only because the grid rolled, and are no neighbours in the picture."""
         (rows, columns), (up, left) = self.padded, self.shifts
         over = 2 * (torch.arange(rows) >= rows - up)[:, None] + (torch.arange(columns) >= columns - left)
         side = _cut(over[None], *self.sides)  # W M: which border a token rolled over, if any
@@ -155,10 +155,11 @@ def attend_with_bias(
     """softmax(Q Kᵀ / √d + bias) V, as written or by a fused kernel; the biases repeat along V.
 
     `fused=None` takes the faster one. On a CPU that is the fused kernel in inference; it has no gradient for the bias
-    there, and bfloat16 slows it down.
+    there, and bfloat16 slows it down. torch.jit.trace records the formula, which serves training and inference.
     """
     if fused is None:
-        fused = q.device.type != "cpu" or not (torch.is_grad_enabled() or q.dtype == torch.bfloat16)
+        formula = torch.is_grad_enabled() or q.dtype == torch.bfloat16 or torch.jit.is_tracing()
+        fused = q.device.type != "cpu" or not formula
     if fused:
         if bias.shape[0] == q.shape[0] or bias.shape[0] == 1:
             mask = bias
@@ -197,7 +198,7 @@ class WindowAttention(WithTables, Attention):
         self.keep_tables()
 
     def tables(self) -> dict[str, Tensor | None]:
-        """What follows from the windows: no checkpoint stores it."""
+        """Indices and masks, computed from the windows; no checkpoint stores them."""
         windows = self.windows
         order, apart = windows.order().flatten(), windows.apart()[:, None]  # W·M, W 1 M M
         return {

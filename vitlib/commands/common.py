@@ -15,7 +15,7 @@ FAILURES = (ValueError, OSError, TrainingError, torch.OutOfMemoryError)  # told 
 
 
 def opened(model: str, device: str | None, fresh: bool = False) -> Any:
-    """The model of that name, with trained weights, or in that file. `fresh`: without trained weights it will do.
+    """The model of that name with its trained weights, or the one in that file. `fresh` allows random weights.
 
     Errors: those of `create` and `load`; ValueError for a device that is not there.
     """
@@ -32,7 +32,7 @@ def opened(model: str, device: str | None, fresh: bool = False) -> Any:
 
 
 def shown(words: str) -> str:
-    r"""The words with what no terminal should be sent (a line break, an escape sequence) spelled out.
+    r"""The text with control characters, such as line breaks and terminal codes, written as escapes.
 
     >>> print(shown("a\nb\x1b[2J é 猫 \udcff"))
     a\nb\x1b[2J é 猫 \udcff

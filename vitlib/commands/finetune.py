@@ -23,7 +23,7 @@ PARTS = 5  # a fifth of each class to test, a fifth to choose the best epoch by,
 def run(options: Namespace) -> None:
     """Train, measure once, and write model.safetensors, run.json and report.html into `options.out`.
 
-    A run that was stopped goes on, and one that is done is only told again.
+    A run that was stopped is resumed; for one that is finished, only its report is printed again.
 
     Errors: ValueError for a folder with too little to learn from, and for an `out` that holds anything else; those of
     image_folder, of finetune and of a disk.
@@ -76,7 +76,7 @@ def run(options: Namespace) -> None:
 
 
 def three_ways(pictures: Pictures, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Which pictures train, choose and test: of each class with five or more, at least three, one and one.
+    """Indices of pictures for training, validation and test: of each class with five or more, at least 3, 1 and 1.
 
     >>> import torch
     >>> some = Pictures(torch.zeros(10, 3, 1, 1, dtype=torch.uint8), torch.tensor([0] * 5 + [1] * 5), ("cat", "dog"))

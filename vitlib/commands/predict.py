@@ -17,8 +17,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadshe
 def run(options: Namespace) -> None:
     """Print the likeliest classes of each photo and, with `options.csv`, write them as a table.
 
-    Where every photo lies in a sub-folder that is called like one of the model's classes, the share that is right is
-    told, too.
+    Where every photo lies in a sub-folder that has the name of one of the model's classes, the accuracy is printed,
+    too.
 
     Errors: ValueError for what is no photo and for fewer classes than asked for; FileNotFoundError; those of the model.
     """
@@ -60,7 +60,7 @@ def _write(table: Path, paths: list[Path], answers: list[list[Guess]]) -> None:
 
 
 def _located(path: Path) -> str:
-    """The path, the same place in words that are no formula."""
+    """The path, written so that a spreadsheet does not read it as a formula."""
     return f"{os.curdir}{os.sep}{path}" if str(path).startswith(FORMULA) else str(path)
 
 

@@ -1,6 +1,5 @@
-"""What fine-tuning found, as one HTML file: accuracies, curves, what is taken for what, and the worst mistakes."""
+"""The report of fine-tuning as one HTML file: accuracies, curves, the confusion matrix, and the worst mistakes."""
 
-import base64
 import html
 import warnings
 from collections.abc import Iterable
@@ -60,13 +59,13 @@ class Result:
         return self.probabilities.argmax(dim=1)
 
     def look(self, i: int) -> UInt8[Tensor, "3 H W"]:
-        """The part of a photo that the model sees, with more pixels where it sees few."""
+        """The part of a photo that the model sees, enlarged where the model's input is small."""
         height, width = self.pictures.images.shape[2:]
         times = -(-SHARP // min(height, width))
         return image_file(self.files[i], (times * height, times * width))
 
     def confusion(self) -> Int64[Tensor, "K K"]:
-        """How many pictures of the row's class are taken for the column's."""
+        """The confusion matrix: how many pictures of the row's class are predicted as the column's, [K, K]."""
         kinds = len(self.classes)
         return (self.truth * kinds + self.answers).bincount(minlength=kinds**2).reshape(kinds, kinds)
 
@@ -86,7 +85,7 @@ class Result:
         return sum(shares) / len(shares)
 
     def worst(self) -> list[int]:
-        """The places of the mistakes, those of which the model is surest first."""
+        """The indices of the mistakes, those with the most confident predictions first."""
         sure = self.probabilities.max(dim=1).values
         wrong = (self.answers != self.truth).nonzero().flatten()
         return [int(i) for i in wrong[sure[wrong].argsort(descending=True, stable=True)]]
@@ -181,7 +180,7 @@ def _confusion(result: Result) -> str:
 
 
 def _table(caption: str, heads: Iterable[str], rows: Iterable[tuple[Any, ...]], diagonal: int | None = None) -> str:
-    """`diagonal`: the column of the first row's right answer, which moves on with each row."""
+    """An HTML table. `diagonal`: the column that holds the first row's right answer, one further right in each row."""
     lines = ["".join(f'<th scope="col">{_safe(each)}</th>' for each in heads)]
     for number, row in enumerate(rows):
         cells = [f'<th scope="row">{_safe(row[0])}</th>']
@@ -196,8 +195,8 @@ def _table(caption: str, heads: Iterable[str], rows: Iterable[tuple[Any, ...]], 
 def _figure(figure: Plate) -> str:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the table below has the name in any script
-        data = base64.b64encode(figure.png()).decode()
-    return f'<p><img src="data:image/png;base64,{data}" alt="{_safe(figure.description)}"></p>'
+        figure.description = shown(figure.description)
+        return f"<p>{figure.html()}</p>"
 
 
 def _safe(each: object) -> str:

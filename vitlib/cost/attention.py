@@ -1,6 +1,6 @@
 """Attention as operations: fused, where the N × N weights are never stored, or as the formula is written.
 
-`number` is bytes of a number in a product, `learned` of one in a weight (vitlib.cost.run.Run.numbers).
+`number` is the bytes of a number in a matrix product, `learned` those of a weight (vitlib.cost.run.Run.numbers).
 """
 
 from vitlib.cost.ops import Call, Op, Ops, call, cast, linear
@@ -44,10 +44,10 @@ def attend(batch: int, heads: int, queries: int, keys: int, each: int, fused: bo
 def attend_biased(
     batch: int, heads: int, queries: int, keys: int, each: int, lines: int, fused: bool | None, run: Run, apart: bool
 ) -> tuple[Op, *tuple[Op | Call, ...]]:
-    """softmax(Q Kᵀ / √d + bias) V, as vitlib.backbones.windows.attend_with_bias has it; `lines` are the biases' rows.
+    """softmax(Q Kᵀ / √d + bias) V, as in vitlib.backbones.windows.attend_with_bias; `lines` counts the biases' rows.
 
-    The fused kernel wants rows of a multiple of 8 numbers. The formula wants q, k and v `apart`, in three tensors:
-    where they are, it copies the queries that ask alone.
+    The fused kernel needs rows of a multiple of 8 numbers. The formula needs q, k and v in three separate tensors: it
+    copies all three, or only the queries where they are separate (`apart`) already.
     """
     learned, number = run.numbers
     q, k, product = (each * heads * batch * n for n in (queries, keys, 2 * queries * keys))
@@ -75,17 +75,17 @@ def attend_biased(
 
 
 def joined(rows: int, width: int, fused: bool | None, run: Run) -> Ops:
-    """What the heads found, side by side: another view of what the fused kernel wrote, else a copy."""
+    """The outputs of the heads, side by side: a view of the fused kernel's output; without that kernel, a copy."""
     return () if fused is None or fused else (Op("join heads", run.numbers[1] * rows * width),)
 
 
 def softmax(scores: int, run: Run) -> Op:
-    """The weights, which it keeps: its slope is theirs."""
+    """The attention weights. Softmax keeps its output, because its derivative is computed from it."""
     return Op("softmax", run.numbers[0] * scores, keeps="out", kind="scores")
 
 
 def narrowed(scores: int, run: Run) -> Ops:
-    """Autocast's bfloat16 copy of the weights, which the product keeps: so there are two."""
+    """Autocast's bfloat16 copy of the attention weights, kept by the product with V beside the float32 ones."""
     return (Op("cast", 2 * scores, kind="scores"),) if run.precision == "amp" else ()
 
 

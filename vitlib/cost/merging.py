@@ -9,9 +9,10 @@ from vitlib.vit.config import ViTConfig
 
 
 def merged_blocks(c: ViTConfig, run: Run) -> Ops:
-    """The blocks; each but the last merges between its halves. Checkpointing knows nothing of them.
+    """The blocks; each but the last merges tokens between its attention and its MLP. Checkpointing leaves them alone.
 
-    The means of one merging are held until those of the next are there: so the calls begin and end between the halves.
+    The merged tokens of one block stay in memory until the next block has merged: so each call begins and ends between
+    attention and MLP.
 
     Errors: ValueError where more pairs are asked for than can merge, and for a model that pools by attention.
     """

@@ -1,4 +1,4 @@
-"""The vocabulary: a handful of operations, and for each its FLOPs, the bytes it writes, and those it keeps for later.
+"""The operations that models consist of: for each its FLOPs, the bytes of its output, and those it keeps for backward.
 
 A forward pass is a list of operations; each reads what the one before it wrote. Backward goes through the list from
 its end, and each operation then needs some of what it read or wrote: a Linear its input (the weights' gradient is
@@ -26,25 +26,25 @@ class Op:
     kind: Kind = "activations"  # how a Breakdown calls its output, where that is kept
     extra: int = 0  # bytes that backward needs besides
     extra_kind: Kind = "activations"  # how a Breakdown calls those
-    copies: int = 0  # bytes of its weights' bfloat16 copies, which autocast makes once a step
+    copies: int = 0  # bytes of the bfloat16 copies of its weights, which autocast makes once per step
     buffers: int = 0  # bytes that lie beside the weights and are not learned
     scratch: int = 0  # bytes that it needs besides while it runs, forward
     scratch_back: int = 0  # likewise, backward
-    joins: int = 0  # bytes of the gradients of q, k and v, say, which become one as the operation ends, backward
-    adds: bool = False  # takes to what it reads what its call was given: a residual branch ends
+    joins: int = 0  # backward: bytes of gradients (of q, k and v) that are joined into one tensor at its end
+    adds: bool = False  # adds the input of its call to its own input: the sum that ends a residual branch
     passes: bool = False  # the gradient of its input is that of its output: no new tensor
 
 
 @dataclass(frozen=True)
 class Call:
-    """Operations inside a function, which holds what it was given until it returns."""
+    """The operations inside one function call. The function holds its input in memory until it returns."""
 
     ops: tuple[Union[Op, "Call"], ...]
     block: bool = False  # an encoder block: what checkpointing computes twice
 
     @cached_property
     def flat(self) -> tuple[Op, ...]:
-        """Its operations one after another, whoever calls them."""
+        """All its operations in order, those of inner calls included."""
         return flat(self.ops)
 
 
@@ -52,29 +52,29 @@ Ops = tuple[Op | Call, ...]
 
 
 def listed(*ops: Op | Call | Ops) -> Ops:
-    """One list of operations and of lists of them."""
+    """Operations, calls and lists of them, joined into one list."""
     return tuple(one for each in ops for one in (each if isinstance(each, tuple) else (each,)))
 
 
 def call(*ops: Op | Call | Ops, block: bool = False) -> Call:
-    """A function that runs these, one after another."""
+    """A call that runs these operations in order."""
     return Call(listed(*ops), block)
 
 
 def flat(ops: Ops) -> tuple[Op, ...]:
-    """The operations one after another, whoever calls them."""
+    """All operations in order, those of inner calls included."""
     return tuple(op for each in ops for op in ((each,) if isinstance(each, Op) else each.flat))
 
 
 def blocks(ops: Ops) -> Iterator[Call]:
-    """The encoder blocks, whoever calls them."""
+    """The encoder blocks, those of inner calls included."""
     for each in ops:
         if isinstance(each, Call):
             yield from (each,) if each.block else blocks(each.ops)
 
 
 def again(block: Call) -> tuple[Op, ...]:
-    """What checkpointing computes twice: all before the last operation that keeps anything, whose input that is."""
+    """The operations that checkpointing runs twice: all before the last one that keeps a tensor for backward."""
     ops = list(block.flat)
     while not (ops[-1].keeps or ops[-1].extra):
         ops.pop()
@@ -129,5 +129,5 @@ def residual(ops: Ops, rows: int, width: int, run: Run, scaled: bool, dropout: f
 
 
 def cross_entropy(logits: int) -> Op:
-    """The loss, of so many logits in all: keeps the logarithms of the probabilities, in float32."""
+    """The loss of `logits` numbers (B·K): keeps the logarithms of the probabilities, in float32."""
     return Op("loss", 4 * logits, keeps="out")

@@ -1,8 +1,8 @@
 """What to do where a step does not fit, the cheapest first, each with what it saves and what it costs.
 
 A remedy is a change of the configuration or of the way to run it; what it saves is found by calling `cost` again. The
-order is that of regret: first what changes nothing but time, then what changes the numbers a little, then what makes it
-another model. What is on already, and what does not help here, is left out.
+order is from the smallest change to the largest: first what costs only time, then what changes the numbers a little,
+then what makes it another model. Remedies that are on already, or that do not help here, are left out.
 """
 
 from bisect import bisect_right
@@ -55,7 +55,7 @@ def remedies(job: Job, room: int) -> tuple[Remedy, ...]:
 
 
 def combined(job: Job, room: int) -> tuple[Remedy, ...]:
-    """Remedies one upon the other, the cheapest first, until they are enough together; empty where they never are."""
+    """The cheapest remedies that together make the step fit; empty where all of them together do not."""
     taken: list[Remedy] = []
     for remedy in CHEAPEST_FIRST:
         if found := _tried(remedy, job, room):
@@ -121,7 +121,7 @@ def _checkpointing(job: Job, room: int) -> Found:
 
 
 def _token_merging(job: Job, room: int) -> Found:
-    """Half of what there is to merge: the paper loses little up to there (Bolya et al., 2023)."""
+    """Merge half of the tokens that can merge: up to there the paper loses little accuracy (Bolya et al., 2023)."""
     if not _plain_vit(job.config, job.run) or job.config.global_pool == "map" or job.config.depth == 1:
         return None
     r = job.config.grid.tokens // job.config.depth // 2
@@ -201,5 +201,5 @@ def _units(config: Config, run: Run) -> tuple[int, int]:
 
 
 def _plain_vit(config: Config, run: Run) -> TypeGuard[ViTConfig]:
-    """Whether the drop-ins for a ViT are still to be had."""
+    """Whether the model is a plain ViT without cheaper attention, so that a drop-in can be chosen."""
     return isinstance(config, ViTConfig) and not isinstance(config, HybridConfig) and not run.dropins

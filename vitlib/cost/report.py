@@ -97,7 +97,7 @@ def pictures(fit: Fit) -> str:
 
 
 def way(fit: Fit) -> str:
-    """How the model is run."""
+    """How the model is run: batch, precision, training or inference, in words."""
     run, config = fit.run, fit.config
     words = [f"{'training' if run.training else 'inference'} with batch {run.batch_size}", run.precision]
     if isinstance(config, ViTConfig | SwinConfig):

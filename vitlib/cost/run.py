@@ -1,4 +1,4 @@
-"""What is asked of `cost`, and what it answers: how a model is run, and where the bytes are when there are most."""
+"""What `cost` takes and returns: how a model is run, and what fills the memory at its peak."""
 
 from dataclasses import dataclass, fields
 from typing import Literal, get_args, get_origin

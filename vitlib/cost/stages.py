@@ -7,7 +7,7 @@ from vitlib.cost.run import Run
 
 
 def nested(*parts: Ops) -> Ops:
-    """Part after part, where what each was given is held to the end: the models' forward names every stage's output."""
+    """The parts in order. Every part's input stays in memory to the end: `forward` has a name for each."""
     *before, ops = parts
     for part in reversed(before):
         ops = listed(part, call(ops))

@@ -55,7 +55,7 @@ def merging(c: SwinConfig, number: int, run: Run) -> Call:
 
 
 def stream(number: int, run: Run) -> int:
-    """Bytes of a number between a stage's blocks: what a merging's product writes, autocast's bfloat16, stays so."""
+    """Bytes of a number between the blocks of a stage: under autocast, bfloat16 behind a merging, float32 before it."""
     return run.numbers[1] if number else run.numbers[0]
 
 

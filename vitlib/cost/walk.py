@@ -1,11 +1,11 @@
-"""The walk: through the list of operations and back, as the allocator would, for the peak of each phase.
+"""The walk: forward and backward through the list of operations, counting bytes, for the peak of each phase.
 
-Forward, each operation adds what it keeps to what is kept already. While it runs, what it reads and writes is there
-too, and what the functions around it hold. Backward, each operation frees what it kept and leaves its weights'
-gradients; while it runs, the gradients of what it wrote and of what it read are there.
+Forward, each operation adds the tensors that it keeps for backward. While it runs, its input and its output are in
+memory too, and the tensors that the calling functions hold. Backward, each operation frees the tensors that it kept and
+leaves the gradients of its weights; while it runs, the gradients of its output and of its input are in memory.
 
-Blocks that are alike, one after another, change memory alike. What is kept then grows or shrinks evenly, so the peak is
-in the first of them or in the last, and one is walked for all between.
+Equal blocks in a row change memory equally: kept bytes grow or shrink by the same amount in each, so the peak is in the
+first of them or in the last. The walk visits one of the blocks in between and multiplies its change.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ What = Literal["tensor", "extra", "copies", "gradients"]  # what can be kept of 
 
 
 def peaks(ops: Ops, run: Run, lasting: Breakdown) -> dict[str, Breakdown]:
-    """What memory holds at the peak of each phase; `lasting` is what it holds all the time."""
+    """The bytes in memory at the peak of each phase. `lasting`: those that stay throughout, such as weights."""
     walk = Walk(ops, run, lasting)
     if not run.training:
         return {"inference": walk.forward()}
@@ -28,18 +28,18 @@ def peaks(ops: Ops, run: Run, lasting: Breakdown) -> dict[str, Breakdown]:
 
 
 class Step(NamedTuple):
-    """An operation in its place. Tensors have numbers: 0 are the pictures, n is what the n-th operation writes."""
+    """One operation and its place in the list. Tensor 0 holds the pictures, tensor n is the output of operation n."""
 
     op: Op
-    number: int  # of the tensor that it writes; it reads the one before
-    held: tuple[int, ...]  # tensors that the calls around it were given
-    sums: tuple[int, ...]  # what the residual branches around it end in; backward, the gradients of these wait
-    given: int  # the tensor that the encoder block around it was given; −1 where there is none
-    times: int  # how many it stands for
+    number: int  # of its output tensor; its input is the tensor before that
+    held: tuple[int, ...]  # the inputs of the calls around it, which stay in memory meanwhile
+    sums: tuple[int, ...]  # the sums that end the residual branches around it; backward, their gradients stay
+    given: int  # the input of the encoder block around it; −1 where there is no block
+    times: int  # how many equal operations this one represents
 
 
 def steps(ops: Ops) -> list[Step]:
-    """The operations in order, each in its place."""
+    """The operations in order, each with its place."""
     found: list[Step] = []
 
     def place(ops: Ops, held: tuple[int, ...], sums: tuple[int, ...], block: int, times: int) -> None:
@@ -57,9 +57,10 @@ def steps(ops: Ops) -> list[Step]:
 
 
 def shortened(ops: Ops) -> Iterator[tuple[Op | Call, int]]:
-    """Each with how many it stands for. Where calls repeat, the third round stands for all up to the last but one.
+    """Each operation or call, with the number of equal ones that it represents.
 
-    The first two and the last are walked for themselves: what stands around them, on the way there or back, differs.
+    Of n > 4 equal rounds, the first two and the last are visited one by one, because their neighbours differ, forward
+    or backward. The third represents itself and all others up to the last but one, n − 3 in all.
     """
     start = 0
     while start < len(ops):
@@ -70,7 +71,7 @@ def shortened(ops: Ops) -> Iterator[tuple[Op | Call, int]]:
 
 
 def rounds(ops: Ops, start: int, size: int) -> int:
-    """How often the next so many calls come, one time after another; every second block of a Swin is like the first."""
+    """How many times the next `size` calls repeat in a row. In Swin, `size` is 2: every second block shifts windows."""
     times = 1
     while ops[start : start + size] == ops[start + times * size : start + (times + 1) * size]:
         times += 1
@@ -78,7 +79,7 @@ def rounds(ops: Ops, start: int, size: int) -> int:
 
 
 class Memory:
-    """What is kept, and the most that there was at once. Bytes."""
+    """The bytes that are kept at this point of the walk, and the most so far (the peak)."""
 
     def __init__(self, lasting: Breakdown) -> None:
         self.now: dict[str, int] = asdict(lasting)
@@ -87,32 +88,32 @@ class Memory:
         self.top, self.peak = 0, self.now
 
     def keep(self, what: What, which: int, kind: Kind, size: int) -> None:
-        """From now on this is kept; what is kept already is not kept twice."""
+        """Count these bytes from now on, unless they are counted already."""
         if size and which not in self.kept[what]:
             self.kept[what][which] = size
             self.now[kind] += size
             self.total += size
 
     def free(self, what: What, which: int, kind: Kind) -> None:
-        """No longer kept, if it was."""
+        """Stop counting these bytes, if they were counted."""
         size = self.kept[what].pop(which, 0)
         self.now[kind] -= size
         self.total -= size
 
     def repeat(self, before: dict[str, int], times: int) -> None:
-        """All that has changed since then changes so many times more."""
+        """Apply the change since `before` so many times more."""
         for kind, size in self.now.items():
             self.now[kind] += times * (size - before[kind])
         self.total = sum(self.now.values())
 
     def moment(self, temporary: int) -> None:
-        """A moment at which there are so many bytes besides: is it the peak?"""
+        """Compare with the peak a moment at which so many bytes are in memory for a short time only."""
         if self.total + temporary > self.top:
             self.top = self.total + temporary
             self.peak = self.now | {"temporary": temporary}
 
     def phase(self) -> Breakdown:
-        """The peak since the last phase ended."""
+        """End a phase: the peak since the phase before ended."""
         self.moment(0)
         self.top = 0
         return Breakdown(**self.peak)
@@ -145,7 +146,7 @@ class Walk:
         return self.memory.phase()
 
     def run_forward(self, step: Step, keeping: bool, besides: int = 0) -> None:
-        """One operation: what it keeps from now on, and the moment at which it runs."""
+        """One operation: the tensors that it keeps for backward, and the moment at which it runs."""
         n = step.number
         self.memory.keep("copies", n, "copies", step.op.copies)
         if keeping:
@@ -165,9 +166,9 @@ class Walk:
         return self.memory.phase()
 
     def run_backward(self, step: Step) -> None:
-        """One operation: the moment at which its gradients are made, and what is freed then.
+        """One operation: the moment at which its gradients are computed, and what is freed then.
 
-        Autocast makes the weights' gradients in bfloat16, and from these, a moment later, the ones that stay.
+        Under autocast the gradients of the weights are computed in bfloat16, then copied to float32, which stays.
         """
         op, n, narrow = step.op, step.number, step.op.copies
         if not narrow:
@@ -183,27 +184,27 @@ class Walk:
         self.memory.moment(self.gradients[n - 1] + narrow + op.joins)
 
     def run_again(self, block: list[Step]) -> None:
-        """Checkpointing: forward through a block once more, as far as backward needs it."""
+        """Checkpointing: run a block forward once more, up to the last tensor that backward needs."""
         last = [step for step in block if step.op.keeps or step.op.extra][-1]
         for step in block[: block.index(last)]:
             self.run_forward(step, keeping=True, besides=self.gradients[block[-1].number])
         self.keep_for(last)  # which does not run: backward needs what it reads, not what it writes
 
     def step(self) -> Breakdown:
-        """The optimizer's: AdamW of the foreach kind takes the roots of all its averages at once."""
+        """The optimizer's step: the foreach variant of AdamW holds the square roots of all second moments at once."""
         parameters = sum(step.times * step.op.weights for step in self.steps)
         self.memory.moment(self.number * parameters * (self.run.optimizer == "adamw-foreach"))
         return self.memory.phase()
 
     def repeated(self, steps: Iterable[Step]) -> Iterator[Step]:
-        """The steps, while the caller walks them. After those that stand for many, memory is as it were after all."""
+        """The steps, for the caller to walk. Behind those that represent many, the change is multiplied."""
         for times, alike in groupby(steps, key=lambda step: step.times):
             before = dict(self.memory.now)
             yield from alike
             self.memory.repeat(before, times - 1)
 
     def keep_for(self, step: Step) -> None:
-        """What backward needs of an operation."""
+        """Keep the tensors that backward needs for this operation."""
         self.memory.keep("extra", step.number, step.op.extra_kind, step.op.extra)
         if step.op.keeps in ("in", "both"):
             self.keep(step.number - 1)
@@ -211,9 +212,9 @@ class Walk:
             self.keep(step.number)
 
     def keep(self, n: int) -> None:
-        """Tensor n."""
+        """Keep tensor n."""
         self.memory.keep("tensor", n, self.ops[n].kind, self.ops[n].out)
 
     def computes_again(self, step: Step) -> bool:
-        """Whether it is in a block that keeps its input alone."""
+        """Whether the step lies in a checkpointed block, which keeps only its input and is computed twice."""
         return self.run.training and self.run.checkpointing and step.given >= 0

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from vitlib.data import samples as data
 from vitlib.data.archives import Archive, DatasetError, check, fetch, read_idx, read_members, read_records
 from vitlib.data.folders import image_folder
+from vitlib.data.photos import FACES
 from vitlib.data.pictures import Pictures, normalise
 from vitlib.data.same_different import same_different
 
@@ -54,7 +55,7 @@ FASHION_CLASSES = (
 
 
 def digits() -> tuple[Pictures, Pictures]:
-    """scikit-learn's handwritten digits, 8 × 8 grey: 1347 to train on and 450 to test, always the same ones.
+    """Handwritten digits (UCI, 1998), 8 × 8 grey: 1347 to train on and 450 to test, always the same ones.
 
     Every class has its quarter in the test. Writers are mixed: the same hand may be in both.
 
@@ -67,7 +68,7 @@ def digits() -> tuple[Pictures, Pictures]:
 
 
 def faces() -> tuple[Pictures, Pictures]:
-    """100 faces and 100 pieces of background, grey, that come with scikit-image: half to train on, half to test.
+    """100 faces and 100 pieces of background, grey: half to train on, half to test.
 
     They have 25 × 25 pixels; the last row and column are left out, so that patches of 4, 6, 8 or 12 fit.
 
@@ -79,8 +80,9 @@ def faces() -> tuple[Pictures, Pictures]:
     skimage.data.lfw_subset gives it. The people did not ask to be in a book, and the set names no licence: train on
     it, and print averages.
     """
-    lightness = torch.from_numpy(np.load(data.package_file("skimage", "data/lfw_subset.npy")))  # 0…1
-    images = lightness.mul(255).round().to(torch.uint8)[:, None, :24, :24].contiguous()
+    with Image.open(FACES.path) as sheet:
+        tiles = torch.from_numpy(np.array(sheet)).unflatten(0, (10, 25)).unflatten(2, (20, 25))  # 10 25 20 25
+    images = tiles.transpose(1, 2).reshape(200, 1, 25, 25)[..., :24, :24].contiguous()
     return Pictures(images, torch.arange(200) // 100, ("face", "background")).split(2)
 
 

@@ -1,7 +1,7 @@
 """A picture file as a tensor of bytes: shown as its pixels mean, upright, in RGB, or refused by name.
 
-Files come from phones, scanners and microscopes. What describes a picture never costs its pixels, and numbers that are
-no bytes are scaled where their range is plain, not clipped to black or white.
+Files come from phones, scanners and microscopes. Damaged metadata never loses the pixels. Values of more than 8 bits
+are scaled to 0…255 where their range is clear; they are never clipped to black or white.
 """
 
 import io
@@ -56,7 +56,7 @@ def as_tensor(image: Image.Image) -> UInt8[Tensor, "3 H W"]:
 
 
 class _Unclear(Exception):
-    """Numbers that could mean anything."""
+    """Pixel values whose range does not tell which is black and which is white."""
 
 
 def _decoded(content: bytes) -> Image.Image:

@@ -90,7 +90,7 @@ def _existing(folder: str | PathLike[str]) -> Path:
 def _read(
     root: Path, files: list[Path], size: int | tuple[int, int], skip_damaged: bool, stacklevel: int = 3
 ) -> tuple[UInt8[Tensor, "N 3 H W"], list[int]]:
-    """The pictures that can be read, and which of the files they are."""
+    """The pictures that can be read, and the indices of their files."""
     height, width = _sides(size)
     images = torch.empty(len(files), 3, height, width, dtype=torch.uint8)
     good, bad = [], []

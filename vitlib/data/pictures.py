@@ -21,9 +21,9 @@ class Pictures:
     >>> len(some), some.take(torch.tensor([1, 3])).labels.tolist()
     (6, [1, 0])
 
-    Errors: ValueError for images that are no bytes of shape (N, C, H, W), for another number of labels, for labels
-    that are no whole numbers, for two classes of one name, and for a label that no class has, with the first picture
-    that carries it.
+    Errors: TypeError for classes that are no words; ValueError for images that are no bytes of shape (N, C, H, W), for
+    another number of labels, for labels that are no whole numbers, for two classes of one name, and for a label that no
+    class has, with the first picture that carries it.
     """
 
     images: UInt8[Tensor, "N C H W"]  # 0…255
@@ -32,6 +32,10 @@ class Pictures:
 
     def __post_init__(self) -> None:
         require_images(self.images)
+        classes: object = self.classes
+        if not isinstance(classes, (tuple, list)) or not all(isinstance(name, str) for name in classes):
+            raise TypeError(f'classes are {classes!r}: expected words, such as ("cat", "dog")')
+        object.__setattr__(self, "classes", tuple(classes))
         if self.images.dtype != torch.uint8:
             raise ValueError(f"images are {self.images.dtype}: expected torch.uint8, 0…255; see vitlib.data.samples")
         if twice := [name for name in dict.fromkeys(self.classes) if self.classes.count(name) > 1]:
@@ -53,7 +57,7 @@ class Pictures:
         return len(self.images)
 
     def to(self, device: torch.device | str) -> "Pictures":
-        """The same pictures in another memory."""
+        """The same pictures on another device."""
         return Pictures(self.images.to(device), self.labels.to(device), self.classes)
 
     def take(self, indices: Int64[Tensor, "n"] | slice) -> "Pictures":
@@ -96,7 +100,7 @@ class Pictures:
         return self.take(rest), self.take(part)
 
     def split_places(self, every: int, seed: int = 0) -> tuple[Int64[Tensor, "n"], Int64[Tensor, "m"]]:
-        """Where the pictures of the two halves of `split` lie: for what stands beside the pictures, as their files."""
+        """The indices of the two parts of `split`, to split what belongs to the pictures, such as files, likewise."""
         if not 2 <= every <= len(self):
             raise ValueError(f"every is {every}: expected 2…{len(self)} (all pictures); 5 keeps a fifth to test")
         shuffled = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.labels.device)

@@ -1,13 +1,10 @@
-"""Pictures to look at: eight that come with scikit-image and scikit-learn, eight photos of vitlib's own of things that
-CIFAR-10 has a class for, and the learner's.
+"""Pictures to look at: those that come with vitlib, by name, and the learner's own, by their path.
 
-Nothing is downloaded: the bundled files lie inside the installed packages. They are opened with Pillow, so neither
-scikit package is imported.
+Nothing is downloaded. `PICTURES` says of each bundled picture what it shows, whose it is, and under which terms.
 """
 
 import difflib
 import gzip
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -17,69 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from vitlib.data.decode import as_tensor, read_picture
-from vitlib.data.photos import PHOTOS, Source
-
-_CC_BY = "CC BY 2.0, https://creativecommons.org/licenses/by/2.0/"
-
-PICTURES = {
-    "astronaut": Source(
-        "the astronaut Eileen Collins, 512 × 512 pixels",
-        "skimage",
-        "data/astronaut.png",
-        "NASA (Great Images database, https://flic.kr/p/r9qvLn)",
-        "public domain, no known copyright restrictions",
-    ),
-    "chelsea": Source(
-        "Chelsea the cat, 300 × 451 pixels",
-        "skimage",
-        "data/chelsea.png",
-        "Stefan van der Walt",
-        "CC0",
-    ),
-    "coffee": Source(
-        "a cup of coffee on a wooden table, 400 × 600 pixels",
-        "skimage",
-        "data/coffee.png",
-        "Rachel Michetti, courtesy of Pikolo Espresso Bar",
-        "CC0",
-    ),
-    "china": Source(
-        "a Chinese temple, 427 × 640 pixels",
-        "sklearn",
-        "datasets/images/china.jpg",
-        "danielbuechele, https://www.flickr.com/photos/danielbuechele/6061409035/",
-        _CC_BY,
-    ),
-    "flower": Source(
-        "a dahlia, 427 × 640 pixels",
-        "sklearn",
-        "datasets/images/flower.jpg",
-        "vultilion, https://www.flickr.com/photos/vultilion/6056698931/",
-        _CC_BY,
-    ),
-    "ihc": Source(
-        "colonic glands under the microscope, stained for FHL2, 512 × 512 pixels",
-        "skimage",
-        "data/ihc.png",
-        "Center for Microscopy and Molecular Imaging (CMMI)",
-        "no known copyright restrictions",
-    ),
-    "retina": Source(
-        "the retina of a human eye, 1411 × 1411 pixels",
-        "skimage",
-        "data/retina.jpg",
-        "Mikael Häggström, Medical gallery 2014, https://doi.org/10.15347/wjm/2014.008",
-        "CC0 1.0",
-    ),
-    "digits": Source(
-        "a hundred handwritten digits, 8 × 8 pixels each",
-        "sklearn",
-        "datasets/data/digits.csv.gz",
-        "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998",
-        "CC BY 4.0 at the UCI repository; scikit-learn states no other",
-    ),
-    **PHOTOS,
-}
+from vitlib.data.photos import PICTURES
 
 
 def picture(name: str | Path) -> UInt8[Tensor, "3 H W"]:
@@ -97,7 +32,7 @@ def picture(name: str | Path) -> UInt8[Tensor, "3 H W"]:
     if name == "digits":
         return _digit_sheet()
     if name in PICTURES:
-        return read_picture(_path(PICTURES[str(name)]))
+        return read_picture(PICTURES[str(name)].path)
     if Path(name).is_file():
         return read_picture(Path(name))
     raise _unknown(str(name))
@@ -131,13 +66,13 @@ def shrink(picture: UInt8[Tensor, "3 H W"], longest: int) -> UInt8[Tensor, "3 H2
 
 
 def digits() -> tuple[UInt8[Tensor, "1797 1 8 8"], Int64[Tensor, "1797"]]:
-    """scikit-learn's handwritten digits: images [1797, 1, 8, 8] as bytes, and the digit on each.
+    """Handwritten digits (UCI, 1998): images [1797, 1, 8, 8] as bytes 0…255, and the digit on each, [1797].
 
     >>> images, labels = digits()
     >>> images.shape, labels[:5].tolist()
     (torch.Size([1797, 1, 8, 8]), [0, 1, 2, 3, 4])
     """
-    with gzip.open(_path(PICTURES["digits"]), "rt") as lines:
+    with gzip.open(PICTURES["digits"].path, "rt") as lines:
         table = np.loadtxt(lines, delimiter=",")
     ink = torch.from_numpy(table[:, :64])  # 0…16
     images = (ink * 255 / 16).round().to(torch.uint8).reshape(-1, 1, 8, 8)
@@ -149,21 +84,6 @@ def _digit_sheet() -> UInt8[Tensor, "3 80 80"]:
     images, _ = digits()
     sheet = images[:100, 0].reshape(10, 10, 8, 8).permute(0, 2, 1, 3).reshape(1, 80, 80)
     return sheet.repeat(3, 1, 1)
-
-
-def package_file(package: str, file: str) -> Path:
-    """Where a file of an installed package lies; the package is not imported.
-
-    Errors: ModuleNotFoundError for a package that is not installed.
-    """
-    spec = importlib.util.find_spec(package)  # finds the package, imports nothing
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"{file} lies in {package}: not installed; run `make setup`")
-    return Path(spec.origin).parent / file
-
-
-def _path(source: Source) -> Path:
-    return package_file(source.package, source.file)
 
 
 def _unknown(name: str) -> Exception:

@@ -79,7 +79,7 @@ def mode(case: Case) -> Finding:
             check,
             f"two passes in evaluation mode differ by {shift(again, once)} of the logits' spread",
             "one answer",
-            "something throws dice whatever the mode: F.dropout without training=self.training, or added noise",
+            "something is random whatever the mode: F.dropout without training=self.training, or added noise",
         )
     calm = as_handed_over(case, case.few, training=False)
     if same(once, again, 1e-5) and same(once, calm, 1e-4):

@@ -71,6 +71,26 @@ PATIENTS: dict[str, Patient] = {
         "complains; how much neighbouring pixels differ gives it away. Train on what you will be asked about.",
         test=blurred,
     ),
+    "mode": Patient(
+        "model.eval() was forgotten",
+        "Dropout is still on, so two passes over one picture differ, and both are worse than they need be. Call "
+        "model.eval() before you ask.",
+        lambda: body(dropout=0.4),
+        epochs=6,
+        testing=False,
+    ),
+    "positions": Patient(
+        "positions are not added",
+        "The model sees its patches as a set. With four large patches it reads digits nearly as well, so no curve "
+        "shows it. What shows it: patches change places, and the logits stay. Add positions before the first block.",
+        _with("positions"),
+    ),
+    "batch positions": Patient(
+        "positions have the batch's shape",
+        "Positions of shape [B, 1, D] give each picture of a batch a vector of its own, and all its patches the same "
+        "one. So the answer depends on the place in the batch, and not on where a patch was. Take [1, N + 1, D].",
+        _with("batch positions"),
+    ),
     "low rate": Patient(
         "the learning rate is too low",
         "The loss falls evenly, and hardly at all. One batch cannot be learned by heart either, until the rate is ten "
@@ -88,26 +108,6 @@ PATIENTS: dict[str, Patient] = {
         "Each step leaps over the valley that it is looking for: the loss jumps, and stays near ln K or above. Take a "
         "tenth, or a hundredth, and a warm-up.",
         lr=3.0,
-    ),
-    "mode": Patient(
-        "model.eval() was forgotten",
-        "Dropout still throws dice, so two passes over one picture differ, and both are worse than they need be. Call "
-        "model.eval() before you ask.",
-        lambda: body(dropout=0.4),
-        epochs=6,
-        testing=False,
-    ),
-    "positions": Patient(
-        "positions are not added",
-        "The model sees its patches as a set. With four large patches it reads digits nearly as well, so no curve "
-        "shows it. What shows it: patches change places, and the logits stay. Add positions before the first block.",
-        _with("positions"),
-    ),
-    "batch positions": Patient(
-        "positions have the batch's shape",
-        "Positions of shape [B, 1, D] give each picture of a batch a vector of its own, and all its patches the same "
-        "one. So the answer depends on the place in the batch, and not on where a patch was. Take [1, N + 1, D].",
-        _with("batch positions"),
     ),
     "reshape": Patient(
         "a reshape where a transpose belongs",

@@ -1,4 +1,4 @@
-"""Chapter 7: no picture is seen twice the same. A batch is changed where it lies, each picture in its own way.
+"""Chapter 7: data augmentation. Each picture of a batch is changed at random, on the device where the batch lies.
 
 The class stays: a cat that moves, or looks the other way, is a cat; half a cat and half a dog is half of each.
 Everything is drawn from torch's global generator, which the training loop seeds.
@@ -14,7 +14,7 @@ from torch.distributions import Beta
 def shift(images: UInt8[Tensor, "B C H W"], pixels: int) -> UInt8[Tensor, "B C H W"]:
     """Each picture moved by up to `pixels` up or down, and left or right; what comes in from outside is black.
 
-    One move for the whole batch would be cheaper, and trains far worse: every step would pull all one way.
+    One move for the whole batch would be cheaper, but trains far worse.
 
     >>> shift(torch.full((2, 3, 8, 8), 255, dtype=torch.uint8), 1).shape
     torch.Size([2, 3, 8, 8])
@@ -29,7 +29,7 @@ def shift(images: UInt8[Tensor, "B C H W"], pixels: int) -> UInt8[Tensor, "B C H
 
 
 def flip(images: UInt8[Tensor, "B C H W"]) -> UInt8[Tensor, "B C H W"]:
-    """Every second picture, by chance, as in a mirror: left is right. Not for digits, nor for letters."""
+    """Each picture is mirrored, left to right, with probability 1/2. Not for digits or letters."""
     mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
     return torch.where(mirrored, images.flip(-1), images)
 

@@ -1,4 +1,4 @@
-"""Chapter 7: the moving average of a model's weights, which is often better than any of the weights it has been."""
+"""Chapter 7: the exponential moving average (EMA) of a model's weights, often more accurate than the last weights."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from vitlib.vit.wrappers import unwrapped
 
 
 class Average:
-    """Keeps an exponential moving average of what moves: weights that learn, and the statistics of BatchNorm.
+    """An exponential moving average of the weights that learn and of the statistics of BatchNorm.
 
-    It is kept in float32, as a half-precision average would be too coarse to move. Whole numbers, and what is not
-    finite, such as masks of −∞, are not averaged but copied.
+    It is kept in float32, because a half-precision average would be too coarse for small changes. Whole numbers, and
+    values that are not finite, such as masks of −∞, are copied and not averaged.
 
     >>> layer = nn.Linear(1, 1)
     >>> average = Average(layer, decay=0.9)
@@ -38,7 +38,7 @@ class Average:
     def update(self, model: nn.Module, steps: int) -> None:
         """Move towards the model after so many steps: by 1 − decay, and by more in the first steps.
 
-        A young average would else be mostly the weights from before the training.
+        Otherwise the average would consist mostly of the first, random weights for a long time.
         """
         decay = min(self.decay, (1 + steps) / (10 + steps))
         now = {name: _wide(each) for name, each in self._own(model).items()}
@@ -63,7 +63,7 @@ class Average:
         self._fill(model, self.values)
 
     def take(self, values: Mapping[str, Tensor]) -> None:
-        """Put the average where a snapshot left it. Snapshots once said `module.` before each name."""
+        """Set the average to that of a snapshot. Old snapshots have `module.` before each name."""
         for name, mean in self.values.items():
             mean.copy_(values[name if name in values else f"module.{name}"])
 

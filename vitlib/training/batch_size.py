@@ -1,8 +1,8 @@
-"""Chapter 7: how many pictures fit into a step, found by trying, or estimated where trying would be rude.
+"""Chapter 7: how many pictures fit into a step, found by trying, or estimated where trying would harm the machine.
 
 A CUDA device refuses what does not fit, and nothing is lost: so try. A CPU does not refuse: the system swaps until the
 machine stands still, or ends the program. There the need of two smaller steps is measured and carried on in a straight
-line: each picture more costs the same, once activations outweigh the weights.
+line: beyond a few pictures, each further one costs the same.
 """
 
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def largest_batch(
 
 
 def _carried_on(bytes_of: Callable[[int], int], memory: int, limit: int, points: tuple[int, int]) -> int:
-    """Where the straight line through two points reaches `memory`."""
+    """The batch size at which the straight line through two measured points reaches `memory`, in bytes."""
     few, more = map(bytes_of, points)
     each = (more - few) / (points[1] - points[0])  # bytes a picture
     return max(0, min(limit, int(points[1] + (memory - more) / each)))

@@ -16,13 +16,13 @@ from vitlib.training.recipe import Recipe
 
 
 def steps_in_epoch(train: Pictures, recipe: Recipe) -> int:
-    """How many batches are full: an epoch leaves out the few pictures that fill none, others each time."""
+    """Full batches in an epoch. The few pictures that remain are left out, different ones in each epoch."""
     return max(len(train) // recipe.batch_size, 1)
 
 
 def batches(train: Pictures, recipe: Recipe, epoch: int) -> Iterator[Int64[Tensor, "B"]]:
-    """The numbers of the pictures in each step of an epoch. Every step has a random state of its own, which it sets:
-    a run that is resumed needs to remember none."""
+    """The indices of the pictures in each step of an epoch. Every step seeds torch's random state by its own number, so
+    that a resumed run needs no saved random state."""
     per_epoch = steps_in_epoch(train, recipe)
     for step, chosen in enumerate(shuffled(len(train), recipe, epoch)[:per_epoch], start=epoch * per_epoch):
         torch.manual_seed(1_000_003 * recipe.seed + step)
@@ -32,7 +32,7 @@ def batches(train: Pictures, recipe: Recipe, epoch: int) -> Iterator[Int64[Tenso
 def loss_on(
     model: nn.Module, train: Pictures, recipe: Recipe, teacher: nn.Module | None = None
 ) -> Callable[[Int64[Tensor, "B"]], tuple[Float[Tensor, ""], Float[Tensor, ""]]]:
-    """What asks how wrong the model is on some of the pictures, by their numbers, and which share it gets right."""
+    """A function from the indices of some pictures to the model's loss on them and the share that it gets right."""
     device, dtype = train.images.device, next(model.parameters()).dtype
     statistics, weight = normalisation(model), class_weights(train) if recipe.balanced else None
 
@@ -50,7 +50,7 @@ def loss_on(
 
 
 def class_weights(train: Pictures) -> Float[Tensor, "K"]:
-    """What a picture counts, by its class: N / (K · the pictures of its class), so that all classes count alike.
+    """The weight of a picture in the loss, for each class: N / (K · pictures of that class). So classes count equally.
 
     >>> few = Pictures(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 0, 0, 1]), ("cat", "dog"))
     >>> class_weights(few)
@@ -61,7 +61,7 @@ def class_weights(train: Pictures) -> Float[Tensor, "K"]:
 
 
 def shuffled(number: int, recipe: Recipe, epoch: int) -> tuple[Int64[Tensor, "_"], ...]:
-    """The pictures' numbers in the order of this epoch, a batch at a time; the last batch may be smaller."""
+    """The indices of the pictures in the order of this epoch, batch by batch; the last batch may be smaller."""
     dice = torch.Generator().manual_seed(2**31 + 1_000_003 * recipe.seed + epoch)
     return torch.randperm(number, generator=dice).split(recipe.batch_size)
 
@@ -69,7 +69,7 @@ def shuffled(number: int, recipe: Recipe, epoch: int) -> tuple[Int64[Tensor, "_"
 def changed(
     train: Pictures, chosen: Int64[Tensor, "B"], recipe: Recipe, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B K"]]:
-    """The chosen pictures as the model sees them, changed as the recipe says, and what it should answer."""
+    """The chosen pictures, augmented as the recipe says and normalised, and their targets [B, K], probabilities."""
     images = train.images[chosen]
     if recipe.shift:
         images = augment.shift(images, recipe.shift)

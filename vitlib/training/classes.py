@@ -1,4 +1,4 @@
-"""Chapter 7: which logit means which class. A model knows the names of its classes, and pictures are told by name."""
+"""Chapter 7: which logit means which class. A model stores the names of its classes; pictures are matched by name."""
 
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -17,7 +17,7 @@ def class_names(model: nn.Module) -> tuple[str, ...]:
 
 
 def name_classes(model: nn.Module, names: tuple[str, ...]) -> None:
-    """Let a model know its classes: in its configuration, which `save` writes, or else as its attribute."""
+    """Store the names of the classes in the model: in its configuration, which `save` writes, or as an attribute."""
     bare = unwrapped(model)
     for module in bare.modules():  # the model, and a ViT inside it that gives the same logits
         config: Any = getattr(module, "config", None)
@@ -28,7 +28,7 @@ def name_classes(model: nn.Module, names: tuple[str, ...]) -> None:
 
 
 def same_classes(model: nn.Module, pictures: Pictures, logits: int) -> Pictures:
-    """The pictures, labelled by the number of the logit that stands for their class.
+    """The pictures, with the index of the logit of their class as labels.
 
     Errors: ValueError for pictures of a class that the model does not know; and, where it knows no names, for another
     number of classes than it has logits.

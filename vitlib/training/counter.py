@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves
 
 
 class Counter(TorchDispatchMode):
-    """Inside the block, counts the bytes of all tensors that operations return and that still live: `now`, and `peak`.
+    """Inside the block, counts the bytes of all tensors that operations return: those alive `now`, and their `peak`.
 
     A view adds nothing, as it shares the memory of another. What a kernel needs inside itself is not seen.
 

@@ -1,4 +1,4 @@
-"""Chapter 7: a model that knows one thing learns another, from far fewer pictures than it took to know the first."""
+"""Chapter 7: fine-tuning. A trained model learns new classes, from far fewer pictures than a fresh one needs."""
 
 import copy
 from itertools import chain
@@ -58,7 +58,7 @@ def finetune(
     bare = _backbone(model)
     require_numbers(bare)
     depth, channels = len(layer_groups(bare)) - 2, train.images.shape[1]
-    if blocks is not None and not 0 <= blocks <= depth:
+    if blocks is not None and (not isinstance(blocks, int) or not 0 <= blocks <= depth):
         raise ValueError(f"blocks is {blocks}: expected 0 (the head alone) to {depth} (every block), or None for all")
     if channels != bare.config.in_chans:
         raise ValueError(

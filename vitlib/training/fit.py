@@ -74,11 +74,13 @@ def fit(
     >>> history.loss[1] < history.loss[0]
     True
 
-    Errors: TrainingError for a loss, a gradient or weights that are not finite, for too little memory (it says what
-    would fit), and for a snapshot that cannot be written; CheckpointError for a snapshot of another run; ValueError for
-    pictures that the model was not made for, or of classes that it does not have, and where every parameter is frozen;
-    FileNotFoundError where the folder of `save` does not exist.
+    Errors: TypeError for a model, pictures or a recipe of another kind; TrainingError for a loss, a gradient or weights
+    that are not finite, for too little memory (it says what would fit), and for a snapshot that cannot be written;
+    CheckpointError for a snapshot of another run; ValueError for pictures that the model was not made for, or of
+    classes that it does not have, for a single class, and where every parameter is frozen; FileNotFoundError where the
+    folder of `save` does not exist.
     """
+    _check_kinds(model, train, recipe)
     require_numbers(model)
     recipe.check(train)
     first = next(model.parameters(), None)
@@ -91,6 +93,11 @@ def fit(
             "amp='float16' if you like, and call model.half() afterwards"
         )
     train = same_classes(model, train, predict(model, train.images[:1]).shape[1])
+    if len(train.classes) == 1:
+        raise ValueError(
+            f"all pictures are of the only class there is, {train.classes[0]!r}: nothing is there to tell apart, and "
+            "the loss is 0 from the start; give pictures of at least two classes, such as one folder each"
+        )
     if valid is not None and recipe.validation:
         raise ValueError(f"valid is given, and the recipe keeps back {recipe.validation:.0%} too: choose one of them")
     if recipe.validation:
@@ -165,6 +172,13 @@ def fit(
     if valid is not None and test is not None:
         history.test_accuracy = [measured(test)]
     return history
+
+
+def _check_kinds(model: object, train: object, recipe: object) -> None:
+    """TypeError for arguments in another order, or of another kind."""
+    for name, value, kind in (("model", model, nn.Module), ("train", train, Pictures), ("recipe", recipe, Recipe)):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is a {type(value).__name__}: expected {kind.__module__}.{kind.__name__}")
 
 
 def _check_teacher(teacher: nn.Module, model: nn.Module, train: Pictures) -> None:

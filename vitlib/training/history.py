@@ -1,4 +1,4 @@
-"""Chapter 7: what a training run was like, epoch by epoch."""
+"""Chapter 7: the loss, learning rate and accuracies of a training run, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class History:
 
     @property
     def best(self) -> int:
-        """The epoch, counted from 1, whose weights remain: the best on validation pictures, or the last."""
+        """The epoch, counted from 1, whose weights the model keeps: the best on validation pictures, or the last."""
         best = max(self.valid_accuracy, default=0.0)
         return max((i for i, each in enumerate(self.valid_accuracy, start=1) if each == best), default=len(self))
 

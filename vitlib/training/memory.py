@@ -21,7 +21,7 @@ from vitlib.vit.wrappers import unwrapped
 def checkpointed(model: nn.Module, wanted: bool = True) -> Iterator[None]:
     """Inside the block, each block of the model keeps only its input; the backward pass computes the rest again.
 
-    Memory for activations falls from 16 numbers a token, width and block to one, for about a quarter more products.
+    Activations kept fall from about 16 · D numbers per token and block to D, for about a quarter more FLOPs.
 
     Errors: ValueError for a model without blocks of a ViT, Swin or ConvNeXt.
     Source: Chen et al., 2016, "Sublinear memory cost".
@@ -45,8 +45,10 @@ def checkpointed(model: nn.Module, wanted: bool = True) -> Iterator[None]:
 
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
-    """Whatever the block tries with the model: afterwards its buffers (running means), its gradients, its parts' modes
-    and torch's random state are as they were."""
+    """After the block, restore the model's buffers (running means), gradients and modes, and torch's random state.
+
+    Weights are not restored.
+    """
     buffers = [(each, each.clone()) for each in model.buffers()]
     gradients = [(each, each.grad) for each in model.parameters()]
     modes = [(module, module.training) for module in model.modules()]
@@ -85,16 +87,16 @@ def explained(step: Callable[[int], None], batch_size: int) -> Iterator[None]:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether this is torch's way to say so: an error of its own on a CUDA device, words alone on a CPU.
+    """Whether the error means that memory ran out: a class of its own on a CUDA device, known messages on a CPU.
 
-    The last of them are oneDNN's, whose kernels find no room for themselves.
+    The last of these messages is oneDNN's, when a kernel finds no memory for its own work.
     """
     words = ("out of memory", "not enough memory", "can't allocate memory", "could not create a")
     return isinstance(error, torch.OutOfMemoryError) or any(each in str(error) for each in words)
 
 
 def goes_through(step: Callable[[int], object], batch_size: int) -> bool:
-    """Whether a step with so many pictures fits into the memory. What it raises for another reason is raised."""
+    """Whether a step with so many pictures fits into memory. Errors of any other kind are raised."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # what the trial before left in pieces
     try:

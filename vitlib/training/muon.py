@@ -1,7 +1,7 @@
-"""Chapter 7: Muon, an optimizer for matrices. Every direction in which a matrix can move, moves alike.
+"""Chapter 7: Muon, an optimizer for matrices, whose steps have the same length in all directions.
 
-A gradient of a matrix is steep in a few directions and flat in all the others; AdamW, which looks at each number by
-itself, follows the few. Muon keeps the directions and makes them equally long.
+The gradient of a matrix has a few large singular values and many small ones; AdamW, which scales each number by itself,
+mostly follows the few. Muon keeps the singular vectors and makes all singular values equal.
 """
 
 import math
@@ -19,10 +19,10 @@ QUINTIC = (3.4445, -4.7750, 2.0315)  # a, b, c of a s + b s³ + c s⁵; repeated
 
 
 def orthogonalised(matrices: Float[Tensor, "*K m n"], rounds: int = 5) -> Float[Tensor, "*K m n"]:
-    """The matrices with their singular vectors, and all singular values near 1 (0.7 to 1.2), by products alone.
+    """Matrices with the same singular vectors and singular values near 1 (0.7 to 1.2), computed by products alone.
 
-    Each round is a polynomial of the singular values, so no decomposition is needed. Directions that are 1000 times
-    flatter than the steepest are still on their way.
+    Each round applies a polynomial to the singular values (Newton-Schulz), so no decomposition is needed. Singular
+    values below a thousandth of the largest do not reach 1 in five rounds.
 
     >>> steep = torch.diag(torch.tensor([1.0, 0.1, 0.01]))
     >>> bool((orthogonalised(steep).diagonal() - 1).abs().max() < 0.35)
@@ -98,7 +98,7 @@ class Muon(Optimizer):
         return loss
 
     def _averaged(self, weight: nn.Parameter, momentum: float) -> Tensor:
-        """The gradient, most of it that of the steps before, and looking a step ahead (Nesterov)."""
+        """The moving average of the gradients with Nesterov momentum."""
         assert weight.grad is not None
         state = self.state[weight]
         if not state:

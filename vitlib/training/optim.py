@@ -34,13 +34,13 @@ def warm_cosine(step: int, steps: int, warmup: int, floor: float = 0.0) -> float
 def optimizers(
     model: nn.Module, kind: Literal["adamw", "muon"], lr: float, weight_decay: float, layer_decay: float = 1.0
 ) -> list[Optimizer]:
-    """What moves the parameters that learn: AdamW alone, or Muon for the blocks' matrices and AdamW for the rest.
+    """The optimizers of all parameters that learn: AdamW, or Muon for the blocks' matrices and AdamW for the rest.
 
     Muon turns a matrix's gradient into the nearest orthogonal matrix, so that every direction moves alike; it needs
     fewer steps than AdamW, and each costs a little more (bench/README.md). Weight decay is for matrices alone: biases,
-    scales, tables (of positions, say) and tokens are small already, and mean what they are. With `layer_decay` γ the
-    block that lies k layers below the head has γᵏ of the learning rate: what it knows is more general, and should
-    change less.
+    scales, position tables and tokens get none. With `layer_decay` γ the
+    block that lies k layers below the head has γᵏ of the learning rate, because lower layers are more general and
+    should change less.
 
     >>> from vitlib.models import create
     >>> model = create("vit_digits_patch2_8")
@@ -75,7 +75,7 @@ def optimizers(
 
 
 def schedule(optimizer: Optimizer, steps: int, warmup: int, floor: float = 0.0, done: int = 0) -> LambdaLR:
-    """Warm-up and cosine over `steps`, of which `done` are behind us."""
+    """Warm-up and cosine over `steps`, of which `done` have been taken already."""
     return LambdaLR(optimizer, lambda step: warm_cosine(step, steps, warmup, floor), last_epoch=done - 1)
 
 
@@ -87,9 +87,9 @@ def _listed(groups: Groups) -> list[dict[str, Any]]:
 
 
 def layer_groups(model: nn.Module) -> list[list[Any]]:
-    """What lies at each depth of a model that says so (its method `layer_groups`), from the embedding to the head.
+    """The parts of a model at each depth, from the embedding to the head, as its method `layer_groups` states them.
 
-    Errors: ValueError for a model that does not say it, and for one that leaves parameters out, which are named.
+    Errors: ValueError for a model without that method, and for parameters that it leaves out, which are named.
     """
     bare: Any = unwrapped(model)
     if not hasattr(bare, "layer_groups"):

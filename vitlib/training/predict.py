@@ -1,4 +1,4 @@
-"""Chapter 7: ask a trained model. Many pictures in batches; pictures of another size than the model's in windows."""
+"""Chapter 7: inference. Many pictures in batches; pictures larger than the model's input in sliding windows."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ Blend = Literal["tent", "flat"]
 
 
 class Guess(NamedTuple):
-    """One class that a picture may be of."""
+    """One class that a picture may belong to, with its probability."""
 
     name: str  # the class's; its number, where the model knows no names
     probability: float  # 0…1

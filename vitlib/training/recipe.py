@@ -28,7 +28,7 @@ class Recipe:
 
     epochs: int = 30  # passes over the training pictures
     batch_size: int = 64  # pictures in a step
-    optimizer: Kind = "adamw"  # Muon needs fewer steps, each a little dearer
+    optimizer: Kind = "adamw"  # Muon needs fewer steps, each of which costs a little more
     lr: float = 1e-3  # the highest learning rate, which the head reaches after the warm-up
     warmup: float = 0.1  # share of all steps in which the learning rate climbs
     floor: float = 0.0  # share of `lr` that is left at the end
@@ -78,7 +78,7 @@ class Recipe:
 
     @classmethod
     def of(cls, known: Mapping[str, Any]) -> "Recipe":
-        """The recipe that a file tells field by field; fields may have the names of before they took timm's words.
+        """The recipe with these fields, as a file holds them. Older names of fields, before timm's, are accepted.
 
         >>> Recipe.of({"epochs": 5, "batch": 32}).batch_size
         32
@@ -91,7 +91,7 @@ class Recipe:
         return cls(**told)
 
     def every(self, pictures: Pictures) -> int:
-        """One picture in so many is kept back for validation.
+        """n, where one picture in n is kept back for validation.
 
         Errors: ValueError where that is less than one picture.
         """

@@ -19,6 +19,7 @@ from vitlib.data.pictures import Pictures
 from vitlib.training.average import Average
 from vitlib.training.history import History
 from vitlib.training.recipe import Recipe
+from vitlib.vit.attention import Attention
 from vitlib.vit.config import renamed
 from vitlib.vit.wrappers import unwrapped
 from vitlib.weights import CheckpointError, files
@@ -109,16 +110,17 @@ def about(
     test: Pictures | None = None,
     teacher: nn.Module | None = None,
 ) -> dict[str, Any]:
-    """What makes a run this one and no other: the recipe, the model, what of it learns, the pictures, the teacher."""
+    """What identifies a run: recipe, model and first weights, parameters that learn, pictures, teacher."""
     bare = unwrapped(model)
     shapes = {name: list(each.shape) for name, each in bare.state_dict().items()}
     config = getattr(bare, "config", None)
     told = asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
     told.pop("class_names", None)  # a fresh model learns them from the pictures
+    attention = {type(each).__name__ for each in bare.modules() if isinstance(each, Attention)}
     learns = [name for name, each in bare.named_parameters() if each.requires_grad]
     return {
         "recipe": asdict(recipe),
-        "model": {"kind": type(bare).__name__, **told},
+        "model": {"kind": type(bare).__name__, "attention": sorted(attention), **told},
         "weights": zlib.crc32(json.dumps(shapes).encode()),
         "first weights": digest(bare.state_dict()),
         "learns": f"{_listed(learns)} ({zlib.crc32(json.dumps(learns).encode()):08x})",
@@ -130,7 +132,7 @@ def about(
 
 
 def digest(state: Mapping[str, Tensor]) -> int:
-    """A number that tells one set of weights from another."""
+    """A hash of tensors: two sets of weights with the same hash are the same."""
     found = 0
     for name, each in state.items():
         found = zlib.crc32(name.encode(), found)
@@ -156,7 +158,7 @@ def _listed(names: list[str], most: int = 3) -> str:
 
 
 def _apart(mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    """What differs, in words. An older snapshot, which tells less, is compared by what it tells."""
+    """The differences between two runs, in words. An older snapshot holds fewer fields; only those are compared."""
     here = json.loads(json.dumps(mine))
     model = theirs["model"] if isinstance(theirs["model"], dict) else _read_model(theirs["model"])
     there = {**theirs, "model": renamed(model), "recipe": renamed(theirs["recipe"])}
@@ -179,7 +181,7 @@ def _differences(name: str, here: dict[str, Any], there: dict[str, Any]) -> Iter
 
 
 def _read_model(words: str) -> dict[str, Any]:
-    """The fields of a configuration that older snapshots tell as Python prints it, `ViT ViTConfig(patch=2, …)`."""
+    """The fields of a configuration, from the text that older snapshots hold: `ViT ViTConfig(patch=2, …)`."""
     kind, _, config = words.partition(" ")
     try:
         call = ast.parse(config, mode="eval").body

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 
 class Step(NamedTuple):
-    """What a step of training saw."""
+    """The measurements of one training step."""
 
     loss: float
     right: float  # 0…1: the share of its pictures that the model got right
@@ -39,11 +39,11 @@ def steps(
     clip: float = 1.0,
     scaler: GradScaler | None = None,
 ) -> Iterator[Step]:
-    """One step of training for each batch: how wrong is the model, which way is down, and a little step that way.
+    """One training step for each batch: the loss, its gradient, and the optimizer's step.
 
-    `loss_of(batch)` gives the loss, and the share of the batch that is right. `clip` is the longest gradient that is
-    followed as it is. A `scaler` multiplies the loss, for float16; where that was too much it halves its factor, and
-    no weight moves in that step.
+    `loss_of(batch)` gives the loss, and the share of the batch that is right. A gradient with a norm above `clip` is
+    scaled down to it. A `scaler` multiplies the loss, for float16; where the gradients overflow it halves its factor
+    and skips the step.
 
     Errors: Diverged, before any weight moves.
     """
@@ -82,7 +82,7 @@ def _go_on(schedules: Sequence[LRScheduler], moved: bool) -> None:
 def train_mode(model: nn.Module) -> None:
     """Training mode for every part that learns. A part whose weights are all frozen stays in evaluation mode.
 
-    So a frozen BatchNorm keeps its statistics too, and frozen parts drop nothing.
+    So a frozen BatchNorm keeps its statistics, and frozen parts use no dropout.
     """
     model.train()
     for module in model.modules():

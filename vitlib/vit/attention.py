@@ -66,6 +66,9 @@ class Attention(nn.Module):
         x = attend(q[:, :, rows], k, v, self.fused)  # B h Q d
         return self.proj(x.transpose(1, 2).flatten(2))  # B Q h d → B Q D
 
+    def set_grid(self, rows: int, columns: int) -> None:
+        """Attend to patches of a grid of rows × columns: nothing to do, as this attention knows no neighbours."""
+
     def weights(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B h T T"]:
         """The attention maps that a fused kernel never stores, computed again from q and k."""
         q, k, _ = split_heads(self.qkv(x), self.heads, parts=3)

@@ -1,16 +1,17 @@
-"""Chapter 4: see where a model looks, while its fused attention runs.
+"""Chapter 4: see where a model looks, while its fused attention runs, and what that did to the answer.
 
 A fused kernel never stores the attention maps, so they are computed again from what each block's attention read.
-The logits are those of an ordinary call, bit for bit. Shapes: B pictures, L layers, h heads, T tokens.
+The logits are those of an ordinary call, bit for bit. Shapes: B pictures, L layers, h heads, T tokens, N patches.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from vitlib.vit.attention import split_heads
 from vitlib.vit.model import ViT
 from vitlib.vit.patches import PatchGrid
 from vitlib.vit.wrappers import unwrapped
@@ -38,12 +39,9 @@ def attention_maps(
     Errors: ValueError for a layer or head that the model lacks, for an empty choice, and for a model that is no ViT,
     Hybrid or Swin.
     """
-    vit = unwrapped(model)
-    if hasattr(vit, "attention_layers"):
-        return _of_windows(vit, images, layers, heads)
-    if not isinstance(vit, ViT):
-        inside = "; take its .vit" if isinstance(getattr(vit, "vit", None), ViT) else ""
-        raise ValueError(f"a {type(vit).__name__} has no attention maps: expected a ViT, Hybrid or Swin{inside}")
+    if hasattr(unwrapped(model), "attention_layers"):
+        return _of_windows(unwrapped(model), images, layers, heads)
+    vit = _plain(model, "ViT, Hybrid or Swin")
     chosen = _choose("layer", layers, vit.config.depth)
     kept = _choose("head", heads, vit.config.num_heads)
     out = vit(images, return_all=True)
@@ -66,6 +64,71 @@ def _of_windows(
             hook.remove()
     maps = [each.maps(read[each])[:, :, some] for each, some in zip(chosen, kept, strict=True)]
     return logits.to(images.device), [each.to(images.device) for each in maps]
+
+
+def attention_gradients(
+    model: nn.Module, images: Float[Tensor, "B C H W"], classes: Int64[Tensor, "B"] | None = None
+) -> Float[Tensor, "B L h T T"]:
+    """How much the logit of a class would rise for each attention weight, per unit: ∂logit / ∂maps[b, l, h, i, j].
+
+    `classes` names one class for each picture (None: the one that the model takes it for). Times the maps, and summed
+    over layers, heads and the tokens i, they tell by how much the logit would fall, to first order, if nobody took
+    anything from token j.
+
+    A head gives y = A v, so the gradient of A is that of y, times v: it is there while a fused kernel runs, too.
+
+    >>> from vitlib.models import create
+    >>> attention_gradients(create("vit_digits_patch2_8", seed=0), torch.zeros(1, 1, 8, 8)).shape
+    torch.Size([1, 3, 4, 17, 17])
+
+    Errors: ValueError for a model that is no ViT or Hybrid.
+    """
+    vit = _plain(model, "ViT or Hybrid")
+    read: list[Tensor] = []
+    found: list[Tensor] = []
+    hooks = [block.attn.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0])) for block in vit.blocks]
+    hooks += [
+        block.attn.proj.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0])) for block in vit.blocks
+    ]
+    try:
+        with torch.enable_grad():  # the pictures start the graph: the weights may be frozen
+            logits = vit.forward_head(vit.forward_features(images.detach().clone().requires_grad_()))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    chosen = logits.argmax(dim=1) if classes is None else classes.to(logits.device)
+    slopes = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), found)  # L times B T D
+    layers = []
+    for block, x, slope in zip(vit.blocks, read, slopes, strict=True):
+        v = split_heads(block.attn.qkv(x.detach()), block.attn.heads, parts=3)[2]  # B h T d
+        layers.append(split_heads(slope, block.attn.heads, parts=1)[0] @ v.mT)  # B h T T
+    return torch.stack(layers, dim=1).detach().to(images.device)
+
+
+@torch.no_grad()
+def covering(
+    model: nn.Module, images: Float[Tensor, "B C H W"], classes: Int64[Tensor, "B"] | None = None
+) -> Float[Tensor, "B N"]:
+    """Cover one patch after another, and see how far the logit of a class falls; below 0, it rises.
+
+    A covered patch is 0 in normalised pictures, the mean colour. `classes` names one class for each picture (None: the
+    one that the model takes the whole picture for). Each picture takes N more, in one batch.
+
+    >>> from vitlib.models import create
+    >>> covering(create("vit_digits_patch2_8"), torch.zeros(2, 1, 8, 8)).shape
+    torch.Size([2, 16])
+
+    Errors: ValueError for a model that is no ViT or Hybrid. Source: Zeiler & Fergus, 2014, section 4.2.
+    """
+    grid = _plain(model, "ViT or Hybrid").config.grid
+    logits = model(images)
+    chosen = logits.argmax(dim=1) if classes is None else classes.to(logits.device)
+    covers = torch.eye(grid.tokens, device=images.device).reshape(-1, 1, grid.rows, grid.columns)  # N 1 rows columns
+    covers = covers.repeat_interleave(grid.patch_height, dim=2).repeat_interleave(grid.patch_width, dim=3)  # N 1 H W
+    falls = []
+    for image, whole, chosen_class in zip(images, logits, chosen, strict=True):
+        falls.append(whole[chosen_class] - model(image * (1 - covers))[:, chosen_class])  # N
+    return torch.stack(falls)
 
 
 def rollout(maps: Float[Tensor, "B L h T T"]) -> Float[Tensor, "B T T"]:
@@ -107,6 +170,14 @@ def attention_distance(maps: Float[Tensor, "B L h T T"], grid: PatchGrid) -> Flo
     patches = maps[..., prefix:, prefix:]
     patches = patches / patches.sum(dim=-1, keepdim=True)
     return (patches * torch.cdist(centres, centres)).sum(dim=-1).mean(dim=-1)
+
+
+def _plain(model: nn.Module, expected: str) -> ViT:
+    vit = unwrapped(model)
+    if not isinstance(vit, ViT):
+        inside = "; take its .vit" if isinstance(getattr(vit, "vit", None), ViT) else ""
+        raise ValueError(f"a {type(vit).__name__} has no attention maps: expected a {expected}{inside}")
+    return vit
 
 
 def _choose(what: str, wanted: Sequence[int] | None, there: int) -> list[int]:

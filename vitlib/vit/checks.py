@@ -1,4 +1,4 @@
-"""What is refused before any arithmetic: sizes and images that make no sense, with what to do about them."""
+"""Checks before any arithmetic: errors for impossible sizes and images, which say what to do."""
 
 import torch
 from torch import Tensor
@@ -48,7 +48,11 @@ def require_patch(patch: object) -> tuple[int, int]:
 
 
 def require_images(images: Tensor) -> None:
-    """ValueError where `images` has no batch axis, or too many axes."""
+    """TypeError for what is no tensor; ValueError where `images` has no batch axis, or too many axes."""
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"images are a {type(images).__name__}: expected a torch.Tensor; torch.as_tensor(images) makes one"
+        )
     if images.ndim != 4:
         hint = "; add the batch axis with images[None]" if images.ndim == 3 else ""
         raise ValueError(f"images have shape {tuple(images.shape)}: expected four axes, (B, C, H, W){hint}")

@@ -39,7 +39,9 @@ def renamed(known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_class_names(names: tuple[str, ...], classes: int) -> None:
-    """ValueError where a model's classes have names, but not one each."""
+    """ValueError where a model's classes have names, but not one each, or two the same."""
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ValueError(f"class_names has {twice[0]!r} twice: expected a name of its own for each class")
     if names and len(names) != classes:
         raise ValueError(f"class_names has {len(names)} names: expected {classes}, one a class, or none: ()")
 

@@ -11,7 +11,7 @@ from vitlib.vit.branch import Drop, LayerScale
 
 
 class MLP(nn.Module):
-    """fc2(GELU(fc1(x))), token by token: widen, bend, narrow.
+    """fc2(GELU(fc1(x))), token by token: widen, apply the activation, narrow.
 
     >>> import torch
     >>> MLP(embed_dim=192, hidden=768)(torch.zeros(2, 197, 192)).shape
@@ -70,7 +70,7 @@ class Block(nn.Module):
         return x + self.drop(self.ls2(self.mlp(self.norm2(x))))
 
     def steps(self, x: Float[Tensor, "B T D"]) -> dict[str, Float[Tensor, "B T D"]]:
-        """`forward`, one named step at a time: what each branch reads, what it adds, and the sum."""
+        """`forward`, one named step at a time: each branch's input and output, and the sum."""
         norm1 = self.norm1(x)
         attn = self.drop(self.ls1(self.attn(norm1)))
         middle = x + attn

@@ -1,5 +1,6 @@
-"""One check for every configuration: each field has the type that it states and a value that makes sense."""
+"""One check for every configuration: each field has its stated type and a value in its range."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from math import isfinite
 from numbers import Integral, Real
@@ -18,8 +19,21 @@ def pair_of(size: int | tuple[int, int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
 
 
+def fitted_statistics(known: Mapping[str, Any], in_chans: int) -> dict[str, Any]:
+    """Fields with a `mean` and a `std` for pictures of `in_chans` channels: averages, where they are those of others.
+
+    >>> fitted_statistics({"mean": (0.25, 0.5, 0.75), "std": (0.5,)}, in_chans=1)
+    {'mean': (0.5,), 'std': (0.5,)}
+    """
+    fit = dict(known)
+    for name in ("mean", "std"):
+        if name in fit and len(fit[name]) not in (1, in_chans):
+            fit[name] = (sum(fit[name]) / len(fit[name]),)
+    return fit
+
+
 def check_fields(config: Any) -> None:
-    """Lists become tuples, and a picture's one side two. Everything else has to be what its field says.
+    """Check a configuration's fields by their types. Lists become tuples, and one side of a picture becomes two.
 
     Errors: TypeError for a value of another kind, ValueError for one out of range; both name field, value and range.
     """
@@ -34,7 +48,8 @@ def check_fields(config: Any) -> None:
     for name in ("mean", "std"):
         values = getattr(config, name)
         if len(values) not in (1, config.in_chans):
-            raise ValueError(f"{name} has {len(values)} numbers: expected 1, or {config.in_chans}, one a channel")
+            expected = "one number" if config.in_chans == 1 else f"1, or {config.in_chans}, one a channel"
+            raise ValueError(f"{name} has {len(values)} numbers: expected {expected}")
 
 
 def _check(name: str, value: Any, kind: Any) -> None:
@@ -54,7 +69,8 @@ def _check(name: str, value: Any, kind: Any) -> None:
     elif origin is tuple:
         if not isinstance(value, tuple) or (... not in inner and len(value) != len(inner)):
             many = "several" if ... in inner else "two"
-            raise TypeError(f"{name} is {value!r}: expected {many} numbers, such as {(16,) * 2}")
+            expected = 'words, such as ("cat", "dog")' if inner[0] is str else f"{many} numbers, such as (16, 16)"
+            raise TypeError(f"{name} is {value!r}: expected {expected}")
         if not value and name not in ("class_names",):
             raise ValueError(f"{name} is {value!r}: expected at least one number")
         for each in value:

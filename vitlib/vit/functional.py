@@ -35,7 +35,7 @@ def embed(
 
 
 def prepend_cls(tokens: Float[Tensor, "B N D"], cls: Float[Tensor, "D"]) -> Float[Tensor, "B N+1 D"]:
-    """Chapter 3: the same CLS token in front of every picture's row."""
+    """Chapter 3: the same CLS token in front of every picture's sequence."""
     return torch.cat([cls.expand(len(tokens), 1, -1), tokens], dim=1)
 
 
@@ -59,7 +59,7 @@ def multi_head_attention(
     out_bias: Float[Tensor, "D"],
     heads: int,
 ) -> Float[Tensor, "B T D"]:
-    """Chapter 4: each head attends by itself, and one more matrix mixes what they found."""
+    """Chapter 4: each head attends by itself, and one more matrix mixes their outputs."""
     q, k, v = split_heads(F.linear(x, qkv_weight, qkv_bias), heads, parts=3)  # B h T d, each
     found = attention(q, k, v).transpose(1, 2).flatten(2)  # B h T d → B T h d → B T D
     return F.linear(found, out_weight, out_bias)

@@ -24,6 +24,8 @@ def fresh_classifier(width: int, classes: int, like: Tensor, generator: torch.Ge
 
     The weights are drawn on the CPU, and lie where `like` does, in its dtype.
     """
+    if not isinstance(classes, int) or isinstance(classes, bool):
+        raise TypeError(f"num_classes is {classes!r} ({type(classes).__name__}): expected a whole number")
     if classes < 0:
         raise ValueError(f"num_classes is {classes}: expected 0 (features) or more")
     if not classes:

@@ -137,7 +137,7 @@ class ViT(WithTables):
         self.config = replace(self.config, num_classes=num_classes, class_names=())
 
     def layer_groups(self) -> list[list[nn.Module | Tensor | None]]:
-        """What lies at each depth, from the picture up: the embedding, each block, and what follows the blocks."""
+        """The parts at each depth, from input to output: the embedding, each block, and what follows the blocks."""
         groups: list[list[nn.Module | Tensor | None]] = [[block] for block in self.blocks]
         below: list[nn.Module | Tensor | None] = [self.patch_embed, self.cls_token, self.reg_token, self.pos_embed]
         return [below, *groups, [self.norm, self.attn_pool, self.fc_norm, self.head]]
@@ -159,9 +159,12 @@ class ViT(WithTables):
     def set_input_size(self, image_size: int | tuple[int, int]) -> None:
         """Make the model itself one for pictures of another size: a side, or (height, width), in pixels.
 
-        Errors: those of the configuration; the model is then as it was.
+        Errors: those of the configuration, and of cheaper attention that does not fit the new grid (with_windows,
+        with_pooled_keys); the model is then as it was.
         """
         old, config = self.config, replace(self.config, image_size=pair_of(image_size))
+        for block in self.blocks:
+            block.attn.set_grid(config.grid.rows, config.grid.columns)
         if isinstance(self.pos_embed, nn.Parameter):
             grids = (old.grid.rows, old.grid.columns), (config.grid.rows, config.grid.columns)
             rows = resize_positions(self.pos_embed.detach(), *grids, old.resize, old.prefix_rows)

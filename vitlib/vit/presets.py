@@ -26,7 +26,7 @@ PRESETS: dict[str, ViTConfig] = {
     f"vit_{size}_patch{patch}_{side}": ViTConfig(image_size=(side, side), patch_size=patch, **SIZES[size])
     for size, patch, side in IMAGENET
 } | {
-    # 8 × 8 grey: scikit-learn's digits
+    # 8 × 8 grey: the digits of vitlib.data.datasets
     "vit_digits_patch2_8": ViTConfig((8, 8), 2, in_chans=1, num_classes=10, embed_dim=48, depth=3, num_heads=4),
     # 28 × 28 grey: MNIST, Fashion-MNIST
     "vit_mnist_patch4_28": ViTConfig((28, 28), 4, in_chans=1, num_classes=10, embed_dim=96, depth=6, num_heads=3),

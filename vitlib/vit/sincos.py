@@ -1,7 +1,7 @@
 """Chapter 3: positions that nobody learns, waves of every length.
 
-A token's position is read off D waves, as the time is read off the hands of a clock. They need no training, and they
-reach any grid.
+D waves of different lengths give each position D numbers, as the hands of a clock give each time a few angles. They
+need no training, and exist for every size of grid.
 """
 
 import torch

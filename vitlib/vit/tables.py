@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 
 class WithTables(nn.Module):
-    """A module with constants that `tables` computes. They go where its weights go, and are none of its buffers.
+    """A module with constants that `tables` computes. They follow its weights to another device, but are no buffers.
 
-    Whatever averages the buffers of a model has nothing to do with them: the average of an index, or of a mask of −∞,
-    is neither. When the module leaves the meta device they are computed again, so that the usual recipe for large
-    models works: built on "meta", `to_empty`, then `load_state_dict`.
+    So no average of a model's buffers touches them: an averaged index, or an averaged mask of −∞, would be wrong. When
+    the module leaves the meta device they are computed again, so that the usual recipe for large models works: built
+    on "meta", `to_empty`, then `load_state_dict`.
     """
 
     table_names: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What stands around a model: torch.compile, DataParallel, an average of its weights. Here it is taken off."""
+"""Find the model inside a wrapper: torch.compile, DataParallel, an average of weights."""
 
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
@@ -6,7 +6,7 @@ from torch.optim.swa_utils import AveragedModel
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The model itself, with its configuration and with names that have no prefix.
+    """The model inside any wrappers, with its configuration and with parameter names without a prefix.
 
     >>> unwrapped(DataParallel(nn.Linear(2, 1)))
     Linear(in_features=2, out_features=1, bias=True)

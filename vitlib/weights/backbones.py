@@ -6,18 +6,14 @@ says what each part of a name is called here; numbers are counted anew where a p
 
 import re
 from collections.abc import Mapping
-from os import PathLike
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vitlib.backbones.stages import Staged
+from vitlib.backbones.swin import Swin
 from vitlib.backbones.windows import WindowAttention
-from vitlib.weights import files
 from vitlib.weights.files import CheckpointError, State
-from vitlib.weights.misfits import check_fit
 
 # pattern → ours, each in turn; ⟨n-1⟩ and the like stand for the number that `n` caught, counted anew
 Names = tuple[tuple[str, str], ...]
@@ -131,18 +127,7 @@ def to_timm(state: Mapping[str, Tensor]) -> State:
     return {name: each.flatten() if name.endswith(".gamma") else each for name, each in ours.items()}
 
 
-def fill(model: Staged, source: str | PathLike[str] | Mapping[str, Tensor]) -> None:
-    """Fill a Swin or ConvNeXt with the weights in a file or a state dict.
-
-    Errors: CheckpointError for names and shapes that are not the model's, and those of files.read.
-    """
-    state = source if isinstance(source, Mapping) else files.read(Path(source))[0]
-    found, expected = whole_tables(to_timm(state), model), model.state_dict()
-    check_fit(found, expected, f"a {type(model).__name__} of depths {model.config.depths}")
-    model.load_state_dict(found)
-
-
-def whole_tables(ours: State, model: Staged) -> State:
+def whole_tables(ours: Mapping[str, Tensor], model: Swin) -> State:
     """The tables of a Swin for whole windows: timm's are smaller where a grid is smaller than a window.
 
     What they lack are distances that no pair of tokens there has: zeros.

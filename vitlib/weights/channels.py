@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from vitlib.vit.checks import require_size
 from vitlib.weights.files import State
 
 FIRST = ("patch_embed.backbone.0.conv.weight", "stem.0.weight", "patch_embed.proj.weight")
@@ -16,6 +17,8 @@ def with_channels(ours: Mapping[str, Tensor], in_chans: int | None) -> tuple[Sta
     For grey pictures the layer's channels are summed up; for more they are repeated, and scaled so that equal
     channels give the same sum. {} where nothing changes.
     """
+    if in_chans is not None:
+        require_size("in_chans", in_chans)
     name = next((name for name in FIRST if name in ours), "")
     if in_chans is None or not name or ours[name].ndim != 4 or ours[name].shape[1] == in_chans:
         return dict(ours), {}
@@ -26,12 +29,3 @@ def with_channels(ours: Mapping[str, Tensor], in_chans: int | None) -> tuple[Sta
     else:
         first = weight.float().repeat(1, -(-in_chans // channels), 1, 1)[:, :in_chans] * (channels / in_chans)
     return {**ours, name: first.to(weight.dtype)}, {"in_chans": in_chans}
-
-
-def mean_and_std(known: Mapping[str, Any], in_chans: int) -> dict[str, Any]:
-    """`mean` and `std` for pictures of so many channels: the averages of those of others."""
-    fit = dict(known)
-    for field in ("mean", "std"):
-        if field in fit and len(fit[field]) not in (1, in_chans):
-            fit[field] = (sum(fit[field]) / len(fit[field]),)
-    return fit

@@ -1,35 +1,35 @@
 """`load` and `load_into`: a model from a file, or a file's weights in a model that is there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vitlib.backbones.convnext import ConvNeXt
 from vitlib.backbones.hybrid import Hybrid
 from vitlib.backbones.stages import StageConfig, Staged
 from vitlib.backbones.swin import Swin
 from vitlib.vit.config import ViTConfig, renamed
-from vitlib.vit.fields import pair_of
+from vitlib.vit.fields import fitted_statistics, pair_of
 from vitlib.vit.model import ViT
 from vitlib.vit.wrappers import require_numbers
 from vitlib.vit.wrappers import unwrapped as unwrapped_model
 from vitlib.weights import stems
 from vitlib.weights.backbones import staged_layout
-from vitlib.weights.channels import mean_and_std, with_channels
-from vitlib.weights.files import CheckpointError, State
+from vitlib.weights.channels import with_channels
+from vitlib.weights.files import CheckpointError
+from vitlib.weights.fill import filled, head_of
 from vitlib.weights.hubconfig import plain, read_beside
 from vitlib.weights.layouts import LAYOUTS
-from vitlib.weights.misfits import check_fit, check_numbers
+from vitlib.weights.misfits import check_fit
 from vitlib.weights.recognise import recognise
 from vitlib.weights.renaming import UNREAD, detect, heads_apart, move_rows, rows, to_ours
 from vitlib.weights.sources import Source, open_source, unwrapped
 from vitlib.weights.staged import load_staged
 
 Size = int | tuple[int, int]
-HEAD = {"head.weight", "head.bias", "head.fc.weight", "head.fc.bias"}
 SIZES = {name: torch.empty(0) for name in ("patch_embed.proj.weight", "blocks.0.mlp.fc1.weight")}
 # fields of a configuration in which two models may differ, and one set of weights still means the same to both
 FREE = {
@@ -86,9 +86,14 @@ def load(
     >>> load(convert(model.state_dict(), "hf"), num_heads=4).config.eps  # what transformers computes with
     1e-12
 
-    Errors: CheckpointError for whatever does not fit (those of files.read among them), FileNotFoundError.
+    Errors: CheckpointError for whatever does not fit (those of files.read among them), FileNotFoundError; TypeError or
+    ValueError for an argument of another kind, or out of its range.
     """
     state, note, path = open_source(source, part, prefix, drop)
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"dtype is {dtype!r}: expected one of real numbers, such as torch.float32")
+    if dtype:
+        state = {name: each.to(dtype) if each.is_floating_point() else each for name, each in state.items()}
     state, stem = stems.apart(unwrapped(state))
     told = plain(renamed(note)) | choices
     told.pop("in_chans", None)  # the shapes show it
@@ -109,21 +114,13 @@ def load(
     if stem:
         stem, adapted = with_channels(stem, in_chans)
     if adapted and in_chans:
-        told, pixels = (mean_and_std({**LAYOUTS[layout].implies, **each}, in_chans) for each in (told, pixels))
+        told, pixels = (fitted_statistics({**LAYOUTS[layout].implies, **each}, in_chans) for each in (told, pixels))
     mine = stems.vit_behind(like) if isinstance(like, ViTConfig) else None
     config, form = recognise(ours, LAYOUTS[layout], told | heads_apart(state, LAYOUTS[layout]), mine)
     ours = {name: each for name, each in move_rows(ours, form, config.prefix_positions).items() if name not in UNREAD}
-    wanted = config
-    if num_classes is not None and num_classes != config.num_classes:
-        wanted = replace(config, num_classes=num_classes, class_names=())
-    model = ViT(wanted, generator)
-    if model.config.num_classes != config.num_classes:
-        ours = {name: each for name, each in ours.items() if name not in HEAD} | _head(model)
-    called = _called(layout, {**model.state_dict(), **ours})
-    what = f"a ViT of width {config.embed_dim}, depth {config.depth}, patch {config.patch_size}"
-    check_fit(ours, model.state_dict(), _what(layout, what), called, left)
-    check_numbers(ours, dtype, called)
-    model.load_state_dict(ours)
+    what = _what(layout, f"a ViT of width {config.embed_dim}, depth {config.depth}, patch {config.patch_size}")
+    naming: Any = {"called": lambda names: _called(layout, names), "left": left}
+    model = filled(config, ours, what, num_classes=num_classes, dtype=dtype, generator=generator, **naming)
     if stem:
         model = stems.joined(stem, model, {**LAYOUTS[layout].implies, **pixels})
     model.to(dtype or torch.float32).eval()
@@ -133,20 +130,19 @@ def load(
 def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **options: Any) -> None:
     """Fill a ViT, Hybrid, Swin or ConvNeXt with a checkpoint's weights, as `load` does it.
 
-    Positions are resized to the model's pictures, and the first layer is adapted to their channels. What the checkpoint
-    does not say, such as heads and eps of a plain state dict, is as in the model. With `new_head` the model keeps its
-    own classifier, for classes of its own. `options` are those of `load`. The model takes the checkpoint's
-    normalisation and way of resizing into its configuration; a Swin keeps its convention.
+    Positions are resized to the model's pictures, the first layer is adapted to their channels, and numbers are
+    converted to the model's dtype. What the checkpoint does not say, such as heads and eps of a plain state dict, is as
+    in the model. With `new_head` the model keeps its own classifier, for classes of its own. `options` are those of
+    `load`. The model takes the checkpoint's normalisation and way of resizing into its configuration; a Swin keeps its
+    convention.
 
     Errors: those of `load`; TypeError for another kind of model; CheckpointError where the two models differ, with
     every field and both values.
     """
     target = plain_model(model)
     mine: Any = target.config
-    first = next(target.parameters())
     told: dict[str, Any] = {"image_size": mine.image_size, "in_chans": mine.in_chans, "like": mine}
-    if first.dtype != torch.float32:
-        told["dtype"] = first.dtype
+    told["dtype"] = next(target.parameters()).dtype
     if isinstance(mine, ViTConfig):
         told["prefix_positions"] = mine.prefix_positions
         if mine.positions != "learned":
@@ -164,7 +160,7 @@ def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **opt
             f"the checkpoint is of another model: {'; '.join(apart)}. Take vitlib.weights.load, which builds the model "
             f"that fits, or create one with these choices{remedy}"
         )
-    target.load_state_dict(loaded.state_dict() | (_head(target) if new_head else {}))
+    target.load_state_dict(loaded.state_dict() | (head_of(target) if new_head else {}))
     taken = asdict(mine).keys() & {"mean", "std", "resize"}
     names = {} if new_head or not loaded.config.class_names else {"class_names": loaded.config.class_names}
     target.config = replace(mine, **{field: getattr(loaded.config, field) for field in taken}, **names)
@@ -180,10 +176,6 @@ def _deciding(config: Any) -> dict[str, Any]:
         "layer_scale": config.layer_scale is not None,  # the value is the first one alone, before training
         "mlp_ratio": int(config.embed_dim * config.mlp_ratio) / config.embed_dim,
     }
-
-
-def _head(model: ViT | Staged) -> State:
-    return {name: each for name, each in model.state_dict().items() if name in HEAD}
 
 
 def plain_model(model: nn.Module) -> Any:
@@ -202,7 +194,7 @@ def _what(layout: str, model: str) -> str:
     return f"{model} (it is in {layout}'s layout)"
 
 
-def _called(layout: str, names: Mapping[str, Tensor]) -> dict[str, tuple[str, ...]]:
+def _called(layout: str, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """What the layout calls each of our tensors."""
     return {row.ours: row.theirs for row in rows(LAYOUTS[layout], names)}
 

@@ -3,6 +3,8 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -111,7 +113,33 @@ def check_numbers(
         )
     if bad := [name for name, each in tensors.items() if not each.isfinite().all()]:
         names = "; ".join(grouped([name for each in bad for name in (called or {}).get(each, (each,))]))
-        raise CheckpointError(f"not every number is finite (NaN or infinity) in {names}; take an earlier checkpoint")
+        large = f", or too large for {dtype}" if dtype else ""
+        raise CheckpointError(
+            f"not every number is finite (NaN or infinity{large}) in {names}; take an earlier checkpoint"
+        )
+
+
+def check_told(seen: Mapping[str, Any], told: Mapping[str, Any], kind: type) -> None:
+    """CheckpointError for a told field that a configuration of `kind` lacks, or that has another value than seen."""
+    name = kind.__name__.removesuffix("Config")
+    if unknown := told.keys() - {field.name for field in fields(kind)}:
+        fault = f"the tensors are of a {name}, which has no {', '.join(sorted(unknown))}"
+        raise CheckpointError(f"{fault}; it has the fields of {kind.__name__}")
+    for field, value in seen.items():
+        if told.get(field, value) != value:
+            raise CheckpointError(
+                f"the tensors show {field}={value!r}, and an argument, a note or config.json says {told[field]!r}; is "
+                "that about another checkpoint, or is a tensor missing?"
+            )
+
+
+def sides_of(ours: Mapping[str, Tensor], name: str, axes: int) -> tuple[int, ...]:
+    """The shape of a tensor that must be there and have so many axes."""
+    if name not in ours:
+        raise CheckpointError(f"the tensor that we call {name} is missing; fetch the whole checkpoint")
+    if ours[name].ndim != axes:
+        raise CheckpointError(f"the tensor that we call {name} is {shape_of(ours[name])}: expected {axes} axes")
+    return tuple(ours[name].shape)
 
 
 def shape_of(tensor: Tensor) -> str:

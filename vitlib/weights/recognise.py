@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import fields
 from math import isqrt, nextafter
 from typing import Any
 
@@ -14,7 +13,7 @@ from vitlib.vit.patches import PatchGrid
 from vitlib.vit.presets import PRESETS
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.layouts import LAYOUTS, Layout
-from vitlib.weights.misfits import shape_of
+from vitlib.weights.misfits import check_told, sides_of
 from vitlib.weights.renaming import Form
 
 # Published heads are 64 wide, but for those of these widths (Zhai et al., 2022, table 2; SigLIP's So400m)
@@ -45,18 +44,12 @@ def _recognise(
     width, ratio = seen["embed_dim"], told.get("mlp_ratio", seen["mlp_ratio"])
     if int(width * ratio) == int(width * seen["mlp_ratio"]):  # 3.0 and 3.1 may make the same hidden width
         seen["mlp_ratio"] = ratio
-    for field in ("patch_size", "in_chans", "num_classes", "embed_dim", "reg_tokens", "mlp_ratio"):
-        if told.get(field, seen[field]) != seen[field]:
-            raise CheckpointError(
-                f"the tensors show {field}={seen[field]!r}, and an argument, a note or config.json says "
-                f"{told[field]!r}; is that about another checkpoint, or is a tensor missing?"
-            )
+    shown = ("patch_size", "in_chans", "num_classes", "embed_dim", "reg_tokens", "mlp_ratio")
+    check_told({field: seen[field] for field in shown}, told, ViTConfig)
     implied = {**layout.implies, **(layout.with_registers if seen["reg_tokens"] else {})}
     if len(implied["mean"]) not in (1, seen["in_chans"]):
         del implied["mean"], implied["std"]  # the statistics of colours, and these pictures have none
     facts = {**seen, **implied, **told}
-    if unknown := facts.keys() - {field.name for field in fields(ViTConfig)}:
-        raise CheckpointError(f"a ViT has no {', '.join(sorted(unknown))}; it has the fields of ViTConfig")
     if facts["depth"] > len(ours):
         raise CheckpointError(f"there are {len(ours)} tensors, and one of them is of block {facts['depth'] - 1}")
     if layout is LAYOUTS["timm"]:  # a plain state dict: the model that it is for says what no tensor shows
@@ -76,27 +69,21 @@ def _recognise(
 
 def _seen(ours: Mapping[str, Tensor]) -> dict[str, Any]:
     """What the shapes and the names show."""
-    width, channels, *sides = _shape(ours, "patch_embed.proj.weight", axes=4)
-    hidden, _ = _shape(ours, "blocks.0.mlp.fc1.weight", axes=2)
+    width, channels, *sides = sides_of(ours, "patch_embed.proj.weight", axes=4)
+    hidden, _ = sides_of(ours, "blocks.0.mlp.fc1.weight", axes=2)
     ratio = hidden / width
     return {
         "patch_size": sides[0] if sides[0] == sides[1] else tuple(sides),
         "in_chans": channels,
-        "num_classes": _shape(ours, "head.weight", axes=2)[0] if "head.weight" in ours else 0,
+        "num_classes": sides_of(ours, "head.weight", axes=2)[0] if "head.weight" in ours else 0,
         "embed_dim": width,
         "depth": 1 + max(int(name.split(".")[1]) for name in ours if name.startswith("blocks.")),
         "mlp_ratio": ratio if int(width * ratio) == hidden else nextafter(ratio, hidden),  # so that int() gives hidden
         "class_token": "cls_token" in ours,
-        "reg_tokens": _shape(ours, "reg_token", axes=3)[1] if "reg_token" in ours else 0,
+        "reg_tokens": sides_of(ours, "reg_token", axes=3)[1] if "reg_token" in ours else 0,
         "layer_scale": 1.0 if "blocks.0.ls1.gamma" in ours else None,
         **_pooling(ours),
     }
-
-
-def _shape(ours: Mapping[str, Tensor], name: str, axes: int) -> tuple[int, ...]:
-    if ours[name].ndim != axes:
-        raise CheckpointError(f"the tensor that we call {name} is {shape_of(ours[name])}: expected {axes} axes")
-    return tuple(ours[name].shape)
 
 
 def _pooling(ours: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -156,7 +143,7 @@ def _grid(
             "the positions are missing (we call them pos_embed); where the model computes them, say so: "
             "positions='sincos2d', 'sincos1d' or 'none', and made_for="
         )
-    n = _shape(ours, "pos_embed", axes=3)[1]
+    n = sides_of(ours, "pos_embed", axes=3)[1]
     if size is None and like and n == like.prefix_rows + like.grid.tokens:
         size = like.image_size
     counts: dict[Form, int] = {

@@ -1,7 +1,7 @@
 """State dicts from one layout to another: `vitlib.weights.layouts` read in both directions, tensor by tensor."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isqrt
 from typing import Literal
 
@@ -174,7 +174,7 @@ def spelled(state: Mapping[str, Tensor], layout: Layout) -> State:
     return result
 
 
-def rows(layout: Layout, names: Mapping[str, Tensor]) -> Iterator[Row]:
+def rows(layout: Layout, names: Iterable[str]) -> Iterator[Row]:
     """The rows of a layout, written out for every number that occurs in the names."""
     numbers = sorted({number for name in names for number in re.findall(r"\d+", name)}, key=int)
     for row in layout.rows:

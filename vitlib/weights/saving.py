@@ -1,6 +1,7 @@
 """`save`: a file from a model, in the layout of any library."""
 
 import json
+import warnings
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
@@ -25,9 +26,18 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
     the pictures' normalisation. Only a plain ViT has more than timm's.
 
     Errors: TypeError for another kind of model; CheckpointError where the layout has no place for a tensor, or its own
-    library would compute something else with them, naming the choice.
+    library would compute something else with them, naming the choice. A warning where attention is not the ViT's own
+    (with_windows, with_pooled_keys), as no file says so.
     """
     target = plain_model(model)
+    others = {type(block.attn).__name__ for block in getattr(target, "blocks", ())} - {"Attention"}
+    if others:
+        warnings.warn(
+            f"{', '.join(sorted(others))} is not written: what is loaded from the file attends to everything; take the "
+            "copy with cheaper attention again then",
+            UserWarning,
+            stacklevel=2,
+        )
     path, column, note = Path(path), layout_named(layout), asdict(target.config)
     state, stem = stems.apart(target.state_dict())
     if layout != "timm" and (stem or isinstance(target, Staged)):

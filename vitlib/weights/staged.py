@@ -1,7 +1,6 @@
 """Chapter 8: a Swin or a ConvNeXt from its checkpoint alone: its shapes show every choice but the size of pictures."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vitlib.backbones.convnext import ConvNeXt, ConvNeXtConfig
-from vitlib.backbones.swin import Swin, SwinConfig
-from vitlib.weights.backbones import fill, staged_layout, to_timm
-from vitlib.weights.channels import mean_and_std, with_channels
+from vitlib.backbones.convnext import ConvNeXtConfig
+from vitlib.backbones.swin import SwinConfig
+from vitlib.vit.fields import fitted_statistics
+from vitlib.weights.backbones import staged_layout, to_timm
+from vitlib.weights.channels import with_channels
 from vitlib.weights.files import CheckpointError, State
+from vitlib.weights.fill import filled
 from vitlib.weights.hubconfig import read_beside
-from vitlib.weights.misfits import check_numbers, shape_of
+from vitlib.weights.misfits import check_told, sides_of
 
-HEAD = ("head.fc.weight", "head.fc.bias")
 # what no tensor shows: a model that is to be filled says it first, unless the file's library or its files do
 UNSEEN = ("eps", "head_eps", "gelu", "convention", "mean", "std")
 _IMPLIED = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -32,13 +32,12 @@ def load_staged(
     num_classes: int | None = None,
     dtype: torch.dtype | None = None,
     generator: torch.Generator | None = None,
-) -> Swin | ConvNeXt:
+) -> Any:
     """The model whose weights these are; for other `num_classes` with a new head. `told` are fields of its config.
 
     Errors: CheckpointError for what does not fit, or cannot be seen.
     """
     layout, ours = staged_layout(state) or "timm", to_timm(state)
-    check_numbers(ours, dtype)
     kind: Any = SwinConfig if "patch_embed.proj.weight" in ours else ConvNeXtConfig
     beside = read_beside(path, layout, kind.__name__.removesuffix("Config"), _IMPLIED) if path else {}
     beside.pop("global_pool", None)
@@ -47,29 +46,17 @@ def load_staged(
         asked = {**asked, "convention": "hf" if layout == "official" else layout} if layout != "timm" else asked
     ours, adapted = with_channels(ours, in_chans)
     facts = {**asked, **beside, **told, **adapted}
-    config = _config(kind, ours, mean_and_std({**_IMPLIED, **facts}, in_chans) if adapted and in_chans else facts)
-    wanted = config
-    if num_classes is not None and num_classes != config.num_classes:
-        wanted = replace(config, num_classes=num_classes, class_names=())
-    model = Swin(wanted, generator) if isinstance(wanted, SwinConfig) else ConvNeXt(wanted, generator)
-    if wanted.num_classes != config.num_classes:
-        own = {name: each for name, each in model.state_dict().items() if name in HEAD}
-        ours = {name: each for name, each in ours.items() if name not in HEAD} | own
-    fill(model, ours)
+    config = _config(kind, ours, fitted_statistics({**_IMPLIED, **facts}, in_chans) if adapted and in_chans else facts)
+    name = kind.__name__.removesuffix("Config")
+    model = filled(
+        config, ours, f"a {name} of depths {config.depths}", num_classes=num_classes, dtype=dtype, generator=generator
+    )
     return model.to(dtype or torch.float32).eval()
 
 
 def _config(kind: Any, ours: State, told: Mapping[str, Any]) -> SwinConfig | ConvNeXtConfig:
     seen = _swin(ours, told) if kind is SwinConfig else _convnext(ours)
-    if unknown := told.keys() - {field.name for field in fields(kind)}:
-        name = kind.__name__.removesuffix("Config")
-        raise CheckpointError(f"the tensors are of a {name}, which has no {', '.join(sorted(unknown))}")
-    for field, value in seen.items():
-        if told.get(field, value) != value:
-            raise CheckpointError(
-                f"the tensors show {field}={value!r}, and an argument, a note or config.json says {told[field]!r}; is "
-                "that about another checkpoint?"
-            )
+    check_told(seen, told, kind)
     grey = {} if seen["in_chans"] == 3 else {"mean": (0.5,), "std": (0.5,)}
     if seen["num_classes"] != len(told.get("class_names", ())):
         told = {field: value for field, value in told.items() if field != "class_names"}
@@ -81,10 +68,10 @@ def _config(kind: Any, ours: State, told: Mapping[str, Any]) -> SwinConfig | Con
 
 
 def _swin(ours: State, told: Mapping[str, Any]) -> dict[str, Any]:
-    width, channels, patch, _ = _shape(ours, "patch_embed.proj.weight", axes=4)
+    width, channels, patch, _ = sides_of(ours, "patch_embed.proj.weight", axes=4)
     depths = _depths(ours, "layers")
     tables = [
-        _shape(ours, f"layers.{stage}.blocks.0.attn.relative_position_bias_table", axes=2)
+        sides_of(ours, f"layers.{stage}.blocks.0.attn.relative_position_bias_table", axes=2)
         for stage in range(len(depths))
     ]
     rows = max(rows for rows, _ in tables)  # (2 window − 1)²: timm has fewer where a grid is smaller than a window
@@ -96,27 +83,27 @@ def _swin(ours: State, told: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "patch_size": patch,
         "in_chans": channels,
-        "num_classes": len(ours[HEAD[0]]) if HEAD[0] in ours else 0,
+        "num_classes": len(ours["head.fc.weight"]) if "head.fc.weight" in ours else 0,
         "embed_dim": width,
         "depths": depths,
         "num_heads": tuple(heads for _, heads in tables),
         "window_size": (side + 1) // 2,
-        "mlp_ratio": _shape(ours, "layers.0.blocks.0.mlp.fc1.weight", axes=2)[0] / width,
+        "mlp_ratio": sides_of(ours, "layers.0.blocks.0.mlp.fc1.weight", axes=2)[0] / width,
     }
 
 
 def _convnext(ours: State) -> dict[str, Any]:
-    _, channels, patch, _ = _shape(ours, "stem.0.weight", axes=4)
+    _, channels, patch, _ = sides_of(ours, "stem.0.weight", axes=4)
     depths = _depths(ours, "stages")
-    kernels = [_shape(ours, f"stages.{stage}.blocks.0.conv_dw.weight", axes=4) for stage in range(len(depths))]
+    kernels = [sides_of(ours, f"stages.{stage}.blocks.0.conv_dw.weight", axes=4) for stage in range(len(depths))]
     return {
         "patch_size": patch,
         "in_chans": channels,
-        "num_classes": len(ours[HEAD[0]]) if HEAD[0] in ours else 0,
+        "num_classes": len(ours["head.fc.weight"]) if "head.fc.weight" in ours else 0,
         "dims": tuple(width for width, *_ in kernels),
         "depths": depths,
         "kernel_size": kernels[0][-1],
-        "mlp_ratio": _shape(ours, "stages.0.blocks.0.mlp.fc1.weight", axes=2)[0] / kernels[0][0],
+        "mlp_ratio": sides_of(ours, "stages.0.blocks.0.mlp.fc1.weight", axes=2)[0] / kernels[0][0],
     }
 
 
@@ -125,11 +112,3 @@ def _depths(ours: State, stages: str) -> tuple[int, ...]:
     numbers = {tuple(name.split(".")[1:4:2]) for name in ours if name.startswith(stages) and ".blocks." in name}
     last = max(int(stage) for stage, _ in numbers)
     return tuple(sum(int(stage) == i for stage, _ in numbers) for i in range(last + 1))
-
-
-def _shape(ours: State, name: str, axes: int) -> tuple[int, ...]:
-    if name not in ours:
-        raise CheckpointError(f"the tensor that we call {name} is missing; fetch the whole checkpoint")
-    if ours[name].ndim != axes:
-        raise CheckpointError(f"the tensor that we call {name} is {shape_of(ours[name])}: expected {axes} axes")
-    return tuple(ours[name].shape)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from vitlib.backbones.hybrid import Hybrid, HybridConfig
@@ -77,7 +78,8 @@ def joined(stem: Mapping[str, Tensor], vit: ViT, told: Mapping[str, Any]) -> Hyb
     known |= {field: told[field] for field in ("mean", "std", "class_names") if field in told}
     known |= {"patch_size": patch, "image_size": (grid.rows * patch, grid.columns * patch)}
     known |= {"in_chans": stem[names[0]].shape[1], "stem": widths}
-    model = Hybrid(HybridConfig(**known))
+    with torch.random.fork_rng(devices=[]):
+        model = Hybrid(HybridConfig(**known))
     mine = {name: each for name, each in model.state_dict().items() if name.startswith(STEM)}
     counters = {name: each for name, each in mine.items() if name.endswith("num_batches_tracked")}
     found = counters | dict(stem)  # older checkpoints did not count

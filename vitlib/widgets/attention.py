@@ -1,20 +1,25 @@
-"""The attention explorer: choose a patch, a layer and a head, and see what that patch's token takes from all others."""
+"""The attention explorer: choose a patch, a layer and a head, and see what that patch's token takes from all others.
 
-import base64
-from pathlib import Path
+Open one of the weights to follow it from q · k to the head's output; cover patches, and watch the logits.
+"""
+
 from typing import Any, Final
 
-import traitlets
-from anywidget import AnyWidget
-from ipywidgets import HTML, Checkbox, Dropdown, IntSlider, Layout, ToggleButtons, VBox
+from ipywidgets import HTML, Button, IntSlider, Layout
 
-from vitlib.data.samples import PICTURES, picture
+from vitlib.data.samples import picture
 from vitlib.models import create
+from vitlib.plotting import Plate
+from vitlib.trained import card
+from vitlib.training.classes import class_names
 from vitlib.vit.model import ViT
-from vitlib.widgets.attention_view import look, sentence, still
-from vitlib.widgets.frame import CONTROL, STYLE
+from vitlib.widgets.attention_view import covered_words, logits_html, look, panels_html, sentence, still
+from vitlib.widgets.explorer import CONTROL, INSET, Explorer, beside, buttons, column, on_change, picture_choice, tick
+from vitlib.widgets.opened import opened, opened_html
+from vitlib.widgets.picker import Picker
 
 MODEL: Final = "vit_cifar_patch4_32"
+ASKS, COVERS = "chooses who asks", "covers a patch"  # what a click in the left picture does
 
 
 def attention_explorer(name: str = "chelsea", model: ViT | None = None, patch: int = 27) -> "AttentionExplorer":
@@ -30,82 +35,113 @@ def attention_explorer(name: str = "chelsea", model: ViT | None = None, patch: i
     Errors: those of `picture`; ValueError for a patch that the model's grid lacks, and for a model that has
     no CLS.
     """
-    return AttentionExplorer(name, model or create(MODEL, pretrained=True), patch)
+    classes: tuple[str, ...] = ()
+    if model is None:
+        model, classes = create(MODEL, pretrained=True), tuple(card(MODEL)["classes"])
+    return AttentionExplorer(name, model, patch, classes)
 
 
-class PatchPicker(AnyWidget):
-    """The picture twice under its grid: who asks, and who answers. The browser sets `query`, Python all the rest."""
+class AttentionExplorer(Explorer):
+    """A picture and the attention weights of one query; without a kernel, both as a figure."""
 
-    _esm = Path(__file__).with_name("attention.js").read_text(encoding="utf-8")
-    picture = traitlets.Unicode().tag(sync=True)  # address of an image
-    rows = traitlets.Int().tag(sync=True)  # patches
-    columns = traitlets.Int().tag(sync=True)  # patches
-    query = traitlets.Int().tag(sync=True)  # the token that asks: 0 for CLS, else 1…N
-    shares = traitlets.List(traitlets.Float()).tag(sync=True)  # what it takes from each of the N + 1 tokens
-    words = traitlets.Unicode().tag(sync=True)  # the same for those who cannot see it
-
-
-class AttentionExplorer(VBox):
-    """The controls, and what is drawn each time one of them changes.
-
-    It may be looked at with no kernel behind it: then the figure and the sentence that it began with take its place.
-    """
-
-    def __init__(self, name: str, model: ViT, patch: int) -> None:
+    def __init__(self, name: str, model: ViT, patch: int, classes: tuple[str, ...] = ()) -> None:
         config = model.config
-        if not 0 <= patch <= config.grid.tokens:
-            raise ValueError(f"patch is {patch}: expected 0 (CLS) to {config.grid.tokens}, the patches of the model")
+        tokens = config.grid.tokens
+        if not 0 <= patch <= tokens:
+            raise ValueError(f"patch is {patch}: expected 0 (CLS) to {tokens}, the patches of the model")
         self._model = model
-        own = () if name in PICTURES else (name,)
-        self.choice = Dropdown(options=[*own, *PICTURES], value=name, description="Picture", **CONTROL)
+        self._classes = classes or class_names(model) or tuple(map(str, range(config.num_classes)))
+        self.choice = picture_choice(name)
         self.layer = IntSlider(value=config.depth, min=1, max=config.depth, description="Layer", **CONTROL)
         heads = [*((str(head + 1), head) for head in range(config.num_heads)), ("mean of all", None)]
-        self.head = ToggleButtons(options=heads, value=0, description="Head", **CONTROL)
-        self.head.style.button_width = "84px"
-        self.head.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")
-        self.follow = Checkbox(
-            value=False, description="rollout: followed from this layer down to the picture", indent=False,
-            layout={"margin": "2px 2px 2px 100px", "width": "auto"},
-        )  # fmt: skip
-        self.canvas, self.words = PatchPicker(query=patch), HTML()
-        controls = [self.choice, self.layer, self.head, self.follow]
-        super().__init__([HTML(STYLE), *controls, self.canvas, self.words], layout=Layout(max_width="720px"))
-        self.add_class("vit-explorer")
+        self.head = buttons("Head", heads, 84, value=0)
+        self.follow = tick("rollout: followed from this layer down to the picture")
+        self.click = buttons("A click", (ASKS, COVERS), 128)
+        self.click.tooltip = "In the left picture. By keyboard: Enter or Space covers the patch that asks"
+        self.uncover = Button(description="uncover all", icon="undo", layout=INSET, disabled=True)
+        self.key = IntSlider(value=0, min=0, max=tokens, description="Weight for", **CONTROL)
+        self.key.layout.max_width = "480px"
+        self.canvas = Picker(
+            label="Token that asks", first=0, chosen=patch, rows=config.grid.rows, columns=config.grid.columns
+        )
+        self.words, self.logits, self.opened = HTML(), HTML(), HTML()
 
-        self.choice.observe(self._open, "value")
-        for control in (self.layer, self.head, self.follow):
-            control.observe(self._draw, "value")
-        self.canvas.observe(self._draw, "query")
+        left, right = column(self.choice, self.layer, self.head), column(self.follow, self.click, self.uncover)
+        self.canvas.layout = Layout(flex="2 1 400px", min_width="0")
+        shown = beside(self.canvas, column(self.logits, basis=280))
+        super().__init__(beside(left, right), shown, self.words, self.key, self.opened)
+
+        on_change(self._open, self.choice)
+        on_change(self._draw, self.layer, self.head, self.follow)
+        on_change(self._draw, self.canvas, trait="chosen")
+        on_change(self._open_weight, self.key)
+        self.canvas.on_msg(self._heard)
+        self.uncover.on_click(lambda _: self._cover(frozenset()))
         self._open()
+        self.key.value = int(self.weights[1:].argmax()) + 1
+
+    @property
+    def weights(self) -> Any:
+        """The attention weights of the token that asks, one for CLS and each patch."""
+        return self._table[self.canvas.chosen]
 
     @property
     def sentence(self) -> str:
         """What is shown, in words."""
-        where = f"Layer {self.layer.value}"
+        return sentence(self.seen, self._table, self.canvas.chosen, self._where())
+
+    def still(self) -> Plate:
+        """The picture, and the weights over it."""
+        figure = still(self.seen, self.weights, self.canvas.chosen, self._where())
+        figure.description = self.sentence
+        return figure
+
+    def _where(self) -> str:
+        layer = self.layer.value
         if self.follow.value:
-            where = f"Rollout through layer{'s 1 to' * (self.layer.value > 1)} {self.layer.value}"
-        else:
-            where += ", mean of all heads" if self.head.value is None else f", head {self.head.value + 1}"
-        return sentence(self.seen, self._table, self.canvas.query, where)
+            return f"Rollout through layer{'s 1 to' * (layer > 1)} {layer}"
+        return f"Layer {layer}, " + ("mean of all heads" if self.head.value is None else f"head {self.head.value + 1}")
 
     def _open(self, _: Any = None) -> None:
-        self.seen = look(self._model, picture(self.choice.value))
-        with self.canvas.hold_sync():  # one message, so that shares never meet another picture
-            self._draw()
-            self.canvas.rows, self.canvas.columns = self.seen.grid.rows, self.seen.grid.columns
-            self.canvas.picture = self.seen.source
+        """Another picture, and nothing covered."""
+        self._whole = look(self._model, picture(self.choice.value))
+        self._cover(frozenset())
+
+    def _cover(self, patches: frozenset[int]) -> None:
+        """The model looks again, with these patches covered."""
+        self.seen = look(self._model, picture(self.choice.value), patches) if patches else self._whole
+        self.uncover.disabled = not patches
+        said = covered_words(self._classes, self.seen, self._whole)
+        drawn = logits_html(self._classes, self.seen, self._whole)
+        self.logits.value = f'{drawn}<p class="vit-caption" role="status">{said}</p>'
+        self._draw()
+
+    def _heard(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        """A click in one of the pictures, or Enter or Space, which cover the patch that asks."""
+        token = message["token"]
+        if message.get("panel") == 1:
+            self.key.value = token
+        elif "key" not in message and self.click.value == ASKS:
+            self.canvas.chosen = token
+        elif token > 0:  # CLS has no pixels
+            self._cover(self.seen.covered ^ {token})
 
     def _draw(self, _: Any = None) -> None:
         self.head.disabled = self.follow.value  # rollout takes the mean of all heads
         self._table = self.seen.table(self.layer.value - 1, self.head.value, self.follow.value)
-        words = self.sentence
-        with self.canvas.hold_sync():
-            self.canvas.words = words
-            self.canvas.shares = self._table[self.canvas.query].tolist()
-        self.words.value = f'<div class="vit-words"><p aria-live="polite">{words}</p></div>'
+        self._open_weight()
+        self.words.value = f'<div class="vit-words"><p aria-live="polite">{self.sentence}</p></div>'
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        query, words = self.canvas.query, self.sentence
-        plate = still(self.seen, self._table[query], query, words.split(":")[0])
-        kept = {"image/png": base64.b64encode(plate.png()).decode(), "text/plain": words}
-        return super()._repr_mimebundle_(**kwargs) | kept, {"image/png": {"alt": words}}
+    def _open_weight(self, _: Any = None) -> None:
+        """The steps of one weight, and its frame in the picture."""
+        key, head = self.key.value, self.head.value
+        single = head is not None and not self.follow.value
+        self.key.disabled = not single
+        if single:
+            one = opened(self.seen, self.layer.value - 1, head, self.canvas.chosen, key)
+            self.opened.value = opened_html(one)
+        else:
+            self.opened.value = '<p class="vit-caption">Choose one head, and no rollout, to open a weight.</p>'
+        with self.canvas.hold_sync():  # one message: the parts belong together
+            self.canvas.words = self.sentence
+            self.canvas.html = panels_html(self.seen, self.weights, self.canvas.chosen, key if single else None)

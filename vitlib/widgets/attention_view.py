@@ -1,13 +1,14 @@
-"""What the attention explorer shows: the shares that a token takes from all tokens, in words and as a still picture.
+"""What the attention explorer shows: the attention weights of one query over all tokens, in words and as pictures.
 
-Pure functions; the controls are in attention.py, the picture that answers to clicks in attention.js.
+Pure functions; the controls are in attention.py, one weight step by step in opened.py.
 """
 
-import base64
-import io
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 
+import matplotlib
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
@@ -16,20 +17,31 @@ from torch import Tensor
 
 from vitlib.data.pictures import normalise
 from vitlib.plotting import Plate, draw_picture
-from vitlib.vit.attention_maps import attention_maps, rollout
+from vitlib.vit.attention import attend, attention_weights, split_heads
+from vitlib.vit.attention_maps import rollout
 from vitlib.vit.model import ViT
 from vitlib.vit.patches import PatchGrid
+from vitlib.widgets.picker import panel
+from vitlib.widgets.pictures import BLUE, ORANGE, SKY, data_uri, draw_patch_box, grid_lines, patch_box, percent, place
 
-SHOWN = 320  # screen pixels of the picture's longer side
+HEAT = matplotlib.colormaps["YlOrRd"]  # pale for little, dark red for much: told apart by lightness alone
+OPACITY = 0.65  # of the heat over the picture
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """A model's look at one picture: the picture as the model gets it, and all its attention maps."""
+    """A model's look at one picture: the picture as the model gets it, and all that its attention computes.
+
+    T counts CLS and the patches; registers take part in the attention but are left out here.
+    """
 
     pixels: UInt8[Tensor, "3 H W"]
     grid: PatchGrid
     maps: Float[Tensor, "L h T T"]
+    qkv: Float[Tensor, "3 L h T d"]
+    mixed: Float[Tensor, "L h T d"]  # softmax(Q Kᵀ / √d) V
+    logits: Float[Tensor, "K"]
+    covered: frozenset[int] = frozenset()  # patches, 1…N
 
     @cached_property
     def flows(self) -> list[Float[Tensor, "T T"]]:
@@ -42,19 +54,12 @@ class Look:
             return self.flows[layer]
         return self.maps[layer].mean(dim=0) if head is None else self.maps[layer, head]
 
-    @property
-    def source(self) -> str:
-        """The picture as the address of an image in a page, enlarged without blur."""
-        image = Image.fromarray(self.pixels.permute(1, 2, 0).numpy())  # C H W → H W C
-        times = max(1, SHOWN // max(image.size))
-        file = io.BytesIO()
-        image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST).save(file, format="png")
-        return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
 
 @torch.no_grad()
-def look(model: ViT, picture: UInt8[Tensor, "3 H W"]) -> Look:
+def look(model: ViT, picture: UInt8[Tensor, "3 H W"], covered: Collection[int] = ()) -> Look:
     """Let a model look at the largest part in a picture's middle that has the shape the model wants.
+
+    covered: patches, 1…N, that are painted in the mean colour of the model's training pictures first.
 
     >>> from vitlib import create
     >>> from vitlib.data.samples import picture
@@ -64,14 +69,24 @@ def look(model: ViT, picture: UInt8[Tensor, "3 H W"]) -> Look:
 
     Errors: ValueError for a model without CLS.
     """
-    config = model.config
+    config, grid = model.config, model.config.grid
     if not config.class_token:
         raise ValueError("the model has no CLS token, which the explorer shows; create it with class_token=True")
     pixels = middle(picture, config.image_size)
-    _, maps = attention_maps(model, normalise(pixels[None], config.mean, config.std))
-    patches = config.grid.tokens
-    kept = torch.tensor([0, *range(maps.shape[-1] - patches, maps.shape[-1])])  # CLS and patches; no registers
-    return Look(pixels, config.grid, maps[0][..., kept, :][..., kept])
+    for patch in covered:
+        row, column = place(patch, grid)
+        rows = slice(row * grid.patch_height, (row + 1) * grid.patch_height)
+        columns = slice(column * grid.patch_width, (column + 1) * grid.patch_width)
+        pixels[:, rows, columns] = (255 * torch.tensor(config.mean)).round().byte()[:, None, None]
+    steps = model(normalise(pixels[None], config.mean, config.std), return_all=True)
+    read = [
+        split_heads(b.attn.qkv(steps[f"blocks.{i}.norm1"]), config.num_heads, 3) for i, b in enumerate(model.blocks)
+    ]
+    q, k, v = torch.cat(read, dim=1).float().cpu()  # L h T d, each
+    kept = torch.tensor([0, *range(q.shape[2] - grid.tokens, q.shape[2])])  # CLS and patches; no registers
+    maps, qkv = attention_weights(q, k)[..., kept, :][..., kept], torch.stack([q, k, v])[..., kept, :]
+    mixed = attend(q, k, v)[..., kept, :]
+    return Look(pixels, grid, maps, qkv, mixed, steps["logits"][0].float().cpu(), frozenset(covered))
 
 
 def middle(picture: UInt8[Tensor, "3 H W"], size: tuple[int, int]) -> UInt8[Tensor, "3 H2 W2"]:
@@ -93,7 +108,7 @@ def token_name(token: int, grid: PatchGrid) -> str:
     """
     if token == 0:
         return "CLS"
-    row, column = divmod(token - 1, grid.columns)
+    row, column = place(token, grid)
     return f"patch {token} (row {row + 1}, column {column + 1})"
 
 
@@ -108,23 +123,123 @@ def sentence(seen: Look, table: Float[Tensor, "T T"], query: int, where: str) ->
     return words + ("." if query == 0 else f"; {row[query]:.1%} comes from itself, {row[0]:.1%} from CLS.")
 
 
-def still(seen: Look, shares: Float[Tensor, "T"], query: int, title: str) -> Plate:
-    """The explorer without a kernel: the picture with the token that asks, and beside it what that token takes."""
+def panels_html(seen: Look, weights: Float[Tensor, "T"], query: int, key: int | None) -> str:
+    """Who asks: the picture. Who answers: the picture in grey under a heat map of the weights, with a colour bar."""
+    grid = seen.grid
+    size = (grid.height, grid.width)
+    largest = float(weights[1:].max())
+    covers = "".join(patch_box(patch, grid, "white", 1) for patch in sorted(seen.covered))
+    asks = patch_box(query, grid, thick=3) if query else ""
+    opened = patch_box(key, grid, SKY, 3) if key else ""
+    heat = (
+        f'<image href="{data_uri(_heat(weights, grid))}" width="{grid.width}" height="{grid.height}" '
+        f'preserveAspectRatio="none" opacity="{OPACITY}" style="image-rendering: pixelated"/>'
+    )
+    colours = ", ".join(matplotlib.colors.to_hex(HEAT(stop / 8)) for stop in range(9))
+    scale = (
+        f'<div class="vit-scale" aria-hidden="true">0 %<div style="background: linear-gradient(to right, {colours})">'
+        f"</div>{largest:.1%}</div>"
+    )
+    left, right = _cls("", 0, query == 0), _cls(f" {weights[0]:.1%}", min(float(weights[0]) / largest, 1), key == 0)
+    names = [f"{weights[token]:.1%} from patch {token}" for token in range(1, len(weights))]
+    return panel(
+        0, f"who asks: click a patch{left}", data_uri(seen.pixels), size,
+        grid_lines(grid, 0.35) + covers + asks + _cells(grid, None),
+    ) + panel(
+        1, f"who answers: click to open a weight{right}", data_uri(_grey(seen)), size,
+        heat + asks + opened + _cells(grid, names), scale,
+    )  # fmt: skip
+
+
+def logits_html(classes: tuple[str, ...], seen: Look, whole: Look) -> str:
+    """The logits and what softmax makes of them; where patches are covered, how each logit has changed."""
+    shares, before = seen.logits.softmax(dim=0), whole.logits.softmax(dim=0)
+    order = whole.logits.argsort(descending=True)[:10].tolist()
+    changed = bool(seen.covered)
+    rows = []
+    for number in order:
+        logit, share, was = float(seen.logits[number]), float(shares[number]), float(before[number])
+        bold = 700 if number == int(shares.argmax()) else 400
+        change = f"{logit - float(whole.logits[number]):+.1f}" if changed else ""
+        rows.append(
+            f'<div style="text-align: right; font-weight: {bold}">{escape(classes[number])}</div>'
+            f'<div style="position: relative; height: 14px"><div style="position: absolute; inset: 0 auto 0 0; '
+            f'width: max(2px, {100 * share:.2f}%); background: {BLUE}"></div><div style="position: absolute; '
+            f'inset: 0 auto 0 {100 * was:.2f}%; border-left: 3px solid {ORANGE}"></div></div>'
+            f"<div>{percent(share)}</div><div>{_minus(f'{logit:.1f}')}</div><div>{_minus(change)}</div>"
+        )
+    heads = "".join(f"<b>{head}</b>" for head in ("class", "", "softmax", "logit", "change" if changed else ""))
+    caption = f"What the model says{' with covered patches; orange: without them' if changed else ''}"
+    return f'<p class="vit-caption">{caption}</p><div class="vit-caption vit-logits">{heads}{"".join(rows)}</div>'
+
+
+def covered_words(classes: tuple[str, ...], seen: Look, whole: Look) -> str:
+    """What covering does to the class that the model named first.
+
+    Empty where nothing is covered.
+    """
+    if not seen.covered:
+        return ""
+    best, now = int(whole.logits.argmax()), int(seen.logits.argmax())
+    shares = [float(each.logits.softmax(dim=0)[best]) for each in (whole, seen)]
+    patches = ", ".join(map(str, sorted(seen.covered)))
+    said = f"Covered: patch{'es' * (len(seen.covered) > 1)} {patches}. The logit of {classes[best]} goes from "
+    said += (
+        f"{whole.logits[best]:.1f} to {seen.logits[best]:.1f}, its probability from {shares[0]:.1%} to {shares[1]:.1%}"
+    )
+    return said + (f"; the model now says {classes[now]}." if now != best else ".")
+
+
+def still(seen: Look, weights: Float[Tensor, "T"], query: int, title: str) -> Plate:
+    """The picture with the token that asks, and beside it what that token takes, as a heat map with a colour bar."""
     height, width = seen.pixels.shape[1:]
-    figure = Plate(figsize=(6.0, 3.3), layout="constrained")
+    figure = Plate(figsize=(6.6, 3.3), layout="constrained")
     asks, answers = figure.subplots(1, 2)
-    for axes in (asks, answers):
-        draw_picture(axes, seen.pixels)
-    light = (shares[1:] / shares[1:].max()).reshape(seen.grid.rows, seen.grid.columns)
-    shade = torch.zeros(*light.shape, 4)
-    shade[..., 3] = 0.92 * (1 - light)
-    answers.imshow(shade.numpy(), extent=(0, width, height, 0))
+    draw_picture(asks, seen.pixels)
+    draw_picture(answers, _grey(seen))
+    table = weights[1:].reshape(seen.grid.rows, seen.grid.columns)
+    drawn = answers.imshow(100 * table.numpy(), cmap=HEAT, extent=(0, width, height, 0), vmin=0, alpha=OPACITY)
+    figure.colorbar(drawn, ax=answers, label="attention weight (%)", shrink=0.8)
     if query > 0:
-        row, column = divmod(query - 1, seen.grid.columns)
-        y, x = row * seen.grid.patch_height, column * seen.grid.patch_width
-        right, bottom = x + seen.grid.patch_width, y + seen.grid.patch_height
-        for colour, line in (("black", 4), ("#F0E442", 2)):
-            asks.plot([x, right, right, x, x], [y, y, bottom, bottom, y], color=colour, linewidth=line)
+        draw_patch_box(asks, query, seen.grid)
+        draw_patch_box(answers, query, seen.grid)
     asks.set_title("who asks: " + ("CLS" if query == 0 else f"patch {query}"), fontsize=10)
     answers.set_title(title, fontsize=10)
+    answers.set(ylabel="", xlim=(0, width), ylim=(height, 0))
     return figure
+
+
+def _heat(weights: Float[Tensor, "T"], grid: PatchGrid) -> UInt8[Tensor, "3 R C"]:
+    """The weights of the patches as colours, one pixel a patch; the largest is dark red."""
+    level = (weights[1:] / weights[1:].max()).reshape(grid.rows, grid.columns)
+    return torch.from_numpy(HEAT(level.numpy(), bytes=True)[..., :3].copy()).permute(2, 0, 1)
+
+
+def _grey(seen: Look) -> UInt8[Tensor, "3 H W"]:
+    return seen.pixels.float().mean(dim=0).byte().expand(3, -1, -1)
+
+
+def _cls(words: str, level: float, chosen: bool) -> str:
+    """CLS, which lies on no place in the picture, as a button above it; its colour is that of its weight."""
+    paint = matplotlib.colors.to_hex(HEAT(level)) if words else BLUE
+    ink = "black" if words and level < 0.6 else "white"
+    mark = " vit-chosen-token" if chosen else ""
+    style = f"background: {paint}; color: {ink}"
+    return f'<br><span class="vit-token{mark}" data-token="0" style="{style}">CLS{words}</span>'
+
+
+def _cells(grid: PatchGrid, names: list[str] | None) -> str:
+    """Squares that answer to clicks, and say what they are while the mouse is over them."""
+    cells = []
+    for token in range(1, grid.tokens + 1):
+        row, column = place(token, grid)
+        name = f"<title>{names[token - 1]}</title>" if names else ""
+        cells.append(
+            f'<rect data-token="{token}" x="{column * grid.patch_width}" y="{row * grid.patch_height}" '
+            f'width="{grid.patch_width}" height="{grid.patch_height}">{name}</rect>'
+        )
+    return f'<g fill="transparent">{"".join(cells)}</g>'
+
+
+def _minus(number: str) -> str:
+    return number.replace("-", "−")

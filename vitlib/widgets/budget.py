@@ -1,21 +1,9 @@
 """Will it fit? Choose a model, how it is run, and a GPU, and see what the memory is taken for, at once."""
 
-import base64
 from dataclasses import replace
 from typing import Any
 
-from ipywidgets import (
-    HTML,
-    BoundedFloatText,
-    Checkbox,
-    Dropdown,
-    HBox,
-    IntSlider,
-    Layout,
-    SelectionSlider,
-    ToggleButtons,
-    VBox,
-)
+from ipywidgets import HTML, BoundedFloatText, Dropdown, IntSlider, SelectionSlider
 
 from vitlib.backbones.hybrid import HybridConfig
 from vitlib.backbones.presets import Config
@@ -26,9 +14,10 @@ from vitlib.cost.budget import config_of, will_it_fit
 from vitlib.cost.gpus import GIB, GPUS, budget_of
 from vitlib.cost.report import sentence
 from vitlib.models import list_models
+from vitlib.plotting import Plate
 from vitlib.vit.config import ViTConfig
 from vitlib.widgets.budget_view import bars_html, still, words_html, wrong_html
-from vitlib.widgets.frame import CONTROL, STYLE
+from vitlib.widgets.explorer import CONTROL, Explorer, beside, buttons, column, on_change, tick
 
 BATCHES = [2**power for power in range(13)]  # pictures in a step
 PATCHES = [2, 4, 8, 14, 16, 32]  # pixels
@@ -52,27 +41,23 @@ def budget_explorer(
     return BudgetExplorer(model, gpu, batch)
 
 
-class BudgetExplorer(VBox):
-    """The controls, and what is drawn each time one of them changes.
-
-    It may be looked at with no kernel behind it: then a figure of the bars takes its place.
-    """
+class BudgetExplorer(Explorer):
+    """A step's memory against a GPU's; without a kernel, a figure of the bars."""
 
     def __init__(self, model: str, gpu: str | float, batch: int) -> None:
         if batch not in BATCHES:
             raise ValueError(f"batch is {batch}: expected one of {', '.join(map(str, BATCHES))}")
         config_of(model)  # a name that is not known is refused here, with the nearest
-        inset = Layout(margin="2px 2px 2px 100px", width="auto")
         self.model = Dropdown(options=list_models(), value=model, description="Model", **CONTROL)
         self.side = IntSlider(value=224, min=2, max=LARGEST, description="Picture side", **CONTROL)
         self.patch = SelectionSlider(options=PATCHES, description="Patch side", **CONTROL)
         self.batch = SelectionSlider(options=BATCHES, value=batch, description="Batch", **CONTROL)
-        self.mode = _buttons("To do", ("training", "inference"))
-        self.precision = _buttons("Precision", ("fp32", "amp", "bf16"))
-        self.attention = _buttons("Attention", ("fused", "readable"))
+        self.mode = buttons("To do", ("training", "inference"))
+        self.precision = buttons("Precision", ("fp32", "amp", "bf16"))
+        self.attention = buttons("Attention", ("fused", "readable"))
         self.optimizer = Dropdown(options=("adamw", "adamw-foreach", "sgd"), description="Optimizer", **CONTROL)
-        self.checkpointing = Checkbox(description="checkpointing", indent=False, layout=inset)
-        self.ema = Checkbox(description="moving average of the weights", indent=False, layout=inset)
+        self.checkpointing = tick("checkpointing")
+        self.ema = tick("moving average of the weights")
         name, size = budget_of(gpu)
         chosen = name if name in GPUS else OTHER
         self.gpu = Dropdown(options=[*GPUS, OTHER], value=chosen, description="GPU", **CONTROL)
@@ -81,15 +66,12 @@ class BudgetExplorer(VBox):
 
         controls = [self.model, self.side, self.patch, self.batch, self.mode, self.precision, self.attention]
         controls += [self.optimizer, self.checkpointing, self.ema, self.gpu, self.gib]
-        left = VBox(controls, layout=Layout(flex="1 1 300px", max_width="400px", min_width="0"))
-        right = VBox([self.bars, self.words], layout=Layout(flex="1 1 420px", min_width="0", overflow="auto hidden"))
-        both = HBox([left, right], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
-        super().__init__([HTML(STYLE), both], layout=Layout(width="100%", max_width="1040px"))
-        self.add_class("vit-explorer")
+        right = column(self.bars, self.words, basis=420)
+        right.layout.overflow = "auto hidden"
+        super().__init__(beside(column(*controls, limit=400), right))
 
-        self.model.observe(self._open, "value")
-        for control in controls[1:]:
-            control.observe(self._draw, "value")
+        on_change(self._open, self.model)
+        on_change(self._draw, *controls[1:])
         self._open()
 
     @property
@@ -145,15 +127,6 @@ class BudgetExplorer(VBox):
             ema=self.ema.value and training,
         )
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        figure = still(self.fit)
-        shown = {"image/png": base64.b64encode(figure.png()).decode(), "text/plain": self.sentence}
-        return super()._repr_mimebundle_(**kwargs) | shown, {"image/png": {"alt": figure.description}}
-
-
-def _buttons(description: str, options: tuple[str, ...]) -> ToggleButtons:
-    """A few choices side by side."""
-    buttons = ToggleButtons(options=options, description=description, style={"description_width": "96px"})
-    buttons.style.button_width = "80px"
-    buttons.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")
-    return buttons
+    def still(self) -> Plate:
+        """The bars."""
+        return still(self.fit)

@@ -1,18 +1,27 @@
 """The embedding explorer: choose d and the filters, and see what tokens of d numbers keep of a picture."""
 
-import base64
 from typing import Any
 
-from ipywidgets import HTML, Dropdown, HBox, IntSlider, Layout, SelectionSlider, ToggleButtons, VBox
+from ipywidgets import HTML, IntSlider, SelectionSlider
 
-from vitlib.data.samples import PICTURES, picture, shrink
+from vitlib.data.samples import picture, shrink
+from vitlib.plotting import Plate
 from vitlib.widgets.embedding_view import EmbeddingView, canvas_html, row_html, sentence, still, words_html
-from vitlib.widgets.frame import CONTROL, STYLE
+from vitlib.widgets.explorer import (
+    CONTROL,
+    Explorer,
+    beside,
+    buttons,
+    column,
+    flexible,
+    on_change,
+    picture_choice,
+    unheard,
+)
 
 LONGEST_SIDE = 256  # pixels of a picture: enough to recognise it, and every change shows at once
 PATCHES = (4, 8, 16)  # pixels
 FILTERS = ("PCA", "random")
-PAIR = "<style>.vit-pair {display: grid; grid-template-columns: 1fr 1fr; gap: 10px}</style>"
 
 
 def embedding_explorer(name: str = "chelsea", patch: int = 8, filters: str = "PCA", d: int = 8) -> "EmbeddingExplorer":
@@ -39,11 +48,8 @@ def widths(patch: int) -> list[int]:
     return [1, 2, 3] + [d for power in range(2, 10) for d in (2**power, 3 * 2 ** (power - 1)) if d <= length]
 
 
-class EmbeddingExplorer(VBox):
-    """The controls, and what is drawn each time one of them changes.
-
-    Without a kernel behind it, the pictures and the sentence that it began with take its place.
-    """
+class EmbeddingExplorer(Explorer):
+    """A picture and what its tokens keep of it; without a kernel, both as a figure."""
 
     def __init__(self, name: str, patch: int, filters: str, d: int) -> None:
         pixels = picture(name)
@@ -54,31 +60,23 @@ class EmbeddingExplorer(VBox):
             raise ValueError(f"d is {d}: expected one of {', '.join(map(str, widths(patch)))}")
         self._pixels = shrink(pixels, LONGEST_SIDE)
 
-        names = list(dict.fromkeys([name, *PICTURES]))
-        self.choice = Dropdown(options=names, value=name, description="Picture", **CONTROL)
-        self.patch = ToggleButtons(options=PATCHES, value=patch, description="Patch side", **CONTROL)
-        self.filters = ToggleButtons(options=FILTERS, value=filters, description="Filters", **CONTROL)
-        for buttons in (self.patch, self.filters):
-            buttons.style.button_width = "64px"
-            buttons.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")
+        self.choice = picture_choice(name)
+        self.patch = buttons("Patch side", PATCHES, 64, value=patch)
+        self.filters = buttons("Filters", FILTERS, 64, value=filters)
         self.d = SelectionSlider(options=widths(patch), value=d, description="d", **CONTROL)
         self.token = IntSlider(value=1, min=1, max=1, description="Look at patch", **CONTROL)
         self.canvas, self.words, self.row = HTML(), HTML(), HTML()
 
-        controls = [self.choice, self.patch, self.filters, self.d, self.token, self.words]
-        side = VBox(controls, layout=Layout(flex="1 1 300px", min_width="0"))
-        self.canvas.layout = Layout(flex="2 1 420px", max_width="640px", min_width="0", margin="0")
-        both = HBox([self.canvas, side], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
-        super().__init__([HTML(STYLE + PAIR), both, self.row], layout=Layout(width="100%", max_width="1040px"))
-        self.add_class("vit-explorer")
+        side = column(self.choice, self.patch, self.filters, self.d, self.token, self.words)
+        self.canvas.layout = flexible(420, 640, grow=2, margin="0")
+        super().__init__(beside(self.canvas, side), self.row)
 
         self._embed()
         self._follow_pixel(self.view.grid.height // 2, self.view.grid.width // 2)
-        self.choice.observe(self._open, "value")
-        self.patch.observe(self._cut, "value")
-        for control in (self.filters, self.d):
-            control.observe(self._embed, "value")
-        self.token.observe(self._follow, "value")
+        on_change(self._open, self.choice)
+        on_change(self._cut, self.patch)
+        on_change(self._embed, self.filters, self.d)
+        on_change(self._follow, self.token)
         self._follow()
 
     @property
@@ -96,9 +94,8 @@ class EmbeddingExplorer(VBox):
         top, left = row * self.view.patch, column * self.view.patch
         options = widths(self.patch.value)
         d = min(self.d.value, options[-1])
-        self.d.unobserve(self._embed, "value")  # new options select their first for a moment
-        self.d.options, self.d.value = options, d
-        self.d.observe(self._embed, "value")
+        with unheard(self.d, self._embed):  # new options select their first for a moment
+            self.d.options, self.d.value = options, d
         with self.token.hold_sync():  # the page hears of the new last patch and of the new place at once
             self._embed()
             self._follow_pixel(top, left)
@@ -119,6 +116,6 @@ class EmbeddingExplorer(VBox):
         self.canvas.value = canvas_html(self.view, token)
         self.row.value = row_html(self.view, token)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        image = {"image/png": base64.b64encode(still(self.view).png()).decode(), "text/plain": self.sentence}
-        return super()._repr_mimebundle_(**kwargs) | image, {"image/png": {"alt": self.sentence}}
+    def still(self) -> Plate:
+        """The picture, the rebuilt one and the first filters."""
+        return still(self.view)

@@ -3,20 +3,18 @@
 Pure functions of an `EmbeddingView` and of the patch that is followed, 1…N; the controls are in embedding.py.
 """
 
-import base64
-import io
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
 
 from vitlib.plotting import Plate, draw_picture
 from vitlib.vit.fit_to_patch import fit_to_patch
 from vitlib.vit.patches import PatchGrid, patchify, unpatchify
 from vitlib.widgets.filters import orthonormal_filters
+from vitlib.widgets.pictures import data_uri, framed, patch_box
 
 SHOWN = 10  # filters in the row below
 
@@ -153,23 +151,12 @@ def still(view: EmbeddingView) -> Plate:
 
 
 def _framed(view: EmbeddingView, token: int, title: str, image: UInt8[Tensor, "3 H W"]) -> str:
-    row, column = divmod(token - 1, view.grid.columns)
-    box = (
-        f'<rect x="{column * view.patch}" y="{row * view.patch}" width="{view.patch}" height="{view.patch}" '
-        'fill="none" vector-effect="non-scaling-stroke"'
-    )
-    height, width = image.shape[1:]
-    return (
-        f'<div><p class="vit-caption">{escape(title)}</p>'
-        f'<figure class="vit-figure" style="aspect-ratio: {width} / {height}">'
-        f'<img src="{_data_uri(image)}" alt="{escape(title)}" decoding="sync">'
-        f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">'
-        f'{box} stroke="black" stroke-width="5"/>{box} stroke="#F0E442" stroke-width="2.5"/></svg></figure></div>'
-    )
+    drawn = framed(data_uri(image), (image.shape[1], image.shape[2]), title, patch_box(token, view.grid))
+    return f'<div><p class="vit-caption">{escape(title)}</p>{drawn}</div>'
 
 
 def _cell(view: EmbeddingView, numbers: Float[Tensor, "L"], label: str, name: str) -> str:
-    image = _data_uri(_to_bytes(numbers.reshape(3, view.patch, view.patch)))
+    image = data_uri(_to_bytes(numbers.reshape(3, view.patch, view.patch)))
     return f'<figure>{label}<img class="vit-pixels" src="{image}" alt="{name}"></figure>'
 
 
@@ -180,9 +167,3 @@ def _weights(one_filter: Float[Tensor, "L"]) -> Float[Tensor, "L"]:
 
 def _to_bytes(image: Float[Tensor, "3 H W"]) -> UInt8[Tensor, "3 H W"]:
     return (255 * image.clamp(0, 1)).round().byte()
-
-
-def _data_uri(image: UInt8[Tensor, "3 H W"]) -> str:
-    file = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, format="png", compress_level=1)  # C H W → H W C
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

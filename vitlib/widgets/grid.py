@@ -1,17 +1,28 @@
 """The grid explorer: choose a picture and a patch size, and see the numbered grid, the token row and N at once."""
 
-import base64
 from typing import Any
 
-from ipywidgets import HTML, Checkbox, Dropdown, FileUpload, HBox, IntSlider, Layout, ToggleButtons, VBox
+from ipywidgets import HTML, FileUpload, IntSlider
 from jaxtyping import UInt8
 from torch import Tensor
 
-from vitlib.data.decode import read_picture
 from vitlib.data.samples import PICTURES, picture, shrink
-from vitlib.plotting import show_grid
-from vitlib.widgets.frame import CONTROL, STYLE
-from vitlib.widgets.grid_view import GridView, canvas_html, notice_html, row_html, sentence, words_html
+from vitlib.plotting import Plate, show_grid
+from vitlib.widgets.explorer import (
+    CONTROL,
+    INSET,
+    Explorer,
+    beside,
+    buttons,
+    column,
+    flexible,
+    notice_html,
+    on_change,
+    picture_choice,
+    tick,
+    uploaded,
+)
+from vitlib.widgets.grid_view import GridView, canvas_html, row_html, sentence, words_html
 
 LARGEST_PATCH = 128  # pixels
 HOW = ("crop", "pad", "resize")
@@ -33,12 +44,8 @@ def grid_explorer(name: str = "astronaut", patch: int = 64, how: str = "crop") -
     return GridExplorer(name, patch, how)
 
 
-class GridExplorer(VBox):
-    """The controls, and what is drawn each time one of them changes.
-
-    It may be looked at with no kernel behind it, on a page or a code host: then the figure and the sentence that
-    it began with take its place.
-    """
+class GridExplorer(Explorer):
+    """A picture under its grid; without a kernel, the same as a figure."""
 
     def __init__(self, name: str, patch: int, how: str) -> None:
         pixels = shrink(picture(name), LONGEST_SIDE)
@@ -50,33 +57,29 @@ class GridExplorer(VBox):
         self._pixels = pixels
         self._own = {} if name in PICTURES else {name: pixels}  # the learner's own picture, by its file's name
 
-        inset = {"margin": "2px 2px 2px 100px", "width": "auto"}
-        self.choice = Dropdown(options=[*self._own, *PICTURES], value=name, description="Picture", **CONTROL)
-        self.upload = FileUpload(accept="image/*", description="Upload", layout=inset)
+        self.choice = picture_choice(name)
+        self.upload = FileUpload(accept="image/*", description="Upload", layout=INSET)
         self.upload.tooltip = "A picture of up to 10 MB. For a larger one, write grid_explorer('its path')"
         self.notice = HTML()
         self.patch_height = IntSlider(value=patch, min=1, max=limit, **CONTROL)
         self.patch_width = IntSlider(value=patch, min=1, max=limit, description="Patch width", **CONTROL)
-        self.square = Checkbox(value=True, description="square patches", indent=False, layout=inset)
-        self.how = ToggleButtons(options=HOW, value=how, description="Make it fit", **CONTROL)
-        self.how.style.button_width = "54px"
-        self.how.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")
+        self.square = tick("square patches", True)
+        self.how = buttons("Make it fit", HOW, 54, value=how)
         self.token = IntSlider(value=1, min=1, max=1, description="Follow token", **CONTROL)
         self.canvas, self.words, self.row = HTML(), HTML(), HTML()
 
-        controls = [self.choice, self.upload, self.notice, self.patch_height, self.patch_width, self.square, self.how]
-        side = VBox([*controls, self.token, self.words], layout=Layout(flex="1 1 300px", min_width="0"))
-        self.canvas.layout = Layout(flex="1 1 340px", max_width="560px", min_width="0", margin="0")
-        both = HBox([self.canvas, side], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
-        super().__init__([HTML(STYLE), both, self.row], layout=Layout(width="100%", max_width="1040px"))
-        self.add_class("vit-explorer")
+        sides = self.patch_height, self.patch_width
+        side = column(
+            self.choice, self.upload, self.notice, *sides, self.square, self.how, self.token, self.words
+        )  # fmt: skip
+        self.canvas.layout = flexible(340, 560, margin="0")
+        super().__init__(beside(self.canvas, side), self.row)
 
-        self.choice.observe(self._open_choice, "value")
-        self.upload.observe(self._open_upload, "value")
-        self.square.observe(self._link_sides, "value")
-        for control in (self.patch_height, self.patch_width, self.how):
-            control.observe(self._cut, "value")
-        self.token.observe(self._draw, "value")
+        on_change(self._open_choice, self.choice)
+        on_change(self._open_upload, self.upload)
+        on_change(self._link_sides, self.square)
+        on_change(self._cut, *sides, self.how)
+        on_change(self._draw, self.token)
         self._link_sides()
 
     @property
@@ -119,25 +122,21 @@ class GridExplorer(VBox):
         name = change["new"]
         self._open(self._own[name] if name in self._own else picture(name))
 
-    def _open_upload(self, change: Any) -> None:
-        if not change["new"]:
+    def _open_upload(self, _: Any) -> None:
+        own = uploaded(self.upload, self.notice)
+        if own is None:
             return
-        file = change["new"][0]
-        self.upload.value = ()  # so that the same file can be chosen again
-        try:
-            pixels = read_picture(bytes(file["content"]), file["name"])
-        except ValueError as error:
-            self.notice.value = notice_html(f"⚠ {error}. The picture that was shown stays.")
-            return
+        name, pixels = own
         shown = shrink(pixels, LONGEST_SIDE)
-        self._own = {file["name"]: shown}
+        self._own = {name: shown}
         self.choice.options = [*self._own, *PICTURES]  # a new list of options selects its first
         self._open(shown)
         if shown.shape != pixels.shape:
             sizes = [f"{image.shape[1]} × {image.shape[2]}" for image in (pixels, shown)]
-            self.notice.value = notice_html(f"{file['name']} is {sizes[0]} pixels: shrunk to {sizes[1]} to stay quick.")
+            self.notice.value = notice_html(f"{name} is {sizes[0]} pixels: shrunk to {sizes[1]} to stay quick.")
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        picture = base64.b64encode(show_grid(self.view.shown, self.view.grid).png()).decode()
-        still = {"image/png": picture, "text/plain": self.sentence}
-        return super()._repr_mimebundle_(**kwargs) | still, {"image/png": {"alt": self.sentence}}
+    def still(self) -> Plate:
+        """The numbered grid."""
+        figure = show_grid(self.view.shown, self.view.grid)
+        figure.description = self.sentence
+        return figure

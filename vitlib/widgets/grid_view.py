@@ -5,18 +5,15 @@ numbers are SVG over the picture, so that they stay crisp at any size, and colou
 light or dark.
 """
 
-import base64
-import io
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 
-from jaxtyping import Shaped, UInt8
-from PIL import Image
+from jaxtyping import UInt8
 from torch import Tensor
 
 from vitlib.vit.fit_to_patch import fit_to_patch
 from vitlib.vit.patches import PatchGrid, patchify
+from vitlib.widgets.pictures import data_uri, framed, patch_box, place
 
 NARROW = 360  # screen pixels of the picture on a small screen: what is legible there is legible everywhere
 WIDE = 560  # screen pixels of the picture's longer side on a large screen
@@ -45,7 +42,7 @@ class GridView:
     @cached_property
     def source(self) -> str:
         """`shown` as the address of an image in a page."""
-        return _data_uri(self.shown, 3 * WIDE // 2)
+        return data_uri(self.shown, 3 * WIDE // 2)
 
     @cached_property
     def grid(self) -> PatchGrid:
@@ -95,13 +92,9 @@ def canvas_html(view: GridView, token: int) -> str:
     """The picture under its grid: lines, numbers where they are legible, left-over pixels, the chosen patch."""
     height, width = view.grid.height, view.grid.width
     limit = min(WIDE, WIDE * width // height)
-    smooth = "" if 3 * max(height, width) > WIDE else ' class="vit-pixels"'
-    return (
-        f'<figure class="vit-figure" style="max-width: {limit}px; aspect-ratio: {width} / {height}">'
-        f'<img src="{view.source}" alt="{escape(sentence(view))}" decoding="sync"{smooth}>'
-        f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">'
-        f"{_margins(view)}{_lines(view)}{_numbers(view)}{_choice(view, token)}</svg></figure>"
-    )
+    over = f"{_margins(view)}{_lines(view)}{_numbers(view)}{patch_box(token, view.grid, thick=3)}"
+    smooth = 3 * max(height, width) > WIDE
+    return framed(view.source, (height, width), sentence(view), over, f"max-width: {limit}px; ", smooth)
 
 
 def words_html(view: GridView, token: int) -> str:
@@ -111,7 +104,7 @@ def words_html(view: GridView, token: int) -> str:
     rows = f"⌊{rows}⌋" if view.grid.leftover_rows else f"({rows})"
     columns = f"⌊{columns}⌋" if view.grid.leftover_columns else f"({columns})"
     numbers = 3 * view.patch[0] * view.patch[1]
-    row, column = divmod(token - 1, view.grid.columns)
+    row, column = place(token, view.grid)
     top, left = row * view.patch[0], column * view.patch[1]
     return (
         f'<div class="vit-words"><p class="vit-formula"><span>N = {rows} · {columns}</span> '
@@ -135,18 +128,13 @@ def row_html(view: GridView, chosen: int) -> str:
     for token in tokens:
         if token > previous + 1:
             cells.append("<span>…</span>")
-        image = _data_uri(patches[token - 1].reshape(3, *view.patch), 128)
+        image = data_uri(patches[token - 1].reshape(3, *view.patch), 128)
         mark = ' class="vit-chosen"' if token == chosen else ""
         cells.append(f'<figure{mark}>{token}<img class="vit-pixels" src="{image}" alt="patch {token}"></figure>')
         previous = token
     numbers = 3 * view.patch[0] * view.patch[1]
     caption = f"The token row: a sequence of N = {view.tokens} tokens, each of {numbers} numbers"
     return f'<p class="vit-caption">{caption}</p><div class="vit-row">{"".join(cells)}</div>'
-
-
-def notice_html(message: str) -> str:
-    """A line about an uploaded picture."""
-    return f'<div class="vit-notice" role="alert">{escape(message)}</div>'
 
 
 def _margin_tile(view: GridView) -> str:
@@ -211,22 +199,3 @@ def _numbers(view: GridView) -> str:
         x, y = column * view.patch[1] + 0.25 * size, row * view.patch[0] + 0.25 * size
         texts.append(f'<text x="{x:.1f}" y="{y:.1f}">{token + 1}</text>')
     return f'<g font-size="{size:.2f}" stroke-width="{size / 4:.2f}">{"".join(texts)}</g>'
-
-
-def _choice(view: GridView, token: int) -> str:
-    row, column = divmod(token - 1, view.grid.columns)
-    box = (
-        f'<rect x="{column * view.patch[1]}" y="{row * view.patch[0]}" width="{view.patch[1]}" '
-        f'height="{view.patch[0]}" fill="none" vector-effect="non-scaling-stroke"'
-    )
-    return f'{box} stroke="black" stroke-width="6"/>{box} stroke="#F0E442" stroke-width="3"/>'
-
-
-def _data_uri(pixels: Shaped[Tensor, "3 H W"], longest: int) -> str:
-    """A picture inside a page: small ones exactly (PNG), large ones shrunk and as JPEG."""
-    image = Image.fromarray(pixels.permute(1, 2, 0).numpy())  # C H W → H W C
-    image.thumbnail((longest, longest), Image.Resampling.BILINEAR)
-    kind, options = ("png", {}) if max(image.size) <= 96 else ("jpeg", {"quality": 88})
-    file = io.BytesIO()
-    image.save(file, format=kind, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"

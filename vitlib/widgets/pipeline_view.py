@@ -4,30 +4,56 @@ Pure functions of a `Walk`, of the stage, 1…5, and of the patch that is follow
 A table of tokens is drawn as it is: a row for each token, a column for each number, purple below 0, orange above.
 """
 
-import base64
-import io
 from functools import lru_cache
 from html import escape
 
 import matplotlib
 import torch
-from jaxtyping import Float, UInt8
-from PIL import Image
+from jaxtyping import Float
 from torch import Tensor
 
 from vitlib.plotting import Plate, draw_picture
 from vitlib.vit.patches import patchify
 from vitlib.widgets.grid_view import GridView, canvas_html
-from vitlib.widgets.readout_view import BLUE, ORANGE, percent
+from vitlib.widgets.pictures import (
+    BLUE,
+    ORANGE,
+    box,
+    class_bars,
+    data_uri,
+    full_colour_at,
+    signed_colours,
+)
 from vitlib.widgets.walk import STAGES, Walk, followed, sentence, shape
 
-COLOURS = matplotlib.colormaps["PuOr_r"]  # purple, white, orange: apart for every kind of colour vision
+# what each page of the tour points at, and the chapter that builds its stage
+PAGES = (
+    "Nothing is learned yet: the numbers are the pixels, a row for each patch. With <b>Follow patch</b>, choose one "
+    "with something in it, such as an eye. Where is its row in the table?",
+    "Every patch met the same matrix, the patch embedding. Follow two patches that look alike, then one that looks "
+    "different. Are their strips of numbers alike, too?",
+    "The sequence has one row more: CLS, on top, the same for every picture. And to every row the embedding of its "
+    "position was added. Go back one page and forward again: the strip of a patch has changed a little.",
+    "From left to right: the sequence before the encoder and after each of its blocks. In each block, every token "
+    "takes information from all others. Watch the row of CLS on top: it belongs to no patch, and gathers from all.",
+    "Only the row of CLS is read. The model has to spread its probability over the classes that it knows, whatever "
+    "the picture shows. How sure is it, and is it right? Try a picture that shows none of these things.",
+)
 
 
 def canvas(view: Walk, patch: int) -> str:
     """The picture under its grid, the followed patch marked."""
     grid = view.config.grid
     return canvas_html(GridView(view.pixels, (grid.patch_height, grid.patch_width), "crop"), patch)
+
+
+def page_html(view: Walk, stage: int) -> str:
+    """The head of a page: where the tour is, what to look at here, and which chapter builds this stage."""
+    look = PAGES[stage - 1]
+    return (
+        f'<div class="vit-caption"><p><b>Page {stage} of {len(STAGES)} · {STAGES[stage - 1]}</b>, '
+        f"{shape(view, stage)}. Chapter {stage} builds this stage.</p><p>{look}</p></div>"
+    )
 
 
 def words_html(view: Walk, stage: int, patch: int) -> str:
@@ -39,7 +65,8 @@ def words_html(view: Walk, stage: int, patch: int) -> str:
 def panel_html(view: Walk, stage: int, patch: int) -> str:
     """The table after a stage, with the row of the followed patch; the encoder block by block; the head as bars."""
     if stage == 5:
-        return f"{_strip(view.rows(5), 'What CLS holds after the encoder and the final LayerNorm')}{_bars(view)}"
+        strip = _strip(view.rows(5), "What CLS holds after the encoder and the final LayerNorm")
+        return strip + class_bars(view.classes, view.shares)
     numbers = view.rows(stage)[view.prefix(stage) + patch - 1][None]
     depth = view.config.depth
     if stage == 4:
@@ -70,7 +97,7 @@ def still(view: Walk) -> Plate:
     first[1].set_title(f"① patchify: {shape(view, 1)}", fontsize=10)
     for axes, stage, mark in zip((first[2], *second[:2]), (2, 3, 4), "②③④", strict=True):
         rows = view.rows(stage)
-        axes.imshow(_colours(rows).numpy(), aspect="auto", interpolation="nearest")
+        axes.imshow(signed_colours(rows).permute(1, 2, 0).numpy(), aspect="auto", interpolation="nearest")
         axes.set_title(f"{mark} {STAGES[stage - 1]}: {shape(view, stage)}", fontsize=10)
         axes.set(xlabel=f"the {c.embed_dim} numbers of a token", ylabel="patch")
         quarters = [grid.tokens * quarter // 4 for quarter in range(1, 5)]
@@ -82,7 +109,7 @@ def still(view: Walk) -> Plate:
     second[2].barh(range(len(view.classes)), view.shares.tolist(), color=colours)
     second[2].set_yticks(range(len(view.classes)), view.classes, fontsize=8)
     second[2].invert_yaxis()
-    second[2].set(xlabel="share (softmax of the logits)", xlim=(0, 1))
+    second[2].set(xlabel="probability (softmax of the logits)", xlim=(0, 1))
     second[2].set_title(f"⑤ classify: {shape(view, 5)}", fontsize=10)
     said = " ".join(sentence(view, stage) for stage in range(1, 6))
     figure.description = (
@@ -111,11 +138,9 @@ def _table(view: Walk, stage: int, patch: int, blocks: int | None = None) -> str
     """A table as coloured cells: rows before the patches on top and apart, the followed row framed."""
     front, body = _table_images(view, stage, blocks)
     n, d = view.config.grid.tokens, view.rows(stage).shape[1]
-    box = f'<rect x="0" y="{patch - 1}" width="{d}" height="1" fill="none" vector-effect="non-scaling-stroke"'
     return (
         f'{front}<div class="vit-figure" style="height: 260px">{body}<svg viewBox="0 0 {d} {n}" '
-        f'preserveAspectRatio="none" aria-hidden="true">{box} stroke="black" stroke-width="5"/>'
-        f'{box} stroke="#F0E442" stroke-width="2.5"/></svg></div>'
+        f'preserveAspectRatio="none" aria-hidden="true">{box(0, patch - 1, d, 1)}</svg></div>'
     )
 
 
@@ -123,18 +148,21 @@ def _table(view: Walk, stage: int, patch: int, blocks: int | None = None) -> str
 def _table_images(view: Walk, stage: int, blocks: int | None) -> tuple[str, str]:
     """The rows before the patches, and the patches."""
     rows, prefix = view.rows(stage, blocks), view.prefix(stage)
-    scale = _scale(rows)
+    scale = full_colour_at(rows)
     style = f"width: 100%; height: {12 * prefix}px; display: block; margin-bottom: 4px"
-    body = f'<img class="vit-pixels" src="{_png(_colours(rows[prefix:], scale))}" alt="">'
+    body = f'<img class="vit-pixels" src="{data_uri(signed_colours(rows[prefix:], scale))}" alt="">'
     if not prefix:
         return "", body
-    return f'<img class="vit-pixels" src="{_png(_colours(rows[:prefix], scale))}" alt="" style="{style}">', body
+    return (
+        f'<img class="vit-pixels" src="{data_uri(signed_colours(rows[:prefix], scale))}" alt="" style="{style}">',
+        body,
+    )
 
 
 def _strip(numbers: Float[Tensor, "1 _"], caption: str, before: str = "") -> str:
     """One token's numbers as a strip of colours."""
     style = "flex: 1 1 0; width: 0; min-width: 0; height: 22px"
-    image = f'<img class="vit-pixels" src="{_png(_colours(numbers))}" alt="" style="{style}">'
+    image = f'<img class="vit-pixels" src="{data_uri(signed_colours(numbers))}" alt="" style="{style}">'
     return (
         f'<p class="vit-caption">{caption}</p>'
         f'<div style="display: flex; gap: 8px; align-items: center; margin-bottom: 8px">{before}{image}</div>'
@@ -145,39 +173,5 @@ def _tile(view: Walk, patch: int) -> str:
     """The followed patch, enlarged."""
     grid = view.config.grid
     pixels = patchify(view.pixels[None], grid.patch)[0, patch - 1].reshape(3, grid.patch_height, grid.patch_width)
-    source = _png(pixels.permute(1, 2, 0))
+    source = data_uri(pixels)
     return f'<img class="vit-pixels" src="{source}" alt="the patch, enlarged" style="height: 44px">'
-
-
-def _bars(view: Walk) -> str:
-    """One bar for each class, the longest in orange and bold type."""
-    best = int(view.shares.argmax())
-    rows = []
-    for number, name in enumerate(view.classes):
-        share, bold = float(view.shares[number]), 700 if number == best else 400
-        colour = ORANGE if number == best else BLUE
-        rows.append(
-            f'<div style="text-align: right; font-weight: {bold}">{escape(name)}</div>'
-            f'<div style="align-self: center; height: 13px; width: max(2px, {100 * share:.2f}%); background: {colour}">'
-            f'</div><div style="font-variant-numeric: tabular-nums; font-weight: {bold}">{percent(share)}</div>'
-        )
-    return (
-        '<div class="vit-words" style="display: grid; gap: 3px 8px; '
-        f'grid-template-columns: max-content 1fr 3.6em">{"".join(rows)}</div>'
-    )
-
-
-def _scale(rows: Float[Tensor, "R D"]) -> float:
-    """The size that gets the full colour: few numbers are larger, and those few do not pale all the others."""
-    return max(float(rows.abs().flatten().quantile(0.98)), 1e-6)
-
-
-def _colours(rows: Float[Tensor, "R D"], scale: float | None = None) -> UInt8[Tensor, "R D 3"]:
-    level = (rows / (scale or _scale(rows))).clamp(-1, 1)
-    return torch.from_numpy(COLOURS((level.numpy() + 1) / 2, bytes=True)[..., :3].copy())
-
-
-def _png(pixels: UInt8[Tensor, "H W 3"]) -> str:
-    file = io.BytesIO()
-    Image.fromarray(pixels.contiguous().numpy()).save(file, format="png", compress_level=1)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,19 +1,18 @@
 """The position explorer: lay a picture's patches anew, and see whether CLS notices, with positions and without."""
 
-import base64
 from typing import Any, Final
 
-from ipywidgets import HTML, Dropdown, HBox, IntSlider, Layout, ToggleButtons, VBox
+from ipywidgets import HTML, IntSlider
 
-from vitlib.data.samples import PICTURES, picture
+from vitlib.data.samples import picture
 from vitlib.models import create
+from vitlib.plotting import Plate
 from vitlib.vit.model import ViT
-from vitlib.widgets.frame import CONTROL, STYLE
+from vitlib.widgets.explorer import CONTROL, Explorer, beside, buttons, column, on_change, picture_choice
 from vitlib.widgets.positions_view import KINDS, Seats, canvas_html, order_of, seat, sentence, still, words_html
 
 MODEL: Final = "vit_cifar_patch4_32"
 ORDERS = ("as it is", "swap two", "shuffle all")
-TRIO = "<style>.vit-trio {display: grid; grid-template-columns: repeat(3, 1fr); gap: 12px}</style>"
 
 
 def position_explorer(
@@ -34,11 +33,8 @@ def position_explorer(
     return PositionExplorer(name, model or create(MODEL, pretrained=True), order, first, second)
 
 
-class PositionExplorer(VBox):
-    """The controls, and what is drawn each time one of them changes.
-
-    It may be looked at with no kernel behind it: then the figure and the sentence that it began with take its place.
-    """
+class PositionExplorer(Explorer):
+    """A picture, its patches laid anew, and a similarity map; without a kernel, the three as a figure."""
 
     def __init__(self, name: str, model: ViT, order: str, first: int, second: int) -> None:
         tokens = model.config.grid.tokens
@@ -48,27 +44,19 @@ class PositionExplorer(VBox):
             if not 1 <= patch <= tokens:
                 raise ValueError(f"{what} is {patch}: expected 1 to {tokens}, the patches of the model")
         self._model = model
-        own = () if name in PICTURES else (name,)
-        self.choice = Dropdown(options=[*own, *PICTURES], value=name, description="Picture", **CONTROL)
-        self.order = ToggleButtons(options=ORDERS, value=order, description="Order", **CONTROL)
+        self.choice = picture_choice(name)
+        self.order = buttons("Order", ORDERS, 92, value=order)
         self.first = IntSlider(value=first, min=1, max=tokens, description="First patch", **CONTROL)
         self.second = IntSlider(value=second, min=1, max=tokens, description="Second patch", **CONTROL)
-        self.kind = ToggleButtons(options=list(KINDS), description="Map of", **CONTROL)
-        for buttons in (self.order, self.kind):
-            buttons.style.button_width = "92px"
-            buttons.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")
+        self.kind = buttons("Map of", KINDS, 92)
         self.canvas, self.words = HTML(), HTML()
 
-        left = VBox([self.choice, self.order, self.kind], layout=Layout(flex="1 1 320px", min_width="0"))
-        right = VBox([self.first, self.second], layout=Layout(flex="1 1 280px", min_width="0"))
-        controls = HBox([left, right], layout=Layout(flex_flow="row wrap", grid_gap="0 28px", width="100%"))
-        super().__init__([HTML(STYLE + TRIO), controls, self.canvas, self.words], layout=Layout(max_width="860px"))
-        self.add_class("vit-explorer")
+        controls = beside(column(self.choice, self.order, self.kind), column(self.first, self.second, basis=280))
+        super().__init__(controls, self.canvas, self.words, width=860)
 
-        self.choice.observe(self._open, "value")
-        for control in (self.order, self.first, self.second):
-            control.observe(self._lay, "value")
-        self.kind.observe(self._draw, "value")
+        on_change(self._open, self.choice)
+        on_change(self._lay, self.order, self.first, self.second)
+        on_change(self._draw, self.kind)
         self._open()
 
     @property
@@ -93,7 +81,6 @@ class PositionExplorer(VBox):
         self.canvas.value = canvas_html(self.seats, self.kind.value)
         self.words.value = words_html(self.seats, self.kind.value)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        plate = still(self.seats, self.kind.value)
-        kept = {"image/png": base64.b64encode(plate.png()).decode(), "text/plain": self.sentence}
-        return super()._repr_mimebundle_(**kwargs) | kept, {"image/png": {"alt": self.sentence}}
+    def still(self) -> Plate:
+        """The picture, the patches as they lie, and the similarity map."""
+        return still(self.seats, self.kind.value)

@@ -3,15 +3,12 @@
 Pure functions; the controls are in positions.py.
 """
 
-import base64
-import io
 from dataclasses import dataclass, replace
 from html import escape
 
 import matplotlib
 import torch
 from jaxtyping import Float, Int64, UInt8
-from PIL import Image
 from torch import Tensor, nn
 
 from vitlib.data.pictures import normalise
@@ -20,9 +17,10 @@ from vitlib.vit.model import ViT
 from vitlib.vit.patches import PatchGrid, patchify, unpatchify
 from vitlib.vit.sincos import sincos_1d, sincos_2d
 from vitlib.widgets.attention_view import middle, token_name
+from vitlib.widgets.pictures import SKY, YELLOW, data_uri, framed, grid_lines, patch_box
 
 KINDS = ("learned", "sin-cos 1D", "sin-cos 2D")
-MARKS = ("#F0E442", "#56B4E9")  # of the first and of the second patch: Okabe and Ito's
+MARKS = (YELLOW, SKY)  # of the first and of the second patch
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +125,8 @@ def canvas_html(seats: Seats, kind: str) -> str:
     where = [int((seats.order == patch - 1).nonzero()) for patch in seats.pair]  # places where the two lie now
     first = seats.pair[0]
     panels = [
-        _panel(seats, _pixels_uri(seats.pixels), "the picture", [patch - 1 for patch in seats.pair]),
-        _panel(seats, _pixels_uri(seats.shown), "what the model gets", where),
+        _panel(seats, data_uri(seats.pixels), "the picture", [patch - 1 for patch in seats.pair]),
+        _panel(seats, data_uri(seats.shown), "what the model gets", where),
         _panel(seats, _map_uri(seats, kind), f"like the position of patch {first}, {kind}", [first - 1]),
     ]
     return f'<div class="vit-trio">{"".join(panels)}</div>'
@@ -165,25 +163,10 @@ def still(seats: Seats, kind: str) -> Plate:
 
 
 def _panel(seats: Seats, source: str, title: str, places: list[int]) -> str:
-    grid = seats.grid
-    boxes = ""
-    for place, colour in zip(places, MARKS, strict=False):
-        row, column = divmod(place, grid.columns)
-        box = (
-            f'<rect x="{column * grid.patch_width}" y="{row * grid.patch_height}" width="{grid.patch_width}" '
-            f'height="{grid.patch_height}" fill="none" vector-effect="non-scaling-stroke"'
-        )
-        boxes += f'{box} stroke="black" stroke-width="5"/>{box} stroke="{colour}" stroke-width="2.5"/>'
-    lines = "".join(f"M{x} 0V{grid.height}" for x in range(0, grid.width + 1, grid.patch_width))
-    lines += "".join(f"M0 {y}H{grid.width}" for y in range(0, grid.height + 1, grid.patch_height))
-    return (
-        f'<div><p class="vit-caption">{escape(title)}</p>'
-        f'<figure class="vit-figure" style="aspect-ratio: {grid.width} / {grid.height}">'
-        f'<img class="vit-pixels" src="{source}" alt="{escape(title)}" decoding="sync">'
-        f'<svg viewBox="0 0 {grid.width} {grid.height}" preserveAspectRatio="none" aria-hidden="true">'
-        f'<path d="{lines}" fill="none" stroke="white" stroke-opacity=".5" stroke-width=".6" '
-        f'vector-effect="non-scaling-stroke"/>{boxes}</svg></figure></div>'
-    )
+    boxes = "".join(patch_box(at + 1, seats.grid, colour) for at, colour in zip(places, MARKS, strict=False))
+    size = (seats.grid.height, seats.grid.width)
+    drawn = framed(source, size, title, grid_lines(seats.grid) + boxes, smooth=False)
+    return f'<div><p class="vit-caption">{escape(title)}</p>{drawn}</div>'
 
 
 def _map_uri(seats: Seats, kind: str) -> str:
@@ -191,10 +174,4 @@ def _map_uri(seats: Seats, kind: str) -> str:
     table = seats.similarity(kind).reshape(seats.grid.rows, seats.grid.columns)
     light = (table - table.min()) / (table.max() - table.min())
     colours = matplotlib.colormaps["cividis"](light.numpy(), bytes=True)[..., :3]  # rows columns 3
-    return _pixels_uri(torch.from_numpy(colours).permute(2, 0, 1))
-
-
-def _pixels_uri(image: UInt8[Tensor, "3 H W"]) -> str:
-    file = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, format="png", compress_level=1)  # C H W → H W C
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return data_uri(torch.from_numpy(colours).permute(2, 0, 1))

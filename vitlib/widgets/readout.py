@@ -1,23 +1,16 @@
 """The layer readout: choose a picture, move through the blocks, and see what the classifier would say there."""
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 
-from ipywidgets import HTML, Checkbox, Dropdown, HBox, IntSlider, Layout, VBox
+from ipywidgets import HTML, Dropdown, IntSlider, Layout
 
 from vitlib.data.pictures import Pictures
+from vitlib.plotting import Plate
 from vitlib.vit.model import ViT
-from vitlib.widgets.frame import CONTROL, STYLE
-from vitlib.widgets.readout_view import (
-    ReadoutView,
-    bars_html,
-    history_html,
-    picture_html,
-    sentence,
-    still,
-    words_html,
-)
+from vitlib.widgets.explorer import CONTROL, Explorer, beside, column, flexible, on_change, tick
+from vitlib.widgets.pictures import class_bars
+from vitlib.widgets.readout_view import ReadoutView, history_html, picture_html, sentence, still, words_html
 
 
 def layer_readout(model: ViT, pictures: Pictures, names: Sequence[str] | None = None) -> "LayerReadout":
@@ -38,11 +31,8 @@ def layer_readout(model: ViT, pictures: Pictures, names: Sequence[str] | None = 
     return LayerReadout(model, pictures, names)
 
 
-class LayerReadout(VBox):
-    """The controls, and what is drawn each time one of them changes.
-
-    It may be looked at with no kernel behind it: then a figure of all the blocks takes its place.
-    """
+class LayerReadout(Explorer):
+    """A picture, and what the head makes of it block by block; without a kernel, a figure of all the blocks."""
 
     def __init__(self, model: ViT, pictures: Pictures, names: Sequence[str] | None) -> None:
         if not len(pictures):
@@ -65,22 +55,17 @@ class LayerReadout(VBox):
         self.blocks = IntSlider(
             value=model.config.depth, min=0, max=model.config.depth, description="Blocks", **CONTROL
         )
-        self.norm = Checkbox(value=True, description="final LayerNorm before the head", indent=False)
-        self.norm.layout = Layout(margin="2px 2px 2px 100px", width="auto")
+        self.norm = tick("final LayerNorm before the head", True)
         self.image, self.words, self.bars, self.history = HTML(), HTML(), HTML(), HTML()
 
-        side = VBox([self.choice, self.blocks, self.norm, self.words], layout=Layout(flex="1 1 320px", min_width="0"))
+        side = column(self.choice, self.blocks, self.norm, self.words)
         self.image.layout = Layout(flex="0 0 auto", margin="0 0 0 8px")
-        self.bars.layout = Layout(flex="1 1 340px", min_width="0")
+        self.bars.layout = flexible(340)
         self.history.layout = Layout(flex="0 1 auto", min_width="0", overflow="auto")
-        rows = Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%")
-        top, below = HBox([self.image, side], layout=rows), HBox([self.bars, self.history], layout=rows)
-        super().__init__([HTML(STYLE), top, below], layout=Layout(width="100%", max_width="1040px"))
-        self.add_class("vit-explorer")
+        super().__init__(beside(self.image, side), beside(self.bars, self.history))
 
-        for control in (self.choice, self.norm):
-            control.observe(self._read, "value")
-        self.blocks.observe(self._draw, "value")
+        on_change(self._read, self.choice, self.norm)
+        on_change(self._draw, self.blocks)
         self._read()
 
     @property
@@ -97,11 +82,10 @@ class LayerReadout(VBox):
 
     def _draw(self, _: Any = None) -> None:
         blocks = self.blocks.value
-        self.bars.value = bars_html(self.view, blocks)
+        self.bars.value = class_bars(self.view.classes, self.view.probabilities[blocks], self.view.label)
         self.history.value = history_html(self.view, blocks)
         self.words.value = words_html(self.view, blocks)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        figure = still(self.view)
-        shown = {"image/png": base64.b64encode(figure.png()).decode(), "text/plain": self.sentence}
-        return super()._repr_mimebundle_(**kwargs) | shown, {"image/png": {"alt": figure.description}}
+    def still(self) -> Plate:
+        """The picture, and every block's probabilities."""
+        return still(self.view)

@@ -3,23 +3,19 @@
 Pure functions of a `ReadoutView` and a number of blocks, 0…depth; the controls are in readout.py.
 """
 
-import base64
-import io
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 
-import torch
-from jaxtyping import Float, UInt8
-from PIL import Image
+from jaxtyping import Float
 from torch import Tensor
 
 from vitlib.data.pictures import Pictures, normalise
 from vitlib.plotting import Plate, draw_picture
 from vitlib.vit.logit_lens import readout
 from vitlib.vit.model import ViT
+from vitlib.widgets.pictures import ORANGE, data_uri, percent
 
-BLUE, ORANGE = "#0072B2", "#E69F00"  # of Okabe and Ito's palette
 SIDE = 150  # screen pixels of the picture
 TYPE = "color: var(--jp-ui-font-color1, inherit); font-size: var(--jp-ui-font-size1, 13px); line-height: 1.45"
 
@@ -63,18 +59,6 @@ class ReadoutView:
         return f"{self.classes[number]} ({percent(self.probabilities[blocks, number])})"
 
 
-def percent(share: Tensor | float) -> str:
-    """A probability in per cent; one that rounds to 0 or 100 but is neither says so.
-
-    >>> percent(0.5), percent(0.0004), percent(0.9999)
-    ('50 %', '< 1 %', '> 99 %')
-    """
-    number = round(100 * float(share))
-    if number == 0:
-        return "< 1 %"
-    return "> 99 %" if number == 100 else f"{number} %"
-
-
 def sentence(view: ReadoutView, blocks: int) -> str:
     """What the bars show, in words."""
     behind = "Before the first block" if blocks == 0 else f"After block {blocks} of {view.depth}"
@@ -91,30 +75,8 @@ def picture_html(view: ReadoutView) -> str:
     """The picture, large enough to see its pixels."""
     name = escape(f"a picture of {view.classes[view.label]}")
     return (
-        f'<img class="vit-pixels" src="{_png(view.picture.images[0])}" alt="{name}" '
+        f'<img class="vit-pixels" src="{data_uri(view.picture.images[0])}" alt="{name}" '
         f'style="width: {SIDE}px; max-width: 100%; display: block">'
-    )
-
-
-def bars_html(view: ReadoutView, blocks: int) -> str:
-    """One bar for each class. The longest has a dark edge and bold type; the right class has a tick."""
-    best = view.ranking(blocks)[0]
-    rows = []
-    for number, name in enumerate(view.classes):
-        share = float(view.probabilities[blocks, number])
-        bold = "700" if number == best else "400"
-        tick = " ✓" if number == view.label else ""
-        colour = ORANGE if number == view.label else BLUE
-        edge = "outline: 2px solid currentColor;" if number == best else ""
-        rows.append(
-            f'<div style="text-align: right; font-weight: {bold}">{escape(name)}{tick}</div>'
-            f'<div style="align-self: center; height: 13px; width: max(2px, {100 * share:.2f}%); '
-            f'background: {colour}; {edge}"></div>'
-            f'<div style="font-variant-numeric: tabular-nums; font-weight: {bold}">{percent(share)}</div>'
-        )
-    return (
-        '<div aria-hidden="true" style="display: grid; gap: 3px 8px; '
-        f'grid-template-columns: max-content 1fr 3.6em; {TYPE}">{"".join(rows)}</div>'
     )
 
 
@@ -173,11 +135,3 @@ def _cell(share: float, chosen: bool) -> str:
         f'<td style="background: rgba(0, 114, 178, {share:.2f}); color: {ink}; {edge} min-width: 2.2em; '
         f'text-align: center; font-variant-numeric: tabular-nums">{round(100 * share)}</td>'
     )
-
-
-def _png(pixels: UInt8[Tensor, "C H W"]) -> str:
-    """A picture inside a page; grey ones become RGB."""
-    image = Image.fromarray(pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().to(torch.uint8).numpy())
-    file = io.BytesIO()
-    image.save(file, format="png")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,23 +1,19 @@
 """The symptom board: a patient's chart, the symptoms that you see on it, and the causes that fit them."""
 
-import base64
 import random
 from typing import Any
 
-from ipywidgets import HTML, Button, Checkbox, Dropdown, HBox, IntSlider, Layout, VBox
+from ipywidgets import HTML, Button, Checkbox, Dropdown, IntSlider, Layout
 from tqdm.auto import tqdm
 
 from vitlib.diagnose.patients import PATIENTS
 from vitlib.diagnose.symptoms import SYMPTOMS
 from vitlib.diagnose.ward import Chart, chart
-from vitlib.widgets.frame import CONTROL, STYLE
+from vitlib.plotting import Plate
+from vitlib.widgets.explorer import CONTROL, Explorer, beside, column, on_change
 from vitlib.widgets.symptoms_view import chart_html, curve_words, fit_words, guess_words, measured, still, words_html
 
 SURPRISE = "a surprise"
-WRAPPED = """<style>
-.vit-ticks .widget-checkbox { height: auto; min-height: 24px; }
-.vit-ticks .widget-checkbox label { white-space: normal; line-height: 1.3; align-items: flex-start; }
-</style>"""  # a symptom on a narrow page takes two lines
 GROUPS = {  # of symptoms, by where one sees them
     "On the curve, and in the accuracies": ("stuck", "jumps", "test worse", "starts anew"),
     "When it is asked again": ("dice", "company", "a set", "one batch"),
@@ -40,11 +36,8 @@ def symptom_board(patient: str = SURPRISE, seed: int = 0) -> "SymptomBoard":
     return SymptomBoard(patient, seed)
 
 
-class SymptomBoard(VBox):
-    """The controls, and what is drawn each time one of them changes.
-
-    It may be looked at with no kernel behind it: then a figure of the chart takes its place.
-    """
+class SymptomBoard(Explorer):
+    """A patient's chart and its symptoms; without a kernel, a figure of the chart."""
 
     def __init__(self, patient: str, seed: int) -> None:
         if patient not in (SURPRISE, *PATIENTS):
@@ -72,21 +65,15 @@ class SymptomBoard(VBox):
             for item in (HTML(f'<p class="vit-caption"><b>{name}</b></p>'), *(self.ticks[each] for each in symptoms))
         ]
         self.board.layout = Layout(overflow="auto hidden")
-        left = VBox([self.choice, self.another, self.step, self.lab, self.board])
-        right = VBox([*groups, self.guess, self.words])
-        for side in (left, right):
-            side.layout = Layout(flex="1 1 340px", min_width="0")
-        both = HBox([left, right], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
-        super().__init__([HTML(STYLE + WRAPPED), both], layout=Layout(width="100%", max_width="1040px"))
+        left = column(self.choice, self.another, self.step, self.lab, self.board)
+        right = column(*groups, self.guess, self.words)
+        super().__init__(beside(left, right))
         right.add_class("vit-ticks")
-        self.add_class("vit-explorer")
 
-        self.choice.observe(self._open, "value")
+        on_change(self._open, self.choice)
         self.another.on_click(self._surprise)
-        for control in (self.step, self.lab):
-            control.observe(self._draw, "value")
-        for control in (self.guess, *self.ticks.values()):
-            control.observe(self._weigh, "value")
+        on_change(self._draw, self.step, self.lab)
+        on_change(self._weigh, self.guess, *self.ticks.values())
         self._open()
 
     @property
@@ -137,7 +124,6 @@ class SymptomBoard(VBox):
         if change is not None and change["owner"] is self.guess:  # the legend may name the patient now
             self.board.value = chart_html(self.chart, self.step.value, self.hidden, self.lab.value)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        figure = still(self.chart, self.hidden)
-        shown = {"image/png": base64.b64encode(figure.png()).decode(), "text/plain": self.sentence}
-        return super()._repr_mimebundle_(**kwargs) | shown, {"image/png": {"alt": figure.description}}
+    def still(self) -> Plate:
+        """The curve, and the chart beside it."""
+        return still(self.chart, self.hidden)

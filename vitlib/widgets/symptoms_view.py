@@ -14,8 +14,9 @@ from vitlib.diagnose.patients import PATIENTS, grey
 from vitlib.diagnose.symptoms import LN_K, SHOWS, SYMPTOMS, between, ranked, seen
 from vitlib.diagnose.ward import Chart, chart, known_digits, smoothed
 from vitlib.plotting import Plate
+from vitlib.widgets.pictures import BLUE, ORANGE
 
-BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#7F7F7F"  # of Okabe and Ito's palette, and grey
+GREY = "#7F7F7F"
 TOP = 4.5  # nats: the upper end of the curve's scale
 TABLE = "display: grid; gap: 3px 12px; align-items: baseline; line-height: 1.35"
 TRACK = "var(--jp-layout-color2, rgba(128, 128, 128, .15))"

@@ -1,15 +1,15 @@
 """Training curves, live: choose how to train a small ViT, press Start, and watch what becomes of it."""
 
 import asyncio
-import base64
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from ipywidgets import HTML, Button, Dropdown, HBox, IntSlider, Layout, SelectionSlider, ToggleButtons, VBox
+from ipywidgets import HTML, Button, Dropdown, HBox, IntSlider, Layout, SelectionSlider
 
+from vitlib.plotting import Plate
 from vitlib.training.fit import Recipe
-from vitlib.widgets.frame import CONTROL, STYLE
+from vitlib.widgets.explorer import CONTROL, Explorer, beside, buttons, column, on_change
 from vitlib.widgets.training_run import DATA, Run
 from vitlib.widgets.training_view import CHANGES, COLOURS, curves_html, still, words_html
 
@@ -53,11 +53,8 @@ def training_curves(
     return TrainingCurves(lr, warmup, batch, epochs, data)
 
 
-class TrainingCurves(VBox):
-    """The controls, and what is drawn while a run goes on.
-
-    It may be looked at with no kernel behind it: then a figure of the runs so far takes its place.
-    """
+class TrainingCurves(Explorer):
+    """The controls, and what is drawn while a run goes on; without a kernel, a figure of the runs so far."""
 
     def __init__(self, lr: float, warmup: float, batch: int, epochs: int, data: str) -> None:
         rates = [(f"{rate:g}", rate) for rate in RATES]
@@ -65,9 +62,7 @@ class TrainingCurves(VBox):
         self.data = Dropdown(options=[*DATA], value=data, description="Data", **CONTROL)
         self.lr = SelectionSlider(options=rates, value=lr, description="Learning rate", **CONTROL)
         self.warmup = SelectionSlider(options=shares, value=warmup, description="Warm-up", **CONTROL)
-        self.optimizer = ToggleButtons(options=("adamw", "muon"), description="Optimizer", **CONTROL)
-        self.optimizer.style.button_width = "80px"
-        self.optimizer.layout = Layout(display="flex", flex_flow="row nowrap", width="auto")
+        self.optimizer = buttons("Optimizer", ("adamw", "muon"))
         self.change = Dropdown(options=[*CHANGES], description="Augmentation", **CONTROL)
         self.batch = SelectionSlider(options=BATCHES, value=batch, description="Batch", **CONTROL)
         self.epochs = SelectionSlider(options=EPOCHS, value=epochs, description="Epochs", **CONTROL)
@@ -80,21 +75,15 @@ class TrainingCurves(VBox):
 
         self._settings = [self.data, self.lr, self.warmup, self.optimizer, self.change, self.batch, self.epochs]
         self._settings.append(self.seed)
-        buttons = [self.start, self.pause, self.reset]
-        for button in buttons:
+        row = HBox([self.start, self.pause, self.reset], layout=Layout(margin="6px 2px 2px 2px", width="auto"))
+        for button in row.children:
             button.layout = Layout(flex="1 1 80px", width="auto")
-        row = HBox(buttons, layout=Layout(margin="6px 2px 2px 2px", width="auto"))
-        side = Layout(flex="1 1 280px", max_width="400px", min_width="0")
-        left = VBox([*self._settings, row], layout=side)
-        right = VBox([self.words], layout=Layout(flex="1 1 380px", min_width="0"))
-        both = HBox([left, right], layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
-        super().__init__([HTML(STYLE), both, self.curves], layout=Layout(width="100%", max_width="1040px"))
-        self.add_class("vit-explorer")
+        left = column(*self._settings, row, basis=280, limit=400)
+        super().__init__(beside(left, column(self.words, basis=380)), self.curves)
 
         self.runs: list[Run] = []  # the latest is the last
         self._task: asyncio.Task[None] | None = None
-        for control in self._settings:
-            control.observe(self._draw, "value")
+        on_change(self._draw, *self._settings)
         self.start.on_click(self._start)
         self.pause.on_click(self._pause)
         self.reset.on_click(self._reset)
@@ -201,7 +190,11 @@ class TrainingCurves(VBox):
         self.curves.value = curves_html(self.runs)
         self.words.value = words_html(run, self._chosen())
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        figure = still(self.runs)
-        shown = {"image/png": base64.b64encode(figure.png()).decode(), "text/plain": figure.description}
-        return super()._repr_mimebundle_(**kwargs) | shown, {"image/png": {"alt": figure.description}}
+    @property
+    def sentence(self) -> str:
+        """What is shown, in words."""
+        return self.still().description
+
+    def still(self) -> Plate:
+        """The curves."""
+        return still(self.runs)

@@ -12,7 +12,7 @@ from vitlib.vit.config import ViTConfig
 from vitlib.vit.model import ViT
 from vitlib.vit.patches import patchify
 from vitlib.widgets.attention_view import middle
-from vitlib.widgets.readout_view import percent
+from vitlib.widgets.pictures import percent
 
 STAGES = ("patchify", "embed", "token row", "encoder", "classify")
 

@@ -1,18 +1,16 @@
 """The window explorer: choose a grid, windows and a token, and see whom it hears, in one block and after several."""
 
-import base64
-from pathlib import Path
 from typing import Any
 
-import traitlets
-from anywidget import AnyWidget
-from ipywidgets import HTML, Dropdown, HBox, IntSlider, Layout, SelectionSlider, VBox
+from ipywidgets import HTML, IntSlider, SelectionSlider
 
 from vitlib.backbones.windows import Windows
-from vitlib.data.samples import PICTURES, picture
+from vitlib.data.samples import picture
+from vitlib.plotting import Plate
 from vitlib.widgets.attention_view import middle
-from vitlib.widgets.frame import CONTROL, STYLE
-from vitlib.widgets.windows_view import WindowView, sentence, source, still, words_html
+from vitlib.widgets.explorer import CONTROL, Explorer, beside, column, on_change, picture_choice, unheard
+from vitlib.widgets.picker import Picker
+from vitlib.widgets.windows_view import WindowView, panels_html, sentence, still, words_html
 
 GRIDS = (8, 12, 16, 24)  # tokens along a side
 BLOCKS = 8  # at most
@@ -37,23 +35,8 @@ def window_explorer(
     return WindowExplorer(name, grid, window, window // 2 if shift is None else shift, blocks)
 
 
-class TokenPicker(AnyWidget):
-    """The picture under its tokens, once for each panel. The browser sets `chosen`, Python all the rest."""
-
-    _esm = Path(__file__).with_name("windows.js").read_text(encoding="utf-8")
-    picture = traitlets.Unicode().tag(sync=True)  # address of an image
-    rows = traitlets.Int().tag(sync=True)  # tokens
-    columns = traitlets.Int().tag(sync=True)  # tokens
-    chosen = traitlets.Int().tag(sync=True)  # 1…N
-    panels: traitlets.List[Any] = traitlets.List().tag(sync=True)  # as in WindowView
-    words = traitlets.Unicode().tag(sync=True)  # the same for those who cannot see it
-
-
-class WindowExplorer(VBox):
-    """The controls, and what is drawn each time one of them changes.
-
-    It may be looked at with no kernel behind it: then the figure and the sentence that it began with take its place.
-    """
+class WindowExplorer(Explorer):
+    """A picture under its windows; without a kernel, its three views as a figure."""
 
     def __init__(self, name: str, grid: int, window: int, shift: int, blocks: int) -> None:
         if grid not in GRIDS:
@@ -63,27 +46,23 @@ class WindowExplorer(VBox):
         Windows(grid, grid, window, shift)  # refuses a shift that is too far
         if not 1 <= blocks <= BLOCKS:
             raise ValueError(f"blocks is {blocks}: expected 1 to {BLOCKS}")
-        own = () if name in PICTURES else (name,)
-        self.choice = Dropdown(options=[*own, *PICTURES], value=name, description="Picture", **CONTROL)
+        self.choice = picture_choice(name)
         self.grid = SelectionSlider(options=GRIDS, value=grid, description="Tokens a side", **CONTROL)
         self.window = SelectionSlider(options=windows_of(grid), value=window, description="Window side", **CONTROL)
         self.shift = IntSlider(value=shift, min=0, max=window - 1, description="Shift", **CONTROL)
         self.blocks = IntSlider(value=blocks, min=1, max=BLOCKS, description="Blocks", **CONTROL)
         middle_token = grid // 2 * grid + grid // 2 + 1
-        self.canvas, self.words = TokenPicker(chosen=middle_token, rows=grid, columns=grid), HTML()
-        wide = Layout(flex="1 1 300px", min_width="0")
-        left = VBox([self.choice, self.grid, self.window], layout=wide)
-        right = VBox([self.shift, self.blocks], layout=wide)
-        both = HBox([left, right], layout=Layout(flex_flow="row wrap", grid_gap="0 28px", width="100%"))
-        super().__init__([HTML(STYLE), both, self.canvas, self.words], layout=Layout(max_width="960px"))
-        self.add_class("vit-explorer")
+        self.canvas = Picker(label="Chosen token", chosen=middle_token, rows=grid, columns=grid)
+        self.words = HTML()
+        left, right = column(self.choice, self.grid, self.window), column(self.shift, self.blocks)
+        super().__init__(beside(left, right), self.canvas, self.words, width=960)
 
-        self.choice.observe(self._open, "value")
-        self.grid.observe(self._cut, "value")
-        self.window.observe(self._move, "value")
-        for control in (self.shift, self.blocks):
-            control.observe(self._draw, "value")
-        self.canvas.observe(self._draw, "chosen")
+        on_change(self._open, self.choice)
+        on_change(self._cut, self.grid)
+        on_change(self._move, self.window)
+        on_change(self._draw, self.shift, self.blocks)
+        on_change(self._draw, self.canvas, trait="chosen")
+        self.canvas.on_msg(self._heard)
         self._open()
 
     @property
@@ -93,46 +72,45 @@ class WindowExplorer(VBox):
 
     def _open(self, _: Any = None) -> None:
         self._pixels = middle(picture(self.choice.value), (SIDE, SIDE))
-        self.canvas.picture = source(self._pixels)
         self._draw()
 
     def _cut(self, _: Any = None) -> None:
         """Another grid: the same place in the picture stays chosen, and the window where it still divides the grid."""
         before, after = self.canvas.rows, self.grid.value
-        row, column = (place * after // before for place in divmod(self.canvas.chosen - 1, before))
+        row, at = (place * after // before for place in divmod(self.canvas.chosen - 1, before))
         fits = windows_of(after)
         window = min(fits, key=lambda side: abs(side - self.window.value))
         with self.canvas.hold_sync():  # one message: the parts belong together
             self.canvas.rows = self.canvas.columns = after
-            self.canvas.unobserve(self._draw, "chosen")
-            self.canvas.chosen = row * after + column + 1
-            self.canvas.observe(self._draw, "chosen")
-            self.window.unobserve(self._move, "value")
-            self.window.options = fits  # a new list of options selects its first
-            self.window.value = window
-            self.window.observe(self._move, "value")
+            with unheard(self.canvas, self._draw, "chosen"):
+                self.canvas.chosen = row * after + at + 1
+            with unheard(self.window, self._move):
+                self.window.options = fits  # a new list of options selects its first
+                self.window.value = window
             self._move()
 
     def _move(self, _: Any = None) -> None:
         """Other windows: shifted by half of one, until the slider says otherwise."""
-        self.shift.unobserve(self._draw, "value")
-        self.shift.max = self.window.value - 1
-        self.shift.value = self.window.value // 2
-        self.shift.observe(self._draw, "value")
+        with unheard(self.shift, self._draw):
+            self.shift.max = self.window.value - 1
+            self.shift.value = self.window.value // 2
         self._draw()
+
+    def _heard(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        """A click in any of the pictures chooses a token."""
+        self.canvas.chosen = message["token"]
 
     def _draw(self, _: Any = None) -> None:
         side, window = self.grid.value, self.window.value
         plain, shifted = (Windows(side, side, window, shift) for shift in (0, self.shift.value))
         self.view = WindowView(self._pixels, plain, shifted, self.canvas.chosen - 1, self.blocks.value)
         with self.canvas.hold_sync():
-            self.canvas.words, self.canvas.panels = self.sentence, self.view.panels
+            self.canvas.words, self.canvas.html = self.sentence, panels_html(self.view)
         self.words.value = words_html(self.view)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        figure = still(self.view)
-        kept = {"image/png": base64.b64encode(figure.png()).decode(), "text/plain": self.sentence}
-        return super()._repr_mimebundle_(**kwargs) | kept, {"image/png": {"alt": figure.description}}
+    def still(self) -> Plate:
+        """Its three pictures side by side."""
+        return still(self.view)
 
 
 def windows_of(grid: int) -> list[int]:

@@ -1,26 +1,24 @@
 """What the window explorer shows: which tokens one token may attend to, how far it hears, and what that costs.
 
-Pure functions; the controls are in windows.py, the pictures that answer to clicks in windows.js.
+Pure functions; the controls are in windows.py.
 """
 
-import base64
-import io
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Int, UInt8
-from PIL import Image
 from torch import Tensor
 
 from vitlib.backbones.windows import Windows
 from vitlib.plotting import Plate, draw_picture
 from vitlib.vit.patches import PatchGrid
 from vitlib.widgets.attention_view import token_name
+from vitlib.widgets.picker import panel
+from vitlib.widgets.pictures import ORANGE, data_uri, draw_patch_box, grid_lines, patch_box
 
 ELSEWHERE, ATTENDS, APART = 0, 1, 2  # another window; the chosen token attends to it; rolled into its window, masked
-CHOSEN = "#F0E442"  # the frame of the chosen token, of Okabe and Ito's palette
 
 
 @lru_cache(maxsize=8)  # a click changes the token, not the windows
@@ -79,6 +77,12 @@ class WindowView:
         """N."""
         return self.plain.rows * self.plain.columns
 
+    @property
+    def grid(self) -> PatchGrid:
+        """The tokens over the picture's pixels."""
+        height, width = self.pixels.shape[1:]
+        return PatchGrid(height, width, (height // self.plain.rows, width // self.plain.columns))
+
     @cached_property
     def panels(self) -> list[dict[str, Any]]:
         """The pictures from left to right: caption, each token's state, and the borders of the windows."""
@@ -121,11 +125,30 @@ def borders(windows: Windows) -> list[list[int]]:
     return upright + [[0, y, columns, y] for y in range(down or high, rows, high)]
 
 
-def source(pixels: UInt8[Tensor, "3 H W"]) -> str:
-    """The picture as the address of an image in a page."""
-    file = io.BytesIO()
-    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(file, format="jpeg", quality=88)  # C H W → H W C
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+def panels_html(view: WindowView) -> str:
+    """The pictures: clear where the chosen token hears, pale where not, orange and struck out where it is masked."""
+    size = (view.pixels.shape[1], view.pixels.shape[2])
+    grid = view.grid
+    picture = data_uri(view.pixels, longest=max(size))
+    drawn = []
+    for number, each in enumerate(view.panels):
+        lines = "".join(f"M{x1} {y1}L{x2} {y2}" for x1, y1, x2, y2 in each["borders"])
+        shades = (
+            f'<g transform="scale({grid.patch_width} {grid.patch_height})">'
+            f'<path d="{_squares(each["states"], ELSEWHERE, grid)}" fill="white" fill-opacity=".75"/>'
+            f'<path d="{_squares(each["states"], APART, grid)}" fill="{ORANGE}" fill-opacity=".8"/>'
+            f'<path d="{_squares(each["states"], APART, grid, "m0 1l1 -1m0 1")}" stroke="black" stroke-width=".1"/>'
+            f'<path d="{lines}" stroke="black" stroke-width="{grid.columns / 130:.3f}"/></g>'
+        )
+        over = grid_lines(grid, 0.25) + shades + patch_box(view.token + 1, grid)
+        drawn.append(panel(number, each["title"], picture, size, over))
+    return "".join(drawn)
+
+
+def _squares(states: list[int], state: int, grid: PatchGrid, shape: str = "h1v1h-1z") -> str:
+    """A path of the tokens in a state, in a unit of tokens."""
+    places = (divmod(token, grid.columns) for token, each in enumerate(states) if each == state)
+    return "".join(f"M{x} {y}{shape}" for y, x in places)
 
 
 def sentence(view: WindowView) -> str:
@@ -170,22 +193,20 @@ def still(view: WindowView) -> Plate:
     figure = Plate(figsize=(9.0, 3.5), layout="constrained")
     height, width = view.pixels.shape[1:]
     rows, columns = view.plain.rows, view.plain.columns
-    high, wide = height / rows, width / columns
-    for axes, panel in zip(figure.subplots(1, 3), view.panels, strict=True):
+    grid = view.grid
+    high, wide = grid.patch_height, grid.patch_width
+    for axes, each in zip(figure.subplots(1, 3), view.panels, strict=True):
         draw_picture(axes, view.pixels)
-        state = torch.tensor(panel["states"]).reshape(rows, columns)
+        state = torch.tensor(each["states"]).reshape(rows, columns)
         shade = torch.zeros(rows, columns, 4)
-        shade[state == ELSEWHERE] = torch.tensor([0, 0, 0, 0.72])
+        shade[state == ELSEWHERE] = torch.tensor([1, 1, 1, 0.75])
         shade[state == APART] = torch.tensor([0.9, 0.62, 0, 0.8])
         axes.imshow(shade.numpy(), extent=(0, width, height, 0), interpolation="nearest")
-        for x1, y1, x2, y2 in panel["borders"]:
-            axes.plot([wide * x1, wide * x2], [high * y1, high * y2], color="white", linewidth=0.8)
-        row, column = divmod(view.token, columns)
-        x, y = wide * column, high * row
-        for colour, line in (("black", 4.0), (CHOSEN, 2.0)):
-            axes.plot([x, x + wide, x + wide, x, x], [y, y, y + high, y + high, y], color=colour, linewidth=line)
+        for x1, y1, x2, y2 in each["borders"]:
+            axes.plot([wide * x1, wide * x2], [high * y1, high * y2], color="black", linewidth=0.8)
+        draw_patch_box(axes, view.token + 1, grid)
         axes.set(xlim=(0, width), ylim=(height, 0))
-        axes.set_title(panel["title"], fontsize=9)
+        axes.set_title(each["title"], fontsize=9)
         axes.label_outer()
-    figure.description = f"The same picture three times, dark where the chosen token hears nothing. {sentence(view)}"
+    figure.description = f"The same picture three times, pale where the chosen token hears nothing. {sentence(view)}"
     return figure

@@ -139,7 +139,7 @@ def test_prompts_are_filled_in(exercise):
     names = "|".join(map(re.escape, exercise.parameters)) or "$^"
     texts = [
         exercise.prompt,
-        *exercise.hints,
+        *(exercise.hints or ()),
         exercise.why,
         *(misconception.message for misconception in exercise.misconceptions),
     ]

@@ -102,6 +102,7 @@ def line_of(key: str, words: str) -> int:
         ("    decimals=2,", "", "share = N", "no whole number; say to how many decimals"),
         ("CLS is no patch.", "Multiply rows and columns.", "tokens = N", "2 misconceptions have the message 'Multiply"),
         ('hints=["Divide."],', "", "share = N", "it has no hints"),
+        ('hints=["Divide."],', "hints=None,", "share = N", None),  # as in an exam
         ("Divide two by three.", "{n} by three.", "share = N", None),  # no parameter is called n: LaTeX may look so
         ("patches of {patch}", "patches of {{patch}}", "tokens = N", None),
         ("@cut_rows.alternative", "# ", "cut_rows = C", "0 other right solutions; expected at least 2"),

@@ -83,8 +83,13 @@ def test_a_function_that_passes_its_examples_is_the_learners_own(here):
         (OWN, "print(double(3))\n1 / 0"),
         (OWN, "%matplotlib inline\nstart = 1"),
         (OWN, "def half_written(:"),
+        (OWN, "covered = OWN\ncovered[0] = 0"),
+        ("FACTOR, OTHER = 2, 3", "def double(number):\n    return FACTOR * number"),
     ],
-    ids=["import", "constant", "helper", "decorator", "an earlier try", "trying it out", "magic", "syntax elsewhere"],
+    ids=[
+        *("import", "constant", "helper", "decorator", "an earlier try", "trying it out", "magic", "syntax elsewhere"),
+        *("a part of something", "two constants"),
+    ],
 )
 def test_it_brings_what_it_needs_and_leaves_the_rest(here, sources, capsys):
     assert not collected(here, *sources).found["double"].problem

@@ -97,6 +97,12 @@ def test_a_learner_signs_in_is_asked_and_checked_with_their_own_numbers(varied, 
     check("positions", 1)  # it does not vary
 
 
+def test_beside_the_key_the_numbers_are_the_books_own(varied, monkeypatch):
+    """The instructor's notebook holds the answers to those, and no cell to sign in."""
+    monkeypatch.chdir(varied.solutions / TOY)
+    check("tokens", 16)
+
+
 @pytest.mark.parametrize("name", ["...", "", "  ", 5, None])
 def test_without_a_name_nobody_signs_in(varied, name):
     with pytest.raises(CheckFailed, match="your student id is missing"):

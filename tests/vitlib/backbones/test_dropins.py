@@ -113,10 +113,62 @@ def test_autocast_takes_the_copy(copy: str) -> None:
 
 
 @pytest.mark.parametrize("copy", ["windows", "pooled keys"])
-def test_positions_of_a_copy_cannot_be_resized(copy: str, as_a_learner: None) -> None:
-    other = COPIES[copy](vit()).resized((16, 32))
-    with pytest.raises(ValueError, match=r"there are 33 tokens: expected 1 \+ 4·6, .*; resize the model first"):
-        other(pictures(16, 32))
+def test_a_copy_resized_is_the_copy_of_the_resized(copy: str) -> None:
+    model = vit()
+    other = COPIES[copy](model)
+    for size in ((16, 32), (24, 24), (16, 24)):
+        expected = COPIES[copy](model.resized(size))(pictures(*size))
+        assert torch.equal(other.resized(size)(pictures(*size)), expected)
+        other.set_input_size(size)
+        model.set_input_size(size)
+        assert torch.equal(other(pictures(*size)), expected)
+
+
+@pytest.mark.parametrize(("copy", "message"), [("windows", "no multiple of window 2"), ("pooled keys", "stride is 2")])
+def test_a_size_that_a_copy_cannot_take_leaves_it_as_it_was(copy: str, message: str) -> None:
+    other = COPIES[copy](vit())
+    before = other(pictures())
+    with pytest.raises(ValueError, match=message):
+        other.set_input_size((20, 24))  # 5 × 6 patches
+    assert other.config.image_size == (16, 24) and torch.equal(other(pictures()), before)
+
+
+@every_copy
+def test_a_copy_keeps_what_is_frozen_and_draws_nothing(copy: str) -> None:
+    model = vit().requires_grad_(False)
+    model.head.weight.requires_grad_()
+    state = torch.get_rng_state()
+    other = COPIES[copy](model)
+    assert [name for name, each in other.named_parameters() if each.requires_grad] in (
+        ["head.weight"],
+        ["vit.head.weight"],
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("copy", ["windows", "pooled keys"])
+def test_a_copy_without_numbers_is_made_too(copy: str) -> None:
+    other = COPIES[copy](vit().to("meta"))
+    assert all(each.is_meta for each in other.parameters())
+
+
+@every_copy
+def test_a_copy_of_another_kind_of_model_is_refused(copy: str, as_a_learner: None) -> None:
+    with pytest.raises(TypeError, match="the model is a Linear: expected a ViT or a Hybrid"):
+        COPIES[copy](nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("r", [2.5, True, "2"])
+def test_pairs_that_merge_are_a_whole_number(r: Any, as_a_learner: None) -> None:
+    with pytest.raises(TypeError, match="expected a whole number"):
+        MergedViT(vit(), r)
+
+
+@pytest.mark.parametrize("copy", ["windows", "pooled keys"])
+def test_attention_made_for_another_grid_says_so(copy: str, as_a_learner: None) -> None:
+    attention = COPIES[copy](vit()).blocks[0].attn
+    with pytest.raises(ValueError, match=r"there are 33 tokens: expected 1 \+ 4·6, .*model.set_input_size"):
+        attention(random(1, 33, attention.proj.in_features))
 
 
 # Windows

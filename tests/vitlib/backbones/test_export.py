@@ -1,6 +1,7 @@
 """Every model leaves Python: torch.export and ONNX, for batches of any size, with the answers of the model itself."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,25 @@ import torch
 
 from tests.vitlib.backbones.test_presets import make
 from tests.vitlib.weights.shared import TINY, made
+from vitlib.backbones.pooled_attention import with_pooled_keys
 from vitlib.backbones.swin import Swin, SwinConfig
+from vitlib.backbones.token_merging import MergedViT
+from vitlib.backbones.windowed_attention import with_windows
+
+COPIES: dict[str, Any] = {
+    "windows": lambda vit: with_windows(vit, 2),
+    "pooled keys": lambda vit: with_pooled_keys(vit, 2),
+    "merged": lambda vit: MergedViT(vit, 2),
+}
+BACKBONES = ["vit", "swin", "swin, filled up", "convnext", "hybrid"]
+KINDS = [*BACKBONES, *COPIES]
 
 
 def model_of(kind: str) -> Any:
     if kind == "vit":
         return made(TINY)
+    if kind in COPIES:
+        return COPIES[kind](made(replace(TINY, image_size=(16, 32)))).eval()
     if kind == "swin, filled up":
         config = SwinConfig(image_size=(20, 36), patch_size=2, depths=(2, 2), embed_dim=8, num_heads=(1, 2),
                             window_size=4, num_classes=3)  # fmt: skip
@@ -36,7 +50,7 @@ def _quiet() -> Any:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("kind", ["vit", "swin", "swin, filled up", "convnext", "hybrid"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_exported_model_takes_any_batch(kind: str) -> None:
     model = model_of(kind)
     any_batch = {"images": {0: torch.export.Dim("batch", min=1, max=1024)}}
@@ -46,7 +60,7 @@ def test_an_exported_model_takes_any_batch(kind: str) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("kind", ["vit", "swin", "swin, filled up", "convnext", "hybrid"])
+@pytest.mark.parametrize("kind", BACKBONES)  # of the copies, merged tokens cannot: ONNX has no stable sort
 def test_onnxruntime_gives_the_answers_of_the_model(kind: str, tmp_path: Path) -> None:
     import onnxruntime
 
@@ -60,3 +74,12 @@ def test_onnxruntime_gives_the_answers_of_the_model(kind: str, tmp_path: Path) -
     for batch in batches(model):
         (answers,) = session.run(None, {"images": batch.numpy()})
         torch.testing.assert_close(torch.tensor(answers), model(batch), rtol=0, atol=1e-4)
+
+
+@pytest.mark.usefixtures("as_a_learner")  # while it traces, torch gives sizes that are no int
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_traced_model_takes_any_batch(kind: str) -> None:
+    model = model_of(kind)
+    traced = torch.jit.trace(model, batches(model)[1])  # with gradients, as most call it; it checks itself without
+    for batch in batches(model):
+        torch.testing.assert_close(traced(batch), model(batch), rtol=0, atol=1e-5)

@@ -19,8 +19,8 @@ from vitlib.backbones.presets import BACKBONES, MODELS
 from vitlib.backbones.swin import Swin, SwinConfig
 from vitlib.backbones.windows import WindowAttention
 from vitlib.models import create
-from vitlib.weights import CheckpointError, convert
-from vitlib.weights.backbones import fill, to_timm
+from vitlib.weights import CheckpointError, convert, load_into
+from vitlib.weights.backbones import to_timm
 
 REFERENCE = json.loads(PATH.read_text())
 CONFIGS = {"swin": SwinConfig, "convnext": ConvNeXtConfig, "hybrid": HybridConfig}
@@ -95,7 +95,7 @@ def ours(reference: dict[str, Any]) -> Any:
 def test_timm_and_torchvision_give_these_logits(name: str) -> None:
     reference = REFERENCE[name]
     model = ours(reference)
-    fill(model, formula(reference["shapes"]))
+    load_into(model, formula(reference["shapes"]))
     answers = model(images(model.config.in_chans, *model.config.image_size))
     torch.testing.assert_close(answers, torch.tensor(reference["logits"]), rtol=0, atol=1e-5)
 
@@ -168,7 +168,7 @@ def test_transformers_gives_these_logits(pair: Any, stored: bool, tmp_path: Any)
     theirs.eval()
     if stored:
         theirs.save_pretrained(tmp_path)
-    fill(model.eval(), tmp_path / "model.safetensors" if stored else theirs.state_dict())
+    load_into(model.eval(), tmp_path / "model.safetensors" if stored else theirs.state_dict())
     batch = images(3, *model.config.image_size)
     torch.testing.assert_close(model(batch), theirs(batch).logits, rtol=0, atol=1e-5)
 
@@ -178,9 +178,9 @@ def test_a_checkpoint_that_does_not_fit_is_refused() -> None:
     state = model.state_dict()
     bigger = {**state, "head.fc.weight": torch.zeros(7, 16), "extra": torch.zeros(1)}
     del bigger["norm.bias"]
-    words = r"Swin of depths \(2, 1\)[\s\S]*norm.bias[\s\S]*extra[\s\S]*7×16, expected 5×16"
+    words = r"Swin of depths \(2, 1\)[\s\S]*norm.bias[\s\S]*extra[\s\S]*head.fc.bias: is 5, expected 7"
     with pytest.raises(CheckpointError, match=words):
-        fill(model, bigger)
+        load_into(model, bigger)
     with pytest.raises(CheckpointError, match=r"neither Swin nor ConvNeXt .* vitlib\.weights\.load"):
         to_timm({"blocks.0.norm1.bias": torch.zeros(2)})
     theirs = {name: each for name, each in hf_swin()[0].state_dict().items() if "k_proj.bias" not in name}

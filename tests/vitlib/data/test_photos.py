@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vitlib.data.photos import PHOTOS
-from vitlib.data.samples import PICTURES, package_file, picture
+from vitlib.data.samples import PICTURES, picture
 from vitlib.models import create
 from vitlib.trained import card
 from vitlib.training.predict import predict
@@ -18,14 +18,9 @@ FREE = ("CC0 1.0, https://", "CC BY 2.5, https://", "public domain")
 def test_a_photo_is_small_and_says_whose_it_is_and_what_it_shows(name: str) -> None:
     source = PICTURES[name]
     assert picture(name).shape == (3, 480, 480) and "480 × 480 pixels" in source.shows
-    assert package_file(source.package, source.file).stat().st_size <= 60_000  # bytes
+    assert source.path.stat().st_size <= 60_000  # bytes
     assert source.licence.startswith(FREE) and "https://" in source.author
     assert source.kind in card(CIFAR)["classes"]
-
-
-def test_every_photo_is_listed() -> None:
-    here = package_file("vitlib", "data/photos")
-    assert {path.stem for path in here.glob("*.jpg")} == set(PHOTOS)
 
 
 def test_the_trained_model_knows_the_photos_of_at_least_six_classes() -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from tests.vitlib.training.zoo import BACKBONES, EVERY, WRAPPED, moved, shades, state, vit
+from vitlib.data.pictures import Pictures
 from vitlib.training.batch_size import step_memory
 from vitlib.training.finetune import finetune, with_new_head
 from vitlib.training.fit import Recipe, TrainingError, evaluate, fit
@@ -29,6 +30,51 @@ SHORT = Recipe(epochs=2, batch_size=8, lr=3e-3)
 def test_a_recipe_out_of_range_names_the_field(field, value):
     with pytest.raises(ValueError, match=f"{field} is {value!r}: expected"):
         Recipe(**{field: value})
+
+
+@pytest.mark.parametrize("train", [fit, lambda model, pictures: finetune(model, pictures, progress=False)])
+def test_a_single_class_is_nothing_to_learn(train):
+    pictures = shades()
+    alone = Pictures(pictures.images, torch.zeros_like(pictures.labels), ("grey",))
+    with pytest.raises(ValueError, match="all pictures are of the only class there is, 'grey'"):
+        train(vit(num_classes=1), alone)
+
+
+@pytest.mark.usefixtures("as_a_learner")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (lambda model, pictures: ("vit", pictures), "model is a str: expected torch.nn"),
+        (lambda model, pictures: (model, pictures.images), "train is a Tensor: expected vitlib.data.pictures.Pictures"),
+        (lambda model, pictures: (model, pictures, None, {"epochs": 1}), "recipe is a dict: expected vitlib"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(arguments, said):
+    with pytest.raises(TypeError, match=said):
+        fit(*arguments(vit(), shades()))
+
+
+@pytest.mark.usefixtures("as_a_learner")
+def test_part_of_a_block_cannot_learn():
+    with pytest.raises(ValueError, match=r"blocks is 1.5: expected 0 \(the head alone\) to"):
+        finetune(vit(), shades(), blocks=1.5, progress=False)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_an_answer_that_is_no_number_is_no_accuracy(name):
+    model = BACKBONES[name]()
+    with torch.no_grad():
+        next(model.parameters()).fill_(math.nan)
+    with pytest.raises(ValueError, match=r"\d+ of \d+ answers of the model are NaN"):
+        evaluate(model, shades())
+
+
+@pytest.mark.usefixtures("as_a_learner")
+def test_no_batch_is_no_batch():
+    with pytest.raises(ValueError, match="batch_size is 0: expected at least 1"):
+        evaluate(vit(), shades(), batch_size=0)
+    with pytest.raises(TypeError, match="images are a ndarray: expected"):
+        predict(vit(), shades().images.numpy())
 
 
 @pytest.mark.parametrize(("field", "most"), [("erase", 16), ("shift", 15)])

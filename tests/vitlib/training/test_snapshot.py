@@ -6,6 +6,7 @@ import pytest
 from torch import nn
 
 from tests.vitlib.training.zoo import moved, shades, state, vit
+from vitlib.backbones.windowed_attention import with_windows
 from vitlib.training.fit import Recipe, fit
 from vitlib.weights import CheckpointError, files
 
@@ -20,6 +21,14 @@ def probe(model: nn.Module) -> nn.Module:
     model.requires_grad_(False)
     model.head.requires_grad_()
     return model
+
+
+def test_a_run_with_other_attention_is_another_run(tmp_path):
+    model = vit(global_pool="avg")
+    windowed = with_windows(model, 2)  # the same names, shapes and numbers
+    fit(model, shades(), recipe=Recipe(epochs=1), save=tmp_path / "run.safetensors", progress=False)
+    with pytest.raises(CheckpointError, match=r"attention is \['Attention'\] there and \['WindowedAttention'\] here"):
+        fit(windowed, shades(), recipe=Recipe(epochs=1), save=tmp_path / "run.safetensors", progress=False)
 
 
 @pytest.mark.parametrize(

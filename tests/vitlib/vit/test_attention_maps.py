@@ -1,12 +1,15 @@
 """Seeing attention: the maps while a fused kernel runs, rollout by hand, and distances in pixels."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vitlib.models import create
-from vitlib.vit.attention_maps import attention_distance, attention_maps, rollout
+from vitlib.vit.attention import attention_weights
+from vitlib.vit.attention_maps import attention_distance, attention_gradients, attention_maps, covering, rollout
 from vitlib.vit.patches import PatchGrid
 
 IMAGES = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -63,6 +66,54 @@ def test_a_compiled_model_shows_its_attention_too(as_a_learner: None) -> None:
 def test_maps_are_never_silently_empty(choice: dict[str, list[int]], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         attention_maps(create("vit_digits_patch2_8"), IMAGES, **choice)
+
+
+# What attention did to the answer
+
+
+@pytest.mark.parametrize("changes", [{}, {"layer_scale": 0.5}, {"global_pool": "avg", "class_token": False}])
+def test_gradients_of_fused_attention_are_those_of_the_formula(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = create("vit_digits_patch2_8", seed=0, fused=True, **changes).eval().requires_grad_(False)
+    classes = torch.tensor([3, 7])
+    found = attention_gradients(model, IMAGES, classes)
+    kept: list[torch.Tensor] = []
+
+    def weights_that_are_kept(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        kept.append(attention_weights(q, k).requires_grad_())
+        return kept[-1]
+
+    monkeypatch.setattr("vitlib.vit.attention.attention_weights", weights_that_are_kept)
+    formula = create("vit_digits_patch2_8", seed=0, fused=False, trim=False, **changes).eval()
+    logits = formula(IMAGES)
+    expected = torch.autograd.grad(logits[0, 3] + logits[1, 7], kept)
+    torch.testing.assert_close(found, torch.stack(expected, dim=1))
+
+
+def test_gradients_and_covering_take_the_models_own_class_unless_told() -> None:
+    model = create("vit_digits_patch2_8", seed=0).eval()
+    own = model(IMAGES).argmax(dim=1)
+    for way in (attention_gradients, covering):
+        assert torch.equal(way(model, IMAGES), way(model, IMAGES, own))
+        assert not torch.equal(way(model, IMAGES), way(model, IMAGES, (own + 1) % 10))
+
+
+def test_covering_is_one_patch_of_mean_colour_after_another() -> None:
+    model = create("vit_digits_patch2_8", seed=0, image_size=(8, 4)).eval()  # 4 × 2 patches
+    images = IMAGES[:, :, :, :4]
+    found = covering(model, images, torch.tensor([1, 2]))
+    fifth = images.clone()
+    fifth[:, :, 4:6, 0:2] = 0
+    fell = model(images) - model(fifth)
+    assert found.shape == (2, 8)
+    torch.testing.assert_close(found[:, 4], torch.stack([fell[0, 1], fell[1, 2]]))
+
+
+def test_what_has_no_maps_is_told_what_would_do() -> None:
+    for way in (attention_gradients, covering):
+        with pytest.raises(ValueError, match="a Swin has no attention maps: expected a ViT or Hybrid"):
+            way(create("swin_cifar_patch2_window4_32"), torch.zeros(1, 3, 32, 32))
 
 
 # Rollout

@@ -307,7 +307,9 @@ def test_pictures_that_the_model_was_not_made_for_are_refused(images: Tensor, wo
         ({"positions": "rope"}, "positions is 'rope': expected one of 'learned', 'sincos1d', 'sincos2d', 'none'"),
         ({"global_pool": "max"}, "global_pool is 'max': expected one of 'token', 'avg', 'map'"),
         ({"mean": (0.5, 0.5, 0.5)}, "mean has 3 numbers: expected 1, or 2, one a channel"),
+        ({"mean": (0.5, 0.5), "in_chans": 1}, "mean has 2 numbers: expected one number"),
         ({"positions": "sincos2d", "embed_dim": 18, "num_heads": 2}, "width is 18: .* choose 20"),
+        ({"num_classes": 2, "class_names": ("cat", "cat")}, "class_names has 'cat' twice"),
     ],
 )
 def test_choices_that_cannot_go_together_are_refused(choices: dict[str, Any], words: str, as_a_learner: None) -> None:

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tests.vitlib.weights.shared import FITTING, TINY, assert_equal, made, refusal, tensors
+from vitlib.backbones.windowed_attention import with_windows
 from vitlib.models import create
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.model import ViT
@@ -141,6 +142,33 @@ def test_load_into_fills_a_model_and_its_configuration(tmp_path: Path) -> None:
     load_into(model, tmp_path / "vit.safetensors")
     assert_equal(model.state_dict(), load(tmp_path / "vit.safetensors", image_size=(24, 48)).state_dict())
     assert (model.config.mean, model.config.resize, model.config.dropout) == ((0.1,), "google", 0.1)
+
+
+def test_loading_draws_from_no_global_random_state() -> None:
+    model, state = made(TINY), tensors()
+    before = torch.get_rng_state()
+    load(state, num_heads=4)
+    load(state, num_heads=4, num_classes=7, generator=torch.Generator().manual_seed(0))
+    load_into(model, state)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_cheaper_attention_is_not_written_and_the_warning_says_so(tmp_path: Path) -> None:
+    copy = with_windows(made(replace(TINY, patch_size=4)), 4)
+    with pytest.warns(UserWarning, match="WindowedAttention is not written"):
+        save(copy, tmp_path / "copy.safetensors")
+    again = with_windows(load(tmp_path / "copy.safetensors"), 4)
+    assert_equal(again.state_dict(), copy.state_dict())
+
+
+@pytest.mark.parametrize("stored", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("wanted", [torch.bfloat16, torch.float32, torch.float64])
+def test_load_into_converts_to_the_dtype_of_the_model(stored: torch.dtype, wanted: torch.dtype) -> None:
+    model = ViT(TINY).to(wanted)
+    state = {name: each.to(stored) for name, each in tensors().items()}
+    load_into(model, state)
+    assert_equal(model.state_dict(), {name: each.to(wanted) for name, each in state.items()})
 
 
 def test_load_into_refuses_a_model_that_computes_something_else() -> None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -124,6 +125,32 @@ def test_another_dtype_is_a_decision(dtype: torch.dtype, tmp_path: Path) -> None
         assert {each.dtype for each in model.state_dict().values()} == {wanted}
 
 
+def test_several_dtypes_in_one_checkpoint_are_converted_on_request() -> None:
+    state = convert(tensors(), "hf")
+    state |= {name: each.bfloat16() for name, each in state.items() if ".q_proj." in name}  # read with k and v as one
+    assert "expected one dtype" in refusal(lambda: load(state, num_heads=4))
+    model = load(state, num_heads=4, dtype=torch.float32)
+    assert {each.dtype for each in model.state_dict().values()} == {torch.float32}
+
+
+def test_a_number_that_the_dtype_cannot_hold_is_refused() -> None:
+    state = tensors()
+    state["head.bias"][0] = 70_000.0  # the largest of float16 is 65,504
+    assert "too large for torch.float16) in head.bias" in refusal(lambda: load(state, num_heads=4, dtype=torch.float16))
+    load(state, num_heads=4, dtype=torch.bfloat16)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.complex64, "float16"])
+def test_only_real_numbers_are_a_dtype(dtype: Any, as_a_learner: None) -> None:
+    with pytest.raises(TypeError, match="expected one of real numbers"):
+        load(tensors(), num_heads=4, dtype=dtype)
+
+
+def test_a_first_layer_for_no_channels_is_refused() -> None:
+    with pytest.raises(ValueError, match="in_chans is 0: expected at least 1"):
+        load(tensors(), num_heads=4, in_chans=0)
+
+
 def test_whole_numbers_are_no_weights() -> None:
     assert "torch.int8" in refusal(
         lambda: load(tensors() | {"head.bias": torch.zeros(5, dtype=torch.int8)}, num_heads=4)
@@ -141,7 +168,7 @@ def test_told_and_shown_must_agree(tmp_path: Path) -> None:
     assert "hidden_act is 'relu'" in refusal(lambda: load(tmp_path))
     assert "mlp_ratio=4.0" in refusal(lambda: load(tensors(), num_heads=4, mlp_ratio=2.0))
     assert load(tensors(), num_heads=4, mlp_ratio=4.01).config.mlp_ratio == 4.01  # 128 hidden numbers, both
-    assert "a ViT has no colour" in refusal(lambda: load(tensors(), num_heads=4, colour="red"))
+    assert "a ViT, which has no colour" in refusal(lambda: load(tensors(), num_heads=4, colour="red"))
 
 
 def test_a_block_of_an_absurd_number_builds_nothing() -> None:

@@ -1,13 +1,10 @@
 """The budget widget: every control over its range, what it says of impossible choices, and what is left of it."""
 
-import base64
 import html
-import io
 import re
 from dataclasses import replace
 
 import pytest
-from PIL import Image
 
 from vitlib.cost import Run
 from vitlib.cost.budget import CONTEXT, config_of, reserved, will_it_fit
@@ -207,16 +204,3 @@ def test_what_cannot_be_is_said_and_the_bars_stay(widget):
 def test_it_cannot_be_opened_on_what_it_does_not_offer(arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         budget_explorer(**arguments)
-
-
-def test_without_a_kernel_a_picture_and_a_sentence_take_its_place(widget):
-    data, metadata = widget._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert data["text/plain"] == widget.sentence and widget.sentence in metadata["image/png"]["alt"]
-    assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).width > 600
-
-
-def test_every_control_is_named(widget):
-    controls = [widget.model, widget.side, widget.patch, widget.batch, widget.mode, widget.precision, widget.attention]
-    controls += [widget.optimizer, widget.checkpointing, widget.ema, widget.gpu, widget.gib]
-    assert all(control.description for control in controls)

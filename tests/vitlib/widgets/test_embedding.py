@@ -166,15 +166,3 @@ def test_a_picture_by_its_path_stays_to_be_chosen(tmp_path):
     explorer.choice.value = "coffee"
     explorer.choice.value = str(path)
     assert explorer.view.grid.tokens == 6 * 8
-
-
-def test_without_a_kernel_a_picture_and_a_sentence_take_its_place(explorer):
-    data, metadata = explorer._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert data["text/plain"] == metadata["image/png"]["alt"] == explorer.sentence
-    assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).width > 600
-
-
-def test_every_control_is_named(explorer):
-    controls = (explorer.choice, explorer.patch, explorer.filters, explorer.d, explorer.token)
-    assert all(control.description for control in controls)

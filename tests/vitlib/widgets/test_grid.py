@@ -257,16 +257,3 @@ def test_a_picture_by_its_path(tmp_path):
 def test_it_cannot_be_opened_on_what_it_does_not_offer(arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         grid_explorer(**arguments)
-
-
-def test_without_a_kernel_a_picture_and_a_sentence_take_its_place(explorer):
-    data, metadata = explorer._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert data["text/plain"] == metadata["image/png"]["alt"] == explorer.sentence
-    still = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
-    assert still.width > 600
-
-
-def test_every_control_is_named(explorer):
-    controls = (explorer.choice, explorer.upload, explorer.patch_height, explorer.patch_width, explorer.square)
-    assert all(control.description for control in (*controls, explorer.how, explorer.token))

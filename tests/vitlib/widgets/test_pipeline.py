@@ -1,6 +1,7 @@
 """The pipeline: every stage, patch and picture, what it says of them, and what is left without a kernel."""
 
 import base64
+import datetime
 import html
 import io
 import re
@@ -15,8 +16,9 @@ from vitlib.data.pictures import normalise
 from vitlib.data.samples import PICTURES, picture
 from vitlib.vit.patches import patchify
 from vitlib.widgets.attention_view import middle
+from vitlib.widgets.pictures import SIGNED
 from vitlib.widgets.pipeline import Pipeline, pipeline
-from vitlib.widgets.pipeline_view import COLOURS
+from vitlib.widgets.pipeline_view import PAGES
 from vitlib.widgets.walk import STAGES, shape, walk
 
 MODEL = create("vit_cifar_patch4_32", seed=0, depth=2)
@@ -74,7 +76,7 @@ def test_the_table_is_drawn_number_by_number(widget: Pipeline) -> None:
     drawn = np.asarray(pictures(widget.panel.value)[0])
     rows = widget.view.rows(2)
     assert drawn.shape == (64, 192, 3)
-    below, above = COLOURS(0.0, bytes=True)[:3], COLOURS(1.0, bytes=True)[:3]
+    below, above = SIGNED(0.0, bytes=True)[:3], SIGNED(1.0, bytes=True)[:3]
     assert tuple(drawn.reshape(-1, 3)[int(rows.argmin())]) == below
     assert tuple(drawn.reshape(-1, 3)[int(rows.argmax())]) == above
 
@@ -111,10 +113,7 @@ def test_the_trained_model_names_its_classes() -> None:
 
 
 def test_without_a_kernel_a_figure_of_all_stages_takes_its_place(widget: Pipeline) -> None:
-    data, metadata = widget._repr_mimebundle_()
-    assert data["text/plain"] == widget.sentence
-    assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).width > 800
-    assert all(size in metadata["image/png"]["alt"] for size in SHAPES)
+    assert all(size in widget.still().description for size in SHAPES)
 
 
 def test_words_fit_models_of_other_kinds() -> None:
@@ -127,8 +126,7 @@ def test_words_fit_models_of_other_kinds() -> None:
     assert "&lt;a&gt;" in widget.panel.value and "<a>" not in widget.panel.value
 
 
-def test_every_control_is_named(widget: Pipeline) -> None:
-    assert all(control.description for control in (widget.stage, widget.choice, widget.patch))
+def test_every_stage_is_named(widget: Pipeline) -> None:
     assert [label.split(" · ")[1] for label, _ in widget.stage.options] == list(STAGES)
 
 
@@ -143,3 +141,40 @@ def test_it_cannot_be_opened_on_what_it_cannot_show() -> None:
         pipeline("chelsea", MODEL, ["cat", "dog"])
     with pytest.raises(ValueError, match="the pipeline shows a head that reads CLS"):
         walk(create("vit_cifar_patch4_32", global_pool="avg", depth=1), picture("chelsea"))
+
+
+def test_the_tour_turns_its_pages_and_ends(widget: Pipeline) -> None:
+    for page in range(1, 6):
+        assert widget.stage.value == page
+        assert (widget.back.disabled, widget.next.disabled) == (page == 1, page == 5)
+        assert text(widget.page.value).startswith(f"Page {page} of 5 · {STAGES[page - 1]} , {SHAPES[page - 1]}.")
+        assert f"Chapter {page} builds this stage." in widget.page.value
+        widget.next.click() if page < 5 else widget.back.click()
+    assert widget.stage.value == 4
+    assert len({text(page) for page in PAGES}) == len(STAGES)
+
+
+def send(widget: Pipeline, name: str, content: bytes) -> None:
+    file = {"name": name, "type": "", "size": len(content), "content": memoryview(content)}
+    widget.upload.value = ({**file, "last_modified": datetime.datetime(2025, 1, 1)},)
+
+
+def test_a_picture_of_your_own_goes_all_the_way_and_stays_to_be_chosen(widget: Pipeline) -> None:
+    for shade in (200, 40):  # the same name twice: the file has changed since
+        file = io.BytesIO()
+        Image.new("RGB", (90, 60), (shade, 30, 30)).save(file, format="png")
+        send(widget, "mine.png", file.getvalue())
+        assert widget.choice.value == "mine.png" and widget.choice.options[1] == next(iter(PICTURES))
+        assert set(widget.view.pixels[0].flatten().tolist()) == {shade}
+    widget.choice.value = "coffee"
+    widget.choice.value = "mine.png"
+    assert set(widget.view.pixels[0].flatten().tolist()) == {40}
+
+
+def test_a_file_that_is_no_picture_gets_one_clear_line(widget: Pipeline) -> None:
+    before = widget.view
+    send(widget, "notes.txt", b"no picture")
+    assert "notes.txt" in widget.notice.value and "stays" in widget.notice.value
+    assert widget.view is before and widget.choice.value == "chelsea"
+    widget.choice.value = "coffee"
+    assert widget.notice.value == ""

@@ -146,15 +146,3 @@ def test_it_cannot_be_opened_on_what_it_does_not_offer(model, arguments, message
 def test_it_needs_cls_and_learned_positions(changes):
     with pytest.raises(ValueError, match="the explorer shows CLS and learned positions"):
         position_explorer(model=create("vit_cifar_patch4_32", depth=1, embed_dim=12, **changes))
-
-
-def test_without_a_kernel_a_picture_and_a_sentence_take_its_place(explorer):
-    data, metadata = explorer._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert data["text/plain"] == metadata["image/png"]["alt"] == explorer.sentence
-    assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).width > 600
-
-
-def test_every_control_is_named(explorer):
-    controls = (explorer.choice, explorer.order, explorer.first, explorer.second, explorer.kind)
-    assert all(control.description for control in controls)

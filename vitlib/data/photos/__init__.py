@@ -1,29 +1,38 @@
-"""Photos that come with vitlib, of things that CIFAR-10 has a class for: the trained model can know them.
+"""The pictures that come with vitlib: the files, and where each is from and under which terms.
 
-Each is a square of at most 480 × 480 pixels, cut out of a photo that a Debian package brings, with a note of its terms
-for that one file: KDE Plasma's user pictures (plasma-workspace, a .license file each), GCompris's animals (its README
-files and REUSE.toml) and Tux Paint's stamps (its change log).
+- The pictures of PICTURES that are not in PHOTOS are the files that scikit-image 0.26 and scikit-learn 1.9 bring, byte
+  for byte, with the terms that their documentation states.
+- PHOTOS show things that CIFAR-10 has a class for: the trained model can know them. Each is a square of 480 × 480
+  pixels, cut out of a photo that a Debian package brings, with a note of its terms for that one file: KDE Plasma's user
+  pictures (plasma-workspace, a .license file each), GCompris's animals (its README files and REUSE.toml) and Tux
+  Paint's stamps (its change log).
+- FACES is a data set, and no single picture.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a bundled picture comes from, in the words of the package that brings it."""
+    """Where a bundled picture comes from, in the words of the package that it was taken from."""
 
     shows: str  # what one sees
-    package: str  # the installed package that holds the file
-    file: str  # path inside that package
+    file: str  # its name in this folder
     author: str  # or the owner
     licence: str  # terms of use
     kind: str = ""  # its class in CIFAR-10, where it has one
 
+    @property
+    def path(self) -> Path:
+        return Path(__file__).with_name(self.file)
+
 
 def _photo(name: str, kind: str, shows: str, author: str, licence: str) -> Source:
-    return Source(f"{shows}, 480 × 480 pixels", "vitlib", f"data/photos/{name}.jpg", author, licence, kind)
+    return Source(f"{shows}, 480 × 480 pixels", f"{name}.jpg", author, licence, kind)
 
 
+_CC_BY = "CC BY 2.0, https://creativecommons.org/licenses/by/2.0/"
 _CC0 = "CC0 1.0, https://creativecommons.org/publicdomain/zero/1.0/"
 _PEXELS = "https://www.pexels.com/photo"
 _COMMONS = "https://commons.wikimedia.org/wiki/File:"
@@ -86,3 +95,64 @@ PHOTOS = {
         "CC BY 2.5, https://creativecommons.org/licenses/by/2.5/",
     ),
 }
+
+PICTURES = {
+    "astronaut": Source(
+        "the astronaut Eileen Collins, 512 × 512 pixels",
+        "astronaut.png",
+        "NASA (Great Images database, https://flic.kr/p/r9qvLn)",
+        "public domain, no known copyright restrictions",
+    ),
+    "chelsea": Source(
+        "Chelsea the cat, 300 × 451 pixels",
+        "chelsea.png",
+        "Stefan van der Walt",
+        "CC0",
+    ),
+    "coffee": Source(
+        "a cup of coffee on a wooden table, 400 × 600 pixels",
+        "coffee.png",
+        "Rachel Michetti, courtesy of Pikolo Espresso Bar",
+        "CC0",
+    ),
+    "china": Source(
+        "a Chinese temple, 427 × 640 pixels",
+        "china.jpg",
+        "danielbuechele, https://www.flickr.com/photos/danielbuechele/6061409035/",
+        _CC_BY,
+    ),
+    "flower": Source(
+        "a dahlia, 427 × 640 pixels",
+        "flower.jpg",
+        "vultilion, https://www.flickr.com/photos/vultilion/6056698931/",
+        _CC_BY,
+    ),
+    "ihc": Source(
+        "colonic glands under the microscope, stained for FHL2, 512 × 512 pixels",
+        "ihc.png",
+        "Center for Microscopy and Molecular Imaging (CMMI)",
+        "no known copyright restrictions",
+    ),
+    "retina": Source(
+        "the retina of a human eye, 1411 × 1411 pixels",
+        "retina.jpg",
+        "Mikael Häggström, Medical gallery 2014, https://doi.org/10.15347/wjm/2014.008",
+        "CC0 1.0",
+    ),
+    "digits": Source(
+        "a hundred handwritten digits, 8 × 8 pixels each",
+        "digits.csv.gz",  # of all 1797
+        "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998, "
+        "https://doi.org/10.24432/C50P49; the test set, as scikit-learn brings it",
+        "CC BY 4.0 at the UCI repository, https://creativecommons.org/licenses/by/4.0/; scikit-learn states no other",
+    ),
+    **PHOTOS,
+}
+
+FACES = Source(
+    "a sheet of 10 × 20 tiles of 25 × 25 grey pixels: a hundred faces, then a hundred pieces of background",
+    "faces.png",
+    "Huang et al., 2012, Learning to align from scratch: a subset of Labeled Faces in the Wild, "
+    "http://vis-www.cs.umass.edu/lfw/, as skimage.data.lfw_subset brings it, rounded to bytes",
+    "the set names no licence; scikit-image passes it on with its own files",
+)

@@ -1,0 +1,66 @@
+"""A training script in seven parts, from the digits on the disk to an accuracy: what the clinic's hunts hide faults in.
+
+Each part promises something in its docstring. Here all promises are kept; in a hunt (hunts.py) one to three are not.
+"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor, nn
+
+from vitlib.data.datasets import digits
+from vitlib.data.pictures import Pictures
+from vitlib.diagnose.patients import body, grey
+from vitlib.training.predict import in_mode
+
+
+class Script:
+    """The sound script. `run` in chapter 9 puts its parts together."""
+
+    def split(self) -> tuple[Pictures, Pictures]:
+        """Digits to train on and digits to test with: none stands in both, and each has its own label."""
+        return digits()
+
+    def prepare(self, images: UInt8[Tensor, "B 1 8 8"], training: bool) -> Float[Tensor, "B 1 8 8"]:
+        """Bytes 0…255 as numbers −1…1, the same in training and in use."""
+        return grey(images)
+
+    def build(self, seed: int = 0) -> nn.Module:
+        """A fresh ViT with dropout, from pixels to logits, to which it matters where a patch lies."""
+        return body(seed, dropout=0.2)
+
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """AdamW, for every weight of the model."""
+        return torch.optim.AdamW(model.parameters(), lr=1e-2, fused=True)
+
+    def batches(
+        self, pictures: Pictures, seed: int = 0
+    ) -> Iterator[tuple[Float[Tensor, "64 1 8 8"], Int64[Tensor, "64"]]]:
+        """All pictures in another order for each seed, prepared, 64 at a time, each beside its label."""
+        order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed))
+        for chosen in order.split(64)[: len(pictures) // 64]:
+            yield self.prepare(pictures.images[chosen], training=True), pictures.labels[chosen]
+
+    def step(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        pixels: Float[Tensor, "B 1 8 8"],
+        labels: Int64[Tensor, "B"],
+    ) -> float:
+        """One step of training, which follows the gradient of these pictures alone; gives their loss."""
+        model.train()
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(pixels), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    @torch.no_grad()
+    def accuracy(self, model: nn.Module, pictures: Pictures) -> float:
+        """The share of these pictures, 0…1, whose largest logit is that of their label; asked without dropout."""
+        with in_mode(model, training=False):
+            answers = model(self.prepare(pictures.images, training=False)).argmax(dim=1)
+        return (answers == pictures.labels).float().mean().item()
