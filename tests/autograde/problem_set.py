@@ -96,7 +96,7 @@ def hand_in(released: Path, submitted: Path, answers: dict[str, dict[str, str]] 
         for path in released.glob("*.ipynb"):
             notebook = nbformat.read(path, as_version=4)
             for cell in notebook.cells:
-                name = cell.metadata.nbgrader.grade_id
+                name = cell.metadata.get("nbgrader", {}).get("grade_id")
                 cell.source = given.get(name, cell.source)
             if student != "one-notebook" or path.stem == "problem1":
                 nbformat.write(notebook, folder / path.name)

@@ -12,9 +12,9 @@ import pytest
 from autograde.cli import main
 from autograde.course.course import CONFIG_FILE, Course
 from autograde.course.marks import read_marks
-from tests.autograde.conftest import ROOT
+from tests.autograde.conftest import HERE, ROOT, TOY
 from tests.autograde.course.test_parity import TABLES
-from tests.autograde.problem_set import HANDED_IN, PS1, RIGHT, STUB, hand_in, write_source
+from tests.autograde.problem_set import HANDED_IN, PROBLEM1, PS1, RIGHT, STUB, hand_in, write_source
 
 STOCK = """
 c = get_config()
@@ -23,6 +23,8 @@ c.CourseDirectory.db_url = "sqlite:///gradebook.db"
 c.LateSubmissionPlugin.penalty_method = "zero"
 """
 DUE = "2030-01-01 00:00:00 UTC"
+TOY_COURSE = HERE / "course"
+COMPARED = ("bitdiddle", "hacker", "visible-only")  # learners of a chapter that also has a key
 
 
 def rows(database):
@@ -142,4 +144,58 @@ def test_an_attack_on_the_tests_is_caught_or_flagged(attacked, attack, capsys):
 
 def test_honest_work_is_not_flagged(ours):
     assert not any(marks.look for marks in read_marks(ours, PS1))
+    assert not any("changed" in note for marks in read_marks(ours, PS1) for note in marks.notes)
     assert HANDED_IN.keys() == {marks.student for marks in read_marks(ours, PS1)}
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """One notebook with the exercises of a key and, between them, nbgrader's own cells; nbgrader's learners."""
+    course = make_course(tmp_path_factory.mktemp("mixed") / "course")
+    folder = course.solutions / PS1
+    shutil.copy(TOY_COURSE / TOY / "key.py", folder)
+    toy, plain = (nbformat.read(path, as_version=4) for path in (TOY_COURSE / TOY / f"{TOY}.ipynb",
+                                                                 folder / "problem1.ipynb"))  # fmt: skip
+    toy.cells[3:3] = plain.cells
+    nbformat.write(toy, folder / f"{PS1}.ipynb")
+    for name in ("problem1", "problem2"):
+        (folder / f"{name}.ipynb").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(course.root)
+        assert main(["release"]) == 0
+        learners = {name: HANDED_IN[name] | {"tokens-answer": "tokens = 16"} for name in COMPARED}
+        hand_in(course.released / PS1, course.submitted, learners)
+        assert main(["grade", "--jobs", "2"]) == 0
+    return course
+
+
+def own_rows(course_rows):
+    """Those of nbgrader's own cells that the mixed chapter and the problem set have in common."""
+    cells = {cell.id for cell in PROBLEM1}
+    kept = {name: [row for row in course_rows[name] if row[1] in cells] for name in ("grade", "comment")}
+    return {name: [row for row in found if row[0] in COMPARED] for name, found in kept.items()}
+
+
+def test_beside_a_key_nbgraders_cells_keep_their_rows(mixed, stock):
+    mine, theirs = own_rows(rows(mixed.root / "gradebook" / "gradebook.db")), own_rows(rows(stock / "gradebook.db"))
+    assert mine == theirs and len(mine["grade"]) == len(COMPARED) * 7
+    marks = {one.student: {verdict["exercise"]: verdict for verdict in one.verdicts} for one in read_marks(mixed, PS1)}
+    assert [marks[name]["tokens"]["points"] for name in COMPARED] == [1.0, 1.0, 1.0]
+    assert marks["hacker"]["share"]["status"] == "blank" and marks["hacker"]["share"]["out_of"]
+
+
+def test_what_a_teacher_gave_by_hand_stays_when_a_mixed_chapter_is_graded_again(mixed):
+    with mixed.api.gradebook as gradebook:
+        for name, points in (("equation", 0.5), ("tokens", 0.25)):
+            grade = gradebook.find_grade(name, PS1, PS1, "hacker")
+            grade.manual_score, grade.needs_manual_grade = points, False
+        gradebook.db.commit()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(mixed.root)
+        for words in (["--regrade", "--student", "hacker"], []):
+            assert main(["grade", "--jobs", "0", *words]) == 0
+    (hacker,) = (one for one in read_marks(mixed, PS1) if one.student == "hacker")
+    by_name = {verdict["exercise"]: verdict for verdict in hacker.verdicts}
+    assert (by_name["equation"]["points"], by_name["tokens"]["points"]) == (0.5, 0.25)
+    assert by_name["tokens"]["auto"] == 1.0
+    assert {"equation", "tokens", "application", "project"} == set(hacker.by_hand)  # nbgrader asks to look again
