@@ -9,7 +9,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-CELL_SECONDS = 30  # no cell of the book may take longer
+CELL_SECONDS = 300  # a cell that takes longer hangs: on an idle machine none of the book takes 30
 
 
 def store_outputs(folder: Path) -> None:
