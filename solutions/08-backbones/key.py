@@ -31,12 +31,12 @@ window_pairs = Numeric(
         Misconception("the tokens", lambda rows, columns, window: rows * columns,
             "That is how many tokens there are. Each of them computes several scores."),
         Misconception("the windows", lambda rows, columns, window: rows * columns // window**2,
-            "That is how many windows there are. Each of them holds a small table of scores."),
+            "That is how many windows there are. Each of them holds a small matrix of scores."),
         Misconception("without itself", lambda rows, columns, window: rows * columns * (window**2 - 1),
             "Nearly. A token attends to itself as well: the whole window."),
     ],
-    hints=["How many tokens ask, and how many answer each of them?", "N = {rows} · {columns}, and each meets w²."],
-    why=lambda rows, columns, window: f"{rows}·{columns} tokens ask, and {window}² answer each: N·w² = "
+    hints=["How many queries are there, and how many keys does each of them meet?", "N = {rows} · {columns}, and each meets w²."],
+    why=lambda rows, columns, window: f"{rows}·{columns} queries meet {window}² keys each: N·w² = "
     f"{rows * columns * window**2:,}. All pairs would be N² = {(rows * columns) ** 2:,}.",
 )
 
@@ -125,7 +125,7 @@ def _(x, window):
 
 
 @cut.misconception("windows column by column",
-    "Your windows are right, and in another order: they go down the columns of "
+    "Your windows are right, but in another order: they go down the columns of "
     "windows first. They should come row by row.")
 def _(x, window):
     batch, rows, columns, width = x.shape
@@ -176,7 +176,7 @@ def _(x, window):
 
 
 @cut.misconception("kept the square",
-    "Your windows are squares still, [B·W, w, w, D]. Attention reads a row of tokens: "
+    "Your windows are still squares, [B·W, w, w, D]. Attention reads a sequence of tokens: "
     "[B·W, w·w, D].")
 def _(x, window):
     return window_partition(x, window).unflatten(1, (window, window))
@@ -224,7 +224,7 @@ def _(x, window):
 
 
 @cut.misconception("cut off the rest",
-    "Where the window does not divide the grid, you drop the last tokens in silence. Whoever "
+    "Where the window does not divide the grid, you drop the last tokens silently. Whoever "
     "joins the windows again would miss them: raise a ValueError.")
 def _(x, window):
     return window_partition(x[:, : x.shape[1] // window * window, : x.shape[2] // window * window], window)
@@ -264,7 +264,7 @@ windows_alone = TrueFalse(
     prompt="“With windows that always lie in the same place, it takes more blocks, but in the end every token can "
     "influence every other.”",
     answer=False,
-    misconception="Follow one token. In the first block it hears its window; those it hears have heard theirs, which "
+    misconception="Follow one token. In the first block it attends to its window; those tokens have attended to theirs, which "
     "is the "
     "same one. When does news from next door come in?",
     hints=["Draw two windows side by side, and an arrow for everything that a block carries over. Which arrow crosses "
@@ -282,7 +282,7 @@ reach_after = Numeric(
     answer=lambda blocks, window: (blocks * window) ** 2,
     misconceptions=[
         Misconception("one window", lambda blocks, window: window**2,
-            "That is one window, and so it would stay without shifts."),
+            "That is one window, and it would stay at one without shifts."),
         Misconception("so many windows", lambda blocks, window: blocks * window**2,
             "You added a window for each block. The *side* of the square grows by a window with each block."),
         Misconception("gave the side", lambda blocks, window: blocks * window,
@@ -480,7 +480,7 @@ def _(rows, columns, window, shift):
 
 
 @apart.misconception("what is added to scores",
-    "Those are the numbers that are *added* to the scores, 0 and −∞. Asked is the "
+    "Those are the numbers that are *added* to the scores, 0 and −∞. The question is about the "
     "mask itself: True and False.")
 def _(rows, columns, window, shift):
     may = may_attend(rows, columns, window, shift)
@@ -488,7 +488,7 @@ def _(rows, columns, window, shift):
 
 
 @apart.misconception("ones and zeros",
-    "The right pairs, as numbers. Give back True and False: leave the comparison as it is.")
+    "The right pairs, as numbers. Return True and False: leave the comparison as it is.")
 def _(rows, columns, window, shift):
     return may_attend(rows, columns, window, shift).int()
 
@@ -499,7 +499,7 @@ def _(rows, columns, window, shift):
 
 
 @apart.misconception("windows column by column",
-    "The right tables in another order: your windows go down the columns first.")
+    "The right masks in another order: your windows go down the columns first.")
 def _(rows, columns, window, shift):
     may = may_attend(rows, columns, window, shift)
     return may.unflatten(0, (rows // window, columns // window)).transpose(0, 1).flatten(0, 1)
@@ -530,38 +530,38 @@ forgot_the_mask = Choice(
             "That would be a mask that forbids everything. Without a mask nothing is forbidden.",
     },
     hints=["Do the shapes depend on the mask?", "Where in the rolled grid do the sky and the ground come together?"],
-    why="No shape changes, so nobody complains. The sky is a neighbour of the ground, and accuracy suffers a little. "
+    why="No shape changes, so nobody complains. The sky is a neighbour of the ground. "
     "Such mistakes are found by tests: in one block, what changes at one edge must not change the answer at the other.",
 )
 
 # ── 8.5 · Where in the window ──────────────────────────────────────────────────────────────────────────────────────
 
 bias_rows = Numeric(
-    "bias-rows", title="The table of distances", points=1, difficulty=2, minutes=3,
+    "bias-rows", title="The table of offsets", points=1, difficulty=2, minutes=3,
     parameters=dict(window=7, heads=12), parameter_values=dict(window=range(4, 17), heads=(3, 4, 6, 8, 12, 16, 24)),
-    prompt="A block of Swin has windows of {window} × {window} tokens and {heads} heads. How many numbers has its "
+    prompt="A block of Swin has windows of {window} × {window} tokens and {heads} heads. How many numbers are in its "
     "table of relative position biases, all heads together?",
     answer=lambda window, heads: (2 * window - 1) ** 2 * heads,
     misconceptions=[
         Misconception("one for each pair", lambda window, heads: window**4 * heads,
-            "That is one number for each *pair* of tokens. Pairs at the same distance share theirs."),
+            "That is one number for each *pair* of tokens. Pairs with the same offset share theirs."),
         Misconception("one for each place", lambda window, heads: window**2 * heads,
-            "That is one for each place in the window, as in absolute positions. Here each *distance* has one, and "
+            "That is one for each place in the window, as in absolute positions. Here each *offset* has one, and "
             "distances can be negative."),
         Misconception("one direction", lambda window, heads: (2 * window - 1) * heads,
-            "That is one direction. A distance has two numbers: so far down, so far to the right."),
+            "That is one direction. An offset has two numbers: so far down, so far to the right."),
         Misconception("one head", lambda window, heads: (2 * window - 1) ** 2,
             "Right for one head. Every head has a table of its own."),
         Misconception("forgot distance 0", lambda window, heads: (2 * window - 2) ** 2 * heads,
             "From −({window} − 1) to {window} − 1, and 0 is one of them."),
         Misconception("a window too far", lambda window, heads: (2 * window + 1) ** 2 * heads,
-            "You let distances run from −{window} to {window}. From the first place to the last it is one less."),
+            "You let offsets run from −{window} to {window}. From the first place to the last it is one less."),
         Misconception("twice the window", lambda window, heads: (2 * window) ** 2 * heads,
-            "From −({window} − 1) to {window} − 1: how many whole numbers are that?"),
+            "From −({window} − 1) to {window} − 1: how many whole numbers is that?"),
     ],
-    hints=["Along one direction, two tokens are −({window} − 1) to {window} − 1 apart. How many values are that?",
+    hints=["Along one direction, two tokens are −({window} − 1) to {window} − 1 apart. How many values is that?",
            "(2w − 1) values in each of two directions, for each head."],
-    why=lambda window, heads: f"2·{window} − 1 = {2 * window - 1} distances in each direction, so "
+    why=lambda window, heads: f"2·{window} − 1 = {2 * window - 1} offsets in each direction, so "
     f"{2 * window - 1}²·{heads} = {(2 * window - 1) ** 2 * heads}.",
 )
 
@@ -594,7 +594,7 @@ def corners_of(x: torch.Tensor) -> list[torch.Tensor]:
 merge = Code(
     "merge-patches", title="Your own merge_patches", points=4, difficulty=2, minutes=8, tolerance=0,
     prompt="Between two stages, four neighbours become one token. This is the part that only moves numbers; a "
-    "LayerNorm and a linear layer, from 4·D to 2·D, come behind it. Slices with a step do it: `x[:, 0::2, 0::2]` "
+    "LayerNorm and a linear layer, from 4·D to 2·D, follow it. Slices with a step do it: `x[:, 0::2, 0::2]` "
     "takes the upper left token of every square.",
     reference=merge_patches,
     examples=[
@@ -671,7 +671,7 @@ def _(x):
     return torch.stack(corners_of(x)).amax(dim=0)
 
 
-@merge.misconception("took one of four", "You kept the upper left token of each square and threw three quarters away.")
+@merge.misconception("took one of four", "You kept the upper left token of each square and threw away the other three.")
 def _(x):
     return corners_of(x)[0]
 
@@ -706,7 +706,7 @@ def _(x):
     return torch.cat(corners_of(x), dim=1)
 
 
-@merge.misconception("lost the grid", "Your tokens lie in one row, [B, R·C/4, 4·D]. Keep the grid: [B, R/2, C/2, 4·D].")
+@merge.misconception("lost the grid", "Your tokens lie in one sequence, [B, R·C/4, 4·D]. Keep the grid: [B, R/2, C/2, 4·D].")
 def _(x):
     return merge_patches(x).flatten(1, 2)
 
@@ -717,7 +717,7 @@ def _(x):
     return torch.cat([x[:, 0::2], x[:, 1::2]], dim=-1)
 
 
-@merge.misconception("cut off the odd", "Where a side is odd, you drop its last tokens in silence. Raise a ValueError.")
+@merge.misconception("cut off the odd", "Where a side is odd, you drop its last tokens silently. Raise a ValueError.")
 def _(x):
     return merge_patches(x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2])
 
@@ -758,14 +758,14 @@ conv_share = Numeric(
         Misconception("the ViT's block", lambda channels, kernel: 100 * kernel**2 / (kernel**2 + 12 * channels),
             "You took 12 C², the linear layers of a ViT's block. Here q, k, v and proj are missing: 8 C²."),
         Misconception("the MLP's share", lambda channels, kernel: 800 * channels / (kernel**2 + 8 * channels),
-            "That is the MLP's share. Asked is the convolution's."),
+            "That is the MLP's share. The question is about the convolution's."),
         Misconception("a fraction", lambda channels, kernel: kernel**2 / (kernel**2 + 8 * channels),
-            "That is a fraction of 1. Asked is a number of per cent."),
+            "That is a share, a number from 0 to 1. Give it in per cent: a hundred times as much."),
     ],
     hints=["At one place: k² multiply-adds for each of C channels, then C · 4C and 4C · C for the MLP.",
            "{kernel}² · C over {kernel}² · C + 8 · C², with C = {channels}. C can be cancelled once."],
     why=lambda channels, kernel: f"{kernel}²·{channels} of {kernel}²·{channels} + 8·{channels}²: "
-    f"{100 * kernel**2 / (kernel**2 + 8 * channels):.1f} %. Looking around is the cheap part; the MLP is the work.",
+    f"{100 * kernel**2 / (kernel**2 + 8 * channels):.1f} %. Mixing places is the cheap part; the MLP is the work.",
 )
 
 # ── 8.8 · The hybrid ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -773,17 +773,17 @@ conv_share = Numeric(
 stem_sees = Numeric(
     "stem-sees", title="How much a stem sees", points=1, difficulty=3, minutes=4,
     parameters=dict(layers=4, kernel=3), parameter_values=dict(layers=range(2, 8), kernel=range(3, 32, 2)),
-    prompt="A stem has {layers} convolutions of {kernel} × {kernel}, each with stride 2, one behind the other. One "
-    "place of its output depends on a square of pixels. How many pixels has that square's **side**?",
+    prompt="A stem has {layers} convolutions of {kernel} × {kernel}, each with stride 2, one after the other. One "
+    "place of its output depends on a square of pixels. How many pixels long is that square's **side**?",
     answer=lambda layers, kernel: 1 + (kernel - 1) * (2**layers - 1), unit="pixels",
     misconceptions=[
         Misconception("gave the stride", lambda layers, kernel: 2**layers,
             "That is how far apart two neighbouring places are. Their squares overlap: each is larger than that."),
         Misconception("no strides", lambda layers, kernel: 1 + layers * (kernel - 1),
-            "You let each convolution widen the square by {kernel} − 1 pixels. Behind a stride of 2, one step is 2 "
-            "pixels wide; behind two of them, 4."),
+            "You let each convolution widen the square by {kernel} − 1 pixels. After a stride of 2, one step is 2 "
+            "pixels wide; after two of them, 4."),
         Misconception("added the kernels", lambda layers, kernel: layers * kernel,
-            "You added the kernels' sides. Kernels overlap, and behind a stride each step is wider."),
+            "You added the kernels' sides. Kernels overlap, and after a stride each step is wider."),
         Misconception("multiplied the kernels", lambda layers, kernel: kernel**layers,
             "You multiplied the kernels. That would be so if they did not overlap, with a stride of {kernel}."),
         Misconception("stride times kernel", lambda layers, kernel: 2**layers * kernel,
@@ -825,8 +825,8 @@ def tokens_to_map(tokens: torch.Tensor, rows: int, columns: int) -> torch.Tensor
 
 unroll = Code(
     "tokens-to-map", title="Your own tokens_to_map", points=4, difficulty=2, minutes=7, tolerance=0,
-    prompt="For detection and segmentation, the row of tokens becomes a picture again, one with D channels. Write the "
-    "way back from tokens to a map.",
+    prompt="For detection and segmentation, the sequence of tokens becomes a picture again, one with D channels. Write "
+    "the way back from tokens to a map.",
     reference=tokens_to_map,
     examples=[
         (torch.tensor([[[9], [1], [2], [3], [4]]]), 2, 2),
@@ -968,16 +968,16 @@ picture_tokens = Numeric(
     parameter_values=dict(side=(224, 280, 336, 392, 448), patch=(14, 28), pictures=(2, 3, 4, 5),
                           words=(20, 35, 50, 80)),
     prompt="A vision tower reads pictures of {side} × {side} pixels in patches of {patch} × {patch}. Its CLS is left "
-    "out; each patch token is projected to the width of a language model. Somebody sends {pictures} pictures and a "
-    "question of {words} text tokens. How long is the row that the language model reads?",
+    "out; each patch token is projected to the dimension of a language model. Somebody sends {pictures} pictures and a "
+    "question of {words} text tokens. How long is the sequence that the language model reads?",
     answer=lambda side, patch, pictures, words: pictures * (side // patch) ** 2 + words, unit="tokens",
     misconceptions=[
         Misconception("CLS as well", lambda side, patch, pictures, words: pictures * ((side // patch) ** 2 + 1) + words,
             "You counted a CLS for each picture. It is left out here: the patches say where things are."),
         Misconception("one picture", lambda side, patch, pictures, words: (side // patch) ** 2 + words,
-            "That is the row with one picture. Each picture brings all its patches."),
+            "That is the sequence with one picture. Each picture brings all its patches."),
         Misconception("the pictures alone", lambda side, patch, pictures, words: pictures * (side // patch) ** 2,
-            "Those are the pictures' tokens. The question's stand in the same row."),
+            "Those are the pictures' tokens. The question's are in the same sequence."),
         Misconception("one row of patches", lambda side, patch, pictures, words: pictures * (side // patch) + words,
             "{side} / {patch} patches lie along *one* side. A picture has a square of them."),
         Misconception("one token a picture", lambda side, patch, pictures, words: pictures + words,
@@ -985,10 +985,10 @@ picture_tokens = Numeric(
         Misconception("pixels", lambda side, patch, pictures, words: pictures * side**2 + words,
             "You counted pixels. A token stands for {patch} × {patch} of them."),
     ],
-    hints=["How many patches has one picture?", "({side} / {patch})² for each picture, and the question's tokens."],
+    hints=["How many patches does one picture have?", "({side} / {patch})² for each picture, and the question's tokens."],
     why=lambda side, patch, pictures, words: f"({side} / {patch})² = {(side // patch) ** 2} tokens a picture: "
-    f"{pictures}·{(side // patch) ** 2} + {words} = {pictures * (side // patch) ** 2 + words}. The width of the "
-    "language model does not come in: it says how long a token is, not how many there are.",
+    f"{pictures}·{(side // patch) ** 2} + {words} = {pictures * (side // patch) ** 2 + words}. The dimension of the "
+    "language model does not matter: it says how long a token is, not how many there are.",
 )
 
 # ── 8.12 · Which backbone would you choose? ────────────────────────────────────────────────────────────────────────
@@ -999,16 +999,16 @@ few_pictures = Choice(
     options={
         "ViT-B/16 from fresh weights: attention sees the whole picture.":
             "It can, but it must first learn which patches are neighbours. 600 pictures do not teach that: see 8.8.",
-        "Swin-T from fresh weights: windows are all the prior that it needs.":
-            "Windows help, and do not stand in for pictures: 28 million weights, and 600 examples.",
-        "A backbone that was pretrained on many pictures, whichever fits the GPU, fine-tuned; beside it a small CNN as "
-        "a yardstick.": None,
+        "Swin-T from fresh weights: windows are all the inductive bias that it needs.":
+            "Windows help, but they do not replace pictures: 28 million weights, and 600 examples.",
+        "A backbone that was pretrained on many pictures, whichever fits the GPU, fine-tuned; a small CNN for "
+        "comparison.": None,
         "ViT-B/4, with patches of 4 pixels, from fresh weights, so that no detail is lost.":
-            "Sixteen times the tokens, and not a picture more. The smaller the patches, the more is to be learned.",
+            "Sixteen times the tokens, and not one picture more. The smaller the patches, the more there is to learn.",
     },
     hints=["What differs more: the designs of the backbones, or weights that have seen a million pictures and weights "
            "that have seen none?"],
-    why="With few pictures, pretraining outweighs the choice of the backbone by far. The small CNN tells whether the "
+    why="With few pictures, pretraining outweighs the choice of the backbone by far. The small CNN tells you whether the "
     "large model was worth it.",
 )
 
@@ -1018,15 +1018,15 @@ high_resolution = Choice(
     "Which backbone would you take under the segmentation head?",
     options={
         "ViT-B/32: its few, large patches are cheap at this size.":
-            "Cheap, yes: 1024 tokens. But a roof is smaller than half a patch, and each patch has one feature vector.",
+            "Cheap, yes: 1024 tokens. But a roof is less than half a patch wide: each feature vector would have to tell several roofs apart.",
         "ViT-S/4: its patches are smaller than a roof.":
-            "65,536 tokens that all look at each other: more than four billion scores for each head, in each block.",
+            "65,536 tokens that all attend to each other: more than four billion scores for each head, in each block.",
         "Swin-T or ConvNeXt-T, reading all four stages: strides of 4, 8, 16 and 32 pixels.": None,
         "Swin-T, reading its last stage alone: it understands the picture best.":
             "It knows *what* is there. But its stride is 32 pixels: where a roof of 12 begins and ends, it has "
             "forgotten.",
         "Any of them, after shrinking the pictures to 224 × 224.":
-            "Then a roof is less than 3 pixels wide. What is gone before the backbone, no backbone brings back.",
+            "Then a roof is less than 3 pixels wide. No backbone brings back what was lost before it.",
     },
     hints=["Two questions for each option: how many tokens are there, and how many pixels lie between two feature "
            "vectors?"],
