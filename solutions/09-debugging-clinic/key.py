@@ -19,7 +19,8 @@ bisect_runs = Numeric(
     answer=lambda changes, minutes: (changes - 1).bit_length() * minutes, unit="minutes",
     misconceptions=[
         Misconception("one after another", lambda changes, minutes: (changes - 1) * minutes,
-            "That is how long it takes to go from one version to the next. A run in the middle rules out half of what is left."),
+            "That is how long it takes to go from one version to the next. A run in the middle rules out half of "
+            "what is left."),
         Misconception("one for each change", lambda changes, minutes: changes * minutes,
             "One run for each change. A run in the middle rules out half of them at once."),
         Misconception("halved once", lambda changes, minutes: changes // 2 * minutes,
@@ -27,7 +28,8 @@ bisect_runs = Numeric(
         Misconception("runs, not minutes", lambda changes, minutes: (changes - 1).bit_length(),
             "That is the number of runs. Each takes {minutes} minutes."),
         Misconception("a root", lambda changes, minutes: math.ceil(math.sqrt(changes)) * minutes,
-            "A square root belongs to steps of equal size. Halving is faster: how often can you halve until 1 is left?"),
+            "A square root belongs to steps of equal size. Halving is faster: how often can you halve until 1 is "
+            "left?"),
         Misconception("another logarithm", lambda changes, minutes: math.ceil(math.log(changes)) * minutes,
             "That is the natural logarithm. Each run leaves a half: take the logarithm to base 2, and round up."),
         Misconception("tenths", lambda changes, minutes: math.ceil(math.log10(changes)) * minutes,
@@ -109,10 +111,13 @@ order_blind = Choice(
         "It is in training mode.":
             "Then a second pass would differ, too. Look at the first row.",
     },
-    hints=["Two passes agree, so nothing random is at work. What else can make an answer depend on the place in the batch?",
+    hints=["Two passes agree, so nothing random is at work. What else can make an answer depend on the place in the "
+    "batch?",
            "Which shape adds something different to each picture, and the same to all of its tokens?"],
-    why="[B, 1, D] is broadcast over the tokens: each *place in the batch* gets a vector, and all patches of a picture get "
-    "the same one. So it is blind to the places of patches, and not to the place in the batch. A published example had exactly this shape "
+    why="[B, 1, D] is broadcast over the tokens: each *place in the batch* gets a vector, and all patches of a "
+    "picture get "
+    "the same one. So it is blind to the places of patches, and not to the place in the batch. A published example "
+    "had exactly this shape "
     "(pytorch/examples, issue 1178).",
 )
 
@@ -450,7 +455,8 @@ late_scale_sum = Numeric(
     "late-scale", title="What a row sums to", points=1, difficulty=2, minutes=2, decimals=3,
     parameters=dict(width=192, heads=3), parameter_values=dict(width=range(48, 1281, 4), heads=range(2, 17)),
     valid_if=lambda width, heads: width % heads == 0 and 12 <= width // heads <= 100,
-    prompt="A model has D = {width} and h = {heads} heads. Somebody divides by √d_k *after* the softmax instead of before "
+    prompt="A model has D = {width} and h = {heads} heads. Somebody divides by √d_k *after* the softmax instead of "
+    "before "
     "it. What does each row of its attention weights sum to?",
     answer=lambda width, heads: 1 / math.sqrt(width / heads),
     misconceptions=[
@@ -463,7 +469,8 @@ late_scale_sum = Numeric(
         Misconception("√h", lambda width, heads: 1 / math.sqrt(heads),
             "You took the root of the number of heads. The scale is made from the head dimension d_k = D / h."),
     ],
-    hints=["Right after the softmax a row sums to 1. What happens to a sum when each term is divided by the same number?",
+    hints=["Right after the softmax a row sums to 1. What happens to a sum when each term is divided by the same "
+    "number?",
            "d_k = {width} / {heads}."],
     why=lambda width, heads: f"d_k = {width} / {heads} = {width // heads}, and 1 / √{width // heads} = "
     f"{1 / math.sqrt(width / heads):.3f}. One line of code, a sum over the last axis, tells this patient from a sound "
@@ -920,14 +927,16 @@ out_of_memory = Choice(
         "A tenth of the learning rate.":
             "The learning rate is one number. No tensor becomes smaller.",
         "Checkpointing alone, with attention as it is written.":
-            "Look at its row: the attention scores of one layer at a time are still there, and they are too large by themselves.",
+            "Look at its row: the attention scores of one layer at a time are still there, and they are too large by "
+            "themselves.",
         "Fused attention and checkpointing.": None,
         "Patches of twice the side.":
             "It fits. But that is another model: its patch embedding has another shape, and it sees less detail.",
     },
     hints=["Which of them leave the picture, the patches and the function as they are?",
            "Of those: which row of the table stays below 7.2 GiB?"],
-    why="A fused kernel never stores the N × N attention scores, and checkpointing keeps one number in sixteen. Both compute the "
+    why="A fused kernel never stores the N × N attention scores, and checkpointing keeps one number in sixteen. Both "
+    "compute the "
     "same function. Chapter 6 says what each of them costs.",
 )
 
@@ -975,7 +984,8 @@ one_fault = Numeric(
     hints=[
         "Compare its symptoms with those of case 0. Is the loss odd, an accuracy, or nothing at all? A result that is "
         "too good is a symptom, too.",
-        "Cut: does the *training* look odd (its loss), or only an accuracy? In the first case look before the evaluation; "
+        "Cut: does the *training* look odd (its loss), or only an accuracy? In the first case look before the "
+        "evaluation; "
         "a loop of your own, as in the hunt above, tells `step` from what comes before it.",
         "For the optimizer: keep `before = [w.clone() for w in model.parameters()]`, take a step, and count the "
         "tensors that are still equal.",
@@ -988,7 +998,8 @@ one_fault = Numeric(
 two_faults = Numeric(
     "two-faults", title="Hunt: two faults", points=5, difficulty=3, minutes=18,
     parameters=dict(case=181), parameter_values=dict(case=range(100, 200)),
-    prompt="Case **{case}** has exactly two of the nine faults, in two parts of the script. Which? Write both numbers as "
+    prompt="Case **{case}** has exactly two of the nine faults, in two parts of the script. Which? Write both "
+    "numbers as "
     "one, the smaller first: faults 2 and 7 are 27.",
     answer=lambda case: number_of(faults(case)),
     misconceptions=[

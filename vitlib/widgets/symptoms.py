@@ -68,7 +68,6 @@ class SymptomBoard(Explorer):
         left = column(self.choice, self.another, self.step, self.lab, self.board)
         right = column(*groups, self.guess, self.words)
         super().__init__(beside(left, right))
-        right.add_class("vit-ticks")
 
         on_change(self._open, self.choice)
         self.another.on_click(self._surprise)
