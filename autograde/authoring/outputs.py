@@ -21,7 +21,7 @@ def store_outputs(folder: Path) -> None:
     path = folder / f"{folder.name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     os.environ.setdefault("PYTHONHASHSEED", "0")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the tests; more threads wait for one another on a busy machine
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the tests; more wait for one another on a busy machine
     where = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=CELL_SECONDS, coalesce_streams=True, resources=where).execute()
     _forget_the_moment(notebook)

@@ -35,7 +35,10 @@ window_pairs = Numeric(
         Misconception("without itself", lambda rows, columns, window: rows * columns * (window**2 - 1),
             "Nearly. A token attends to itself as well: the whole window."),
     ],
-    hints=["How many queries are there, and how many keys does each of them meet?", "N = {rows} · {columns}, and each meets w²."],
+    hints=[
+        "How many queries are there, and how many keys does each of them meet?",
+        "N = {rows} · {columns}, and each meets w².",
+    ],
     why=lambda rows, columns, window: f"{rows}·{columns} queries meet {window}² keys each: N·w² = "
     f"{rows * columns * window**2:,}. All pairs would be N² = {(rows * columns) ** 2:,}.",
 )
@@ -264,8 +267,8 @@ windows_alone = TrueFalse(
     prompt="“With windows that always lie in the same place, it takes more blocks, but in the end every token can "
     "influence every other.”",
     answer=False,
-    misconception="Follow one token. In the first block it attends to its window; those tokens have attended to theirs, which "
-    "is the "
+    misconception="Follow one token. In the first block it attends to its window; those tokens have attended to "
+    "theirs, which is the "
     "same one. When does news from next door come in?",
     hints=["Draw two windows side by side, and an arrow for everything that a block carries over. Which arrow crosses "
            "the border?"],
@@ -706,7 +709,9 @@ def _(x):
     return torch.cat(corners_of(x), dim=1)
 
 
-@merge.misconception("lost the grid", "Your tokens lie in one sequence, [B, R·C/4, 4·D]. Keep the grid: [B, R/2, C/2, 4·D].")
+@merge.misconception(
+    "lost the grid", "Your tokens lie in one sequence, [B, R·C/4, 4·D]. Keep the grid: [B, R/2, C/2, 4·D]."
+)
 def _(x):
     return merge_patches(x).flatten(1, 2)
 
@@ -985,7 +990,10 @@ picture_tokens = Numeric(
         Misconception("pixels", lambda side, patch, pictures, words: pictures * side**2 + words,
             "You counted pixels. A token stands for {patch} × {patch} of them."),
     ],
-    hints=["How many patches does one picture have?", "({side} / {patch})² for each picture, and the question's tokens."],
+    hints=[
+        "How many patches does one picture have?",
+        "({side} / {patch})² for each picture, and the question's tokens.",
+    ],
     why=lambda side, patch, pictures, words: f"({side} / {patch})² = {(side // patch) ** 2} tokens a picture: "
     f"{pictures}·{(side // patch) ** 2} + {words} = {pictures * (side // patch) ** 2 + words}. The dimension of the "
     "language model does not matter: it says how long a token is, not how many there are.",
@@ -1008,8 +1016,8 @@ few_pictures = Choice(
     },
     hints=["What differs more: the designs of the backbones, or weights that have seen a million pictures and weights "
            "that have seen none?"],
-    why="With few pictures, pretraining outweighs the choice of the backbone by far. The small CNN tells you whether the "
-    "large model was worth it.",
+    why="With few pictures, pretraining outweighs the choice of the backbone by far. The small CNN tells you whether "
+    "the large model was worth it.",
 )
 
 high_resolution = Choice(
@@ -1018,7 +1026,8 @@ high_resolution = Choice(
     "Which backbone would you take under the segmentation head?",
     options={
         "ViT-B/32: its few, large patches are cheap at this size.":
-            "Cheap, yes: 1024 tokens. But a roof is less than half a patch wide: each feature vector would have to tell several roofs apart.",
+            "Cheap, yes: 1024 tokens. But a roof is less than half a patch wide: each feature vector must tell "
+            "several roofs apart.",
         "ViT-S/4: its patches are smaller than a roof.":
             "65,536 tokens that all attend to each other: more than four billion scores for each head, in each block.",
         "Swin-T or ConvNeXt-T, reading all four stages: strides of 4, 8, 16 and 32 pixels.": None,
