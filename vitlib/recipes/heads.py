@@ -118,7 +118,7 @@ def ready(images: Tensor) -> Tensor:
 # a label for each pixel
 
 
-def train_segmenter(fine: bool, seed: int = 0, updates: int = 200, count: int = 3000) -> Segmenter:
+def train_segmenter(fine: bool, seed: int = 0, updates: int = 1000, count: int = 3000) -> Segmenter:
     """A segmenter of scenes, trained with the cross-entropy of every pixel."""
     model = Segmenter(fine, seed)
     known = scenes(count, seed)
@@ -141,7 +141,7 @@ def segmented(model: Segmenter, some: Scenes) -> dict[str, float]:
 # a box for each thing
 
 
-def train_detector(seed: int = 0, updates: int = 400, count: int = 3000) -> Detector:
+def train_detector(seed: int = 0, updates: int = 2000, count: int = 3000) -> Detector:
     """A detector of digits, trained with DETR's loss: first match queries and digits, then compare them."""
     model = Detector(seed)
     known = scenes(count, seed)
@@ -217,7 +217,7 @@ class Pairs:
         return ready(torch.cat([self.pool.images[left], self.pool.images[right]], dim=3))
 
 
-def train_towers(seed: int = 0, updates: int = 200) -> TwoTowers:
+def train_towers(seed: int = 0, updates: int = 500) -> TwoTowers:
     """Two towers, trained with CLIP's loss: a picture picks its caption among all, a caption its picture."""
     model, pictures, known = TwoTowers(seed), Pairs(seed), PAIRS[~NEW]
 
