@@ -1,6 +1,6 @@
 """Scenes of digits: pictures with a label for each pixel and a box for each thing, to train chapter 8's heads on.
 
-The digits are sklearn's; those of the test scenes were never in a training scene.
+The digits are those of vitlib.data.datasets; those of the test scenes were never in a training scene.
 """
 
 import random
