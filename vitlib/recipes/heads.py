@@ -98,14 +98,16 @@ def _linear(inputs: int, outputs: int, dice: torch.Generator) -> nn.Linear:
     return layer
 
 
-def train(model: nn.Module, count: int, seed: int, loss_of: Callable[[Tensor], Tensor], size: int) -> None:
+def train(
+    model: nn.Module, count: int, seed: int, loss_of: Callable[[Tensor], Tensor], size: int, progress: bool = True
+) -> None:
     """`count` steps of Muon on batches of 32 out of `size`, with a warm-up and a way down: chapter 7's loop."""
     dice = torch.Generator().manual_seed(seed)
     batches = (torch.randint(size, (32,), generator=dice) for _ in range(count))
     made = optimizers(model, "muon", lr=1e-2, weight_decay=0.02)
     plans = [schedule(each, count, warmup=count // 10) for each in made]
     walk = steps(model.train(), batches, lambda chosen: (loss_of(chosen), torch.zeros(())), made, plans)
-    for _ in tqdm(walk, type(model).__name__, total=count, delay=2, leave=False):
+    for _ in tqdm(walk, type(model).__name__, total=count, disable=not progress, delay=2, leave=False):
         pass
     model.eval()
 
@@ -217,7 +219,7 @@ class Pairs:
         return ready(torch.cat([self.pool.images[left], self.pool.images[right]], dim=3))
 
 
-def train_towers(seed: int = 0, updates: int = 500) -> TwoTowers:
+def train_towers(seed: int = 0, updates: int = 500, progress: bool = True) -> TwoTowers:
     """Two towers, trained with CLIP's loss: a picture picks its caption among all, a caption its picture."""
     model, pictures, known = TwoTowers(seed), Pairs(seed), PAIRS[~NEW]
 
@@ -226,7 +228,7 @@ def train_towers(seed: int = 0, updates: int = 500) -> TwoTowers:
         answers = torch.arange(len(known))
         return (F.cross_entropy(scores, answers) + F.cross_entropy(scores.T, answers)) / 2
 
-    train(model, updates, seed, loss_of, len(known))
+    train(model, updates, seed, loss_of, len(known), progress)
     return model
 
 
