@@ -844,7 +844,7 @@ whose_normalisation = TrueFalse(
 masked_tokens = Numeric(
     "masked-tokens", title="What the encoder sees", points=1, difficulty=2, minutes=3,
     parameters=dict(side=224, patch=16, percent=75),
-    parameter_values=dict(side=(192, 224, 256, 320, 384, 448), patch=(16, 32), percent=(50, 75)),
+    parameter_values=dict(side=range(128, 769, 32), patch=(8, 16, 32), percent=(50, 75)),
     valid_if=lambda side, patch, percent: side % patch == 0 and (side // patch) ** 2 * percent % 100 == 0,
     prompt="A masked autoencoder cuts pictures of {side} × {side} pixels into patches of {patch} × {patch} and hides "
     "{percent} % of them. Its encoder has a CLS token. How long is the sequence that the encoder reads?",

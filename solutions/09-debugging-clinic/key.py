@@ -960,6 +960,11 @@ def number_of(found) -> int:
     return int("".join(map(str, sorted(found))))
 
 
+def named(case: int, fault: int) -> int:
+    """A fault and the case that has it, as one number: everyone's case has another."""
+    return 10 * case + fault
+
+
 def others(case: int) -> list[int]:
     """The faults that a case has not got."""
     return [fault for fault in ASK if fault not in faults(case)]
@@ -974,19 +979,23 @@ one_fault = Numeric(
     parameters=dict(case=22), parameter_values=dict(case=range(1, 100)),
     valid_if=lambda case: faults(case) != (7,),  # that one has been found together
     prompt="Case **{case}** has exactly one of the nine faults: `hunt({case})`. Reproduce its symptom with "
-    "`symptoms({case})`, bisect, and ask. Which number has the fault?",
-    answer=lambda case: number_of(faults(case)),
+    "`symptoms({case})`, bisect, and ask. Which number has the fault? Write it behind the number of the case: fault 1 "
+    "in case {case} would be {case}1.",
+    answer=lambda case: named(case, faults(case)[0]),
     misconceptions=[
-        Misconception(f"an innocent part, {place + 1}", lambda case, place=place: others(case)[place],
+        Misconception(f"an innocent part, {place + 1}", lambda case, place=place: named(case, others(case)[place]),
             lambda case, place=place: advice(others(case)[place]))
         for place in range(8)
+    ]
+    + [
+        Misconception("without the case", lambda case: faults(case)[0],
+            "Write the number of the case in front: fault 1 in case {case} would be {case}1.")
     ],
     hints=[
         "Compare its symptoms with those of case 0. Is the loss odd, an accuracy, or nothing at all? A result that is "
         "too good is a symptom, too.",
         "Cut: does the *training* look odd (its loss), or only an accuracy? In the first case look before the "
-        "evaluation; "
-        "a loop of your own, as in the hunt above, tells `step` from what comes before it.",
+        "evaluation; a loop of your own, as in the hunt above, tells `step` from what comes before it.",
         "For the optimizer: keep `before = [w.clone() for w in model.parameters()]`, take a step, and count the "
         "tensors that are still equal.",
         "For the evaluation: train a sound model with `run(hunt(0))`, and hand it to the case's `accuracy`: twice with "
