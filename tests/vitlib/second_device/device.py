@@ -46,6 +46,9 @@ class Elsewhere(torch.Tensor):
     def __repr__(self) -> str:  # type: ignore[override]
         return f"{self.inner!r} on fake:0"
 
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if self.dim() == 0 else repr(self), spec)
+
     def tolist(self) -> Any:
         return self.cpu().tolist()
 
