@@ -7,10 +7,10 @@ says how they were made. The weights that come with vitlib have a card of their 
 A teacher is trained first, a small convolutional network (teacher.py); the model learns from labels, and in the end
 from the teacher's answers as well. A plain ViT does not start from random weights (neighbours.py).
 
-Three plans: the short one is for a CPU and an hour, "night" goes on for another hour or two (the weights that come with
-vitlib are of such a run), and the long one is for a CUDA device and a few minutes there. A step takes longer the more
-tokens there are, so the plans for a CPU begin on small pictures, where the model learns what is coarse, and end on
-whole ones. Between two stages its positions are resized.
+Three plans: the short one is for a CPU and an hour, "night" goes on for another hour or two, and the long one is for a
+CUDA device and a few minutes there. The weights that come with vitlib went through the stages of "night", but from
+random weights. A step takes longer the more tokens there are, so the plans for a CPU begin on small pictures, where the
+model learns what is coarse, and end on whole ones. Between two stages its positions are resized.
 Sources: Howard, 2018 (progressive resizing); Touvron et al., 2019, "Fixing the train-test resolution discrepancy".
 """
 
