@@ -12,9 +12,11 @@ normalisation of the pictures, how positions are resized. They come from the cal
 that `save` wrote, else from the config.json beside it, else from what the layout's own library does.
 """
 
-from vitlib.weights.checkpoints import load, load_into
 from vitlib.weights.files import CheckpointError
-from vitlib.weights.renaming import convert, detect
+from vitlib.weights.into import load_into
+from vitlib.weights.loading import load
+from vitlib.weights.recognise import detect
+from vitlib.weights.renaming import convert
 from vitlib.weights.saving import save
 
 __all__ = ["CheckpointError", "convert", "detect", "load", "load_into", "save"]

@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from vitlib.backbones.stages import Staged
-from vitlib.weights import files, stems
-from vitlib.weights.checkpoints import plain_model
+from vitlib.weights import files
+from vitlib.weights.beside import hf_config, hf_pixels
+from vitlib.weights.config import config_of
 from vitlib.weights.files import CheckpointError
-from vitlib.weights.hubconfig import hf_config, hf_pixels
-from vitlib.weights.recognise import recognise
-from vitlib.weights.renaming import layout_named, to_ours, to_theirs
+from vitlib.weights.into import plain_model
+from vitlib.weights.recognise import layout_named
+from vitlib.weights.renaming import to_ours, to_theirs
 
 
 def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> None:
@@ -38,23 +38,22 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
             UserWarning,
             stacklevel=2,
         )
-    path, column, note = Path(path), layout_named(layout), asdict(target.config)
-    state, stem = stems.apart(target.state_dict())
-    if layout != "timm" and (stem or isinstance(target, Staged)):
-        raise CheckpointError(f"a {type(target).__name__} is saved by timm's names alone, not by {layout}'s")
-    if isinstance(target, Staged):
+    path, config, state = Path(path), target.config, dict(target.state_dict())
+    family, note = type(target).__name__, asdict(config)
+    if family in ("Swin", "ConvNeXt", "Hybrid"):
+        layout_named(layout, family)
         files.write(path, state, note)
         return
-    config = stems.vit_behind(target.config)
+    column = layout_named(layout)
     if config.positions != "learned" and "positions" not in column.settable:
         raise CheckpointError(
             f"{layout} keeps learned positions, and this model's are {config.positions!r}; save it as 'timm'"
         )
     state |= {name: torch.zeros(1, config.embed_dim) for name in column.zeros}
-    theirs = to_theirs(state, layout, config.prefix_positions, config.num_heads)
+    theirs = to_theirs(state, column, config.prefix_positions, config.num_heads)
     # what the layout's library would make of these tensors, told what its users can tell it
     told = {field: getattr(config, field) for field in ("num_heads", "image_size", "mean", "std", *column.settable)}
-    made, _ = recognise(to_ours(theirs, column)[0], column, told)
+    made, _ = config_of(to_ours(theirs, column)[0], column, told)
     apart = [f for f in ("eps", "gelu", "global_pool", "norm_before_pool") if getattr(made, f) != getattr(config, f)]
     if apart:
         raise CheckpointError(
@@ -70,4 +69,4 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
             with files.whole(path / name) as draft:
                 draft.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
     else:
-        files.write(path, theirs | stem, note)
+        files.write(path, theirs, note)

@@ -319,7 +319,7 @@ def test_second_versions_are_named() -> None:
         "layers.0.blocks.0.attn.logit_scale": torch.zeros(2, 1, 1),
         "layers.0.blocks.0.attn.qkv.weight": torch.zeros(6, 2),
     }
-    assert "is of the second version, Swin V2" in refusal(lambda: load(state))
+    assert "looks like the second version, Swin V2" in refusal(lambda: load(state))
 
 
 def test_smaller_tables_of_timm_are_whole_again() -> None:

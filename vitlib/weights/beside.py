@@ -10,24 +10,24 @@ from vitlib.backbones.presets import BACKBONES
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.presets import PRESETS
 from vitlib.weights.files import CheckpointError
+from vitlib.weights.layouts import Layout
 
 GELU = {"gelu": "erf", "gelu_python": "erf", "gelu_new": "tanh", "gelu_fast": "tanh", "gelu_pytorch_tanh": "tanh",
         "gelu_tanh": "tanh", "gelu_erf": "erf"}  # fmt: skip
 
 
-def read_beside(path: Path, layout: str, kind: str = "ViT", implied: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Fields of the configuration of a `kind` of model from the files beside `path`; {} where there are none.
-
-    `implied` says with what mean and deviation the layout's library normalises where its files do not.
-    """
+def read_beside(path: Path, layout: Layout) -> dict[str, Any]:
+    """Fields of the configuration of a model in this layout from the files beside `path`; {} where there are none."""
     config = _json(path.with_name("config.json"))
-    if layout.startswith("hf"):
+    if layout.library.startswith("hf"):
         pixels = _json(path.with_name("preprocessor_config.json"))
-        known = _of_transformers(config, kind) | _pixels(pixels, implied or {})
+        known = _of_transformers(config, layout.family) | _pixels(pixels, layout.implies)
         if "image_size" not in known and (size := _size(pixels)):
             known["image_size"] = size
-    elif layout in ("timm", "dinov2", "official"):
+    elif layout.library in ("timm", "dinov2", "official"):
         known = _of_timm(config)
+        if layout.family != "ViT":
+            known.pop("global_pool", None)
     else:
         known = {}
     return plain(known)
