@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     known = list(people(course))
     student = as_known(options.student, known)
     lateness.extend(course, student, chapter, span)
-    when = f"due {lateness.shown(due + span)}" if due else "no due date yet"
+    when = f"due {lateness.shown(lateness.later(due, span))}" if due else "no due date yet"
     print(f"{student}: {lateness.days(span)} longer for {chapter}, {when}")
     if known and student not in known:
         print(f"nobody of that name is known yet{nearest(student, known)}")
