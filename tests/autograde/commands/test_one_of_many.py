@@ -3,9 +3,11 @@
 import errno
 import os
 import shutil
+import signal
 import sqlite3
 import threading
 from contextlib import closing
+from multiprocessing import get_context
 
 import pytest
 
@@ -14,6 +16,7 @@ from autograde.course import database
 from autograde.course.grading import grade
 from autograde.course.marks import read_marks
 from autograde.course.simulate import simulate
+from autograde.engine.warm import warm_up
 from tests.autograde.conftest import TOY
 
 
@@ -166,6 +169,13 @@ def test_what_the_machine_refuses_is_said_in_a_line(course, monkeypatch, capsys,
     assert main(["grade"]) == status
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and said in told
+
+
+def test_workers_leave_ctrl_c_to_the_grader():
+    """Else each of them writes a traceback beside the grader's line."""
+    warm_up()
+    with get_context("forkserver").Pool(1) as workers:
+        assert workers.apply(signal.getsignal, (signal.SIGINT,)) is signal.SIG_IGN
 
 
 def test_a_result_that_was_damaged_on_disk_is_made_anew(course):
