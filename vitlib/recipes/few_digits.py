@@ -17,7 +17,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from vitlib.data.datasets import digits
-from vitlib.device import best_device
+from vitlib.device import best_device, random_state_kept
 from vitlib.models import create
 from vitlib.recipes.digits import RECIPE as DIGITS
 from vitlib.training.fit import Recipe, evaluate, fit
@@ -43,7 +43,7 @@ def small_cnn(seed: int = 0, width: int = 26) -> nn.Module:
     def layer(before: int, after: int) -> nn.Module:
         return nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU())
 
-    with torch.random.fork_rng():
+    with random_state_kept(best_device()):
         torch.manual_seed(seed)
         body = [layer(1, width), nn.MaxPool2d(2), layer(width, 2 * width), layer(2 * width, 2 * width)]
         head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * width, 10)]

@@ -17,7 +17,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from vitlib.data.same_different import same_different
-from vitlib.device import best_device
+from vitlib.device import best_device, random_state_kept
 from vitlib.training.fit import History, Recipe, fit
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.model import ViT
@@ -44,7 +44,7 @@ def compare(
     name: str, aligned: bool, seed: int = 0, recipe: Recipe | None = None, train: int = TRAIN, test: int = TEST
 ) -> History:
     """Train a fresh "ViT" or "CNN" on so many pictures, and test it on others."""
-    with torch.random.fork_rng():
+    with random_state_kept(best_device()):
         torch.manual_seed(seed)
         model = ViT(VIT) if name == "ViT" else small_cnn()
     seen, new = same_different(train, aligned, seed=2 * seed), same_different(test, aligned, seed=2 * seed + 1)
