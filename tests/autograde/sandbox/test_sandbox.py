@@ -240,7 +240,7 @@ def test_limits_cannot_be_raised(kernel):
 def test_processes_that_hold_too_much_memory_together_end_the_kernel(tmp_path):
     with sandboxed(tmp_path, Caps(memory=256)) as kernel:
         kernel.send("for _ in range(4): os.fork() or (b'x' * (150 * 2**20), time.sleep(60))")
-        assert until(lambda: not kernel.manager.is_alive())
+        assert until(lambda: kernel.ended)
         assert kernel.reason == "its processes held more than 256 MiB of memory together"
 
 
@@ -259,7 +259,7 @@ def test_memory_of_a_process_whose_first_thread_has_ended_counts(tmp_path):
     """
     with sandboxed(tmp_path, Caps(memory=256)) as kernel:
         kernel.send(textwrap.dedent(code))
-        assert until(lambda: not kernel.manager.is_alive())
+        assert until(lambda: kernel.ended)
         assert kernel.reason == "its processes held more than 256 MiB of memory together"
 
 
@@ -320,7 +320,7 @@ def test_a_kernel_dies_with_its_keeper(tmp_path):
         started = next(process for process in processes() if marker in command_line(process))
         os.kill(parent(parent(started)), signal.SIGKILL)  # the parent is the kernel, and the keeper is its parent
         assert until(lambda: not running(marker))
-        assert not kernel.manager.is_alive()
+        assert kernel.ended
 
 
 def test_this_machine_can_sandbox():
