@@ -97,3 +97,11 @@ def parent(process: int) -> int:
 def running(marker: str) -> bool:
     """Whether any other process of this machine has `marker` in its command line."""
     return any(marker in command_line(process) for process in processes() if process != os.getpid())
+
+
+def until(happened, seconds=120):
+    """What `happened` says as soon as it is true, else at the end of this time."""
+    deadline = time.monotonic() + seconds
+    while not (done := happened()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return done
