@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import AbstractContextManager
 from typing import Literal
 
 import torch
@@ -63,6 +64,18 @@ def amp_dtype(device: torch.device, amp: Amp = True) -> torch.dtype:
 def autocast(device: torch.device, amp: Amp) -> torch.autocast:
     """The block in which a model computes with automatic mixed precision, or as it is."""
     return torch.autocast(device.type, amp_dtype(device, amp), enabled=bool(amp))
+
+
+def random_state_kept(device: torch.device) -> AbstractContextManager[None]:
+    """The block may seed torch and draw from it; afterwards the random states of CPU and device are as before.
+
+    >>> before = torch.get_rng_state()
+    >>> with random_state_kept(best_device("cpu")):
+    ...     _ = torch.rand(3)
+    >>> torch.equal(torch.get_rng_state(), before)
+    True
+    """
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 def available_devices() -> list[str]:

@@ -21,9 +21,9 @@ class Pictures:
     >>> len(some), some.take(torch.tensor([1, 3])).labels.tolist()
     (6, [1, 0])
 
-    Errors: TypeError for classes that are no words; ValueError for images that are no bytes of shape (N, C, H, W), for
-    another number of labels, for labels that are no whole numbers, for two classes of one name, and for a label that no
-    class has, with the first picture that carries it.
+    Errors: TypeError for labels that are no tensor, and for classes that are no words; ValueError for images that are
+    no bytes of shape (N, C, H, W), for another number of labels, for labels that are no whole numbers, for two classes
+    of one name, and for a label that no class has, with the first picture that carries it.
     """
 
     images: UInt8[Tensor, "N C H W"]  # 0…255
@@ -40,6 +40,8 @@ class Pictures:
             raise ValueError(f"images are {self.images.dtype}: expected torch.uint8, 0…255; see vitlib.data.samples")
         if twice := [name for name in dict.fromkeys(self.classes) if self.classes.count(name) > 1]:
             raise ValueError(f"classes name {twice[0]!r} twice: expected a name of its own for each class")
+        if not isinstance(self.labels, Tensor):
+            raise TypeError(f"labels are a {type(self.labels).__name__}: expected a torch.Tensor of whole numbers")
         if self.labels.shape != self.images.shape[:1]:
             count = len(self.images)
             raise ValueError(f"labels have shape {tuple(self.labels.shape)}: expected ({count},), one a picture")

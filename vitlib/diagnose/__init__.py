@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from vitlib.data.pictures import Pictures
+from vitlib.device import random_state_kept
 from vitlib.diagnose.answers import logits_fit, mode, neighbours, numbers, positions, reach
 from vitlib.diagnose.case import MOST, Case
 from vitlib.diagnose.learning import first_loss, frozen, gradient_scale, gradients, loss_function, one_batch, weights
@@ -48,6 +49,7 @@ QUESTIONS: dict[str, Question] = {  # in the order in which they are asked
 FIRST = ("picture size", "numbers", "logits")  # without these the others make no sense
 
 
+@torch.inference_mode(False)
 def examine(
     model: nn.Module,
     pictures: Pictures,
@@ -92,10 +94,10 @@ def examine(
     if lr is not None and not lr > 0:
         raise ValueError(f"lr is {lr}: expected a learning rate above 0, such as 1e-3, or None")
     device = next((each.device for each in model.parameters()), torch.device("cpu"))
-    some = pictures.take(slice(0, MOST)).to(device)
+    some = pictures.take(torch.arange(min(len(pictures), MOST))).to(device)  # a copy
     case = Case(copy.deepcopy(model), some, prepare, test, criterion, pretrained, frozen, lr)
     findings: list[Finding] = []
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with random_state_kept(device):
         torch.manual_seed(0)
         for check, question in QUESTIONS.items():
             failed = next((each.check for each in findings if each.verdict == "alarm" and each.check in FIRST), None)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from vitlib.data.datasets import digits
 from vitlib.data.pictures import Pictures, normalisation, normalise
+from vitlib.device import random_state_kept
 from vitlib.models import create
 from vitlib.recipes import stored
 from vitlib.recipes.masked import MaskedAutoencoder
@@ -59,7 +60,7 @@ def pretrain(
         return loss_of(pictures.images[chosen]), torch.zeros(())  # nothing is right or wrong here
 
     losses = []
-    with torch.random.fork_rng():
+    with random_state_kept(pictures.images.device):
         whole.train()
         for epoch in range(recipe.epochs):
             seen = steps(whole, batches(pictures, recipe, epoch), asked, movers, plans, recipe.clip)

@@ -91,6 +91,7 @@ def step_memory(
     return count.peak
 
 
+@torch.inference_mode(False)
 def _step(model: nn.Module, picture: Tensor, batch_size: int, train: bool, amp: Amp) -> None:
     device = next(model.parameters()).device
     images = picture.to(device).repeat(batch_size, 1, 1, 1)  # B C H W

@@ -20,6 +20,7 @@ Net = TypeVar("Net", bound=nn.Module)
 FINETUNE = Recipe(epochs=10, lr=5e-4, layer_decay=0.75)
 
 
+@torch.inference_mode(False)
 def finetune(
     model: Net,
     train: Pictures,

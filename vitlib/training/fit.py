@@ -17,7 +17,7 @@ from torch.amp import GradScaler
 from tqdm.auto import tqdm
 
 from vitlib.data.pictures import Pictures, normalisation
-from vitlib.device import amp_dtype
+from vitlib.device import amp_dtype, random_state_kept
 from vitlib.training.accuracy import evaluate
 from vitlib.training.average import Average
 from vitlib.training.batches import batches, changed, loss_on, shuffled, steps_in_epoch
@@ -36,6 +36,7 @@ __all__ = ["History", "Recipe", "TrainingError", "changed", "evaluate", "fit", "
 RECIPE = Recipe()  # the defaults
 
 
+@torch.inference_mode(False)  # a caller's own would leave nothing to learn from
 def fit(
     model: nn.Module,
     train: Pictures,
@@ -80,19 +81,26 @@ def fit(
     classes that it does not have, for a single class, and where every parameter is frozen; FileNotFoundError where the
     folder of `save` does not exist.
     """
-    _check_kinds(model, train, recipe)
+    _check_kinds(model, train, recipe, test, valid, teacher)
     require_numbers(model)
     recipe.check(train)
     first = next(model.parameters(), None)
     if first is None:
         raise ValueError(f"nothing is there to learn: a {type(unwrapped(model)).__name__} has no parameters")
     device = first.device
+    if first.is_inference():
+        raise ValueError("the model was made inside torch.inference_mode(), where no weight can learn: make it outside")
     if first.dtype == torch.float16:
         raise ValueError(
             "the weights are torch.float16, too coarse for the small steps of training: train model.float(), with "
             "amp='float16' if you like, and call model.half() afterwards"
         )
     train = same_classes(model, train, predict(model, train.images[:1]).shape[1])
+    for name, part in (("test", test), ("valid", valid)):  # now, and not after an epoch
+        if part is not None:
+            if not len(part):
+                raise ValueError(f"there are no pictures in {name}: expected at least one, or None")
+            predict(model, part.images[:1])
     if len(train.classes) == 1:
         raise ValueError(
             f"all pictures are of the only class there is, {train.classes[0]!r}: nothing is there to tell apart, and "
@@ -129,7 +137,7 @@ def fit(
             loss_of(torch.arange(few, device=device) % len(train))[0].backward()
 
     bar = tqdm(total=total, initial=done, disable=not progress, unit="step", delay=1)
-    dice = torch.random.fork_rng([device] if device.type == "cuda" else [])  # the caller's random state stays
+    dice = random_state_kept(device)
     with bar, explained(trial, recipe.batch_size), dice, checkpointed(model, recipe.checkpointing), torch.enable_grad():
         for epoch in range(len(history), recipe.epochs):
             started, losses, rights = time.perf_counter(), 0.0, 0.0
@@ -174,9 +182,11 @@ def fit(
     return history
 
 
-def _check_kinds(model: object, train: object, recipe: object) -> None:
+def _check_kinds(model: object, train: object, recipe: object, test: object, valid: object, teacher: object) -> None:
     """TypeError for arguments in another order, or of another kind."""
-    for name, value, kind in (("model", model, nn.Module), ("train", train, Pictures), ("recipe", recipe, Recipe)):
+    needed = (("model", model, nn.Module), ("train", train, Pictures), ("recipe", recipe, Recipe))
+    others = (("test", test, Pictures), ("valid", valid, Pictures), ("teacher", teacher, nn.Module))
+    for name, value, kind in (*needed, *(each for each in others if each[1] is not None)):
         if not isinstance(value, kind):
             raise TypeError(f"{name} is a {type(value).__name__}: expected {kind.__module__}.{kind.__name__}")
 

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from vitlib.backbones.convnext import ConvNeXtBlock
 from vitlib.backbones.token_merging import MergedViT
+from vitlib.device import random_state_kept
 from vitlib.training.search import largest
 from vitlib.training.snapshot import TrainingError
 from vitlib.vit.encoder import Block
@@ -54,7 +55,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     device = next(model.parameters()).device
     try:
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        with random_state_kept(device):
             yield
     finally:
         with torch.no_grad():

@@ -66,6 +66,7 @@ def _of_windows(
     return logits.to(images.device), [each.to(images.device) for each in maps]
 
 
+@torch.inference_mode(False)
 def attention_gradients(
     model: nn.Module, images: Float[Tensor, "B C H W"], classes: Int64[Tensor, "B"] | None = None
 ) -> Float[Tensor, "B L h T T"]:
@@ -128,7 +129,7 @@ def covering(
     falls = []
     for image, whole, chosen_class in zip(images, logits, chosen, strict=True):
         falls.append(whole[chosen_class] - model(image * (1 - covers))[:, chosen_class])  # N
-    return torch.stack(falls)
+    return torch.stack(falls).to(images.device)
 
 
 def rollout(maps: Float[Tensor, "B L h T T"]) -> Float[Tensor, "B T T"]:

@@ -40,13 +40,14 @@ def blank(number, classes=("cat", "dog"), side=2):
         ({"images": torch.zeros(4, 3, 2, 2)}, "images are torch.float32: expected torch.uint8, 0…255"),
         ({"labels": torch.tensor([0, 1, 1])}, r"labels have shape \(3,\): expected \(4,\), one a picture"),
         ({"labels": torch.tensor([0.0, 1, 1, 0])}, "labels are torch.float32: expected torch.int64"),
+        ({"labels": [0, 1, 1, 0]}, "labels are a list: expected a torch.Tensor"),
         ({"labels": torch.tensor([0, 1, 2, 7])}, r"label 2 of picture 2 is out of range: .* 2 classes, 0…1; 2 of 4"),
         ({"labels": torch.tensor([0, 1, 1, -1])}, "label -1 of picture 3 is out of range"),
     ],
 )
 def test_pictures_that_make_no_sense_are_refused(change, message):
     good = {"images": torch.zeros(4, 3, 2, 2).byte(), "labels": torch.tensor([0, 1, 1, 0]), "classes": ("cat", "dog")}
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         Pictures(**good | change)
 
 

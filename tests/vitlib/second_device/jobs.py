@@ -35,7 +35,7 @@ from vitlib.backbones.windowed_attention import with_windows
 from vitlib.data.datasets import digits
 from vitlib.data.samples import picture
 from vitlib.training.batch_size import largest_batch, step_memory
-from vitlib.vit.attention_maps import attention_distance, rollout
+from vitlib.vit.attention_maps import attention_distance, attention_gradients, covering, rollout
 from vitlib.vit.logit_lens import readout
 from vitlib.weights import load_into
 from vitlib.widgets import pipeline
@@ -163,7 +163,8 @@ def weights_of_a_model_that_lies_there_fill_another(name: str) -> None:
 def maps_and_readouts() -> None:
     model, images = vit(), torch.rand(2, 1, 8, 8)
     logits, maps = attention_maps(model, images)
-    assert {logits.device.type, maps.device.type} == {"cpu"}  # they come back to where the pictures are
+    found = logits, maps, covering(model, images), attention_gradients(model, images)
+    assert {each.device.type for each in found} == {"cpu"}  # they come back to where the pictures are
     rollout(maps), attention_distance(maps, model.config.grid), readout(model, images)
     swin = create("swin_cifar_patch2_window4_32", seed=0, **SMALL["swin_cifar_patch2_window4_32"])
     attention_maps(swin, torch.rand(1, 3, 16, 16))

@@ -8,12 +8,14 @@ from torch import nn
 
 from tests.vitlib.training.zoo import BACKBONES, EVERY, WRAPPED, moved, shades, state, vit
 from vitlib.data.pictures import Pictures
+from vitlib.diagnose import examine
 from vitlib.training.batch_size import step_memory
 from vitlib.training.finetune import finetune, with_new_head
 from vitlib.training.fit import Recipe, TrainingError, evaluate, fit
 from vitlib.training.memory import checkpointed
 from vitlib.training.muon import Muon
 from vitlib.training.predict import predict
+from vitlib.vit.attention_maps import attention_gradients
 
 SHORT = Recipe(epochs=2, batch_size=8, lr=3e-3)
 
@@ -47,11 +49,39 @@ def test_a_single_class_is_nothing_to_learn(train):
         (lambda model, pictures: ("vit", pictures), "model is a str: expected torch.nn"),
         (lambda model, pictures: (model, pictures.images), "train is a Tensor: expected vitlib.data.pictures.Pictures"),
         (lambda model, pictures: (model, pictures, None, {"epochs": 1}), "recipe is a dict: expected vitlib"),
+        (lambda model, pictures: (model, pictures, (pictures.images, pictures.labels)), "test is a tuple: expected"),
     ],
 )
 def test_arguments_of_another_kind_are_named(arguments, said):
     with pytest.raises(TypeError, match=said):
         fit(*arguments(vit(), shades()))
+
+
+@pytest.mark.parametrize("name", ["test", "valid"])
+def test_pictures_to_measure_with_are_refused_before_the_training(name):
+    """And not after an epoch, which may have taken an hour."""
+    epochs = []
+    for pictures, said in ((shades(0), f"no pictures in {name}"), (large(), r"resize the images, or take")):
+        with pytest.raises(ValueError, match=said):
+            fit(vit(), shades(), recipe=SHORT, watch=epochs.append, progress=False, **{name: pictures})
+    assert not epochs
+
+
+def large() -> Pictures:
+    return Pictures(torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.zeros(2).long(), ("dark", "light"))
+
+
+def test_inference_mode_outside_does_not_stop_what_needs_gradients():
+    model, expected = vit(), fit(vit(), shades(), recipe=SHORT, progress=False).loss
+    healthy = [each.verdict for each in examine(model, shades()).findings]
+    with torch.inference_mode():
+        assert [each.verdict for each in examine(model, shades()).findings] == healthy
+        assert step_memory(model, shades().images[0], 2, train=True) > 0
+        assert attention_gradients(model, torch.zeros(1, 3, 16, 16)).shape == (1, 2, 2, 17, 17)
+        assert fit(model, shades(), recipe=SHORT, progress=False).loss == expected
+        assert finetune(model, shades(), recipe=SHORT, progress=False)[1].loss
+        with pytest.raises(ValueError, match=r"made inside torch.inference_mode\(\)"):
+            fit(vit(), shades(), progress=False)
 
 
 @pytest.mark.usefixtures("as_a_learner")
@@ -129,7 +159,7 @@ def test_no_pictures_are_refused():
         lambda: fit(vit(), shades(), none, SHORT, progress=False),
         lambda: evaluate(vit(), none),
     ):
-        with pytest.raises(ValueError, match=r"there are no (training )?pictures: expected at least one"):
+        with pytest.raises(ValueError, match=r"there are no (training )?pictures( in test)?: expected at least one"):
             call()
 
 
