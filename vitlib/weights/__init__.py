@@ -5,7 +5,7 @@
 
 The way of `load` (loading.py) goes in one direction, for a ViT, a hybrid, a Swin and a ConvNeXt alike:
 
-    read        sources (a file, a folder, the hub), files (safetensors, pickles without code, npz)
+    read        sources (a file, a folder, the hub), files (safetensors, npz), pickled (torch.save's)
     recognise   recognise: the layout (layouts.py says what that is) that knows most names of a table:
                 vit_names, flax (Google's), stage_names (Swin, ConvNeXt)
     rename      renaming, by that table; prefix_rows: positions of the tokens before the patches

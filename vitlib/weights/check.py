@@ -87,12 +87,12 @@ def check_fit(
     `left` are names in the checkpoint that the layout does not know.
     """
     left = list(left)
-    absent = [name for each in expected if each not in found for name in layout.theirs(each) or (each,)]
+    absent = [name for each in expected if each not in found for name in layout.called(each)]
     missing = [name for name in absent if name not in left]
     extra = [name for name in left if name not in absent]
-    extra += [name for each in found if each not in expected for name in layout.theirs(each) or (each,)]
+    extra += [name for each in found if each not in expected for name in layout.called(each)]
     misshapen = {
-        ", ".join(layout.theirs(name) or (name,)): f"is {shape_of(each)}, expected {shape_of(expected[name])}"
+        ", ".join(layout.called(name)): f"is {shape_of(each)}, expected {shape_of(expected[name])}"
         for name, each in found.items()
         if name in expected and each.shape != expected[name].shape
     }
@@ -116,7 +116,7 @@ def check_numbers(tensors: Mapping[str, Tensor], dtype: torch.dtype | None, layo
             f"the checkpoint holds {found}, a model torch.float32: say dtype=torch.float32 to convert"
         )
     if bad := [name for name, each in tensors.items() if not each.isfinite().all()]:
-        names = "; ".join(grouped([name for each in bad for name in layout.theirs(each) or (each,)]))
+        names = "; ".join(grouped([name for each in bad for name in layout.called(each)]))
         large = f", or too large for {dtype}" if dtype else ""
         raise CheckpointError(
             f"not every number is finite (NaN or infinity{large}) in {names}; take an earlier checkpoint"

@@ -7,8 +7,6 @@ other programs don't look. So each stays the plain file that its own library rea
 
 import json
 import os
-import re
-import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,13 +17,9 @@ import torch
 from torch import Tensor
 
 from vitlib.vit.config import renamed
+from vitlib.weights.pickled import CheckpointError, State, damaged, state_in, unpickled
 
-State = dict[str, Tensor]
 SUFFIXES = (".safetensors", ".pth", ".pt", ".npz")
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used: what came, what was expected, and what to do."""
 
 
 def read(path: Path, part: str | None = None) -> tuple[State, dict[str, Any]]:
@@ -44,7 +38,7 @@ def read(path: Path, part: str | None = None) -> tuple[State, dict[str, Any]]:
     if head[8:9] == b"{":
         return _read_safetensors(path, part)
     if head.startswith(b"\x80"):  # torch.save before version 1.6: one pickle, no archive
-        return state_in(path, _unpickle(path), part), {}
+        return state_in(path, unpickled(path), part), {}
     raise CheckpointError(f"{path} ({size:,} bytes) is {_what(head)}, no file of tensors; fetch the checkpoint itself")
 
 
@@ -99,7 +93,7 @@ def _read_safetensors(path: Path, part: str | None) -> tuple[State, dict[str, An
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             note = _note(path, (file.metadata() or {}).get("vitlib", ""))
     except SafetensorError as error:
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
     return (state_in(path, tensors, part) if tensors else {}), note
 
 
@@ -108,9 +102,9 @@ def _read_zip(path: Path, part: str | None) -> tuple[State, dict[str, Any]]:
         with zipfile.ZipFile(path) as archive:
             names, comment, bad = archive.namelist(), archive.comment, archive.testzip()
     except Exception as error:  # damaged bytes make zipfile stumble in any way
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
     if bad:  # torch.load looks at no checksum, and would take the damaged numbers
-        raise _damaged(path, f"{bad} fails its checksum")
+        raise damaged(path, f"{bad} fails its checksum")
     note = _note(path, comment.decode(errors="replace"))
     if all(name.endswith(".npy") for name in names):
         return state_in(path, _read_npz(path), part), note
@@ -120,7 +114,7 @@ def _read_zip(path: Path, part: str | None) -> tuple[State, dict[str, Any]]:
             'torch.save(torch.jit.load(path).state_dict(), "weights.pth")'
         )
     if any(name.endswith("data.pkl") for name in names):
-        return state_in(path, _unpickle(path), part), note
+        return state_in(path, unpickled(path), part), note
     raise CheckpointError(f"{path} is a zip archive of {', '.join(names[:3])} …, no file of tensors; unpack it")
 
 
@@ -130,7 +124,7 @@ def _note(path: Path, words: str) -> dict[str, Any]:
     try:
         return renamed(json.loads(words))
     except ValueError:
-        raise _damaged(path, "its note is no JSON") from None
+        raise damaged(path, "its note is no JSON") from None
 
 
 def _read_npz(path: Path) -> State:
@@ -160,44 +154,6 @@ def _write_npz(path: Path, state: State) -> None:
         numpy.savez(file, **arrays)  # type: ignore[arg-type]  # numpy types a name as its allow_pickle
 
 
-def _unpickle(path: Path) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an old pickle protocol is no news
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged bytes make the unpickler stumble in any way
-        if named := re.search(r"GLOBAL (\S+)", str(error)):
-            raise CheckpointError(
-                f"{path} asks Python to call {named[1]}, and weights need no code: refused, and nothing was run. "
-                "Take the .safetensors file instead; or, if you trust who made it, keep its tensors alone: "
-                'torch.save(torch.load(path, weights_only=False)["model"], "weights.pth")'
-            ) from None
-        raise _damaged(path, "its pickle breaks off") from None
-
-
-def state_in(path: Path | str, content: Any, part: str | None) -> State:
-    """The state dict in what torch.load gave: the content itself, or the entry that is one.
-
-    Errors: CheckpointError where there is none of that name, or several to choose from.
-    """
-    if part is None and _is_state(content):
-        return dict(content)
-    entries = content if isinstance(content, Mapping) else {}
-    parts = [name for name, entry in entries.items() if _is_state(entry)]
-    if part in parts or (part is None and len(parts) == 1):
-        return dict(entries[part or parts[0]])
-    there = ", ".join(f"{name!r} ({type(entry).__name__})" for name, entry in list(entries.items())[:8])
-    choice = f"choose one with part=: {', '.join(map(repr, parts))}" if parts else "expected tensors by name"
-    asked = f"no state dict {part!r}" if part else f"{len(parts)} state dicts"
-    raise CheckpointError(f"{path} holds {asked}; {choice}. In it: {there or type(content).__name__}")
-
-
-def _is_state(entry: Any) -> bool:
-    if not isinstance(entry, Mapping) or not entry:
-        return False
-    return all(isinstance(name, str) and isinstance(each, Tensor) for name, each in entry.items())
-
-
 def _what(head: bytes) -> str:
     if head.lstrip().startswith(b"<"):
         return "a web page, perhaps a server's error message"
@@ -206,10 +162,3 @@ def _what(head: bytes) -> str:
     if head.startswith(b"\x1f\x8b"):
         return "compressed by gzip"
     return f"something that begins with {head[:8]!r}"
-
-
-def _damaged(path: Path, why: object) -> CheckpointError:
-    return CheckpointError(
-        f"{path} ({path.stat().st_size:,} bytes) is cut off or damaged ({why}); fetch it again and compare its "
-        "size or checksum with the source's"
-    )

@@ -52,6 +52,10 @@ class Layout:
                 return tuple(_filled(each, found.groups()) for each in _parts(theirs))
         return ()
 
+    def called(self, name: str) -> tuple[str, ...]:
+        """What a message calls our tensor: by their names, by ours where they have no place for it."""
+        return self.theirs(name) or (name,)
+
 
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
