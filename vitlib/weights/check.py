@@ -22,15 +22,17 @@ TELLTALES = {
     "rope_embed": "DINOv3, which rotates queries and keys instead of adding positions",
     "mlp.w12": "a ViT with SwiGLU in place of the MLP, such as DINOv2's giant",
     "weights_in": "a ViT with SwiGLU in place of the MLP, such as DINOv2's giant",
+    "distillation_token": "a distilled DeiT, which has a second summary token and a second head",
     "dist_token": "a distilled DeiT, which has a second summary token and a second head",
     "pre_logits": "a ViT with one more layer before the head; without its head it fits: drop the head too",
     "relative_position": "a model with relative positions, such as Swin or BEiT",
-    "layers.0.blocks.0": "a Swin Transformer",
     "text_model": "a model of pictures and texts, such as CLIP",
     "params/txt": "a model of pictures and texts, such as SigLIP; name its text half in drop=",
     "layer1.0.conv1": "a ResNet",
-    "stages.0": "a network in stages, such as ConvNeXt",
-    "features.0": "a convolutional network of torchvision",
+    "norm_pre": "the picture tower of a CLIP, which normalises before its first block",
+    "pre_layrnorm": "the picture tower of a CLIP, which normalises before its first block",
+    "resblocks": "a CLIP as OpenAI names it; timm and big_vision have towers that fit",
+    "vision_model": "the picture tower of CLIP or SigLIP as transformers names it; timm's SigLIP fits",
     "decoder": "an encoder with a decoder, such as a masked autoencoder; name the decoder in drop=",
 }
 
@@ -105,6 +107,8 @@ def check_numbers(tensors: Mapping[str, Tensor], dtype: torch.dtype | None, layo
     """CheckpointError for tensors that are no finite real numbers, or no float32 and no `dtype` is given."""
     dtypes = {each.dtype for each in tensors.values()}
     found = ", ".join(sorted(str(each) for each in dtypes))
+    if any(each.is_meta for each in tensors.values()):
+        raise CheckpointError("the checkpoint is on the meta device, which keeps shapes without numbers")
     if not all(each.is_floating_point for each in dtypes):
         raise CheckpointError(f"the checkpoint holds {found}: expected real numbers; take one that is not quantised")
     if dtype is None and dtypes != {torch.float32}:

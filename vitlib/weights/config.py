@@ -55,8 +55,8 @@ def config_of(
     if len(implied["mean"]) not in (1, seen["in_chans"]):
         implied |= {"mean": (0.5,), "std": (0.5,)}  # the statistics of colours, and these pictures have none
     facts = {**seen, **implied, **told}
-    if facts["num_classes"] != len(facts.get("class_names", ())):
-        facts.pop("class_names", None)
+    if not facts["num_classes"]:
+        facts.pop("class_names", None)  # a config.json may list the classes of a head that is not there
     form: Form = "none"
     try:
         if layout.family == "ViT":

@@ -15,7 +15,7 @@ from vitlib.vit.config import ViTConfig, renamed
 from vitlib.vit.fields import fitted_statistics, pair_of
 from vitlib.vit.model import ViT
 from vitlib.weights.beside import plain, read_beside
-from vitlib.weights.check import check_fit
+from vitlib.weights.check import check_fit, telltale
 from vitlib.weights.config import config_of
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.fill import FIRST, channels_of, filled, what, with_channels
@@ -38,7 +38,7 @@ def load(
     dtype: torch.dtype | None = None,
     part: str | None = None,
     prefix: str = "",
-    drop: Sequence[str] = (),
+    drop: str | Sequence[str] = (),
     in_chans: int | None = None,
     generator: torch.Generator | None = None,
     like: ViTConfig | StageConfig | None = None,
@@ -84,6 +84,9 @@ def load(
 
     told = (read_beside(path, layout) if path else {}) | plain(renamed(note)) | choices
     told.pop("in_chans", None)  # the shapes show it
+    names = choices.get("class_names") if num_classes is not None else None  # those of the new head
+    if names is not None:
+        told["class_names"] = ()
     if size := made_for or (image_size if layout.family != "ViT" else None):
         told["image_size"] = pair_of(size)
 
@@ -94,10 +97,15 @@ def load(
     if in_chans is not None and in_chans != channels_of(ours):
         ours, told = with_channels(ours, in_chans), fitted_statistics(told, in_chans)
         layout = replace(layout, implies=fitted_statistics(layout.implies, in_chans))
-    config, form = config_of(ours, layout, told, like, heads_of(spelled(state, layout)))
+    try:
+        config, form = config_of(ours, layout, told, like, heads_of(spelled(state, layout)))
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}{telltale(left)}") from None
     ours = move_rows(ours, form, getattr(config, "prefix_positions", form))
 
     model = filled(config, ours, layout, left, num_classes, dtype, generator).to(place).eval()
+    if names is not None:
+        model.config = replace(model.config, class_names=tuple(names))
     return model if image_size is None else _resized(model, pair_of(image_size), sure="image_size" in told)
 
 

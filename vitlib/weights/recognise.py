@@ -33,6 +33,8 @@ def recognise(state: Mapping[str, Tensor]) -> Layout:
 
     Errors: CheckpointError where no layout knows a block: these are the weights of something else.
     """
+    if not state:
+        raise CheckpointError("the checkpoint holds no tensors; fetch it again")
     bare = unwrapped(state)
     most: list[str] = []
     for layout in (*LAYOUTS.values(), *STAGED):
@@ -50,6 +52,7 @@ def recognise(state: Mapping[str, Tensor]) -> Layout:
 def detect(state: Mapping[str, Tensor]) -> str:
     """The name of a state dict's layout.
 
+    >>> import torch
     >>> detect({"conv_proj.bias": torch.zeros(8), "encoder.layers.encoder_layer_0.ln_1.bias": torch.zeros(8)})
     'torchvision'
 

@@ -23,7 +23,7 @@ def convert(
     *,
     num_heads: int | None = None,
     form: Form | None = None,
-    drop: Sequence[str] = (),
+    drop: str | Sequence[str] = (),
 ) -> State:
     """The same weights by the names of another layout: converted back, every number is there again.
 

@@ -5,12 +5,13 @@ import warnings
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from vitlib.vit.config import ViTConfig
 from vitlib.weights import files
-from vitlib.weights.beside import hf_config, hf_pixels
 from vitlib.weights.config import config_of
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.into import plain_model
@@ -62,7 +63,7 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
             "as 'timm', or convert(model.state_dict(), …) for the names alone"
         )
     if layout.startswith("hf") and not path.suffix:
-        beside = {"config.json": hf_config(config, layout), "preprocessor_config.json": hf_pixels(config)}
+        beside = {"config.json": _hf_config(config, layout), "preprocessor_config.json": _hf_pixels(config)}
         path.mkdir(parents=True, exist_ok=True)
         files.write(path / "model.safetensors", theirs, note)
         for name, content in beside.items():
@@ -70,3 +71,52 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
                 draft.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
     else:
         files.write(path, theirs, note)
+
+
+def _hf_config(config: ViTConfig, layout: str) -> dict[str, Any]:
+    """The config.json with which transformers builds the same model."""
+    hidden = int(config.embed_dim * config.mlp_ratio)
+    fields: dict[str, Any] = {
+        "hidden_size": config.embed_dim,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.num_heads,
+        "hidden_act": "gelu" if config.gelu == "erf" else "gelu_pytorch_tanh",
+        "layer_norm_eps": config.eps,
+        "image_size": list(config.image_size),
+        "patch_size": config.patch_size if isinstance(config.patch_size, int) else list(config.patch_size),
+        "num_channels": config.in_chans,
+        "qkv_bias": True,
+    }
+    if config.image_size[0] == config.image_size[1]:
+        fields["image_size"] = config.image_size[0]
+    if layout == "hf-dinov2":
+        if hidden % config.embed_dim:
+            raise CheckpointError(
+                f"the MLP is {hidden} wide: transformers' DINOv2 needs a multiple of {config.embed_dim}"
+            )
+        name, base = ("dinov2_with_registers", "Dinov2WithRegisters") if config.reg_tokens else ("dinov2", "Dinov2")
+        fields |= {"mlp_ratio": hidden // config.embed_dim, "num_register_tokens": config.reg_tokens}
+        return {"model_type": name, "architectures": [f"{base}Model"], **fields}
+    names = config.class_names or [f"LABEL_{k}" for k in range(config.num_classes)]
+    fields |= {
+        "intermediate_size": hidden,
+        "label2id": {name: k for k, name in enumerate(names)},
+        "id2label": {k: name for k, name in enumerate(names)},
+    }
+    return {"model_type": "vit", "architectures": ["ViTForImageClassification" if names else "ViTModel"], **fields}
+
+
+def _hf_pixels(config: ViTConfig) -> dict[str, Any]:
+    """The preprocessor_config.json with which transformers prepares pictures as this model wants them."""
+    return {
+        "image_processor_type": "ViTImageProcessor",
+        "do_resize": True,
+        "size": {"height": config.image_size[0], "width": config.image_size[1]},
+        "resample": 3,  # bicubic
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(config.mean * (config.in_chans // len(config.mean))),
+        "image_std": list(config.std * (config.in_chans // len(config.std))),
+        **({"do_convert_rgb": True} if config.in_chans == 3 else {}),
+    }
