@@ -48,7 +48,7 @@ types: setup  ## mypy
 
 unit: setup  ## unit tests and doctests
 	@$(BRING) bubblewrap postgresql
-	pytest -q -m forks tests/autograde
+	pytest -q -m forks $$(grep -rl mark.forks tests)
 	pytest -q $(PARALLEL)loadfile -m 'not forks' --ignore=tests/notebooks --ignore=tests/browser
 
 notebooks: setup  ## every chapter's stored outputs against a fresh run, with the network cut off

@@ -24,11 +24,11 @@ from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
-from nbgrader.utils import is_grade, is_solution
 
 from autograde.answers.outcomes import Payload
 from autograde.authoring.key import Key
 from autograde.engine.accidents import Accident, Accidents
+from autograde.engine.cells import is_grade, is_solution
 from autograde.engine.client import read_json
 from autograde.engine.limits import Limits
 from autograde.engine.names import names_of

@@ -9,7 +9,6 @@ ipykernel's `do_execute`, inside a running event loop, as they do in a notebook.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import json
 import logging
@@ -83,8 +82,9 @@ class Pipe(Session):
 
     def flush(self) -> None:
         with self.lock:
-            if text := "".join(self.written):
-                self.written, self.sent = [], time.monotonic()
+            text, self.written = "".join(self.written), []
+            if text:
+                self.sent = time.monotonic()
                 self.tell(type="stream", content={"name": self.where, "text": text})
 
     def _hold(self) -> None:
@@ -141,15 +141,16 @@ class PipedKernel(IPythonKernel):
         self.io_loop = IOLoop.current()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # but while a cell runs
         requests, _ = await asyncio.open_connection(sock=pipe.connection.dup(), limit=MAX_REQUEST)
-        with _elsewhere() as elsewhere:
-            pipe.tell(type="ready", content={})
-            while line := await requests.readline():
-                request = json.loads(line)
-                content = await self._run(request["code"], request["silent"], request["expressions"])
-                if text := elsewhere.taken():
-                    pipe.tell(type="stream", content={"name": "stdout", "text": text})
-                _outcomes()  # a kernel in which this fails ends: the grader goes on without the cell that broke it
-                pipe.tell(type="reply", id=request["id"], content=content)
+        elsewhere = {"stdout": _Elsewhere(1), "stderr": _Elsewhere(2)}
+        pipe.tell(type="ready", content={})
+        while line := await requests.readline():
+            request = json.loads(line)
+            content = await self._run(request["code"], request["silent"], request["expressions"])
+            for name, file in elsewhere.items():
+                if text := file.taken():
+                    pipe.tell(type="stream", content={"name": name, "text": text})
+            _outcomes()  # a kernel in which this fails ends: the grader goes on without the cell that broke it
+            pipe.tell(type="reply", id=request["id"], content=content)
 
     async def _run(self, code: str, silent: bool, expressions: dict[str, str]) -> Any:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -169,25 +170,18 @@ def _outcomes() -> Any:
 class _Elsewhere:
     """What is written to standard output or error beside Python's streams, as by programs that a cell starts."""
 
-    def __init__(self, file: int):
-        self.file = file
-        for standard in (1, 2):
-            os.dup2(file, standard)
+    def __init__(self, number: int):
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115  # open for as long as the kernel is
+        os.dup2(self.file.fileno(), number)
 
     def taken(self) -> str:
-        size = os.fstat(self.file).st_size
+        size = os.fstat(file := self.file.fileno()).st_size
         if not size:
             return ""
-        text = os.pread(self.file, size, 0).decode(errors="replace")
-        os.ftruncate(self.file, 0)
-        os.lseek(self.file, 0, os.SEEK_SET)
+        text = os.pread(file, size, 0).decode(errors="replace")
+        os.ftruncate(file, 0)
+        os.lseek(file, 0, os.SEEK_SET)
         return text
-
-
-@contextlib.contextmanager
-def _elsewhere() -> Any:
-    with tempfile.TemporaryFile() as file:
-        yield _Elsewhere(file.fileno())
 
 
 def make_kernel() -> PipedKernel:

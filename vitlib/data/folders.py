@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from vitlib.data.archives import DatasetError
 from vitlib.data.decode import as_tensor, read_picture
 from vitlib.data.pictures import Pictures
-from vitlib.vit.checks import require_size
+from vitlib.vit.checks import require_pair
 
 
 def image_folder(folder: str | PathLike[str], size: int | tuple[int, int], skip_damaged: bool = False) -> Pictures:
@@ -40,7 +40,7 @@ def image_files(
 
 def image_file(path: Path, size: int | tuple[int, int]) -> UInt8[Tensor, "3 H W"]:
     """One picture, read and cut as `image_folder` does it. Errors: ValueError for a size or a file that is none."""
-    return _cover(read_picture(path), *_sides(size))
+    return _cover(read_picture(path), *require_pair("size", size))
 
 
 def _labelled(folder: str | PathLike[str], size: int | tuple[int, int], skip: bool) -> tuple[Pictures, list[Path]]:
@@ -91,7 +91,7 @@ def _read(
     root: Path, files: list[Path], size: int | tuple[int, int], skip_damaged: bool, stacklevel: int = 3
 ) -> tuple[UInt8[Tensor, "N 3 H W"], list[int]]:
     """The pictures that can be read, and the indices of their files."""
-    height, width = _sides(size)
+    height, width = require_pair("size", size)
     images = torch.empty(len(files), 3, height, width, dtype=torch.uint8)
     good, bad = [], []
     for i, path in enumerate(tqdm(files, desc=f"decoding {root.name}", delay=2)):
@@ -106,15 +106,6 @@ def _read(
             raise DatasetError(f"{told}. Mend or remove them, or leave them out with skip_damaged=True")
         warnings.warn(told, stacklevel=stacklevel)
     return (images[good] if bad else images), good
-
-
-def _sides(size: int | tuple[int, int]) -> tuple[int, int]:
-    sides = (size, size) if isinstance(size, int) else tuple(size)
-    if len(sides) != 2:
-        raise ValueError(f"size is {size!r}: expected a side in pixels, or (height, width)")
-    for name, side in zip(("height", "width"), sides, strict=True):
-        require_size(name, side)
-    return sides
 
 
 def _files(folder: Path) -> list[Path]:

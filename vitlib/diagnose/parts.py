@@ -9,10 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vitlib.backbones.pooled_attention import PooledAttention
+from vitlib.backbones.windowed_attention import WindowedAttention
 from vitlib.diagnose.case import Case, same
 from vitlib.diagnose.report import Finding, alarm, fine, left_out
 from vitlib.vit.attention import attention_weights, split_heads
 from vitlib.vit.model import ViT
+
+OTHERS = (PooledAttention, WindowedAttention)  # attention by other formulas, on purpose
 
 
 def patch_embedding(case: Case) -> Finding:
@@ -169,7 +173,8 @@ def _attentions(case: Case) -> Iterator[tuple[str, nn.Module, Tensor]]:
         if isinstance(getattr(module, "qkv", None), nn.Linear)
         and isinstance(getattr(module, "proj", None), nn.Linear)
         and _heads(module)
-        and not hasattr(module, "relative_position_bias_table")  # Swin's adds a table to the scores
+        and not isinstance(module, OTHERS)
+        and not hasattr(module, "relative_position_bias_table")  # timm's Swin adds a table to the scores
         and isinstance(getattr(module, "q_norm", nn.Identity()), nn.Identity)  # some normalise q and k first
     ]
     reads: dict[str, Tensor] = {}

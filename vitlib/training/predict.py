@@ -14,8 +14,8 @@ from vitlib.data.pictures import normalisation, normalise
 from vitlib.device import Amp, autocast
 from vitlib.training.classes import class_names
 from vitlib.training.memory import out_of_memory
-from vitlib.vit.checks import require_images, require_size
-from vitlib.vit.wrappers import require_numbers
+from vitlib.vit.checks import require_images, require_pair, require_size
+from vitlib.vit.wrappers import require_numbers, unwrapped
 
 Size = int | tuple[int, int]
 Blend = Literal["tent", "flat"]
@@ -72,8 +72,9 @@ def predict(
     >>> [len(guesses) for guesses in predict(model, images[:2], top=3)]
     [3, 3]
 
-    Errors: ValueError for no pictures, for images without the four axes, for `top` beyond the classes, for a model on
-    the meta device, and those of the model; OutOfMemoryError where a batch does not fit.
+    Errors: ValueError for no pictures, for images without the four axes, for `top` beyond the classes, for classes of
+    a model without a classifier, for a model on the meta device, and those of the model; TypeError for a model that
+    answers with anything but a tensor; OutOfMemoryError where a batch does not fit.
     """
     require_images(images)
     require_size("batch_size", batch_size)
@@ -88,11 +89,27 @@ def predict(
         for part in tqdm(parts, desc="predict", delay=2, disable=len(parts) == 1):
             pixels = as_pixels(part.to(device), model)
             with autocast(device, amp):
-                answers.append(model(pixels).float().to(images.device))
+                answers.append(_tensor(model(pixels), model).float().to(images.device))
     logits = torch.cat(answers)
+    if (probabilities or top is not None) and _features_alone(model):
+        raise ValueError("the model has no classifier, and answers with features: reset_classifier gives it one")
     if top is not None:
         return _guesses(logits, class_names(model), top)
     return logits.softmax(dim=1) if probabilities else logits
+
+
+def _features_alone(model: nn.Module) -> bool:
+    return getattr(getattr(unwrapped(model), "config", None), "num_classes", None) == 0
+
+
+def _tensor(answer: object, model: nn.Module) -> Tensor:
+    """The answer of a model, where it is logits, and no tuple or record of several things."""
+    if not isinstance(answer, Tensor):
+        raise TypeError(
+            f"the {type(unwrapped(model)).__name__} answers with a {type(answer).__name__}: expected a tensor of "
+            "logits; give a module whose forward returns them, such as model(images).logits"
+        )
+    return answer
 
 
 def _guesses(logits: Float[Tensor, "N K"], names: tuple[str, ...], top: int) -> list[list[Guess]]:
@@ -148,8 +165,8 @@ def sliding_window(
     if blend not in get_args(Blend):
         raise ValueError(f"blend is {blend!r}: expected one of {', '.join(map(repr, get_args(Blend)))}")
     require_size("batch_size", batch_size)
-    h, w = _pair("window", window)
-    down, right = (max(h // 2, 1), max(w // 2, 1)) if stride is None else _pair("stride", stride)
+    h, w = require_pair("window", window)
+    down, right = (max(h // 2, 1), max(w // 2, 1)) if stride is None else require_pair("stride", stride)
     if down > h or right > w:
         raise ValueError(f"stride is {down}×{right}: more than the window, {h}×{w}, leaves pixels that none covers")
     ask = partial(predict, model, batch_size=batch_size, amp=amp) if isinstance(model, nn.Module) else model
@@ -218,12 +235,3 @@ def _starts(size: int, window: int, stride: int) -> list[int]:
 def _profile(window: int, blend: Blend) -> Float[Tensor, "window"]:
     rising = torch.arange(1.0, window + 1)
     return torch.minimum(rising, rising.flip(0)) if blend == "tent" else torch.ones(window)
-
-
-def _pair(name: str, size: Size) -> tuple[int, int]:
-    sides = (size, size) if isinstance(size, int) else tuple(size)
-    if len(sides) != 2:
-        raise ValueError(f"{name} is {size!r}: expected pixels, such as 16, or (height, width)")
-    for side in sides:
-        require_size(name, side)
-    return sides

@@ -37,6 +37,16 @@ def require_size(name: str, value: object) -> None:
         raise ValueError(f"{name} is {value}: expected at least 1")
 
 
+def require_pair(name: str, size: object) -> tuple[int, int]:
+    """Height and width in pixels, from one side or from both."""
+    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    if len(sides) != 2:
+        raise ValueError(f"{name} is {size!r}: expected pixels, such as 16, or (height, width)")
+    for side in sides:
+        require_size(name, side)
+    return sides
+
+
 def require_patch(patch: object) -> tuple[int, int]:
     """The patch's height and width in pixels, from one side or from both."""
     sides = patch if isinstance(patch, tuple) else (patch, patch)

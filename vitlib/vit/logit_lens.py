@@ -2,13 +2,14 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from vitlib.vit.model import ViT
+from vitlib.vit.wrappers import unwrapped
 
 
 @torch.no_grad()
-def readout(model: ViT, images: Float[Tensor, "B C H W"], norm: bool = True) -> Float[Tensor, "B L K"]:
+def readout(model: nn.Module, images: Float[Tensor, "B C H W"], norm: bool = True) -> Float[Tensor, "B L K"]:
     """The logits that the head gives for the token row after 0, 1, …, depth blocks: L = depth + 1 rows.
 
     Row 0 reads the row of tokens before the first block, the last row is `model(images)`. The head was trained on
@@ -19,12 +20,16 @@ def readout(model: ViT, images: Float[Tensor, "B C H W"], norm: bool = True) -> 
     >>> readout(create("vit_digits_patch2_8"), torch.zeros(1, 1, 8, 8)).shape
     torch.Size([1, 4, 10])
 
+    Errors: ValueError for a model that is no ViT or Hybrid.
     Source: the idea is known as the logit lens (nostalgebraist, 2020), there for language models.
     """
-    steps = model(images, return_all=True)
-    rows = [steps["tokens"], *(steps[f"blocks.{i}.+mlp"] for i in range(model.config.depth))]
+    vit = unwrapped(model)
+    if not isinstance(vit, ViT):
+        raise ValueError(f"a {type(vit).__name__} has other tokens in every stage: expected a ViT or Hybrid")
+    steps = vit(images, return_all=True)
+    rows = [steps["tokens"], *(steps[f"blocks.{i}.+mlp"] for i in range(vit.config.depth))]
     if norm:
-        said = [model.head(model.pool(row[:, model.reads])) for row in rows]
+        said = [vit.head(vit.pool(row[:, vit.reads])) for row in rows]
     else:
-        said = [model.head(row[:, model.reads].mean(dim=1)) for row in rows]
+        said = [vit.head(row[:, vit.reads].mean(dim=1)) for row in rows]
     return torch.stack(said, dim=1).to(images.device)

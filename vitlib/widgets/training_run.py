@@ -113,6 +113,7 @@ class Run:
         recipe = self.recipe
         train, test = DATA[self.data]()
         self.model = model = small_vit(train, recipe.seed)
+        train = train.to(next(model.parameters()).device)
         self.classes = len(train.classes)
         self.per_epoch = steps_in_epoch(train, recipe)
         total = recipe.epochs * self.per_epoch

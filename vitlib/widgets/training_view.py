@@ -100,9 +100,8 @@ def curves_html(runs: Sequence[Run]) -> str:
     if not runs:
         return '<p class="vit-caption">The curves will be drawn here.</p>'
     guessing = max(run.guessing for run in runs)
-    top = min(
-        2 * guessing, max(1.15 * guessing, *(max(run.loss, default=0.0) for run in runs if run.state != "failed"))
-    )
+    highest = max((loss for run in runs if run.state != "failed" for loss in run.loss), default=0.0)
+    top = min(2 * guessing, max(1.15 * guessing, highest))
     losses = [(run, _thinned([(i / run.per_epoch, loss) for i, loss in enumerate(run.loss)])) for run in runs]
     rates = [(run, _thinned([(i / run.per_epoch, rate) for i, rate in enumerate(_shares(run))])) for run in runs]
     train, test = [(run, _after(run.train)) for run in runs], [(run, _after(run.test)) for run in runs]

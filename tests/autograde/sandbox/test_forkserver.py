@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from nbformat.v4 import new_code_cell
 
 from autograde.sandbox.forkserver import ForkServer, fork_server
 from tests.autograde.sandboxed import PATIENCE, sandboxed
@@ -35,6 +36,9 @@ def test_a_program_that_a_cell_starts_is_heard(kernel):
         "hello",
     ]
     assert kernel.run("print('once')") == "once"
+    cell = new_code_cell("subprocess.run('echo one; echo two >&2', shell=True); None")
+    kernel.session.execute(cell)
+    assert [(output.name, output.text) for output in cell.outputs] == [("stdout", "one\n"), ("stderr", "two\n")]
 
 
 def test_what_forks_print_is_shown_once(kernel):

@@ -142,7 +142,7 @@ def test_pictures_outside_the_classes_are_named(tmp_path):
         assert len(image_folder(tmp_path, 8)) == 1
 
 
-@pytest.mark.parametrize(("size", "words"), [(0, "height is 0"), ((8, -1), "width is -1")])
+@pytest.mark.parametrize(("size", "words"), [(0, "size is 0"), ((8, -1), "size is -1")])
 def test_a_size_that_is_none_is_refused(tmp_path, size, words):
     white(tmp_path / "cats" / "one.png")
     with pytest.raises(ValueError, match=words):

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from vitlib import create
+from vitlib.backbones.pooled_attention import with_pooled_keys
+from vitlib.backbones.token_merging import MergedViT
+from vitlib.backbones.windowed_attention import with_windows
 from vitlib.data.datasets import digits
 from vitlib.data.pictures import Pictures, normalise
 from vitlib.data.samples import picture
@@ -68,6 +71,12 @@ def test_a_fresh_model_of_every_kind_is_healthy(name: str) -> None:
     assert report.healthy, report
     asked = {each.check for each in report if each.verdict == "fine"}
     assert {"numbers", "logits", "mode", "neighbours", "positions", "reach", "gradients", "gradients' scale"} <= asked
+
+
+@pytest.mark.parametrize("cheaper", [with_windows, with_pooled_keys, MergedViT])
+def test_cheaper_attention_is_no_mistake(cheaper: Callable[[ViT, int], nn.Module]) -> None:
+    report = examine(cheaper(create("vit_cifar_patch4_32", seed=1, depth=2), 2), photos())
+    assert report.healthy, report
 
 
 def test_the_model_that_comes_with_vitlib_is_healthy() -> None:

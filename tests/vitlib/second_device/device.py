@@ -29,6 +29,12 @@ class Module(backend_registration._DummyBackendModule):
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.bfloat16, torch.float16]
 
+    def get_rng_state(self, *_: object) -> Tensor:
+        return torch.get_rng_state()  # it draws on the CPU
+
+    def set_rng_state(self, *_: object) -> None:
+        pass
+
 
 class Elsewhere(torch.Tensor):
     """A tensor that says it lies on the fake device."""
@@ -110,5 +116,7 @@ def second_device() -> Iterator[None]:
     backend_registration._setup_privateuseone_for_python_backend("fake", backend_module=Module())
     device.available_devices = lambda: ["fake", "cpu"]
     torch.__future__.set_overwrite_module_params_on_conversion(True)  # a wrapper cannot swap what it wraps
+    # a wrapper cannot be an inference tensor
+    torch.inference_mode = lambda mode=True: torch.set_grad_enabled(not mode)  # type: ignore[assignment, misc]
     with Machine():
         yield

@@ -39,6 +39,7 @@ from vitlib.vit.attention_maps import attention_distance, attention_gradients, c
 from vitlib.vit.logit_lens import readout
 from vitlib.weights import load_into
 from vitlib.widgets import pipeline
+from vitlib.widgets.training_run import Run
 
 Job = Callable[[], None]
 JOBS: dict[str, Job] = {}
@@ -206,6 +207,14 @@ def explorers_answer() -> None:
         widgets.attention_explorer(), widgets.layer_readout(vit(), few), widgets.window_explorer(),
     ):  # fmt: skip
         explorer._repr_mimebundle_()
+
+
+@job
+def a_training_run_is_drawn() -> None:
+    run = Run("100 digits", Recipe(epochs=1, batch_size=50, shift=1))
+    while run.advance():
+        pass
+    assert (run.state, run.problem) == ("done", "") and there(*run.model.parameters())
 
 
 def a_mistake() -> None:

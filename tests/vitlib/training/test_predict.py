@@ -181,6 +181,7 @@ def test_a_model_is_asked_through_predict():
         ({"stride": (1, 5)}, "stride is 1×5"),
         ({"stride": 0}, "stride is 0: expected at least 1"),
         ({"window": (4, 4, 4)}, r"window is \(4, 4, 4\): expected pixels, such as 16, or \(height, width\)"),
+        ({"window": 4.0}, r"window is 4.0 \(float\): expected a whole number"),
         ({"blend": "gauss"}, "blend is 'gauss': expected one of 'tent', 'flat'"),
         ({"model": lambda x: x[:, :, :2]}, r"answers \(9, 1, 2, 4\) to 9 windows: expected \(9, K, 4, 4\), a map each"),
         ({"model": lambda x: x[:1]}, r"answers \(1, 1, 4, 4\) to 9 windows"),
@@ -188,8 +189,27 @@ def test_a_model_is_asked_through_predict():
 )
 def test_sliding_window_says_what_is_wrong(change, message):
     call = {"model": lambda x: x, "picture": torch.zeros(1, 8, 8), "window": 4}
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         sliding_window(**call | change)
+
+
+class Record(nn.Module):
+    """It answers as models of other libraries do."""
+
+    def forward(self, images):
+        return {"logits": images.flatten(1)}
+
+
+@pytest.mark.usefixtures("as_a_learner")
+def test_answers_that_are_no_logits_are_named():
+    images = torch.zeros(2, 1, 8, 8)
+    with pytest.raises(TypeError, match=r"the Record answers with a dict: expected a tensor of logits"):
+        predict(Record(), images)
+    features = create("vit_digits_patch2_8", num_classes=0)
+    assert predict(features, images).shape == (2, 48)
+    for more in ({"top": 1}, {"probabilities": True}):
+        with pytest.raises(ValueError, match="has no classifier, and answers with features"):
+            predict(features, images, **more)
 
 
 # the largest batch that fits

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from vitlib import create
 from vitlib.vit.logit_lens import readout
@@ -14,6 +15,12 @@ def test_there_is_a_row_for_every_depth_and_the_last_is_the_models_answer(change
     rows = readout(model, images)
     assert rows.shape == (3, model.config.depth + 1, 10)
     torch.testing.assert_close(rows[:, -1], model(images))
+    assert torch.equal(readout(nn.DataParallel(model), images), rows)
+
+
+def test_stages_have_no_rows_to_read() -> None:
+    with pytest.raises(ValueError, match="a Swin has other tokens in every stage: expected a ViT or Hybrid"):
+        readout(create("swin_cifar_patch2_window4_32"), torch.zeros(1, 3, 32, 32))
 
 
 def test_row_k_is_the_answer_of_the_model_without_the_blocks_behind_it() -> None:

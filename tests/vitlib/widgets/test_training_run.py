@@ -9,7 +9,7 @@ import torch
 from vitlib.training.fit import Recipe, evaluate, fit
 from vitlib.widgets import training_run
 from vitlib.widgets.training_run import DATA, Run, small_vit
-from vitlib.widgets.training_view import verdict, words_html
+from vitlib.widgets.training_view import curves_html, verdict, words_html
 
 FEW = "100 digits"
 
@@ -69,6 +69,7 @@ def test_an_error_is_kept_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     run = trained(Run(FEW, Recipe(epochs=1)))
     assert run.state == "failed" and verdict(run) == "Training stopped: RuntimeError: no more memory"
     assert 'role="alert"' in words_html(run, run)
+    assert "guessing" in curves_html([run])  # a page with no other run on it
 
 
 def test_a_better_run_is_better() -> None:
