@@ -30,11 +30,14 @@ lab: setup  ## JupyterLab on chapter 0; formgrader and the assignment list are i
 	jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) \
 	    --LabApp.default_url=/lab/tree/chapters/$(CHAPTER)/$(CHAPTER).ipynb $(LAB)
 
-test: setup  ## every part, two at a time, whatever fails on the way; each is shown when it is done
-	@$(BRING) bubblewrap chromium postgresql
+test:  ## every part, two at a time, whatever fails on the way; each is shown when it is done
+	@$(MAKE) --no-print-directory --jobs=2 setup tools
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target BRING=: \
 	    lint unit notebooks types in-sync browser
 	@echo "all parts passed"
+
+tools:
+	@$(BRING) bubblewrap chromium postgresql
 
 lint: setup  ## ruff
 	ruff check .
@@ -45,7 +48,7 @@ types: setup  ## mypy
 
 unit: setup  ## unit tests and doctests
 	@$(BRING) bubblewrap postgresql
-	pytest -q -m forks tests/autograde
+	pytest -q -m forks $$(grep -rl mark.forks tests)
 	pytest -q $(PARALLEL)loadfile -m 'not forks' --ignore=tests/notebooks --ignore=tests/browser
 
 notebooks: setup  ## every chapter's stored outputs against a fresh run, with the network cut off
@@ -85,4 +88,4 @@ $(BENCH): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install -c constraints.txt -e '.[lab,test,bench]'
 	@touch $@
 
-.PHONY: help setup lab test lint types unit notebooks in-sync browser pythons release class bench bench-gpu
+.PHONY: help setup lab test tools lint types unit notebooks in-sync browser pythons release class bench bench-gpu

@@ -23,6 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AutogradeError as error:
         print(f"autograde: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("autograde: interrupted; what was finished is kept, and the next run goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read this, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # the disk is full, or a file belongs to somebody else
+        place = f"{error.filename} cannot be used" if error.filename else "a file cannot be read or written"
+        print(f"autograde: {place}: {error.strerror or error}", file=sys.stderr)
+        return 1
     finally:
         os.umask(before)
 

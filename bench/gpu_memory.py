@@ -23,9 +23,10 @@ from tqdm import tqdm
 
 from vitlib.backbones.presets import BACKBONES, Config
 from vitlib.cost import Run, cost
-from vitlib.cost.budget import CONTEXT, Fit, reserved, will_it_fit
+from vitlib.cost.budget import Fit, will_it_fit
 from vitlib.cost.gpus import GIB
 from vitlib.cost.measured import cuda_memory
+from vitlib.cost.room import CONTEXT, reserved
 from vitlib.models import PRESETS
 
 NO_CUDA = "not measured: torch finds no CUDA device here, and nothing else can say what one allocates"

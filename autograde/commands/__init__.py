@@ -15,6 +15,7 @@ COMMANDS = [
     *("grade", "feedback", "report", "export", "doctor"),
 ]
 PUBLIC = {"weave", "release"}  # what these write is for others to read; what the rest writes is the teacher's alone
+NOTHING_GRADED = "nothing is graded yet: run `autograde grade` first"
 
 
 def add_chapters(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ def run(options: argparse.Namespace) -> int:
     from autograde.course.course import Course
 
     course = Course.find()
-    chapters = course.choose([options.chapter] if options.chapter else [])
+    chapters = course.choose([options.chapter]) if options.chapter else course.choose_graded([])
     if options.date is not None:
         when = None if options.date == "none" else lateness.read_date(options.date)
         lateness.set_due(course, chapters[0], when)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from autograde.commands import add_chapters
+from autograde.commands import NOTHING_GRADED, add_chapters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     problems = [problem for chapter in chapters for problem in refresh_times(course, chapter)]
     marks = read_table(course, chapters)
     if not marks.chapters:
-        print("nothing is graded yet: run `autograde grade` first")
+        print(NOTHING_GRADED)
         return 0
     table, unknown = rows_of(marks, options.to, roster)
     path = options.out or course.submitted.parent / f"marks-{options.to}.csv"

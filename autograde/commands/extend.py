@@ -17,7 +17,7 @@ def run(options: argparse.Namespace) -> int:
     from autograde.authoring.key import nearest
     from autograde.course import lateness
     from autograde.course.course import Course, CourseError
-    from autograde.course.people import people
+    from autograde.course.people import as_known, people
 
     course = Course.find()
     (chapter,) = course.choose([options.chapter])
@@ -25,10 +25,11 @@ def run(options: argparse.Namespace) -> int:
         raise CourseError(f"--days {options.days}: expected 0 to 3660")
     due = lateness.due(course, chapter)
     span = timedelta(days=options.days)
-    lateness.extend(course, options.student, chapter, span)
-    when = f"due {lateness.shown(due + span)}" if due else "no due date yet"
-    print(f"{options.student}: {lateness.days(span)} longer for {chapter}, {when}")
     known = list(people(course))
-    if known and options.student not in known:
-        print(f"nobody of that name is known yet{nearest(options.student, known)}")
+    student = as_known(options.student, known)
+    lateness.extend(course, student, chapter, span)
+    when = f"due {lateness.shown(lateness.later(due, span))}" if due else "no due date yet"
+    print(f"{student}: {lateness.days(span)} longer for {chapter}, {when}")
+    if known and student not in known:
+        print(f"nobody of that name is known yet{nearest(student, known)}")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from autograde.commands import add_chapters
+from autograde.commands import NOTHING_GRADED, add_chapters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,10 +22,13 @@ def run(options: argparse.Namespace) -> int:
 
     course = Course.find()
     failures: list[CourseError] = []  # of one page, which keeps no other from being written
+    pages = 0
     for name in course.choose_graded(options.chapters):
         graded = [
             marks.student for marks in read_marks(course, name) if (course.autograded / marks.student / name).is_dir()
         ]
+        if not graded:
+            continue
         before = len(failures)
         for student in tqdm(graded, desc=f"{name} feedback"):
             try:
@@ -33,7 +36,10 @@ def run(options: argparse.Namespace) -> int:
             except CourseError as error:
                 failures.append(error)
         written = len(graded) - len(failures) + before
+        pages += len(graded)
         print(f"{name}: {written} feedback pages in {course.feedback.relative_to(course.root)}/")
+    if not pages:
+        print(NOTHING_GRADED)
     for failure in failures:
         print(f"autograde: {failure}", file=sys.stderr)
     return int(bool(failures))

@@ -51,15 +51,20 @@ def run(options: argparse.Namespace) -> int:
         course.config.Limits.sandbox = False
     elif not options.scheduler:
         view.check(course.solutions, course.submitted.parent)
-    for name in course.choose_graded(options.chapters):
-        handed_in = options.student or list(course.submissions(name))
-        if not handed_in:
+    problems += [f"{path} in submitted/ is in no chapter's folder and was not graded" for path in course.strays]
+    handed_in = {name: list(course.submissions(name)) for name in course.choose_graded(options.chapters)}
+    wanted, unknown = _wanted(handed_in, options.student)
+    problems += [
+        f"{student} handed in no {' and no '.join(options.chapters) or 'chapter'}{near}" for student, near in unknown
+    ]
+    for name, students in wanted.items():
+        if not students:
             print(f"{name}: nothing is handed in yet")
             continue
         try:
             watch = Watch(SILENCE, partial(tqdm.write, file=sys.stderr), options.verbose)
-            arriving = grade(course, name, options.student, options.regrade, options.jobs, options.scheduler, watch)
-            results = {one.student: one for one in tqdm(arriving, total=len(handed_in), desc=name, unit="submission")}
+            arriving = grade(course, name, students, options.regrade, options.jobs, options.scheduler, watch)
+            results = {one.student: one for one in tqdm(arriving, total=len(students), desc=name, unit="submission")}
             problems += refresh_times(course, name)
             entered = {marks.student: marks for marks in read_marks(course, name, results)}
         except GradebookLocked:
@@ -75,3 +80,20 @@ def run(options: argparse.Namespace) -> int:
     for problem in problems:
         print(f"autograde: {problem}", file=sys.stderr)
     return int(bool(problems))
+
+
+def _wanted(handed_in: dict[str, list[str]], named: list[str]) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
+    """Whom to grade, by chapter: everybody, or those named, and then only what they handed in.
+
+    Those named who handed nothing in come second, each with a hint at whom that name may mean.
+    """
+    from autograde.authoring.key import nearest
+    from autograde.course.people import as_known
+
+    if not named:
+        return handed_in, []
+    known = sorted(set().union(*handed_in.values()))
+    chosen = dict.fromkeys(as_known(student, known) for student in named)
+    wanted = {name: [student for student in chosen if student in students] for name, students in handed_in.items()}
+    unknown = [(student, nearest(student, known)) for student in chosen if student not in known]
+    return {name: students for name, students in wanted.items() if students}, unknown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from autograde.commands import add_chapters
+from autograde.commands import NOTHING_GRADED, add_chapters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,9 +21,14 @@ def run(options: argparse.Namespace) -> int:
     course = Course.find()
     chapters = course.choose_graded(options.chapters)
     problems: list[str] = []
+    graded = False
     for name in chapters:
         problems += refresh_times(course, name)
-        print(f"{name}\n{table(read_marks(course, name))}")
+        if marks := read_marks(course, name):
+            graded = True
+            print(f"{name}\n{table(marks)}")
+    if not graded:
+        print(NOTHING_GRADED)
     print(f"report: {write_report(course, chapters)}")
     for problem in problems:
         print(f"autograde: {problem}", file=sys.stderr)

@@ -8,7 +8,7 @@ from autograde.commands import add_chapters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("count", type=_count, help="how many students")
+    parser.add_argument("count", type=_count, nargs="?", default=10, help="how many students; 10 by default")
     add_chapters(parser)
     parser.add_argument("--seed", type=int, default=0)
 

@@ -20,6 +20,7 @@ from nbgrader.utils import parse_utc
 
 from autograde.answers.names import normal
 from autograde.course.course import Course, CourseError
+from autograde.course.handed_in import is_notebook, stem
 from autograde.course.people import people
 from autograde.course.roster import Learner, Roster
 from autograde.course.uploads import Sender, Sent
@@ -106,7 +107,7 @@ def _chapter(course: Course, files: Sequence[Sent]) -> str:
     for chapter in course.chapters:
         names = _notebooks(course, chapter)
         for one in files:
-            if one.place.suffix == ".ipynb" and (chapter in one.place.parts[:-1] or _stem(one.place)[0] in names):
+            if is_notebook(one.place.name) and (chapter in one.place.parts[:-1] or _stem(one.place)[0] in names):
                 return chapter
     return ""
 
@@ -121,9 +122,10 @@ def _stem(place: PurePosixPath) -> tuple[str, int]:
     >>> [_stem(PurePosixPath(name)) for name in ("01-toy.ipynb", "01-toy (2).ipynb", "01-toy-1.ipynb")]
     [('01-toy', 0), ('01-toy', 2), ('01-toy', 1)]
     """
-    if found := _COPY.fullmatch(place.stem):
+    name = stem(place.name)
+    if found := _COPY.fullmatch(name):
         return found[1], int(found[2] or found[3] or found[4] or 1)
-    return place.stem, 0
+    return name, 0
 
 
 def _file(course: Course, sender: Sender, student: str, chapter: str, files: list[Sent]) -> Taken:
@@ -162,7 +164,7 @@ def _named(expected: Sequence[str], files: Sequence[Sent]) -> tuple[dict[str, by
     Raises:
         CourseError: there is no notebook.
     """
-    notebooks = [one for one in files if one.place.suffix == ".ipynb"]
+    notebooks = [one for one in files if is_notebook(one.place.name)]
     if not notebooks:
         names = ", ".join(sorted(one.place.name for one in files)[:5])
         raise CourseError(f"there is no notebook in it, but {names}: ask for the .ipynb file")

@@ -19,7 +19,7 @@ from traitlets.config import Config
 
 from autograde.answers.sheet import full_name
 from autograde.authoring.key import Key, load_key, nearest
-from autograde.course.handed_in import read_submission
+from autograde.course.handed_in import read_submission, strays
 from autograde.course.people import whose_numbers
 from autograde.course.seal import Seal
 from autograde.course.settings import CONFIG_FILE, CourseError, read_config, read_settings
@@ -175,6 +175,11 @@ class Course:
         """The folder that each student handed in, by student id."""
         folders = {path.parent.name: path for path in sorted(self.submitted.glob(f"*/{chapter}")) if path.is_dir()}
         return {name: path for name, path in folders.items() if _is_text(name) and is_student(name)}
+
+    @property
+    def strays(self) -> list[str]:
+        """Work among the submissions that lies where nothing is graded."""
+        return strays(self.submitted, self.chapters)
 
     @property
     def unreadable_names(self) -> list[str]:

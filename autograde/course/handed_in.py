@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from autograde.course.seal import Seal
 from autograde.engine.jobs import Files
 from autograde.engine.reading import MAX_FILE, Unreadable, read_cells, slim
 
+ENDING = ".ipynb"
 MAX_FILES = 500  # beside a notebook
 MAX_BESIDE = 48 * 2**20  # bytes of them, all together
 MAX_SEEN = 10_000  # files that are looked at
@@ -21,6 +22,24 @@ MAX_DEPTH = 10  # folders below the submission's
 # What systems and editors leave behind, and what is nbgrader's: nobody means to hand it in
 DEBRIS = {"__pycache__", "__MACOSX", ".ipynb_checkpoints", ".git", ".DS_Store", "Thumbs.db", "desktop.ini", ".venv"}
 OURS = {FILE_NAME, "key.py", "timestamp.txt"}  # of these the learner's copy counts for nothing
+
+
+def is_notebook(name: str) -> bool:
+    """Whether a file's name says that it is a notebook, with what a browser or system may have added to it.
+
+    >>> [name for name in ("a.ipynb", "A.IPYNB", "a.ipynb.txt", "a.ipynb.json", "a.py") if is_notebook(name)]
+    ['a.ipynb', 'A.IPYNB', 'a.ipynb.txt', 'a.ipynb.json']
+    """
+    return ENDING in name.lower()
+
+
+def stem(name: str) -> str:
+    """A notebook's name without its ending.
+
+    >>> [stem(name) for name in ("a.ipynb", "A.IPYNB", "a.ipynb.txt")]
+    ['a', 'A', 'a']
+    """
+    return name[: name.lower().index(ENDING)]
 
 
 @dataclass
@@ -42,16 +61,16 @@ def read_submission(folder: Path, root: Path, chapter: str, seal: Seal) -> Hande
     found = list(islice(_files_in(folder), MAX_SEEN)) if is_own(folder, root) else []
     notes: list[str] = []
     others = {f"{name}.ipynb" for name in seal.notebooks} - {f"{chapter}.ipynb"}  # of the same assignment
-    notebooks = [path for path in found if path.suffix == ".ipynb" and path.name not in others]
+    notebooks = [path for path in found if is_notebook(path.name) and path.name not in others]
     chosen = _choose(notebooks, folder, chapter, notes)
     if chosen is None:
-        return HandedIn(missing=_what_is_there(folder, f"{chapter}.ipynb", root))
+        return HandedIn(missing=_what_is_there(folder, found, f"{chapter}.ipynb", root))
     if chosen.stat().st_size > MAX_FILE:
         return HandedIn(
             missing=f"{chosen.name} has more than {MAX_FILE >> 20} MiB: clear its outputs, hand it in again"
         )
-    given = dict(_contents(seal.folder, [path for path in _files_in(seal.folder) if path.suffix != ".ipynb"], []))
-    mine = _contents(chosen.parent, [path for path in found if path.suffix != ".ipynb"], notes)
+    given = dict(_contents(seal.folder, [path for path in _files_in(seal.folder) if not is_notebook(path.name)], []))
+    mine = _contents(chosen.parent, [path for path in found if not is_notebook(path.name)], notes)
     if changed := [name for name, content in mine if given.get(name, content) != content]:
         notes.append(f"The released {_listed(changed)} counts; the copy that was handed in differs from it.")
     return HandedIn(slim(chosen.read_bytes()), files=tuple(sorted((dict(mine) | given).items())), notes=notes)
@@ -85,7 +104,7 @@ def _choose(notebooks: list[Path], folder: Path, chapter: str, notes: list[str])
 
     def rank(path: Path) -> tuple[bool, bool, bool, int, float]:
         named = path.name == f"{chapter}.ipynb"
-        return _reads(path), named, chapter in path.stem, -len(path.parts), path.stat().st_mtime
+        return _reads(path), named, chapter in path.name, -len(path.parts), path.stat().st_mtime
 
     chosen = max(notebooks[:20], key=rank) if len(notebooks) > 1 else notebooks[0]
     name = _shown(chosen.relative_to(folder))
@@ -128,9 +147,24 @@ def _contents(base: Path, paths: list[Path], notes: list[str]) -> list[tuple[str
     return kept
 
 
-def _what_is_there(folder: Path, expected: str, root: Path) -> str:
+def _what_is_there(folder: Path, found: list[Path], expected: str, root: Path) -> str:
     names = sorted(path.name + " (a link)" * (not is_own(path, root)) for path in folder.glob("[!.]*.ipynb"))
-    return f"expected {expected} in the submission, but it holds {_listed(names) if names else 'no notebook'}"
+    others = f"no notebook, but {_listed([path.name for path in found])}" if found else "no notebook"
+    return f"expected {expected} in the submission, but it holds {_listed(names) if names else others}"
+
+
+def strays(submitted: Path, chapters: Iterable[str]) -> list[str]:
+    """Work among the submissions that lies in no student's folder of a chapter, so that nobody grades it."""
+    chapters, found = set(chapters), []
+    for path in (*submitted.glob("*"), *submitted.glob("*/*")):
+        is_work = is_notebook(path.name) or path.suffix.lower() == ".zip"
+        if path.is_dir() and not path.is_symlink() and path.parent != submitted and path.name not in chapters:
+            is_work = any(is_notebook(inner.name) for inner in islice(_files_in(path), MAX_SEEN))
+        elif not path.is_file():
+            continue
+        if is_work and not {path.name, path.parent.name} & DEBRIS and not path.name.startswith("."):
+            found.append(_shown(path.relative_to(submitted)))
+    return sorted(found)
 
 
 def _listed(names: list[str]) -> str:

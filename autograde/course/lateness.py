@@ -52,7 +52,13 @@ def lateness(course: Course, student: str, chapter: str) -> Lateness:
             handed_in = gradebook.find_submission(chapter, student).timestamp
         except MissingEntry:
             handed_in = None
-    return Lateness(None if due is None else due + extension, handed_in, extension)
+    return Lateness(None if due is None else later(due, extension), handed_in, extension)
+
+
+def later(due: datetime, longer: timedelta) -> datetime:
+    """That many days after `due`, at the same hour by this machine's clock, be it set forward or back meanwhile."""
+    local = due.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
+    return (local + longer).astimezone(UTC).replace(tzinfo=None)
 
 
 def due(course: Course, chapter: str) -> datetime | None:
@@ -97,9 +103,10 @@ def enter_extension(course: Course, gradebook: Gradebook, student: str, chapter:
 
     Without a due date there is none to extend: nbgrader would stumble over it.
     """
-    days = extension_of(course, student, chapter).days if _due(gradebook, chapter) else 0
+    due = _due(gradebook, chapter)
+    longer = later(due, extension_of(course, student, chapter)) - due if due else timedelta(0)
     with contextlib.suppress(MissingEntry):  # nothing is handed in yet
-        gradebook.grant_extension(chapter, student, days=days)
+        gradebook.grant_extension(chapter, student, minutes=longer // timedelta(minutes=1))
 
 
 def extension_of(course: Course, student: str, chapter: str) -> timedelta:

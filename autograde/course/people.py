@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograde.answers.names import normal
-from autograde.course.handed_in import is_own
+from autograde.course.handed_in import is_notebook, is_own
 from autograde.course.who import Marked, Person, cells_of, is_student, marked_as, signed_in
 from autograde.engine.reading import MAX_FILE
 
@@ -28,6 +29,17 @@ def people(course: Course) -> dict[str, Person]:
     return handed_in | {row[0]: Person(*(field or "" for field in row)) for row in rows}
 
 
+def as_known(name: str, known: Iterable[str]) -> str:
+    """The id among those known that `name` spells: the same one, or else the one that differs in case or accents.
+
+    >>> as_known("ADA", ["ada", "ben"]), as_known("cy", ["ada"])
+    ('ada', 'cy')
+    """
+    known = list(known)
+    alike = [student for student in known if normal(student) == normal(name)]
+    return alike[0] if len(alike) == 1 and name not in known else name
+
+
 def whose_numbers(course: Course, chapter: str, student: str) -> Marked:
     """By whose numbers the submission of `student` is marked, in a course where everyone has numbers of their own."""
     claim = _claim(course, chapter, student)
@@ -41,7 +53,8 @@ def whose_numbers(course: Course, chapter: str, student: str) -> Marked:
 def _claim(course: Course, chapter: str, student: str) -> str:
     """The name that a submission is signed in with: that of the last of its notebooks that has one."""
     folder, root = course.submitted / student / chapter, course.submitted
-    notebooks = sorted(islice(folder.rglob("*.ipynb"), MAX_NOTEBOOKS)) if is_own(folder, root) else []
+    named = (path for path in folder.rglob("*") if is_notebook(path.name))
+    notebooks = sorted(islice(named, MAX_NOTEBOOKS)) if is_own(folder, root) else []
     names = [_claim_in(path, *_state(path)) for path in notebooks if is_own(path, root)]
     return next((name for name in reversed(names) if name), "")
 

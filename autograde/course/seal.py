@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 
 from autograde.answers.sheet import FILE_NAME
 from autograde.course.settings import CourseError
+from autograde.engine.results import write_whole
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Seal:
 
     def keep_hashes(self, released: Path) -> None:
         """Remember what learners got."""
-        self._hashes.write_text(json.dumps(_hashes(released), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        write_whole(self._hashes, (json.dumps(_hashes(released), indent=1, sort_keys=True) + "\n").encode())
 
     def changed(self, released: Path) -> list[str]:
         """The files of the release that somebody changed or removed since."""

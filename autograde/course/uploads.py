@@ -21,6 +21,7 @@ from pathlib import PurePosixPath
 
 from autograde.answers.names import clean
 from autograde.course.archive import Entry
+from autograde.course.handed_in import is_notebook
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ _PLATFORMS: dict[str, Callable[[PurePosixPath], tuple[Sender, PurePosixPath, str
 
 def read_uploads(entries: Sequence[Entry], chapters: Iterable[str]) -> tuple[str, list[Sent], list[Entry]]:
     """The platform that named the files ("" for none), what was sent, and the files that nobody sent."""
-    notebooks = [entry.path for entry in entries if entry.path.suffix == ".ipynb"]
+    notebooks = [entry.path for entry in entries if is_notebook(entry.path.name)]
     fitting = {name: sum(read(path) is not None for path in notebooks) for name, read in _PLATFORMS.items()}
     platform = max(fitting, key=lambda name: fitting[name])
     if not fitting[platform]:

@@ -98,7 +98,6 @@ def marked_as(student: Person, claim: str, others: Iterable[Person], claims: Map
     if not claim or normal(claim) == normal(student.id):
         return Marked(student.id)
     shown = claim.replace("`", "'")  # as code: the name is the learner's, and does nothing on a page
-    shown = claim.replace("`", "'")  # as code: the name is the learner's, and does nothing on a page
     told = f"The submission of {student.id} is signed in as `{shown}`"
     for other in others:
         if normal(other.id) == normal(claim) or (other.answers_to(claim) and not student.answers_to(claim)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from nbformat import NotebookNode
-from nbgrader.utils import is_grade
 
+from autograde.engine.cells import is_grade
 from autograde.engine.limits import Limits
 from autograde.engine.repair import ABOUT, OURS
 from autograde.engine.session import error_output

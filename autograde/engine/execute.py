@@ -16,7 +16,6 @@ not defined at the end either, the answer is taken that the learner typed into t
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,17 +24,17 @@ from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
-from nbgrader.utils import is_grade, is_solution
 
 from autograde.answers.outcomes import Payload
 from autograde.authoring.key import Key
 from autograde.engine.accidents import Accident, Accidents
+from autograde.engine.cells import is_grade, is_solution
 from autograde.engine.client import read_json
 from autograde.engine.limits import Limits
 from autograde.engine.names import names_of
 from autograde.engine.plain import look_at
 from autograde.engine.repair import ABOUT, add_notes
-from autograde.engine.session import KernelGone, Session, error_output, in_a_loop_of_its_own
+from autograde.engine.session import KernelGone, Session, error_output
 from autograde.engine.verdict_cell import write_verdict
 from autograde.exercises import Exercise
 from autograde.exercises.verdict import Status, Verdict
@@ -60,7 +59,7 @@ def run_notebook(
     if not limits.sandbox:
         notebook.cells.insert(0, new_markdown_cell(f"⚠ **{OPEN}**", id="no-sandbox"))
         notebook.metadata.setdefault("autograde", {}).setdefault("notes", []).append(OPEN)
-    return in_a_loop_of_its_own(_Run(notebook, key, folder, limits, tell).run())
+    return _Run(notebook, key, folder, limits, tell).run()
 
 
 class _Run:
@@ -81,15 +80,14 @@ class _Run:
         self.unsettled = ""  # what may be owed to a busy machine
         self._begun = 0.0  # when the first kernel was there
 
-    async def run(self) -> list[Verdict]:
-        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # of tasks whose kernel was stopped
+    def run(self) -> list[Verdict]:
         for cell in self.notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         seconds, reason = self.limits.notebook_seconds, ""
         for kernel in range(1, MAX_KERNELS + 1):
             try:
-                await self._pass(seconds)
+                self._pass(seconds)
                 break
             except Accident as accident:
                 reason = str(accident)
@@ -104,7 +102,7 @@ class _Run:
         self._close(reason)
         return [self.verdicts[index] for index in self.exercises]
 
-    async def _pass(self, seconds: float) -> None:
+    def _pass(self, seconds: float) -> None:
         """Run what has not been run yet in a fresh kernel, for so many seconds after it has started.
 
         Raises:
@@ -117,48 +115,48 @@ class _Run:
         reply: dict[str, Any] | None = None
         if not left:
             return  # essays alone need no kernel
-        async with Session.started(self.notebook, self.folder, self.limits) as session:
+        with Session.started(self.folder, self.limits) as session:
             begun = time.monotonic()
             self._begun = self._begun or begun
             for index, following in zip(left, [*left[1:], -1], strict=True):
                 if time.monotonic() > begun + seconds:
                     raise self.accidents.out_of_time(seconds)
                 if index not in self.exercises:
-                    reply = await self._execute(session, index, ask=self.exercises.get(following))
+                    reply = self._execute(session, index, ask=self.exercises.get(following))
                     continue
-                answer = _answer(reply) or await self._ask(session, index)
+                answer = _answer(reply) or self._ask(session, index)
                 verdict, reply = self._mark(self.exercises[index], answer), None
                 if _is_there(verdict):
                     self._settle(index, verdict)
                 else:
                     late[index] = verdict
-            await self._ask_again(session, late)
+            self._ask_again(session, late)
 
-    async def _ask_again(self, session: Session, late: dict[int, Verdict]) -> None:
+    def _ask_again(self, session: Session, late: dict[int, Verdict]) -> None:
         """Read once more what was not there where its check stands: plain values in one message."""
         values = [index for index in late if not self.exercises[index].runs_code]
-        reply = await self._ask_together(session, values) if len(values) > 1 and not self.one_by_one else None
+        reply = self._ask_together(session, values) if len(values) > 1 and not self.one_by_one else None
         for index, verdict in late.items():
             exercise, instead = self.exercises[index], _about(self.notebook.cells[index]).get("instead", "")
-            again = self._mark(exercise, _answer(reply, str(index)) or await self._ask(session, index))
+            again = self._mark(exercise, _answer(reply, str(index)) or self._ask(session, index))
             if instead and not _is_there(again):
-                again = self._mark(exercise, await self._ask(session, index, instead))
+                again = self._mark(exercise, self._ask(session, index, instead))
             self._settle(index, again if _is_there(again) else verdict)
 
-    async def _ask_together(self, session: Session, values: list[int]) -> dict[str, Any]:
+    def _ask_together(self, session: Session, values: list[int]) -> dict[str, Any]:
         """Should one of them end or hang the kernel, the notebook runs again, and each is asked for alone."""
         try:
-            return await session.ask("", {str(index): self.exercises[index].request() for index in values})
+            return session.ask("", {str(index): self.exercises[index].request() for index in values})
         except KernelGone as gone:
             self.one_by_one = True
             raise Accident(f"reading the last answers {gone}", set(values)) from None
 
-    async def _execute(self, session: Session, index: int, ask: Exercise | None) -> dict[str, Any] | None:
+    def _execute(self, session: Session, index: int, ask: Exercise | None) -> dict[str, Any] | None:
         """Run a cell, and in the same message ask for the next cell's answer, unless that is a function."""
         cell = self.notebook.cells[index]
         cell.outputs, begun = [], time.monotonic()
         try:
-            reply = await session.execute(cell, index, ask.request() if ask is not None and not ask.runs_code else "")
+            reply = session.execute(cell, ask.request() if ask is not None and not ask.runs_code else "")
         except KernelGone as gone:
             raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index)) from None
         self.ran.add(index)
@@ -171,10 +169,10 @@ class _Run:
             self.accidents.notes.append(f"{reason}.")
             self.unsettled = self.unsettled if self.accidents.is_learners(index) else reason
         elif is_grade(cell):
-            await self._look_at_test(session, index, reply)
+            self._look_at_test(session, index, reply)
         return reply
 
-    async def _look_at_test(self, session: Session, index: int, reply: dict[str, Any]) -> None:
+    def _look_at_test(self, session: Session, index: int, reply: dict[str, Any]) -> None:
         """Make a test's outputs show that it failed: by nbgrader's rules a test without an error gets full marks."""
         cell = self.notebook.cells[index]
         failed = any(output.output_type == "error" for output in cell.outputs)
@@ -182,17 +180,17 @@ class _Run:
             cell.outputs.append(error_output(str(reply.get("ename"))[:100], str(reply.get("evalue"))[:1000]))
         elif not failed and not is_solution(cell):
             try:
-                canary = await session.ask(_CANARY, {})
+                canary = session.ask(_CANARY, {})
             except KernelGone as gone:
                 raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index)) from None
             if (canary.get("status"), canary.get("ename")) != ("error", "AssertionError"):
                 cell.outputs = [error_output("Untrustworthy", "a false assertion passes in this notebook")]
                 look_at(self.notebook, [f"at {self.accidents.name(index)}, a false assertion passes"])
 
-    async def _ask(self, session: Session, index: int, expression: str = "") -> Any:
+    def _ask(self, session: Session, index: int, expression: str = "") -> Any:
         exercise = self.exercises[index]
         try:
-            return _answer(await session.ask("", {"answer": exercise.request(expression)}))
+            return _answer(session.ask("", {"answer": exercise.request(expression)}))
         except KernelGone as gone:
             suspects = self.accidents.suspects(index) - {index}
             if exercise.runs_code or not suspects or "ended" not in str(gone):

@@ -4,10 +4,13 @@
 too.
 """
 
+import signal
 from contextlib import suppress
 
 from autograde.sandbox.forkserver import fork_server
 from autograde.sandbox.view import SandboxError
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's; it ends the workers, without a word from them
 
 with suppress(SandboxError):  # a worker says so, if its job needs the sandbox
     fork_server().start()  # imports what notebooks import, while this process imports what grading does

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from nbformat import NotebookNode
-from nbgrader.utils import is_locked, is_solution
 
+from autograde.engine.cells import is_locked, is_solution
 from autograde.engine.names import names_of
 from autograde.engine.reading import Cell
 

@@ -11,8 +11,8 @@ import ast
 import re
 
 from nbformat import NotebookNode
-from nbgrader.utils import determine_grade, is_grade, is_solution
 
+from autograde.engine.cells import is_grade, is_solution
 from autograde.engine.verdict_cell import read_verdict
 
 LOOK = "look"  # where in a graded notebook's metadata it stands what a teacher should look at
@@ -75,6 +75,8 @@ def marked(cell: NotebookNode) -> tuple[float | None, str]:
 
     It is nbgrader's, except that a verdict may go beyond the cell's maximum: those are bonus points.
     """
+    from nbgrader.utils import determine_grade
+
     if verdict := read_verdict(cell):
         return min(verdict["points"], verdict["out_of"]), ""
     name, points = cell.metadata.nbgrader.grade_id, float(cell.metadata.nbgrader.points)

@@ -19,11 +19,11 @@ MAX_CELLS = 2_000
 MAX_PICTURES = 8 * 2**20  # characters of pictures attached to text, in all
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 _COMMA_TOO_MANY = re.compile(r'("[^"\\]*+(?:\\.[^"\\]*+)*+"?)|,(?=\s*[\]}])', re.DOTALL)
-_OTHER_FILES = {
-    b"PK": "a ZIP archive",
-    b"\x1f\x8b": "a gzip archive",
-    b"%PDF": "a PDF",
-    b"<": "a web page",
+_OTHER_FILES = {  # how they begin, once they are read as text
+    "PK": "a ZIP archive",
+    "\x1f": "a gzip archive",
+    "%PDF": "a PDF",
+    "<": "a web page",
 }
 
 
@@ -135,7 +135,7 @@ def _document(text: str, notes: list[str]) -> Any:
 
 def _why(text: str, error: ValueError) -> Unreadable:
     for beginning, kind in _OTHER_FILES.items():
-        if text.startswith(beginning.decode("latin-1")):
+        if text.startswith(beginning):
             return Unreadable(f"the file is not a notebook but {kind}: hand in the .ipynb file itself")
     if "<<<<<<<" in text and ">>>>>>>" in text:
         return Unreadable("the file has the marks of a git conflict: resolve it, open the notebook, hand it in again")

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nbformat import NotebookNode
-from nbgrader.utils import is_locked, is_solution
 
+from autograde.engine.cells import is_locked, is_solution
 from autograde.engine.matching import Placed, asked, match, same
 from autograde.engine.names import names_of, typed_into_check
 from autograde.engine.reading import Unreadable, read_cells

@@ -30,7 +30,7 @@ class Results:
         path = self._path(fingerprint)
         try:
             notebook: NotebookNode = reads_json(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (OSError, ValueError):  # not there, or damaged: it is done anew
             return None
         with contextlib.suppress(OSError):  # another run may have taken it away
             os.utime(path)

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import math
-import queue
-import subprocess
+import secrets
+import signal
+import socket
 import time
-from collections.abc import AsyncIterator, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.manager import AsyncKernelManager
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from autograde.engine.client import Intake
+from autograde.engine.client import Channel, Shown
 from autograde.engine.limits import Limits
 from autograde.sandbox.confine import Caps
-from autograde.sandbox.provisioner import SandboxProvisioner
+from autograde.sandbox.process import Confined, Process, Unconfined
 
-Result = TypeVar("Result")
+MAX_COUNT = 1_000_000  # cells that a kernel may have run
 _PATIENCE = 5  # seconds for a kernel to answer after an interrupt
 
 
@@ -35,27 +30,29 @@ class KernelGone(Exception):
 class Session:
     """A kernel for one notebook; start it with `started`."""
 
-    def __init__(self, client: Intake, limits: Limits):
-        self.client, self.limits = client, limits
+    def __init__(self, channel: Channel, process: Process, limits: Limits):
+        self._channel, self._process, self._limits = channel, process, limits
+        self._shown = Shown()
 
     @classmethod
-    @contextlib.asynccontextmanager
-    async def started(cls, notebook: NotebookNode, folder: Path, limits: Limits) -> AsyncIterator[Session]:
-        """A kernel that works in `folder`; it is ended when the block is left."""
-        client = Intake(
-            notebook,
-            Caps(limits.memory, limits.processes, limits.scratch) if limits.sandbox else None,
-            timeout=math.ceil(limits.cell_seconds),
-            startup_timeout=math.ceil(limits.overtime),
-            interrupt_on_timeout=False,
-            allow_errors=True,
-            shutdown_kernel="immediate",
-            resources={"metadata": {"path": str(folder)}},
-        )
-        async with client.async_setup_kernel(cleanup_kc=True, stderr=subprocess.DEVNULL):
-            yield cls(client, limits)
+    @contextlib.contextmanager
+    def started(cls, folder: Path, limits: Limits) -> Iterator[Session]:
+        """A kernel that works in `folder`; it is ended when the block is left.
 
-    async def execute(self, cell: NotebookNode, index: int, ask: str = "") -> dict[str, Any] | None:
+        Raises:
+            SandboxError: this machine cannot sandbox.
+        """
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                process = _kernel(folder, limits, theirs.fileno())
+            try:
+                yield cls(_ready(Channel(ours, process), limits.overtime), process, limits)
+            finally:
+                process.kill()
+                process.close()
+
+    def execute(self, cell: NotebookNode, ask: str = "") -> dict[str, Any] | None:
         """Run a cell, its outputs into it; the kernel's reply, or None where it ran too long and was stopped.
 
         `ask` is an expression whose value comes with the reply, unless the cell fails.
@@ -63,86 +60,102 @@ class Session:
         Raises:
             KernelGone: the cell ended the kernel, did not stop, or made it send what is no message.
         """
+        if not cell.source.strip() or "skip-execution" in cell.metadata.get("tags", []):
+            return {}
+        self._shown.begin()
+
+        def show(kind: str, content: dict[str, Any]) -> None:
+            self._shown.take(cell.outputs, kind, content)
+
         try:
-            reply = await self.client.run(cell, index, {"answer": ask} if ask else {})
-        except CellTimeoutError:
-            await self._interrupt()
+            reply = self._request(cell.source, {"answer": ask} if ask else {}, self._limits.cell_seconds, show)
+        except TimeoutError:
+            self._interrupt()
             return None
-        except DeadKernelError:
+        except EOFError:
             raise KernelGone(f"ended the kernel{self._why()}") from None
         except Exception as error:  # what this kernel sent is no message, and it is not to be trusted with more
-            await self.stop()
+            self._process.kill()
             raise KernelGone(f"made the kernel send what cannot be read ({type(error).__name__})") from None
         if any(isinstance(part, dict) and part.get("source") == "ask_exit" for part in _listed(reply.get("payload"))):
-            await self.stop()
+            self._process.kill()
             raise KernelGone("ended the kernel: it quits")
+        if isinstance(count := reply.get("execution_count"), int) and 0 <= count < MAX_COUNT:
+            cell.execution_count = int(count)
         return reply
 
-    async def ask(self, code: str, expressions: dict[str, str]) -> dict[str, Any]:
+    def ask(self, code: str, expressions: dict[str, str]) -> dict[str, Any]:
         """The reply to one silent request.
 
         Raises:
             KernelGone: none came in time, or it cannot be read.
         """
         try:
-            return await self._request(code, expressions, self.limits.cell_seconds)
-        except _NoReplyError:
-            alive = await self._manager.is_alive()
-            await self.stop()
-            seconds = f"{self.limits.cell_seconds:g} seconds"
-            raise KernelGone(f"ran longer than {seconds}" if alive else f"ended the kernel{self._why()}") from None
+            return self._request(code, expressions, self._limits.cell_seconds)
+        except TimeoutError:
+            self._process.kill()
+            raise KernelGone(f"ran longer than {self._limits.cell_seconds:g} seconds") from None
+        except EOFError:
+            raise KernelGone(f"ended the kernel{self._why()}") from None
         except Exception:  # what this kernel sent is no message, and it is not to be trusted with more
-            await self.stop()
+            self._process.kill()
             raise KernelGone("did not arrive in a form that can be read") from None
 
-    async def stop(self) -> None:
-        await self._manager.shutdown_kernel(now=True)
-
-    async def _interrupt(self) -> None:
+    def _interrupt(self) -> None:
         """Stop a cell that ran too long; the notebook goes on if the kernel answers again."""
-        reason = f"ran longer than {self.limits.cell_seconds:g} seconds"
-        await self._manager.interrupt_kernel()
+        reason = f"ran longer than {self._limits.cell_seconds:g} seconds"
+        self._process.signal(signal.SIGINT)
         try:
             try:
-                await self._request("", {}, _PATIENCE)
-            except ValueError:  # a message that the interrupt cut off, between its signature and its end
-                await self._request("", {}, _PATIENCE)
-        except _NoReplyError:
-            why = self._why()
-            await self.stop()
-            raise KernelGone(f"{reason} and did not stop when asked to{why}") from None
+                self._request("", {}, _PATIENCE)
+            except ValueError:  # a message that the interrupt cut off
+                self._request("", {}, _PATIENCE)
+        except (TimeoutError, EOFError):
+            raise KernelGone(f"{reason} and did not stop when asked to{self._why()}") from None
         except Exception as error:  # what this kernel sent is no message, and it is not to be trusted with more
-            await self.stop()
+            self._process.kill()
             raise KernelGone(f"{reason}, and then sent what cannot be read ({type(error).__name__})") from None
 
-    @property
-    def _manager(self) -> AsyncKernelManager:
-        return cast(AsyncKernelManager, self.client.km)
-
     def _why(self) -> str:
-        """Why the kernel was killed, if a limit was the reason."""
-        provisioner = self._manager.provisioner
-        return f": {provisioner.reason}" if isinstance(provisioner, SandboxProvisioner) and provisioner.reason else ""
+        """Why the kernel was killed, if a limit was the reason; nothing is left of it then."""
+        self._process.kill()
+        return f": {self._process.reason}" if self._process.reason else ""
 
-    async def _request(self, code: str, expressions: dict[str, str], seconds: float) -> dict[str, Any]:
-        channels = cast(AsyncKernelClient, self.client.kc)
-        sent = channels.execute(code, silent=True, store_history=False, user_expressions=expressions)
+    def _request(
+        self,
+        code: str,
+        expressions: dict[str, str],
+        seconds: float,
+        show: Callable[[str, dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """The kernel's reply; `show` is told of the outputs before it. Without `show` the request is a silent one.
+
+        Raises what `Channel.receive` raises.
+        """
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            try:
-                reply = await channels.get_shell_msg(timeout=0.5)
-            except (queue.Empty, TimeoutError):
-                if not await self._manager.is_alive():
-                    break
-                continue
-            if reply.get("parent_header", {}).get("msg_id") == sent:
-                content: dict[str, Any] = reply["content"]
-                return content
-        raise _NoReplyError
+        name = secrets.token_hex(8)  # nobody knows it before it is sent
+        self._channel.send({"id": name, "code": code, "silent": show is None, "expressions": expressions}, deadline)
+        while True:
+            match self._channel.receive(deadline):
+                case {"type": "reply", "id": answered, "content": content} if answered == name:
+                    return dict(content)
+                case {"type": str(kind), "content": content} if show is not None:
+                    show(kind, content)
 
 
-class _NoReplyError(Exception):
-    pass
+def _ready(channel: Channel, seconds: float) -> Channel:
+    """The channel, once its kernel has said its first word."""
+    try:
+        channel.receive(time.monotonic() + seconds)
+    except (TimeoutError, EOFError):
+        raise RuntimeError("the kernel did not answer") from None
+    return channel
+
+
+def _kernel(folder: Path, limits: Limits, pipe: int) -> Process:
+    if not limits.sandbox:
+        return Unconfined(folder, "autograde.sandbox.piped", pipe)
+    return Confined(folder, Caps(limits.memory, limits.processes, limits.scratch), [pipe])
 
 
 def _listed(value: Any) -> list[Any]:
@@ -151,16 +164,3 @@ def _listed(value: Any) -> list[Any]:
 
 def error_output(name: str, text: str) -> NotebookNode:
     return new_output("error", ename=name, evalue=text, traceback=[f"{name}: {text}"])
-
-
-def in_a_loop_of_its_own(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run what talks to kernels, also where a loop runs already, as in formgrader.
-
-    What a kernel that was stopped leaves behind, tasks and sockets, ends with this loop: the next one finds nothing.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()

@@ -8,6 +8,7 @@ the grader over one connection: a request comes in, then signals to pass on; `{"
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -18,19 +19,20 @@ import socket
 import tarfile
 from typing import Any
 
+from autograde.sandbox import jupyter
 from autograde.sandbox.confine import SCRATCH, Caps, confine, enter_namespaces
-from autograde.sandbox.kernel import PORTS, make_kernel
+from autograde.sandbox.piped import PipedKernel
 
 MAX_MESSAGE = 65536  # bytes
 FOLDER = f"{SCRATCH}/notebook"  # the kernel's working folder
 _LOOK = 0.2  # seconds between two looks at the memory in use
 
 
-def keep(connection: socket.socket) -> None:
-    """Serve the one request that `connection` brings, from start to end."""
+def keep(connection: socket.socket, kernel: PipedKernel) -> None:
+    """Serve the one request that `connection` brings, from start to end; `kernel` is there and has run nothing."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    data, descriptors, _, _ = socket.recv_fds(connection, MAX_MESSAGE, len(PORTS) + 1)
+    data, descriptors, _, _ = socket.recv_fds(connection, MAX_MESSAGE, len(jupyter.PORTS) + 1)
     if not data:
         return
     request = json.loads(data)
@@ -41,23 +43,30 @@ def keep(connection: socket.socket) -> None:
         return
     process = os.fork()
     if process == 0:
-        _become_kernel(connection, request, descriptors)
+        _become_kernel(connection, request, descriptors, kernel)
     for descriptor in descriptors:
         os.close(descriptor)
     status, reason = _watch(connection, process, Caps(**request["caps"]))
     _tell(connection, ended=status, reason=reason)
 
 
-def _become_kernel(connection: socket.socket, request: dict[str, Any], descriptors: list[int]) -> None:
+def _become_kernel(
+    connection: socket.socket, request: dict[str, Any], descriptors: list[int], kernel: PipedKernel
+) -> None:
     status = 1
     try:
         _close_all_but(connection.fileno(), *descriptors)
         confine(Caps(**request["caps"]))
         _unpack(descriptors[0])
-        kernel = make_kernel(request["connection"], dict(zip(PORTS.values(), descriptors[1:], strict=True)))
+        if "jupyter" in request:
+            kernel.shell.clear_instance()
+            kernel.clear_instance()
+            start = jupyter.make_kernel(request["jupyter"], descriptors[1:]).start
+        else:
+            start = functools.partial(kernel.serve, socket.socket(fileno=descriptors[1]))
         _tell(connection, started=True)
         connection.close()
-        kernel.start()
+        start()
         status = 0
     except Exception as error:  # nothing of the learner's has run yet, or it runs no more
         _tell(connection, failed=f"{type(error).__name__}: {error}")

@@ -31,6 +31,8 @@ patch_tokens = Numeric(
             "That is the number of patches along one side. A grid has rows and columns."),
         Misconception("counted CLS", lambda side, patch: (side // patch) ** 2 + 1,
             "One too many: you counted the CLS token, which is not a patch."),
+        Misconception("pixels of the picture", lambda side, patch: side**2,
+            "That is how many pixels the picture has. Each patch holds many of them."),
         Misconception("divided the area once", lambda side, patch: side * side // patch,
             "You divided the area of the picture by one side of a patch. Divide by the area of a patch."),
         Misconception("pixels of a patch", lambda side, patch: patch**2,

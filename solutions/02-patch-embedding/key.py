@@ -530,6 +530,9 @@ kept_share = Numeric(
     answer=lambda first, second, third, fourth: 100 * (first + second) / (first + second + third + fourth),
     decimals=1,
     misconceptions=[
+        Misconception("a share, not per cent",
+            lambda first, second, third, fourth: (first + second) / (first + second + third + fourth),
+            "That is the share, a number from 0 to 1. In per cent it is a hundred times as much."),
         Misconception("one direction",
             lambda first, second, third, fourth: 100 * first / (first + second + third + fourth),
             "That is kept with D = 1. Two numbers per token keep two directions."),

@@ -24,7 +24,9 @@ row_length = Numeric(
         Misconception("grew the grid", lambda side, patch: (side // patch + 1) ** 2,
             "You added 1 before squaring: that is a grid with one more row and one more column. Count the grid "
             "first, then add CLS."),
-        Misconception("only one side", lambda side, patch: side // patch + 1,
+        Misconception("only one side", lambda side, patch: side // patch,
+            "That is how many patches lie along one side. How many lie in the whole grid?"),
+        Misconception("only one side, and CLS", lambda side, patch: side // patch + 1,
             "You counted the patches along one side. The grid has rows and columns."),
         Misconception("one at each end", lambda side, patch: (side // patch) ** 2 + 2,
             "One too many: CLS stands at the front of the sequence, and nothing stands at its end."),
@@ -255,7 +257,7 @@ position_numbers = Numeric(
     valid_if=lambda side, patch, width: side % patch == 0,
     prompt="A ViT for pictures of {side} × {side} pixels has patches of {patch} × {patch}, a CLS token, and an "
     "embedding dimension of {width}. How many **parameters** are its position embeddings?",
-    answer=lambda side, patch, width: ((side // patch) ** 2 + 1) * width, unit="numbers",
+    answer=lambda side, patch, width: ((side // patch) ** 2 + 1) * width, unit="parameters",
     misconceptions=[
         Misconception("forgot CLS", lambda side, patch, width: (side // patch) ** 2 * width,
             "You have a row for every patch. CLS gets one as well."),

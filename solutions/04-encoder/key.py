@@ -822,6 +822,8 @@ rollout_share = Numeric(
         Misconception("last layer only", lambda a, b: (1 - b) / 2,
             "That is what layer 2 takes from token 2. But what it keeps of token 1 already holds some of token 2, from "
             "layer 1."),
+        Misconception("crossed in layer 1 only", lambda a, b: (1 + b) / 2 * (1 - a) / 2,
+            "That is one of two ways: what crossed in layer 1. Token 1 takes from token 2 in layer 2 as well."),
         Misconception("first layer only", lambda a, b: (1 - a) / 2,
             "That is how it stands after layer 1. One more layer follows."),
         Misconception("multiplied the crossings", lambda a, b: (1 - a) / 2 * (1 - b) / 2,

@@ -947,11 +947,11 @@ ASK = {  # how each fault shows, to whoever asks
     2: "look for each test picture among the training pictures, byte by byte",
     3: "prepare the same pictures for training and for use, and compare mean and deviation",
     4: "exchange patches of a picture, and compare the logits of a fresh model in evaluation mode",
-    5: "look at what the model gives for a few pictures: do its rows sum to 1?",
+    5: "look at what the model gives for a few pictures, and whether its rows sum to 1",
     6: "copy the weights, take one step, and see which have moved",
     7: "fill the gradient of the head's weights with 1000, take a step, and see whether that is still in it",
-    8: "ask for the accuracy of one model on the same pictures twice: is it the same number?",
-    9: "hand over pictures whose labels are all wrong, for a model that has learned: is the accuracy near 0?",
+    8: "ask for the accuracy of one model on the same pictures twice, and compare the two",
+    9: "hand over pictures whose labels are all wrong, for a model that has learned: the accuracy should be near 0",
 }
 
 

@@ -43,7 +43,6 @@ patch_numbers = Numeric(
     "can be cut into patches of {patch} × {patch} pixels. The flattened patches of the whole batch lie in one tensor. "
     "How many numbers does it hold?",
     answer=lambda batch, height, width, patch: batch * cut(height, width, patch) * patch**2 * 3,
-    unit="numbers",
     misconceptions=[
         Misconception("no crop", lambda batch, height, width, patch: batch * height * width * 3,
             "Those are all the numbers of the pictures. Some pixels are cropped away first: how many whole patches "
@@ -403,7 +402,7 @@ merged_map = Numeric(
     prompt="A Swin transformer cuts a picture of {side} × {side} pixels into patches of {patch} × {patch}, with D = "
     "{dim}. Between stages, patch merging joins squares of 2 × 2 tokens and doubles the dimension. How many numbers do "
     "all tokens together have after **two** mergings?",
-    answer=lambda side, patch, dim: (side // patch // 4) ** 2 * 4 * dim, unit="numbers",
+    answer=lambda side, patch, dim: (side // patch // 4) ** 2 * 4 * dim,
     misconceptions=[
         Misconception("as before", lambda side, patch, dim: (side // patch) ** 2 * dim,
             "As many as before any merging. But a merging joins four tokens, and a linear map then takes their 4D "

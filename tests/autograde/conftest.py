@@ -1,8 +1,15 @@
+import contextlib
+import io
 import shutil
+import warnings
+from functools import cache
 from pathlib import Path
 
 import nbformat
+import nbgrader.api
 import pytest
+from nbgrader.apps import NbGraderApp
+from traitlets.config import Application
 
 from autograde.course.course import CONFIG_FILE, Course
 from autograde.course.release import release
@@ -40,6 +47,33 @@ def make_course(root: Path, gradebook: str | None = None) -> Course:
     course = Course(root)
     release(course, [])
     return course
+
+
+def run_nbgrader(root: Path, *words: str) -> str:
+    """The command `nbgrader words` in the course `root`: what it prints.
+
+    It runs in this process: to start another takes longer than most of what it does.
+    """
+    told = io.StringIO()
+    with (
+        contextlib.chdir(root),
+        contextlib.redirect_stdout(told),
+        contextlib.redirect_stderr(told),
+        warnings.catch_warnings(action="ignore"),  # its own
+    ):
+        try:
+            NbGraderApp.launch_instance(list(words))
+        except SystemExit as ended:
+            assert not ended.code, told.getvalue()
+        finally:
+            type(Application.instance()).clear_instance()  # the next command reads its configuration anew
+    return told.getvalue()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _alembic_is_asked_once() -> None:
+    """For each new gradebook nbgrader starts a process, only to ask for the version of its own tables."""
+    nbgrader.api.get_alembic_version = cache(nbgrader.api.get_alembic_version)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

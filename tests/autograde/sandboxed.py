@@ -1,15 +1,17 @@
 """A sandboxed kernel to talk to, for tests."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jupyter_client.blocking.client import BlockingKernelClient
-from jupyter_client.manager import KernelManager
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
+from autograde.engine.limits import Limits
+from autograde.engine.session import Session
 from autograde.sandbox.confine import Caps
-from autograde.sandbox.provisioner import SandboxProvisioner
 
 PRELUDE = """
 import ctypes, os, signal, socket, subprocess, sys, time
@@ -27,25 +29,14 @@ PATIENCE = 300  # seconds, for what takes a moment on an idle machine
 
 
 class Kernel:
-    def __init__(self, manager: KernelManager, client: BlockingKernelClient):
-        self.manager, self.client = manager, client
+    def __init__(self, session: Session):
+        self.session = session
 
-    def run(self, code: str, seconds: float = PATIENCE) -> str:
+    def run(self, code: str) -> str:
         """What `code` prints and shows; the last line of its traceback where it fails."""
-        heard: list[str] = []
-
-        def hear(message):
-            content = message["content"]
-            match message["header"]["msg_type"]:
-                case "stream":
-                    heard.append(content["text"])
-                case "display_data" | "execute_result":
-                    heard.append(" ".join([content["data"]["text/plain"], *content["data"]]))
-                case "error":
-                    heard.append(f"{content['ename']}: {content['evalue']}")
-
-        self.client.execute_interactive(code, allow_stdin=False, timeout=seconds, output_hook=hear)
-        return "".join(heard).strip()
+        cell = new_code_cell(code)
+        self.session.execute(cell)
+        return "".join(map(_text, cell.outputs)).strip()
 
     def outcome(self, expression: str) -> str:
         """The value of `expression` as text, or the name of the exception it raises."""
@@ -53,38 +44,38 @@ class Kernel:
 
     def send(self, code: str) -> None:
         """Have `code` run, and wait for nothing but its start."""
-        self.client.execute(code, stop_on_error=False)
-        while self.client.get_iopub_msg(timeout=PATIENCE)["header"]["msg_type"] != "execute_input":
+        deadline = time.monotonic() + PATIENCE
+        request = {"id": "", "code": f"print('begun', flush=True)\n{code}", "silent": True, "expressions": {}}
+        self.session._channel.send(request, deadline)
+        while self.session._channel.receive(deadline)["type"] != "stream":
             pass
 
     @property
+    def ended(self) -> bool:
+        return self.session._process.poll() is not None
+
+    @property
     def reason(self) -> str:
-        return self.manager.provisioner.reason
+        return self.session._process.reason
+
+
+def _text(output: NotebookNode) -> str:
+    match output.output_type:
+        case "stream":
+            return str(output.text)
+        case "error":
+            return f"{output.ename}: {output.evalue}"
+    return " ".join([output.data["text/plain"], *output.data])
 
 
 @contextmanager
 def sandboxed(folder: Path, caps: Caps = Caps()) -> Iterator[Kernel]:  # noqa: B008  (a frozen dataclass)
     """A kernel in a fork of this process's fork server, with the files of `folder`; gone at the end."""
-    manager = KernelManager(kernel_id=os.urandom(8).hex())
-    manager.provisioner = SandboxProvisioner(
-        kernel_id=manager.kernel_id,
-        kernel_spec=manager.kernel_spec,
-        parent=manager,
-        memory=caps.memory,
-        processes=caps.processes,
-        scratch=caps.scratch,
-    )
-    manager.start_kernel(cwd=str(folder))
-    client = manager.client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=PATIENCE)
-        kernel = Kernel(manager, client)
+    limits = Limits(PATIENCE, overtime=PATIENCE, memory=caps.memory, processes=caps.processes, scratch=caps.scratch)
+    with Session.started(folder, limits) as session:
+        kernel = Kernel(session)
         kernel.run(PRELUDE)
         yield kernel
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
 
 
 def processes() -> list[int]:
@@ -106,3 +97,11 @@ def parent(process: int) -> int:
 def running(marker: str) -> bool:
     """Whether any other process of this machine has `marker` in its command line."""
     return any(marker in command_line(process) for process in processes() if process != os.getpid())
+
+
+def until(happened, seconds=120):
+    """What `happened` says as soon as it is true, else at the end of this time."""
+    deadline = time.monotonic() + seconds
+    while not (done := happened()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return done

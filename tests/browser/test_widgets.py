@@ -19,7 +19,7 @@ layer_readout(create("vit_digits_patch2_8", seed=0), digits()[1].take(slice(0, 1
 WIDGETS = {
     "pipeline": ("from vitlib.widgets.pipeline import pipeline\npipeline()", "Follow patch"),
     "grid": ("from vitlib.widgets.grid import grid_explorer\ngrid_explorer()", "Patch side"),
-    "embedding": ("from vitlib.widgets.embedding import embedding_explorer\nembedding_explorer()", "d"),
+    "embedding": ("from vitlib.widgets.embedding import embedding_explorer\nembedding_explorer()", "D"),
     "positions": ("from vitlib.widgets.positions import position_explorer\nposition_explorer()", "First patch"),
     "attention": ("from vitlib.widgets.attention import attention_explorer\nattention_explorer()", "Layer"),
     "readout": (READOUT, "Blocks"),

@@ -5,22 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitlib.data.datasets import digits
-from vitlib.recipes.heads import (
-    BODY,
-    CLASSES,
-    NEW,
-    PAIRS,
-    PATCH,
-    QUERIES,
-    Pairs,
-    Segmenter,
-    detection_loss,
-    overlap,
-    ready,
-    stored,
-    train_all,
-)
+from vitlib.recipes.body import BODY, CLASSES, PATCH, ready
+from vitlib.recipes.detection import QUERIES, detection_loss, overlap
+from vitlib.recipes.heads import results, train_all
 from vitlib.recipes.scenes import NOTHING, SIDE, Scenes, scenes
+from vitlib.recipes.segmentation import Segmenter
+from vitlib.recipes.two_towers import NEW, PAIRS, Pairs
 
 
 @settings(max_examples=20, deadline=None)
@@ -97,7 +87,7 @@ def test_every_digit_is_known_on_both_sides_though_twenty_captions_are_new() -> 
 
 
 def test_the_stored_results_are_those_of_the_recipe() -> None:
-    few, kept = train_all(seeds=1, updates=2), stored()
+    few, kept = train_all(seeds=1, updates=2), results()
     assert few.keys() == kept.keys()
     for name in ("coarse", "fine", "detector", "towers"):
         assert few[name].keys() == kept[name].keys()
@@ -107,7 +97,7 @@ def test_the_stored_results_are_those_of_the_recipe() -> None:
 
 
 def test_what_chapter_8_says_of_them_holds_for_every_seed() -> None:
-    kept = stored()
+    kept = results()
     assert min(kept["fine"]["border"]) > max(kept["coarse"]["border"]) + 3
     assert min(kept["detector"]["found"]) > 50
     assert min(kept["towers"]["new"]) > 50

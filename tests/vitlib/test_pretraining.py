@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ import torch
 from vitlib.data.datasets import digits
 from vitlib.data.pictures import normalise
 from vitlib.models import create
-from vitlib.recipes import moved, pretraining, stored
+from vitlib.recipes import few_faces, moved, pretraining, stored
+from vitlib.recipes.contrastive import Contrastive
 from vitlib.recipes.masked import MaskedAutoencoder
 from vitlib.vit.patches import patchify, unpatchify
 
@@ -60,6 +62,21 @@ def test_what_is_drawn_lies_in_the_order_of_the_picture(model: MaskedAutoencoder
     assert not torch.allclose(drawn[0, 0], drawn[0, 1], atol=1e-5)
 
 
+def test_each_view_picks_its_partner_among_all_others() -> None:
+    model = Contrastive(create("vit_digits_patch2_8", seed=0, device="cpu"), width=8, temperature=0.5)
+    one, other = torch.randn(2, 3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        read = model.vit.forward_head(model.vit.forward_features(torch.cat([one, other])), pre_logits=True)
+        vectors = model.project(read)
+        loss = model(one, other)
+        by_hand = []
+        for i in range(6):
+            likeness = {j: torch.cosine_similarity(vectors[i], vectors[j], dim=0) / 0.5 for j in range(6) if j != i}
+            by_hand.append(torch.stack([*likeness.values()]).logsumexp(dim=0) - likeness[(i + 3) % 6])
+        assert loss.item() == pytest.approx(torch.stack(by_hand).mean().item(), rel=1e-4)
+        assert loss.item() == pytest.approx(model(other.flip(0), one.flip(0)).item(), rel=1e-4)
+
+
 def test_pretraining_lowers_the_loss_and_the_seed_decides() -> None:
     train = digits()[0].take(slice(0, 256))
     short = replace(SHORT, epochs=8)
@@ -90,8 +107,16 @@ def figures(found: Any) -> list[list[float]]:
 @pytest.mark.parametrize(
     "name, again",
     [
-        ("pretraining", partial(pretraining.compare, SHORT, length=1)),
+        (
+            "pretraining",
+            partial(
+                pretraining.compare,
+                {name: (method, SHORT) for name, (method, _) in pretraining.METHODS.items()},
+                length=1,
+            ),
+        ),
         ("moved", partial(moved.compare, epochs=(1, 2))),
+        ("few_faces", partial(few_faces.compare, steps=1)),
     ],
 )
 def test_what_is_stored_is_what_the_recipe_makes(name: str, again: Callable[..., dict[str, Any]]) -> None:
@@ -99,7 +124,7 @@ def test_what_is_stored_is_what_the_recipe_makes(name: str, again: Callable[...,
     assert shape_of(before) == shape_of(now)
     for found in (before, now):
         assert {len(each) for each in figures(found)} == {found["seeds"]}
-        right = [share * found["test digits"] for each in figures(found) for share in each]
+        right = [share * found["test pictures"] for each in figures(found) for share in each]
         assert right == pytest.approx([round(each) for each in right], abs=1e-3)  # whole digits
 
 
@@ -109,3 +134,13 @@ def test_a_table_has_a_line_for_each_run(recipe: Any) -> None:
     lines = recipe.table(found).splitlines()
     assert len(lines) == 1 + len(found.get("ways", found.get("runs")))
     assert all(line.count("±") == lines[1].count("±") > 1 for line in lines[1:])
+
+
+def test_what_chapter_7_says_of_pretraining_holds_for_what_is_stored() -> None:
+    """Means, each with room for the spread of five seeds."""
+    ways = {way: {n: fmean(each) for n, each in by.items()} for way, by in pretraining.results()["ways"].items()}
+    for method in pretraining.METHODS:
+        probe, full = (ways[f"{method}, {kind}"] for kind in ("probe", "full"))
+        assert all(probe[n] > ways["untrained, probe"][n] for n in probe)
+        assert all(full[n] > ways["scratch"][n] for n in ("5", "10", "50"))
+        assert all(ways["pixels, probe"][n] > max(probe[n], full[n]) for n in probe)

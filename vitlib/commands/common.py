@@ -28,7 +28,7 @@ def opened(model: str, device: str | None, fresh: bool = False) -> Any:
         if fresh and not trained:
             warnings.warn(f"{model} has no trained weights here: it learns from nothing but your photos", stacklevel=2)
         return create(model, seed=0, pretrained=trained or not fresh).to(place)
-    return load(model, dtype=torch.float32).to(place)
+    return load(model, dtype=torch.float32, device=place)
 
 
 def shown(words: str) -> str:

@@ -93,7 +93,8 @@ def measured_memory(config: Config, run: Run = Run()) -> dict[str, int]:  # noqa
         def note(phase: str) -> None:
             found[phase], counter.peak = counter.peak, counter.now
 
-        job.step(note)
+        job.fill_optimizer()
+        counter.peak = counter.now
         job.step(note)
     return found
 
@@ -154,6 +155,14 @@ class _Job:
         self.optimizer = optimizer(self.model, run) if run.training else None
         averaged = (*model.parameters(), *model.buffers()) if run.ema and run.training else ()
         self.average = [each.detach().clone() for each in averaged]
+
+    def fill_optimizer(self) -> None:
+        """The optimizer's states, as they lie in memory from the second step on."""
+        if self.optimizer:
+            for each in self.model.parameters():
+                each.grad = torch.zeros_like(each)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
 
     def step(self, ended: Phase) -> None:
         """One step, or one forward pass; `ended` is called with each phase's name where it ends."""

@@ -1,16 +1,10 @@
-"""A `Fit` in words: what the command prints, and what the widget says."""
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+"""The answer of `will_it_fit` in words: what the command prints, and what the widget says."""
 
 from vitlib.backbones.swin import SwinConfig
 from vitlib.cost.gpus import gib
+from vitlib.cost.room import Room
 from vitlib.cost.run import Breakdown, Kind, Run
 from vitlib.vit.config import ViTConfig
-
-if TYPE_CHECKING:
-    from vitlib.cost.budget import Fit
 
 BAR = 40  # characters of the longest bar
 PASSES = {
@@ -32,7 +26,7 @@ KINDS: dict[Kind, str] = {  # what each part of a Breakdown is, in the order in 
 }
 
 
-def report(fit: Fit) -> str:
+def report(fit: Room) -> str:
     """All of it, on a screen's width."""
     lines = [
         f"{fit.model}: {pictures(fit)}",
@@ -55,7 +49,7 @@ def report(fit: Fit) -> str:
     return "\n".join(lines)
 
 
-def sentence(fit: Fit) -> str:
+def sentence(fit: Room) -> str:
     """The answer, the phase and the part that set the peak, the largest batch, and the cheapest remedy."""
     name, share = largest_part(fit.breakdown)
     passes = PASSES[fit.phase]
@@ -63,21 +57,21 @@ def sentence(fit: Fit) -> str:
     return f"{verdict(fit)} {peak} {batches(fit)} {advice(fit)}".rstrip()
 
 
-def verdict(fit: Fit) -> str:
+def verdict(fit: Room) -> str:
     """Whether it fits, with the numbers."""
     if fit.fits:
         return f"It fits: {gib(fit.needed)} of {gib(fit.budget)}, {gib(fit.budget - fit.needed)} to spare."
     return f"It does not fit: {gib(fit.needed)} needed, {gib(fit.budget)} there."
 
 
-def batches(fit: Fit) -> str:
+def batches(fit: Room) -> str:
     """The largest batch, in a sentence."""
     if not fit.largest_batch:
         return "Not even one picture would fit."
     return f"The largest batch that fits is {fit.largest_batch:,}."
 
 
-def advice(fit: Fit) -> str:
+def advice(fit: Room) -> str:
     """What to do, if anything."""
     if fit.fits:
         return ""
@@ -89,14 +83,14 @@ def advice(fit: Fit) -> str:
     return "No remedy is enough, not even all together: take a smaller model, or a larger GPU."
 
 
-def pictures(fit: Fit) -> str:
+def pictures(fit: Room) -> str:
     """The size of the pictures, and into how many tokens a ViT cuts them."""
     height, width = fit.config.image_size
     size = f"pictures of {height} × {width} pixels"
     return f"{size}, {fit.config.tokens} tokens" if isinstance(fit.config, ViTConfig) else size
 
 
-def way(fit: Fit) -> str:
+def way(fit: Room) -> str:
     """How the model is run: batch, precision, training or inference, in words."""
     run, config = fit.run, fit.config
     words = [f"{'training' if run.training else 'inference'} with batch {run.batch_size}", run.precision]

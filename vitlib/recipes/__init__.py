@@ -1,2 +1,5 @@
-"""Chapter 7: whole training runs, each one command: `python -m vitlib.recipes.digits`, `same_different`, `cifar10`,
-`moved`, `pretraining`. What the last two find lies beside them as JSON, and the chapter reads it."""
+"""Whole training runs, each one command: `python -m vitlib.recipes.NAME`.
+
+Chapter 4: `few_digits`, `same_different`. Chapter 7: `digits`, `cifar10`, `moved`, `few_faces`, `pretraining`.
+Chapter 8: `heads`. Where a JSON lies beside one, it is what the recipe found, and the chapter reads it.
+"""

@@ -37,7 +37,7 @@ def compare(epochs: tuple[int, ...] = EPOCHS, seeds: int = SEEDS) -> dict[str, A
                 found["moved"].append(evaluate(model, moved))
             runs.append(found)
             print(table({"runs": [found]}).splitlines()[-1], flush=True)
-    return {"seeds": seeds, "test digits": len(test), "runs": runs}
+    return {"seeds": seeds, "test pictures": len(test), "runs": runs}
 
 
 def _moved(pictures: Pictures) -> torch.Tensor:

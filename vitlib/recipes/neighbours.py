@@ -2,8 +2,9 @@
 
 A fresh ViT does not know which patches touch, and 50,000 pictures teach it slowly. Here each head of each block starts
 out looking at one neighbour, drawn at random, as a convolution would. Only numbers change: the model is the same, and
-training moves these weights like all others. Sources: Cordonnier et al., 2020, "On the relationship between
-self-attention and convolutional layers"; Zheng et al., 2024, "Structured initialization for vision transformers".
+training moves these weights like all others.
+Sources: Cordonnier et al., 2020, "On the relationship between self-attention and convolutional layers"; Zheng et al.,
+2024, "Structured initialization for attention in vision transformers".
 """
 
 import math

@@ -1,5 +1,7 @@
 """Where a ViT beats a CNN, and where it breaks: `python -m vitlib.recipes.same_different`, about a minute on two cores.
 
+Chapter 4 shows what it found, and trains one ViT of its own.
+
 Are two symbols the same? On the patch grid each symbol is one patch, hence one token, and attention compares tokens;
 off the grid every symbol is cut, and four tokens hold a piece each. A CNN's windows lie everywhere, and it needs many
 more pictures. The task on the grid is made for a ViT; say so whenever you show the numbers.
@@ -18,6 +20,7 @@ from tqdm.auto import tqdm
 
 from vitlib.data.same_different import same_different
 from vitlib.device import best_device, random_state_kept
+from vitlib.recipes import stored
 from vitlib.training.fit import History, Recipe, fit
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.model import ViT
@@ -40,22 +43,27 @@ def small_cnn() -> nn.Module:
     )  # fmt: skip
 
 
-def compare(
+def train_one(
     name: str, aligned: bool, seed: int = 0, recipe: Recipe | None = None, train: int = TRAIN, test: int = TEST
-) -> History:
-    """Train a fresh "ViT" or "CNN" on so many pictures, and test it on others."""
+) -> tuple[nn.Module, History]:
+    """Train a fresh "ViT" or "CNN" on so many pictures, and test it on others after every epoch."""
     with random_state_kept(best_device()):
         torch.manual_seed(seed)
         model = ViT(VIT) if name == "ViT" else small_cnn()
     seen, new = same_different(train, aligned, seed=2 * seed), same_different(test, aligned, seed=2 * seed + 1)
     recipe = replace(recipe or RECIPES[name], seed=seed)
-    return fit(model.to(best_device()), seen, new, recipe, progress=False)
+    return model, fit(model.to(best_device()), seen, new, recipe, progress=False)
+
+
+def compare(name: str, aligned: bool, seed: int = 0, **choices: Any) -> History:
+    """The course of one training; `choices` are those of `train_one`."""
+    return train_one(name, aligned, seed, **choices)[1]
 
 
 def compare_all(seeds: int = SEEDS, processes: int = 2, **choices: Any) -> dict[tuple[str, bool], list[History]]:
     """Both models on the grid and off it, with every seed; by (name, aligned). Models this small want a core each.
 
-    `choices` are those of `compare`.
+    `choices` are those of `train_one`.
     """
     tasks = list(product(RECIPES, (True, False)))
     with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
@@ -79,5 +87,21 @@ def table(histories: dict[tuple[str, bool], list[History]]) -> str:
     return "\n".join(lines)
 
 
+def curves(histories: dict[tuple[str, bool], list[History]]) -> list[dict[str, Any]]:
+    """For each model and task, what share of the test pictures each seed got right after each epoch, 0…1."""
+    return [
+        {"model": name, "aligned": aligned, "accuracy": [history.test_accuracy for history in each]}
+        for (name, aligned), each in histories.items()
+    ]
+
+
+def results() -> list[dict[str, Any]]:
+    """The curves that were found when the recipe was last run."""
+    rows: list[dict[str, Any]] = stored.read("same_different")["curves"]
+    return rows
+
+
 if __name__ == "__main__":
-    print(table(compare_all()))
+    found = compare_all()
+    print(table(found))
+    print(stored.write("same_different", {"seeds": SEEDS, "pictures": TRAIN, "curves": curves(found)}))

@@ -1,4 +1,4 @@
-"""Chapter 7: what the longer recipes found, as JSON beside them: the chapter reads it, one command makes it anew."""
+"""What the longer recipes found, as JSON beside them: a chapter reads it, one command makes it anew."""
 
 import json
 from pathlib import Path

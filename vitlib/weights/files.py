@@ -42,9 +42,9 @@ def read(path: Path, part: str | None = None) -> tuple[State, dict[str, Any]]:
     if head.startswith(b"PK\x03\x04"):
         return _read_zip(path, part)
     if head[8:9] == b"{":
-        return _read_safetensors(path)
+        return _read_safetensors(path, part)
     if head.startswith(b"\x80"):  # torch.save before version 1.6: one pickle, no archive
-        return _state(path, _unpickle(path), part), {}
+        return state_in(path, _unpickle(path), part), {}
     raise CheckpointError(f"{path} ({size:,} bytes) is {_what(head)}, no file of tensors; fetch the checkpoint itself")
 
 
@@ -91,15 +91,16 @@ def whole(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def _read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
+def _read_safetensors(path: Path, part: str | None) -> tuple[State, dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, _note(path, (file.metadata() or {}).get("vitlib", ""))
+            note = _note(path, (file.metadata() or {}).get("vitlib", ""))
     except SafetensorError as error:
         raise _damaged(path, error) from None
+    return (state_in(path, tensors, part) if tensors else {}), note
 
 
 def _read_zip(path: Path, part: str | None) -> tuple[State, dict[str, Any]]:
@@ -112,9 +113,14 @@ def _read_zip(path: Path, part: str | None) -> tuple[State, dict[str, Any]]:
         raise _damaged(path, f"{bad} fails its checksum")
     note = _note(path, comment.decode(errors="replace"))
     if all(name.endswith(".npy") for name in names):
-        return _read_npz(path), note
+        return state_in(path, _read_npz(path), part), note
+    if any(name.endswith("constants.pkl") for name in names):
+        raise CheckpointError(
+            f"{path} is a TorchScript archive, a program with its weights; keep the weights alone: "
+            'torch.save(torch.jit.load(path).state_dict(), "weights.pth")'
+        )
     if any(name.endswith("data.pkl") for name in names):
-        return _state(path, _unpickle(path), part), note
+        return state_in(path, _unpickle(path), part), note
     raise CheckpointError(f"{path} is a zip archive of {', '.join(names[:3])} …, no file of tensors; unpack it")
 
 
@@ -169,8 +175,11 @@ def _unpickle(path: Path) -> Any:
         raise _damaged(path, "its pickle breaks off") from None
 
 
-def _state(path: Path, content: Any, part: str | None) -> State:
-    """The state dict in what torch.load gave: the content itself, or the entry that is one."""
+def state_in(path: Path | str, content: Any, part: str | None) -> State:
+    """The state dict in what torch.load gave: the content itself, or the entry that is one.
+
+    Errors: CheckpointError where there is none of that name, or several to choose from.
+    """
     if part is None and _is_state(content):
         return dict(content)
     entries = content if isinstance(content, Mapping) else {}

@@ -5,17 +5,18 @@ import warnings
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from vitlib.backbones.stages import Staged
-from vitlib.weights import files, stems
-from vitlib.weights.checkpoints import plain_model
+from vitlib.vit.config import ViTConfig
+from vitlib.weights import files
+from vitlib.weights.config import config_of
 from vitlib.weights.files import CheckpointError
-from vitlib.weights.hubconfig import hf_config, hf_pixels
-from vitlib.weights.recognise import recognise
-from vitlib.weights.renaming import layout_named, to_ours, to_theirs
+from vitlib.weights.into import plain_model
+from vitlib.weights.recognise import layout_named
+from vitlib.weights.renaming import to_ours, to_theirs
 
 
 def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> None:
@@ -38,23 +39,22 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
             UserWarning,
             stacklevel=2,
         )
-    path, column, note = Path(path), layout_named(layout), asdict(target.config)
-    state, stem = stems.apart(target.state_dict())
-    if layout != "timm" and (stem or isinstance(target, Staged)):
-        raise CheckpointError(f"a {type(target).__name__} is saved by timm's names alone, not by {layout}'s")
-    if isinstance(target, Staged):
+    path, config, state = Path(path), target.config, dict(target.state_dict())
+    family, note = type(target).__name__, asdict(config)
+    if family in ("Swin", "ConvNeXt", "Hybrid"):
+        layout_named(layout, family)
         files.write(path, state, note)
         return
-    config = stems.vit_behind(target.config)
+    column = layout_named(layout)
     if config.positions != "learned" and "positions" not in column.settable:
         raise CheckpointError(
             f"{layout} keeps learned positions, and this model's are {config.positions!r}; save it as 'timm'"
         )
     state |= {name: torch.zeros(1, config.embed_dim) for name in column.zeros}
-    theirs = to_theirs(state, layout, config.prefix_positions, config.num_heads)
+    theirs = to_theirs(state, column, config.prefix_positions, config.num_heads)
     # what the layout's library would make of these tensors, told what its users can tell it
     told = {field: getattr(config, field) for field in ("num_heads", "image_size", "mean", "std", *column.settable)}
-    made, _ = recognise(to_ours(theirs, column)[0], column, told)
+    made, _ = config_of(to_ours(theirs, column)[0], column, told)
     apart = [f for f in ("eps", "gelu", "global_pool", "norm_before_pool") if getattr(made, f) != getattr(config, f)]
     if apart:
         raise CheckpointError(
@@ -63,11 +63,60 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
             "as 'timm', or convert(model.state_dict(), …) for the names alone"
         )
     if layout.startswith("hf") and not path.suffix:
-        beside = {"config.json": hf_config(config, layout), "preprocessor_config.json": hf_pixels(config)}
+        beside = {"config.json": _hf_config(config, layout), "preprocessor_config.json": _hf_pixels(config)}
         path.mkdir(parents=True, exist_ok=True)
         files.write(path / "model.safetensors", theirs, note)
         for name, content in beside.items():
             with files.whole(path / name) as draft:
                 draft.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
     else:
-        files.write(path, theirs | stem, note)
+        files.write(path, theirs, note)
+
+
+def _hf_config(config: ViTConfig, layout: str) -> dict[str, Any]:
+    """The config.json with which transformers builds the same model."""
+    hidden = int(config.embed_dim * config.mlp_ratio)
+    fields: dict[str, Any] = {
+        "hidden_size": config.embed_dim,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.num_heads,
+        "hidden_act": "gelu" if config.gelu == "erf" else "gelu_pytorch_tanh",
+        "layer_norm_eps": config.eps,
+        "image_size": list(config.image_size),
+        "patch_size": config.patch_size if isinstance(config.patch_size, int) else list(config.patch_size),
+        "num_channels": config.in_chans,
+        "qkv_bias": True,
+    }
+    if config.image_size[0] == config.image_size[1]:
+        fields["image_size"] = config.image_size[0]
+    if layout == "hf-dinov2":
+        if hidden % config.embed_dim:
+            raise CheckpointError(
+                f"the MLP is {hidden} wide: transformers' DINOv2 needs a multiple of {config.embed_dim}"
+            )
+        name, base = ("dinov2_with_registers", "Dinov2WithRegisters") if config.reg_tokens else ("dinov2", "Dinov2")
+        fields |= {"mlp_ratio": hidden // config.embed_dim, "num_register_tokens": config.reg_tokens}
+        return {"model_type": name, "architectures": [f"{base}Model"], **fields}
+    names = config.class_names or [f"LABEL_{k}" for k in range(config.num_classes)]
+    fields |= {
+        "intermediate_size": hidden,
+        "label2id": {name: k for k, name in enumerate(names)},
+        "id2label": {k: name for k, name in enumerate(names)},
+    }
+    return {"model_type": "vit", "architectures": ["ViTForImageClassification" if names else "ViTModel"], **fields}
+
+
+def _hf_pixels(config: ViTConfig) -> dict[str, Any]:
+    """The preprocessor_config.json with which transformers prepares pictures as this model wants them."""
+    return {
+        "image_processor_type": "ViTImageProcessor",
+        "do_resize": True,
+        "size": {"height": config.image_size[0], "width": config.image_size[1]},
+        "resample": 3,  # bicubic
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(config.mean * (config.in_chans // len(config.mean))),
+        "image_std": list(config.std * (config.in_chans // len(config.std))),
+        **({"do_convert_rgb": True} if config.in_chans == 3 else {}),
+    }

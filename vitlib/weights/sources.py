@@ -14,7 +14,7 @@ from torch import Tensor
 from vitlib.weights import files
 from vitlib.weights.files import CheckpointError, State
 
-Source = str | PathLike[str] | Mapping[str, Tensor]
+Source = str | PathLike[str] | Mapping[str, Any]  # tensors by name, or what torch.load gave
 # what a folder's weights are called, the first that is there; an index says which tensor lies in which file
 NAMES = (
     "model.safetensors",
@@ -27,7 +27,7 @@ HUB = re.compile(r"(?:hf[-_]hub:)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 
 
 def open_source(
-    source: Source, part: str | None = None, prefix: str = "", drop: Sequence[str] = ()
+    source: Source, part: str | None = None, prefix: str = "", drop: str | Sequence[str] = ()
 ) -> tuple[State, dict[str, Any], Path | None]:
     """The tensors, the note that `save` left beside them, and the file they came from (None for a state dict).
 
@@ -38,10 +38,10 @@ def open_source(
     note: dict[str, Any] = {}
     path: Path | None = None
     if isinstance(source, Mapping):
-        state = dict(source)
+        state = files.state_in("the state dict", source, part)
     else:
         path = _file(source)
-        state, note = _sharded(path) if path.name.endswith(".index.json") else files.read(path, part)
+        state, note = _sharded(path, part) if path.name.endswith(".index.json") else files.read(path, part)
     if prefix:
         state = {name.removeprefix(prefix): each for name, each in state.items() if name.startswith(prefix)}
         if not state:
@@ -60,8 +60,9 @@ def unwrapped(state: Mapping[str, Tensor]) -> State:
     return bare
 
 
-def without(state: Mapping[str, Tensor], drop: Sequence[str]) -> State:
+def without(state: Mapping[str, Tensor], drop: str | Sequence[str]) -> State:
     """The state dict without the names that a shell pattern of `drop` matches."""
+    drop = [drop] if isinstance(drop, str) else drop
     return {name: each for name, each in state.items() if not any(fnmatch(name, pattern) for pattern in drop)}
 
 
@@ -81,19 +82,20 @@ def _file(source: str | PathLike[str]) -> Path:
     raise CheckpointError(f"{path} holds {there}: expected {', '.join(NAMES[:4])}; or give the file itself")
 
 
-def _sharded(index: Path) -> tuple[State, dict[str, Any]]:
-    """The tensors of all the files that an index names."""
+def _sharded(index: Path, part: str | None) -> tuple[State, dict[str, Any]]:
+    """The tensors of all the files that an index names, each from its own."""
     try:
-        places: dict[str, str] = json.loads(index.read_text())["weight_map"]
-    except (ValueError, KeyError, TypeError) as error:
+        places = {str(name): str(file) for name, file in json.loads(index.read_text())["weight_map"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{index} is no index of files ({error!r}); fetch it again") from None
     state: State = {}
-    for name in sorted(set(places.values())):
-        if Path(name).name != name or not (index.parent / name).exists():
-            raise CheckpointError(f"{index.name} names {name}, which is not beside it; fetch the whole folder")
-        state |= files.read(index.parent / name)[0]
-    if lost := [name for name in places if name not in state]:
-        raise CheckpointError(f"{index.name} promises {lost[0]} in {places[lost[0]]}, and it is not there; fetch both")
+    for file in sorted(set(places.values())):
+        if Path(file).name != file or not (index.parent / file).exists():
+            raise CheckpointError(f"{index.name} names {file}, which is not beside it; fetch the whole folder")
+        found = files.read(index.parent / file, part)[0]
+        if apart := sorted(found.keys() ^ {name for name in places if places[name] == file}):
+            raise CheckpointError(f"{index.name} and {file} disagree about {apart[0]}; fetch both again")
+        state |= found
     return state, {}
 
 

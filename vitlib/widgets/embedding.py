@@ -1,4 +1,4 @@
-"""The embedding explorer: choose d and the filters, and see what tokens of d numbers keep of a picture."""
+"""The embedding explorer: choose D and the filters, and see what tokens of D numbers keep of a picture."""
 
 from typing import Any
 
@@ -25,13 +25,13 @@ FILTERS = ("PCA", "random")
 
 
 def embedding_explorer(name: str = "chelsea", patch: int = 8, filters: str = "PCA", d: int = 8) -> "EmbeddingExplorer":
-    """A widget that rebuilds a picture from its patch tokens, for any d.
+    """A widget that rebuilds a picture from its patch tokens, for any D.
 
     name: a bundled picture, one of `vitlib.data.samples`, or the path of your own; patch: the side of a patch, 4, 8 or
-    16 pixels; filters: the rows of E, "PCA" or "random"; d: the numbers in a token, one of `widths(patch)`.
+    16 pixels; filters: the rows of E, "PCA" or "random"; d: D, the numbers in a token, one of `widths(patch)`.
 
     >>> print(embedding_explorer("coffee", d=192).sentence[:83])
-    Each patch of 8 × 8 pixels, 192 numbers, becomes a token of d = 192 numbers: as man
+    Each patch of 8 × 8 pixels, 192 numbers, becomes a token of D = 192 numbers: as man
 
     Errors: those of `picture`; ValueError for a patch, filters or a d that the widget does not offer.
     """
@@ -39,7 +39,7 @@ def embedding_explorer(name: str = "chelsea", patch: int = 8, filters: str = "PC
 
 
 def widths(patch: int) -> list[int]:
-    """The values of d to choose from: every one up to 4, then in steps of a quarter to a half, up to P²·3.
+    """The values of D to choose from: every one up to 4, then in steps of a quarter to a half, up to P²·3.
 
     >>> widths(4)
     [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48]
@@ -63,7 +63,7 @@ class EmbeddingExplorer(Explorer):
         self.choice = picture_choice(name)
         self.patch = buttons("Patch side", PATCHES, 64, value=patch)
         self.filters = buttons("Filters", FILTERS, 64, value=filters)
-        self.d = SelectionSlider(options=widths(patch), value=d, description="d", **CONTROL)
+        self.d = SelectionSlider(options=widths(patch), value=d, description="D", **CONTROL)
         self.token = IntSlider(value=1, min=1, max=1, description="Look at patch", **CONTROL)
         self.canvas, self.words, self.row = HTML(), HTML(), HTML()
 

@@ -21,7 +21,7 @@ SHOWN = 10  # filters in the row below
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingView:
-    """A picture whose patches became tokens of d numbers, and what can be rebuilt from them."""
+    """A picture whose patches became tokens of D numbers, and what can be rebuilt from them."""
 
     picture: UInt8[Tensor, "3 H W"]
     patch: int  # pixels: the side of a patch
@@ -84,14 +84,14 @@ def sentence(view: EmbeddingView) -> str:
 
     >>> from vitlib.data.samples import picture
     >>> print(sentence(EmbeddingView(picture("chelsea"), patch=8, filters="PCA", d=192)))
-    Each patch of 8 × 8 pixels, 192 numbers, becomes a token of d = 192 numbers: as many as before. With filters of PCA
+    Each patch of 8 × 8 pixels, 192 numbers, becomes a token of D = 192 numbers: as many as before. With filters of PCA
     100.0 % of the picture's variation is kept, and rebuilt pixels are off by 0.0 of 255 grey levels.
     """
     fewer = f"{view.length / view.d:.3g} times fewer" if view.d < view.length else "as many as before"
     numbers = "number" if view.d == 1 else "numbers"
     filters = "filters of PCA" if view.filters == "PCA" else "random filters"
     return (
-        f"Each patch of {view.patch} × {view.patch} pixels, {view.length} numbers, becomes a token of d = {view.d} "
+        f"Each patch of {view.patch} × {view.patch} pixels, {view.length} numbers, becomes a token of D = {view.d} "
         f"{numbers}: {fewer}. With {filters} {100 * view.kept:.1f} % of the picture's variation is kept, and rebuilt "
         f"pixels are off by {view.error:.1f} of 255 grey levels."
     )
@@ -99,7 +99,7 @@ def sentence(view: EmbeddingView) -> str:
 
 def canvas_html(view: EmbeddingView, token: int) -> str:
     """The picture and the rebuilt picture, one above the other or side by side, with the followed patch marked."""
-    pair = [("the picture", view.pixels), (f"rebuilt from d = {view.d}", view.rebuilt)]
+    pair = [("the picture", view.pixels), (f"rebuilt from D = {view.d}", view.rebuilt)]
     return f'<div class="vit-pair">{"".join(_framed(view, token, *titled) for titled in pair)}</div>'
 
 
@@ -136,7 +136,7 @@ def still(view: EmbeddingView) -> Plate:
     """The picture, the rebuilt one and the first filters as one figure, for where no kernel runs."""
     figure = Plate(figsize=(7.5, 3.7), layout="constrained")
     spec, half = figure.add_gridspec(2, SHOWN, height_ratios=[4, 1]), SHOWN // 2
-    pair = {"the picture": (view.pixels, spec[0, :half]), f"rebuilt from d = {view.d}": (view.rebuilt, spec[0, half:])}
+    pair = {"the picture": (view.pixels, spec[0, :half]), f"rebuilt from D = {view.d}": (view.rebuilt, spec[0, half:])}
     for title, (image, place) in pair.items():
         axes = figure.add_subplot(place)
         draw_picture(axes, image)

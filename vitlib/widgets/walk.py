@@ -95,7 +95,7 @@ def sentence(view: Walk, stage: int) -> str:
         f"The token row puts {front} in front, {c.prefix} + {n} = {c.tokens} tokens{place}",
         f"The encoder lets the tokens take from one another, in {c.depth} blocks; the shape stays as it was",
         f"Classify reads the row of CLS alone and makes of its {c.embed_dim} numbers one for each of {c.num_classes} "
-        "classes; softmax turns them into shares of 1",
+        "classes; softmax turns them into probabilities",
     )
     return f"{said[stage - 1]}: {shape(view, stage)}."
 
@@ -104,8 +104,8 @@ def followed(view: Walk, stage: int, patch: int) -> str:
     """Where the followed patch is after a stage; at the end, what the model says."""
     if stage == 5:
         best = int(view.shares.argmax())
-        return f"The largest share has “{view.classes[best]}”, with {percent(view.shares[best])}."
+        return f"The most probable class is “{view.classes[best]}”, with {percent(view.shares[best])}."
     row, column = divmod(patch - 1, view.config.grid.columns)
     index = view.prefix(stage) + patch - 1
-    behind = ", since CLS has row 0" if view.prefix(stage) else ", counted from 0"
-    return f"Patch {patch}, in row {row + 1} and column {column + 1} of the grid, has row {index} of the table{behind}."
+    behind = ", since CLS is row 0" if view.prefix(stage) else ", counted from 0"
+    return f"Patch {patch}, in row {row + 1} and column {column + 1} of the grid, is row {index} of the table{behind}."

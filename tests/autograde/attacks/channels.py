@@ -1,46 +1,43 @@
-"""Attacks on the channels between kernel and grader: messages that no kernel would send, or without end."""
+"""Attacks on the pipe between kernel and grader: lines that no kernel would send, or without end."""
 
 from tests.autograde.attacks.base import Attacks, cell
 
-# A socket is one thread's: two that send at once mix their messages, and crash the kernel now and then.
 _RAW = """
-import time
+import threading, time
 kernel = get_ipython().kernel
-socket = kernel.iopub_socket  # it hands messages to the thread that sends them
-def flood(sock, thread, messages):
-    thread.io_loop.add_callback(lambda: [sock.send_multipart(parts) for parts in messages])
-    time.sleep(1000)
+pipe = kernel.session
+def flood(line):
+    while True: pipe.connection.sendall(line)
 """
 ON_THE_CHANNELS: Attacks = {
-    "messages with false signatures": cell(
+    "lines that are no JSON": cell(
         _RAW
         + """
-for _ in range(100): socket.send_multipart([b"stream", b"<IDS|MSG>", b"0" * 64, b"{}", b"{}", b"{}", b"{}"])
+for _ in range(100): pipe.connection.sendall(b"x, y\\n" + bytes(64) + b"\\n\\xff\\n")
 """,
         says="cannot be read",
     ),
-    "frames that are no messages": cell(
+    "half a message": cell(
         _RAW
         + """
-for _ in range(100): socket.send_multipart([b"x", b"y"])
+for _ in range(100): pipe.connection.sendall(b'\\n{"type": "stream", "content": {')
 """,
         says="cannot be read",
     ),
-    "signed messages without content": cell(
+    "JSON that is no message": cell(
         _RAW
         + """
-session = kernel.session
-for part in (b"[]", b"null", b"7", b'"text"', b'{"msg_type": 7}', b"[" * 100_000):
-    parts = [part] * 4
-    socket.send_multipart([b"stream", b"<IDS|MSG>", session.sign(parts), *parts])
+for line in (b"[]", b"null", b"7", b'"text"', b'{"type": 7}', b'{"content": []}', b"[" * 100_000):
+    pipe.connection.sendall(line + b"\\n")
 """,
         says="cannot be read",
     ),
     "counts of cells that are none": cell(
         _RAW
         + """
-for count in (-1, 10**30, True, 0.5, None, [], "7"):
-    kernel.session.send(socket, "execute_input", {"code": "", "execution_count": count}, parent=kernel.get_parent())
+counts, run = iter([-1, 10**30, True, 0.5, None, [], "7"] * 10), kernel.do_execute
+async def do_execute(*arguments): return {**await run(*arguments), "execution_count": next(counts)}
+kernel.do_execute = do_execute
 """,
         right=True,
         worth=9,
@@ -48,12 +45,7 @@ for count in (-1, 10**30, True, 0.5, None, [], "7"):
     "replies that nobody asked for": cell(
         _RAW
         + """
-import json
-idents = kernel._parent_ident["shell"]
-header = json.loads(kernel.session.pack(kernel.session.msg_header("execute_reply")))
-for number in range(10**9):  # the thread whose socket it is does nothing meanwhile
-    parts = [json.dumps(header | {"msg_id": str(number)}).encode(), b'{"msg_id": "x"}', b"{}", b"{}"]
-    kernel.shell_stream.socket.send_multipart([*idents, b"<IDS|MSG>", kernel.session.sign(parts), *parts])
+for number in range(10**9): pipe.tell(type="reply", id=f"{number:016x}", content={"status": "ok"})
 """,
         right=True,
         worth=9,
@@ -62,13 +54,7 @@ for number in range(10**9):  # the thread whose socket it is does nothing meanwh
     "replies that take longer to read than to make": cell(
         _RAW
         + """
-idents = kernel._parent_ident["shell"]
-header = kernel.session.pack(kernel.session.msg_header("execute_reply"))
-def replies():
-    for number in range(10**9):
-        parts = [header, b'{"msg_id": "x"}', b'{"number": %d}' % number, b"[" + b"[]," * 30_000 + b"[]]"]
-        yield [*idents, b"<IDS|MSG>", kernel.session.sign(parts), *parts]
-flood(kernel.shell_stream.socket, kernel.shell_channel_thread, replies())
+flood(b'{"type": "reply", "id": "x", "content": {"x": [' + b"[]," * 30_000 + b"[]]}}\\n")
 """,
         before="end",
         right=True,
@@ -78,13 +64,19 @@ flood(kernel.shell_stream.socket, kernel.shell_channel_thread, replies())
     "outputs without end, of a thread that does nothing else": cell(
         _RAW
         + """
-parent = kernel.session.pack(kernel.get_parent()["header"])
-def outputs():
-    for number in range(10**9):
-        header = {"msg_id": str(number), "msg_type": "stream", "session": "", "username": "", "version": "5.3"}
-        parts = [kernel.session.pack(header), parent, b"{}", b'{"name": "stdout", "text": ""}']
-        yield [b"stream", b"<IDS|MSG>", kernel.session.sign(parts), *parts]
-flood(kernel.iopub_thread.socket, kernel.iopub_thread, outputs())
+line = b'{"type": "stream", "content": {"name": "stdout", "text": ""}}\\n'
+threading.Thread(target=flood, args=(line,), daemon=True).start()
+time.sleep(1000)
+""",
+        right=True,
+        worth=9,
+        endless=True,
+    ),
+    "outputs without end, after the cell has ended": cell(
+        _RAW
+        + """
+line = b'{"type": "stream", "content": {"name": "stdout", "text": ""}}\\n'
+threading.Thread(target=flood, args=(line,), daemon=True).start()
 """,
         right=True,
         worth=9,
@@ -93,7 +85,7 @@ flood(kernel.iopub_thread.socket, kernel.iopub_thread, outputs())
     "messages of a gigabyte": cell(
         _RAW
         + """
-for _ in range(8): socket.send(bytes(2**29), copy=False)
+for _ in range(8): pipe.connection.sendall(b"0" * 2**29)
 """,
         right=True,
         worth=9,
@@ -101,12 +93,13 @@ for _ in range(8): socket.send(bytes(2**29), copy=False)
     ),
     "a message of endless parts": cell(
         """
-import os, socket, struct, threading
-frame = b"\\x03" + struct.pack(">Q", 2**20) + bytes(2**20)
+import os, socket, threading
+part = bytes(2**20)
 def flood(number):
     channel = socket.socket(fileno=number)
+    channel.setblocking(True)
     try:
-        while True: channel.sendall(frame)
+        while True: channel.sendall(part)
     except OSError: pass
 for number in range(3, 256):
     try:
@@ -115,6 +108,20 @@ for number in range(3, 256):
     except OSError: pass
 import time; time.sleep(100)
 """,
+        says="left out",
+        endless=True,
+    ),
+    "a pipe that is closed": cell(
+        _RAW
+        + """
+import os
+for number in range(3, 256):
+    try: os.close(number)
+    except OSError: pass
+time.sleep(1000)
+""",
+        right=True,
+        worth=9,
         says="left out",
         endless=True,
     ),

@@ -86,6 +86,16 @@ def test_an_extension_counts_before_and_after_the_submission(course, capsys, stu
     assert json.loads((course.root / "gradebook" / "extensions.json").read_text()) == {}
 
 
+def test_a_day_longer_ends_at_the_same_hour_when_the_clock_is_set_back(course, capsys):
+    assert main(["due", TOY, "2026-10-24"]) == 0  # a day before summer time ends
+    handed_in(course, "Zoë", datetime(2026, 10, 25, 22, 30))  # 23:30 on the last day
+    assert main(["extend", "ZOE\u0308", TOY, "--days", "1"]) == 0
+    assert "Zoë: 1 day longer for 01-toy, due 2026-10-25 23:59 CET" in capsys.readouterr().out
+    assert str(lateness(course, "Zoë", TOY)) == "in time (1 day longer)"
+    with course.api.gradebook as gradebook:
+        assert gradebook.find_submission(TOY, "Zoë").total_seconds_late == 0
+
+
 def test_an_extension_without_a_due_date_troubles_nobody(course):
     assert main(["extend", "ada", TOY, "--days", "5"]) == 0
     assert handed_in(course, "ada", datetime(2026, 12, 4)) == 0

@@ -1,10 +1,13 @@
 """What is wrong with one submission is said in a line, the others are graded, and the exit status is 1."""
 
+import errno
 import os
 import shutil
+import signal
 import sqlite3
 import threading
 from contextlib import closing
+from multiprocessing import get_context
 
 import pytest
 
@@ -13,6 +16,7 @@ from autograde.course import database
 from autograde.course.grading import grade
 from autograde.course.marks import read_marks
 from autograde.course.simulate import simulate
+from autograde.engine.warm import warm_up
 from tests.autograde.conftest import TOY
 
 
@@ -114,3 +118,70 @@ def test_a_gradebook_that_stays_locked_is_said_and_nothing_is_done_twice(course,
     done.set()
     assert main(["grade", "--jobs", "1"]) == 0
     assert graded(course) == {"student-001", "student-002"}
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        (f"ada/{TOY}.ipynb", f"ada/{TOY}.ipynb"),
+        ("ada/submission.ZIP", "ada/submission.ZIP"),
+        (f"{TOY}/ada/{TOY}.ipynb", f"{TOY}/ada"),
+        ("ada/01-Toy/mine.ipynb", "ada/01-Toy"),
+        ("ada.ipynb", "ada.ipynb"),
+    ],
+)
+def test_work_that_lies_where_nothing_is_graded_is_named(course, place, named, capsys):
+    path = course.submitted / place
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"{}")
+    for debris in ("ada/notes.txt", "ada/.ipynb_checkpoints/x.ipynb", "__MACOSX/x.ipynb"):
+        (course.submitted / debris).parent.mkdir(parents=True, exist_ok=True)
+        (course.submitted / debris).write_bytes(b"{}")
+    assert main(["grade"]) == 1
+    said = f"autograde: {named} in submitted/ is in no chapter's folder and was not graded\n"
+    assert capsys.readouterr().err == said
+
+
+def test_one_student_alone_in_whatever_chapters_they_handed_in(course, capsys):
+    simulate(course, TOY, 2)
+    shutil.copytree(course.solutions / TOY, course.solutions / "02-toy")  # of which nobody handed in anything
+    assert main(["grade", "--jobs", "0", "--student", "STUDENT-002"]) == 0
+    assert graded(course) == {"student-002"}
+    assert main(["grade", "--jobs", "0", "--student", "student-03"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("autograde: student-03 handed in no chapter") and "student-00" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (OSError(errno.ENOSPC, "No space left on device", "marks.csv"), 1, "marks.csv cannot be used: No space left"),
+        (OSError("no device"), 1, "no device"),
+    ],
+    ids=["Ctrl-C", "disk full", "no file"],
+)
+def test_what_the_machine_refuses_is_said_in_a_line(course, monkeypatch, capsys, error, status, said):
+    def fails(self):
+        raise error
+
+    monkeypatch.setattr(type(course), "chapters", property(fails))
+    assert main(["grade"]) == status
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and said in told
+
+
+def test_workers_leave_ctrl_c_to_the_grader():
+    """Else each of them writes a traceback beside the grader's line."""
+    warm_up()
+    with get_context("forkserver").Pool(1) as workers:
+        assert workers.apply(signal.getsignal, (signal.SIGINT,)) is signal.SIG_IGN
+
+
+def test_a_result_that_was_damaged_on_disk_is_made_anew(course):
+    simulate(course, TOY, 1)
+    assert main(["grade", "--jobs", "0"]) == 0
+    for path in course.results.folder.glob("*"):
+        path.write_bytes(b"{\xff")
+    assert main(["grade", "--jobs", "0"]) == 0
+    assert graded(course) == {"student-001"}

@@ -68,14 +68,17 @@ def clone(released_course, tmp_path, monkeypatch):
     ("words", "status", "said"),
     [
         (["grade"], 0, "nothing is handed in yet"),
-        (["feedback"], 0, "0 feedback pages"),
-        (["report"], 0, "report:"),
-        (["simulate", "1"], 1, "run `autograde release 01-toy` first"),
+        (["feedback"], 0, "nothing is graded yet: run `autograde grade` first\n"),
+        (["report"], 0, "nothing is graded yet: run `autograde grade` first\nreport: "),
+        (["export"], 0, "nothing is graded yet: run `autograde grade` first\n"),
+        (["due"], 0, "01-toy: no due date\n"),
+        (["simulate"], 1, "run `autograde release 01-toy` first"),
     ],
 )
 def test_in_a_fresh_clone(clone, autograde, words, status, said):
     done = autograde(*words)
     assert done.status == status and said in done.out + done.err
+    assert not status or done.out == ""
 
 
 def test_in_a_fresh_clone_a_submission_is_not_graded_against_what_nobody_released(clone, autograde):

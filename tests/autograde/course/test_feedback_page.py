@@ -2,8 +2,7 @@
 
 import re
 import shutil
-import subprocess
-import sys
+from functools import partial
 from html.parser import HTMLParser
 
 import nbformat
@@ -15,7 +14,7 @@ from autograde.course.cell_html import cell_html, clean, markdown
 from autograde.course.course import CONFIG_FILE, Course
 from autograde.course.simulate import simulate
 from autograde.engine.client import rebuild
-from tests.autograde.conftest import TOY, make_course
+from tests.autograde.conftest import TOY, make_course, run_nbgrader
 
 PLAIN = "02-plain"
 
@@ -198,14 +197,7 @@ def test_the_course_decides_whether_the_way_is_given(handed_back, tmp_path, monk
 def test_the_page_lands_in_the_learners_list(course, tmp_path, monkeypatch):
     """nbgrader's own exchange, there and back."""
     monkeypatch.setenv("NBGRADER_EXCHANGE", str(tmp_path / "exchange"))
-
-    def nbgrader(*command):
-        done = subprocess.run(
-            [sys.executable, "-m", "nbgrader", *command], cwd=course.root, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr
-
+    nbgrader = partial(run_nbgrader, course.root)
     nbgrader("release_assignment", TOY)
     nbgrader("fetch_assignment", TOY)
     nbgrader("submit", TOY)

@@ -44,6 +44,9 @@ def read(folder):
         ([f"{CHAPTER} (1).ipynb"], "Graded is 01-toy (1).ipynb"),
         ([f"{CHAPTER}/{CHAPTER}.ipynb"], f"Graded is {CHAPTER}/{CHAPTER}.ipynb"),
         (["a/b/c/mine.ipynb"], "Graded is a/b/c/mine.ipynb"),
+        ([f"{CHAPTER}.IPYNB"], f"Graded is {CHAPTER}.IPYNB"),
+        ([f"{CHAPTER}.ipynb.txt"], f"Graded is {CHAPTER}.ipynb.txt"),  # as browsers save what they show
+        ([f"{CHAPTER}.ipynb.json", "answers.txt"], f"Graded is {CHAPTER}.ipynb.json"),
     ],
 )
 def test_a_renamed_or_nested_notebook_is_found_and_said(place, names, words):
@@ -74,6 +77,11 @@ def test_a_notebook_that_cannot_be_read_gives_way_to_one_that_can(place, broken)
     put(place, **{f"{CHAPTER}.ipynb": broken, "saved.ipynb": RIGHT})
     found = read(place)
     assert found.notebook == RIGHT and "Graded is saved.ipynb" in found.notes[0]
+
+
+def test_what_is_there_instead_of_a_notebook_is_named(place):
+    put(place, **{f"{CHAPTER}.zip": b"PK", "answers.py": b"x = 1"})
+    assert read(place).missing.endswith("it holds no notebook, but 01-toy.zip, answers.py")
 
 
 @pytest.mark.parametrize("debris", [".ipynb_checkpoints/x.ipynb", "__MACOSX/._x.ipynb", "._01-toy.ipynb"])

@@ -1,15 +1,13 @@
 """Every list has nbgrader's numbers: what a teacher changes by hand is in the report, marks.csv and the terminal."""
 
 import csv
-import subprocess
-import sys
 
 import pytest
 
 from autograde.cli import main
 from autograde.course.marks import read_marks
 from autograde.course.simulate import simulate
-from tests.autograde.conftest import CONFIG_FILE, TOY
+from tests.autograde.conftest import CONFIG_FILE, TOY, run_nbgrader
 
 
 @pytest.fixture
@@ -24,7 +22,7 @@ def marked(course):
 
 def export(course):
     """What `nbgrader export` says, by student."""
-    subprocess.run([sys.executable, "-m", "nbgrader", "export"], cwd=course.root, check=True, capture_output=True)
+    run_nbgrader(course.root, "export")
     with (course.root / "grades.csv").open(newline="") as file:
         return {row["student_id"]: row for row in csv.DictReader(file)}
 

@@ -2,8 +2,6 @@
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
 import nbformat
@@ -12,7 +10,7 @@ import pytest
 from autograde.cli import main
 from autograde.course.course import CONFIG_FILE, Course
 from autograde.course.marks import read_marks
-from tests.autograde.conftest import HERE, ROOT, TOY
+from tests.autograde.conftest import HERE, ROOT, TOY, run_nbgrader
 from tests.autograde.course.test_parity import TABLES
 from tests.autograde.problem_set import HANDED_IN, PROBLEM1, PS1, RIGHT, STUB, hand_in, write_source
 
@@ -42,20 +40,16 @@ def make_course(root):
     return Course(root)
 
 
-def nbgrader(root, *words):
-    subprocess.run([sys.executable, "-m", "nbgrader", *words], cwd=root, check=True, timeout=300, capture_output=True)
-
-
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory):
     """The same class under nbgrader alone."""
     root = tmp_path_factory.mktemp("stock") / "course"
     write_source(root / "source" / PS1)
     (root / CONFIG_FILE).write_text(STOCK)
-    nbgrader(root, "generate_assignment", PS1)
-    nbgrader(root, "db", "assignment", "add", PS1, f"--duedate={DUE}")
+    run_nbgrader(root, "generate_assignment", PS1)
+    run_nbgrader(root, "db", "assignment", "add", PS1, f"--duedate={DUE}")
     hand_in(root / "release" / PS1, root / "submitted")
-    nbgrader(root, "autograde", PS1)
+    run_nbgrader(root, "autograde", PS1)
     return root
 
 
@@ -102,7 +96,7 @@ def test_formgraders_button_and_nbgraders_command_leave_every_row_as_it_was(ours
         for student in ours.submissions(PS1):
             assert ours.api.autograde(PS1, student)["success"]
     assert rows(database) == before
-    nbgrader(ours.root, "autograde", PS1, "--force", "--student", "bitdiddle")
+    run_nbgrader(ours.root, "autograde", PS1, "--force", "--student", "bitdiddle")
     assert rows(database) == before
 
 

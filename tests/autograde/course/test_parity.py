@@ -3,8 +3,6 @@
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from autograde.cli import main
 from autograde.course.course import CONFIG_FILE, Course
 from autograde.course.simulate import simulate
-from tests.autograde.conftest import TOY
+from tests.autograde.conftest import TOY, run_nbgrader
 
 HONEST = 5  # the first temperaments hand in what nbgrader, too, can read
 TABLES = {
@@ -77,7 +75,7 @@ def both(released_course, tmp_path_factory):
     ours.api.gradebook.update_or_create_assignment(TOY, duedate="2030-01-01 00:00:00 UTC")
     theirs = Course(tmp_path_factory.mktemp("theirs") / "course")
     shutil.copytree(ours.root, theirs.root)
-    subprocess.run([sys.executable, "-m", "nbgrader", "autograde", TOY], cwd=theirs.root, check=True, timeout=300)
+    run_nbgrader(theirs.root, "autograde", TOY)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ours.root)
         assert main(["grade", TOY, "--jobs", "2"]) == 0

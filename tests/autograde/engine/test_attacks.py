@@ -4,86 +4,52 @@ Each attack is a small edit of an honest notebook of the toy course: see tests/a
 """
 
 import csv
-import hashlib
 import json
 import re
 import shutil
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from nbconvert import HTMLExporter
 from nbgrader.server_extensions.formgrader.handlers import template_path
 from traitlets.config import Config
 
 from autograde.authoring.key import load_key
 from autograde.cli import main
-from autograde.course.course import Course
 from autograde.course.grading import Graded, grade
 from autograde.course.nbgrader import succeed
 from autograde.engine.client import MAX_SHOWN_IN_ALL
-from autograde.engine.jobs import Job
-from tests.autograde.attacks.answers import MESSAGES, VALUES
-from tests.autograde.attacks.base import FILE, FULL, RIGHT, Attacks, answered, write
-from tests.autograde.attacks.channels import ON_THE_CHANNELS
-from tests.autograde.attacks.files import BYTES, FOLDER, LINKS, STUDENTS, hand_in_links
-from tests.autograde.attacks.machine import LOOKERS, ON_THE_MACHINE, calls
-from tests.autograde.attacks.marks import ON_THE_MARKS
-from tests.autograde.attacks.notebooks import FORM
+from tests.autograde.attacks.base import FILE, FULL, RIGHT, answered, write
+from tests.autograde.attacks.classroom import (
+    ATTACKS,
+    Attacked,
+    Class,
+    accepted,
+    fingerprints,
+    hand_in,
+    student,
+)
+from tests.autograde.attacks.files import LINKS, STUDENTS, hand_in_links
+from tests.autograde.attacks.machine import LOOKERS, calls
 from tests.autograde.conftest import HERE, TOY
 from tests.autograde.course.test_grading import gradebook_rows
 from tests.autograde.sandboxed import running
 
-GROUPS: dict[str, Attacks] = {
-    "marks": ON_THE_MARKS,
-    "machine": ON_THE_MACHINE,
-    "values": VALUES,
-    "messages": MESSAGES,
-    "channels": ON_THE_CHANNELS,
-    "form": FORM,
-    "bytes": BYTES,
-    "folder": FOLDER,
-}
-ATTACKS = {f"{group}: {name}": attack for group, attacks in GROUPS.items() for name, attack in attacks.items()}
 KEY = load_key(HERE / "course" / TOY)
+
+
 CALLER = "calls-the-listener"
-BRIEF = 3  # seconds for one cell of those that end only when they are stopped
+
+
 HONEST = ("a-honest", "honest-1", "zz-honest")  # in front of the others, among them, behind them
 
 
-def student(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name)
-
-
-ENDLESS = {student(name) for name, attack in ATTACKS.items() if attack.endless}
 # The first test waits for the whole class. One that hangs costs its own test: its worker gives it up, twice.
 pytestmark = pytest.mark.timeout(3600)
-
-
-class Attacked(Course):
-    """Its limits are far from what an attack needs that ends of itself, on however busy a machine."""
-
-    def job(self, chapter: str, student: str, notebook: str = "") -> Job:
-        job = super().job(chapter, student, notebook)
-        return replace(job, limits=replace(job.limits, cell_seconds=BRIEF)) if student in ENDLESS else job
-
-
-@dataclass
-class Class:
-    """What is left when a class has been graded."""
-
-    course: Course
-    results: dict[str, Graded]
-    rows: dict[tuple[str, str], float]  # marks in nbgrader's database, by student and exercise
-    before: dict[Path, str]  # what lay in the course before, by its content
-    around: list[str]  # names in the course's folder before
-    connections: list[str]  # that reached a listener on this machine
 
 
 @pytest.fixture(scope="module")
@@ -108,30 +74,6 @@ def graded(released_course, tmp_path_factory) -> Iterator[Class]:
         results = {result.student: result for result in grade(course, TOY, [], workers=2)}
         rows = {(who, cell): score for who, cell, score, _ in gradebook_rows(course)}
         yield Class(course, results, rows, before, around, accepted(listener))
-
-
-def accepted(listener: socket.socket) -> list[str]:
-    try:
-        return [str(listener.accept()[1])]
-    except BlockingIOError:
-        return []
-
-
-def hand_in(course: Course, name: str, attack, released) -> None:
-    folder = course.submitted / name / TOY
-    folder.mkdir(parents=True)
-    attack(folder, released)
-
-
-def fingerprints(course: Course) -> dict[Path, str]:
-    """Every file of the course that grading only reads, by its content."""
-    kept = (course.solutions, course.released, course.submitted, course.root / "gradebook" / "canary.txt")
-    files = [path for place in kept for path in (place.rglob("*") if place.is_dir() else [place])]
-    return {
-        path: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-        if path.is_file() and not path.is_symlink() and path.stat().st_size < 2**30
-    }
 
 
 def said(result: Graded) -> str:
@@ -283,37 +225,3 @@ def test_nothing_in_the_class_report_can_act(graded, monkeypatch, capsys):
         cells = [cell for row in csv.reader(file) for cell in row]
     assert {"=1+1", "-rf"} <= {*cells}  # ids stay as they are: without a call, a pipe or a sheet's name nothing can act
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t")) and {*"(|!"} & {*cell}]
-
-
-@given(
-    parcel=st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(
-                    [
-                        "answer",
-                        "outcomes",
-                        "refused",
-                        "array",
-                        "of",
-                        "float",
-                        "integer",
-                        "items",
-                        "blank",
-                        "object",
-                        "value",
-                        "raised",
-                    ]
-                ),
-                inner | st.sampled_from(["numpy", "torch", "nan", "inf", "ValueError", "9" * 5000]),
-                max_size=3,
-            )
-        ),
-        max_leaves=10,
-    )
-)
-def test_whatever_a_kernel_answers_is_marked_or_refused(parcel):
-    for exercise in KEY.exercises.values():
-        assert exercise.mark(parcel).points <= exercise.points

@@ -20,7 +20,6 @@ from vitlib.backbones.swin import Swin, SwinConfig
 from vitlib.backbones.windows import WindowAttention
 from vitlib.models import create
 from vitlib.weights import CheckpointError, convert, load_into
-from vitlib.weights.backbones import to_timm
 
 REFERENCE = json.loads(PATH.read_text())
 CONFIGS = {"swin": SwinConfig, "convnext": ConvNeXtConfig, "hybrid": HybridConfig}
@@ -181,11 +180,11 @@ def test_a_checkpoint_that_does_not_fit_is_refused() -> None:
     words = r"Swin of depths \(2, 1\)[\s\S]*norm.bias[\s\S]*extra[\s\S]*head.fc.bias: is 5, expected 7"
     with pytest.raises(CheckpointError, match=words):
         load_into(model, bigger)
-    with pytest.raises(CheckpointError, match=r"neither Swin nor ConvNeXt .* vitlib\.weights\.load"):
-        to_timm({"blocks.0.norm1.bias": torch.zeros(2)})
+    with pytest.raises(CheckpointError, match=r"kind is 'Swin' in the model and 'ViT' in the checkpoint"):
+        load_into(model, create("vit_cifar_patch4_32", depth=1).state_dict(), num_heads=3)
     theirs = {name: each for name, each in hf_swin()[0].state_dict().items() if "k_proj.bias" not in name}
-    with pytest.raises(CheckpointError, match=r"attn.q.bias is there, and .*attn.k.bias is missing"):
-        to_timm(theirs)
+    with pytest.raises(CheckpointError, match=r"missing \(5\):\n.*attn.k.bias \(# = 0…2\)\n"):
+        load_into(hf_swin()[1], theirs)
 
 
 # Sizes

@@ -11,7 +11,7 @@ from vitlib.backbones.swin import SwinConfig
 from vitlib.cost import Run, cost, flops
 from vitlib.cost.measured import measured_flops, measured_memory
 
-SWIN = SwinConfig(depths=(2, 2, 2, 1))  # Swin-T, some blocks shorter
+SWIN = SwinConfig(depths=(2, 1, 1, 1))  # Swin-T, its later stages shorter
 WRITTEN = replace(SWIN, fused=False)
 CIFAR = BACKBONES["swin_cifar_patch2_window4_32"]
 CONVNEXT = ConvNeXtConfig(depths=(1, 2, 2, 1))

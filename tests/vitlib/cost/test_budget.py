@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from vitlib.cost import Run, cost
 from vitlib.cost.__main__ import main
-from vitlib.cost.budget import CONTEXT, SEGMENT, WORKSPACE, reserved, will_it_fit
+from vitlib.cost.budget import will_it_fit
 from vitlib.cost.gpus import GIB
+from vitlib.cost.room import CONTEXT, SEGMENT, WORKSPACE, reserved
 from vitlib.models import PRESETS
 
 VIT = "vit_base_patch16_224"

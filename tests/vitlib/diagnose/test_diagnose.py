@@ -263,7 +263,7 @@ def test_pixels_are_recognised_by_what_was_done_to_them() -> None:
 
 
 def test_blue_and_red_exchanged_and_imagenets_numbers_are_recognised() -> None:
-    model = create("vit_cifar_patch4_32", seed=0)
+    model = create("vit_cifar_patch4_32", seed=0, embed_dim=48, depth=2)
     sunset = photos()
     tinted = replace(sunset, images=(sunset.images.float() * torch.tensor([1.0, 0.6, 0.2]).reshape(3, 1, 1)).byte())
     wrong = examine(model, tinted, prepare=lambda images: normalise(images.flip(1), (0.5,), (0.5,)))
@@ -293,7 +293,7 @@ def test_a_trained_model_in_training_mode_is_told_and_a_fresh_one_is_not(learned
 
 
 def test_batchnorm_in_training_mode_is_told() -> None:
-    hybrid = create("vitc_cifar_patch4_32", seed=0)
+    hybrid = create("vitc_cifar_patch4_32", seed=0, embed_dim=48, depth=2)
     with torch.no_grad():
         for module in hybrid.modules():
             if isinstance(module, nn.LayerNorm | nn.BatchNorm2d):

@@ -6,8 +6,6 @@ import re
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.vitlib.diagnose.test_diagnose import SOME, Around, alarms, photos
@@ -19,10 +17,10 @@ from vitlib.training.optim import optimizers
 # the model is left as it was
 
 
-@settings(max_examples=8, deadline=None)
-@given(training=st.booleans(), name=st.sampled_from(["vit_cifar_patch4_32", "vitc_cifar_patch4_32"]))
+@pytest.mark.parametrize(("name", "training"), [("vit_cifar_patch4_32", True), ("vitc_cifar_patch4_32", True),
+                                                ("vitc_cifar_patch4_32", False)])  # fmt: skip
 def test_the_model_and_the_dice_are_left_as_they_were(training: bool, name: str) -> None:
-    model = create(name, seed=0, depth=2, dropout=0.1).train(training)
+    model = create(name, seed=0, embed_dim=48, depth=2, dropout=0.1).train(training)
     model.norm.eval()  # a part in another mode
     images = torch.zeros(2, 3, 32, 32)
     model(images).sum().backward()

@@ -37,6 +37,7 @@ from vitlib.data.samples import picture
 from vitlib.training.batch_size import largest_batch, step_memory
 from vitlib.vit.attention_maps import attention_distance, attention_gradients, covering, rollout
 from vitlib.vit.logit_lens import readout
+from vitlib.weights import load_into
 from vitlib.widgets import pipeline
 from vitlib.widgets.training_run import Run
 
@@ -142,9 +143,21 @@ def weights_are_saved_and_loaded() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file, model = Path(folder) / "weights.safetensors", vit()
         save(model, file)
-        again = load(file)
-        images = torch.rand(1, 1, 8, 8)
+        again, images = load(file), torch.rand(1, 1, 8, 8)
         torch.testing.assert_close(again(images).cpu(), model(images).cpu())
+        assert there(*again.parameters()) and not there(*load(file, device="cpu").parameters())
+
+
+@for_each_backbone
+def weights_of_a_model_that_lies_there_fill_another(name: str) -> None:
+    model, other = (create(name, seed=seed, **SMALL[name]) for seed in (0, 1))
+    heads = {"num_heads": model.config.num_heads} if "vit" in name else {}
+    for state in (model.state_dict(), {key: each.cpu() for key, each in model.state_dict().items()}):
+        again = load(state, image_size=model.config.image_size, **heads)
+        load_into(other, state)
+        assert there(*again.parameters(), *again.buffers(), *other.parameters())
+        for each in (again, other):
+            assert all(torch.equal(each.state_dict()[key].cpu(), value.cpu()) for key, value in state.items())
 
 
 @job

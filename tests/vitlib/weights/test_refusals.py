@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tests.vitlib.weights.shared import FITTING, TINY, assert_equal, made, refusal, tensors
 from vitlib.weights import CheckpointError, convert, load, save
-from vitlib.weights.layouts import LAYOUTS
+from vitlib.weights.recognise import LAYOUTS
 
 
 def test_every_name_that_does_not_fit_is_named() -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from vitlib.cost import Run
-from vitlib.cost.budget import CONTEXT, config_of, reserved, will_it_fit
+from vitlib.cost.budget import config_of, will_it_fit
 from vitlib.cost.gpus import GPUS, gib
 from vitlib.cost.report import KINDS, parts
+from vitlib.cost.room import CONTEXT, reserved
 from vitlib.models import list_models
 from vitlib.widgets.budget import BATCHES, OTHER, PATCHES, BudgetExplorer, budget_explorer
 from vitlib.widgets.budget_view import COLOURS, MEANINGS, bars_html, beyond

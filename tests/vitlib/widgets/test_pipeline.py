@@ -65,7 +65,7 @@ def test_every_patch_is_followed_through_every_stage(widget: Pipeline, stage: in
         if stage < 5:
             row = patch - 1 + (stage > 2)
             assert f"Patch {patch}, in row {(patch - 1) // 8 + 1} and column {(patch - 1) % 8 + 1}" in said
-            assert f"has row {row} of the table" in said
+            assert f"is row {row} of the table" in said
             strip = np.asarray(pictures(widget.panel.value)[-1])
             assert strip.shape == (1, widget.view.rows(stage).shape[1], 3)
             assert widget.panel.value.count(f'<rect x="0" y="{patch - 1}"') == 2 * (3 if stage == 4 else 1)
@@ -104,7 +104,7 @@ def test_the_bars_are_the_models_shares_for_every_picture(widget: Pipeline, name
     widget.stage.value, widget.choice.value = 5, name
     widths = [float(width) for width in re.findall(r"max\(2px, ([\d.]+)%\)", widget.panel.value)]
     torch.testing.assert_close(torch.tensor(widths) / 100, widget.view.shares, atol=1e-4, rtol=0)
-    assert f"The largest share has “{int(widget.view.shares.argmax())}”" in text(widget.words.value)
+    assert f"The most probable class is “{int(widget.view.shares.argmax())}”" in text(widget.words.value)
 
 
 def test_the_trained_model_names_its_classes() -> None:
@@ -121,7 +121,7 @@ def test_words_fit_models_of_other_kinds() -> None:
     widget = pipeline("coffee", model, ["<a>", "b", "c"])
     widget.stage.value = 3
     assert "puts CLS and 2 registers in front, 3 + 64 = 67 tokens: [67, 192]." in widget.sentence
-    assert "has row 29 of the table" in text(widget.words.value)
+    assert "is row 29 of the table" in text(widget.words.value)
     widget.stage.value = 5
     assert "&lt;a&gt;" in widget.panel.value and "<a>" not in widget.panel.value
 

@@ -10,22 +10,29 @@ import torch
 from torch import Tensor
 
 from vitlib.weights.files import CheckpointError
+from vitlib.weights.layouts import Layout
 
 # what a part of a name betrays about the model that the tensors come from
 TELLTALES = {
     "storage_tokens": "DINOv3, which rotates queries and keys instead of adding positions",
+    "logit_scale": "the second version, Swin V2",
+    "cpb_mlp": "the second version, Swin V2",
+    "continuous_position_bias": "the second version, Swin V2",
+    ".grn.": "the second version, ConvNeXt V2",
     "rope_embed": "DINOv3, which rotates queries and keys instead of adding positions",
     "mlp.w12": "a ViT with SwiGLU in place of the MLP, such as DINOv2's giant",
     "weights_in": "a ViT with SwiGLU in place of the MLP, such as DINOv2's giant",
+    "distillation_token": "a distilled DeiT, which has a second summary token and a second head",
     "dist_token": "a distilled DeiT, which has a second summary token and a second head",
     "pre_logits": "a ViT with one more layer before the head; without its head it fits: drop the head too",
     "relative_position": "a model with relative positions, such as Swin or BEiT",
-    "layers.0.blocks.0": "a Swin Transformer",
     "text_model": "a model of pictures and texts, such as CLIP",
     "params/txt": "a model of pictures and texts, such as SigLIP; name its text half in drop=",
     "layer1.0.conv1": "a ResNet",
-    "stages.0": "a network in stages, such as ConvNeXt",
-    "features.0": "a convolutional network of torchvision",
+    "norm_pre": "the picture tower of a CLIP, which normalises before its first block",
+    "pre_layrnorm": "the picture tower of a CLIP, which normalises before its first block",
+    "resblocks": "a CLIP as OpenAI names it; timm and big_vision have towers that fit",
+    "vision_model": "the picture tower of CLIP or SigLIP as transformers names it; timm's SigLIP fits",
     "decoder": "an encoder with a decoder, such as a masked autoencoder; name the decoder in drop=",
 }
 
@@ -72,20 +79,20 @@ def check_fit(
     found: Mapping[str, Tensor],
     expected: Mapping[str, Tensor],
     what: str,
-    called: Mapping[str, tuple[str, ...]] | None = None,
+    layout: Layout,
     left: Iterable[str] = (),
 ) -> None:
-    """CheckpointError where names or shapes are not those expected: missing, extra, misshapen, by the file's names.
+    """CheckpointError where names or shapes are not those expected: missing, extra, misshapen, by the layout's names.
 
-    `called` says what the file calls each tensor, and `left` are names in it that nobody could read.
+    `left` are names in the checkpoint that the layout does not know.
     """
-    called, left = called or {}, list(left)
-    absent = [name for each in expected if each not in found for name in called.get(each, (each,))]
+    left = list(left)
+    absent = [name for each in expected if each not in found for name in layout.theirs(each) or (each,)]
     missing = [name for name in absent if name not in left]
     extra = [name for name in left if name not in absent]
-    extra += [name for each in found if each not in expected for name in called.get(each, (each,))]
+    extra += [name for each in found if each not in expected for name in layout.theirs(each) or (each,)]
     misshapen = {
-        ", ".join(called.get(name, (name,))): f"is {shape_of(each)}, expected {shape_of(expected[name])}"
+        ", ".join(layout.theirs(name) or (name,)): f"is {shape_of(each)}, expected {shape_of(expected[name])}"
         for name, each in found.items()
         if name in expected and each.shape != expected[name].shape
     }
@@ -96,15 +103,12 @@ def check_fit(
         )
 
 
-def check_numbers(
-    tensors: Mapping[str, Tensor], dtype: torch.dtype | None, called: Mapping[str, Iterable[str]] | None = None
-) -> None:
-    """CheckpointError for tensors that are no finite real numbers, or no float32 and no `dtype` is given.
-
-    `called` says what the checkpoint calls each, where that is something else.
-    """
+def check_numbers(tensors: Mapping[str, Tensor], dtype: torch.dtype | None, layout: Layout) -> None:
+    """CheckpointError for tensors that are no finite real numbers, or no float32 and no `dtype` is given."""
     dtypes = {each.dtype for each in tensors.values()}
     found = ", ".join(sorted(str(each) for each in dtypes))
+    if any(each.is_meta for each in tensors.values()):
+        raise CheckpointError("the checkpoint is on the meta device, which keeps shapes without numbers")
     if not all(each.is_floating_point for each in dtypes):
         raise CheckpointError(f"the checkpoint holds {found}: expected real numbers; take one that is not quantised")
     if dtype is None and dtypes != {torch.float32}:
@@ -112,7 +116,7 @@ def check_numbers(
             f"the checkpoint holds {found}, a model torch.float32: say dtype=torch.float32 to convert"
         )
     if bad := [name for name, each in tensors.items() if not each.isfinite().all()]:
-        names = "; ".join(grouped([name for each in bad for name in (called or {}).get(each, (each,))]))
+        names = "; ".join(grouped([name for each in bad for name in layout.theirs(each) or (each,)]))
         large = f", or too large for {dtype}" if dtype else ""
         raise CheckpointError(
             f"not every number is finite (NaN or infinity{large}) in {names}; take an earlier checkpoint"

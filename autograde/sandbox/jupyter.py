@@ -1,4 +1,4 @@
-"""An IPython kernel on sockets that were made for it outside: it needs no address of its own, and no folder to share.
+"""A kernel for Jupyter's own tools, on sockets that were made for it outside: it needs no address and no shared folder.
 
 It runs in a process that `autograde.sandbox.confine` has shut in; everything it knows comes with the request for it.
 """
@@ -7,35 +7,17 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import zmq
 from ipykernel.heartbeat import Heartbeat
-from ipykernel.iostream import OutStream
-from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from traitlets import Dict
 
 from autograde.sandbox.confine import SCRATCH
 
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "hb_port": 4, "control_port": 5}
-
-
-class OneShell(IPythonKernel):
-    """IPythonKernel without subshells: nobody uses them here, and their thread passes on every message, both ways."""
-
-    _supports_kernel_subshells = False
-
-
-class _NoThread:
-    """What ipykernel finds in place of that thread: there is none, and cells run in the main thread."""
-
-    parent_thread = threading.main_thread()
-
-    def __bool__(self) -> bool:
-        return False
 
 
 class HandedSockets(IPKernelApp):
@@ -50,7 +32,6 @@ class HandedSockets(IPKernelApp):
 
     def init_control(self, context: Any) -> None:
         super().init_control(context)
-        self.shell_channel_thread = _NoThread()
         # The debugger's way back into the shell channel leads through the socket's path, which lies outside.
         self.debug_shell_socket.disconnect(self.shell_socket.getsockopt(zmq.LAST_ENDPOINT))
 
@@ -68,31 +49,15 @@ class _HandedHeartbeat(Heartbeat):
         return super()._try_bind_socket()
 
 
-class Stream(OutStream):
-    """stdout or stderr. The kernel flushes both four times a cell; where nothing was written, that wakes no thread."""
-
-    written = False
-
-    def write(self, string: str) -> int | None:  # type: ignore[override]  # as OutStream has it
-        self.written = True
-        return super().write(string)
-
-    def flush(self) -> None:
-        if self.written:
-            self.written = False
-            super().flush()
-
-
-def make_kernel(connection: dict[str, Any], listeners: Mapping[int, int]) -> HandedSockets:
+def make_kernel(connection: dict[str, Any], listeners: Sequence[int]) -> HandedSockets:
     """A kernel that `start` runs until it is told to shut down.
 
-    `connection` is what Jupyter writes into a connection file; `listeners` maps each port to a listening socket.
+    `connection` is what Jupyter writes into a connection file; `listeners` are listening sockets in the order of PORTS.
     """
     path = f"{SCRATCH}/connection.json"
     with open(path, "w") as file:
         json.dump(connection, file)
-    app = HandedSockets.instance(listeners=listeners, connection_file=path, kernel_class=OneShell)
-    stream = f"--IPKernelApp.outstream_class={__name__}.{Stream.__name__}"
-    quick = ["--HistoryManager.enabled=False", "--InteractiveShell.xmode=Plain"]  # a coloured traceback takes 30 ms
-    app.initialize([*quick, f"--log-level={logging.CRITICAL}", stream])
+    by_port = dict(zip(PORTS.values(), listeners, strict=True))
+    app = HandedSockets.instance(listeners=by_port, connection_file=path)
+    app.initialize(["--HistoryManager.enabled=False", f"--log-level={logging.CRITICAL}"])
     return app

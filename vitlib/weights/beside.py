@@ -1,0 +1,140 @@
+"""The config.json beside a checkpoint: what transformers and timm write there of a model's choices."""
+
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+from vitlib.backbones.presets import BACKBONES
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.presets import PRESETS
+from vitlib.weights.files import CheckpointError
+from vitlib.weights.layouts import Layout
+
+GELU = {"gelu": "erf", "gelu_python": "erf", "gelu_new": "tanh", "gelu_fast": "tanh", "gelu_pytorch_tanh": "tanh",
+        "gelu_tanh": "tanh", "gelu_erf": "erf"}  # fmt: skip
+# timm's architectures that compute with the other GELU, though their config.json does not say so
+TANH = re.compile(r"vit_((base_patch32|so400m_patch16|giantopt_patch16)_siglip|large_patch16_siglip_(gap_)?512)")
+
+
+def read_beside(path: Path, layout: Layout) -> dict[str, Any]:
+    """Fields of the configuration of a model in this layout from the files beside `path`; {} where there are none."""
+    config, pixels = _json(path.with_name("config.json")), _json(path.with_name("preprocessor_config.json"))
+    known = _of_transformers(config, layout.family) | _pixels(pixels, layout.implies) | _of_timm(config, layout.family)
+    if "image_size" not in known and (size := _size(pixels)):
+        known["image_size"] = size
+    return plain(known)
+
+
+def plain(known: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON's lists as the tuples of a configuration; a picture's one side as two."""
+    fields = {field: tuple(value) if isinstance(value, list) else value for field, value in known.items()}
+    if isinstance(fields.get("image_size"), int):
+        fields["image_size"] = (fields["image_size"],) * 2
+    return fields
+
+
+def _of_transformers(config: Mapping[str, Any], family: str) -> dict[str, Any]:
+    same = {"image_size": "image_size"}
+    names = {
+        "ViT": same | {"hidden_size": "embed_dim", "num_attention_heads": "num_heads", "layer_norm_eps": "eps"},
+        "Swin": same | {"window_size": "window_size", "layer_norm_eps": "eps", "num_heads": "num_heads"},
+        "ConvNeXt": same | {"layer_norm_eps": "head_eps"},
+    }[family]
+    if config.get("image_size", ...) is None or (family == "ConvNeXt" and config.get("image_size") == 224):
+        config = {field: value for field, value in config.items() if field != "image_size"}
+    known = {ours: config[theirs] for theirs, ours in names.items() if theirs in config}
+    if "hidden_act" in config:
+        known["gelu"] = _gelu("hidden_act", config["hidden_act"])
+    for theirs, expected in (("use_absolute_embeddings", False), ("use_swiglu_ffn", False), ("qkv_bias", True)):
+        if config.get(theirs, expected) != expected:
+            raise CheckpointError(f"config.json says {theirs}={config[theirs]!r}: our models have {expected!r} alone")
+    if names_of := _class_names(config.get("id2label") or {}):
+        known["class_names"] = names_of
+    return known
+
+
+def _class_names(labels: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names in the order of their numbers; () for those that transformers makes up. Namesakes get their number.
+
+    >>> _class_names({"1": "crane", "0": "ant", "2": "crane"})
+    ('ant', 'crane (1)', 'crane (2)')
+    """
+    if set(labels) != {str(k) for k in range(len(labels))}:
+        warnings.warn(
+            f"config.json's id2label numbers its classes {', '.join(labels)}: expected 0…{len(labels) - 1}; the names "
+            "are left out. Give class_names=",
+            UserWarning,
+            stacklevel=4,
+        )
+        return ()
+    names = [str(labels[str(k)]) for k in range(len(labels))]
+    if all(name == f"LABEL_{k}" for k, name in enumerate(names)):
+        return ()
+    return tuple(name if names.count(name) == 1 else f"{name} ({k})" for k, name in enumerate(names))
+
+
+def _pixels(pixels: Mapping[str, Any], implied: Mapping[str, Any]) -> dict[str, Any]:
+    """`mean` and `std` of pixels from 0 to 1. Its library multiplies bytes by a factor, and need not normalise."""
+    if not pixels:
+        return {}
+    known = {ours: pixels[f"image_{ours}"] for ours in ("mean", "std") if pixels.get(f"image_{ours}") is not None}
+    if not pixels.get("do_normalize", True):
+        known = {"mean": [0.0], "std": [1.0]}
+    factor = 255 * pixels.get("rescale_factor", 1 / 255) if pixels.get("do_rescale", True) else 255.0
+    if not isclose(factor, 1.0, rel_tol=1e-6):
+        known = {field: known.get(field) or list(implied[field]) for field in ("mean", "std")}
+        known = {field: [each / factor for each in values] for field, values in known.items()}
+    return known
+
+
+def _size(pixels: Mapping[str, Any]) -> Any:
+    size = pixels.get("crop_size" if pixels.get("do_center_crop") else "size") or pixels.get("size")
+    if not isinstance(size, Mapping):
+        return size
+    return [size["height"], size["width"]] if "height" in size and "width" in size else size.get("shortest_edge")
+
+
+def _of_timm(config: Mapping[str, Any], family: str) -> dict[str, Any]:
+    pretrained = config.get("pretrained_cfg") or config  # older files have one level
+    arguments, name = config.get("model_args") or {}, str(config.get("architecture", "")).split(".")[0]
+    known = {field: pretrained[field] for field in ("mean", "std") if field in pretrained}
+    if "input_size" in pretrained:
+        known["image_size"] = list(pretrained["input_size"][1:])  # channels, height, width
+    if isinstance(preset := (PRESETS | BACKBONES).get(name), ViTConfig):
+        known["num_heads"] = preset.num_heads
+    if TANH.match(name):
+        known["gelu"] = "tanh"
+    if name.startswith("convnext_xxlarge"):
+        known |= {"eps": 1e-5, "head_eps": 1e-5}
+    same = (("num_heads", "num_heads"), ("img_size", "image_size"), ("window_size", "window_size"))
+    known |= {ours: arguments[theirs] for theirs, ours in same if theirs in arguments}
+    if isinstance(act := arguments.get("act_layer"), str):
+        known["gelu"] = _gelu("act_layer", act)
+    pool = arguments.get("global_pool", config.get("global_pool"))
+    if pool is not None and family == "ViT":
+        known["global_pool"] = pool
+    elif pool not in (None, "avg"):
+        raise CheckpointError(f"config.json says global_pool={pool!r}: a {family} of ours averages, 'avg'")
+    if labels := pretrained.get("label_names"):
+        known["class_names"] = tuple(labels)
+    return known
+
+
+def _gelu(field: str, value: Any) -> str:
+    if value not in GELU:
+        raise CheckpointError(f"{field} is {value!r}: expected a GELU, one of {', '.join(GELU)}")
+    return GELU[value]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no JSON ({error}); fetch it again or take it away") from None
+    return content if isinstance(content, dict) else {}

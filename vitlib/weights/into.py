@@ -1,0 +1,92 @@
+"""`load_into`: a checkpoint's weights in a model that is there."""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from torch import nn
+
+from vitlib.backbones.stages import Staged
+from vitlib.vit.config import ViTConfig
+from vitlib.vit.model import ViT
+from vitlib.vit.wrappers import require_numbers, unwrapped
+from vitlib.weights.files import CheckpointError
+from vitlib.weights.fill import head_of
+from vitlib.weights.loading import load
+from vitlib.weights.sources import Source
+
+# fields of a configuration in which two models may differ, and one set of weights still means the same to both
+FREE = (
+    "class_names",
+    "fused",
+    "trim",
+    "dropout",
+    "drop_path_rate",
+    "mean",
+    "std",
+    "resize",
+    "convention",
+    "layer_scale",
+)
+
+
+def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **options: Any) -> None:
+    """Fill a ViT, Hybrid, Swin or ConvNeXt with a checkpoint's weights, as `load` does it.
+
+    Positions are resized to the model's pictures, the first layer is adapted to their channels, and numbers are
+    converted to the model's dtype. What the checkpoint does not say, such as heads and eps of a plain state dict, is as
+    in the model. With `new_head` the model keeps its own classifier, for classes of its own. `options` are those of
+    `load`. The model takes the checkpoint's normalisation and way of resizing into its configuration; a Swin keeps its
+    convention. It stays on its device.
+
+    Errors: those of `load`; TypeError for another kind of model; CheckpointError where the two models differ, with
+    every field and both values.
+    """
+    target = plain_model(model)
+    mine: Any = target.config
+    told: dict[str, Any] = {"image_size": mine.image_size, "in_chans": mine.in_chans, "like": mine, "device": "cpu"}
+    told["dtype"] = next(target.parameters()).dtype
+    if isinstance(mine, ViTConfig):
+        told["prefix_positions"] = mine.prefix_positions
+        if mine.positions != "learned":
+            told["positions"] = mine.positions
+    loaded = load(source, num_classes=mine.num_classes if new_head else None, **told | options)
+    here, there = _deciding(mine), _deciding(loaded.config)
+    apart = [
+        f"{field} is {value!r} in the model and {there.get(field)!r} in the checkpoint"
+        for field, value in here.items()
+        if value != there.get(field)
+    ]
+    if apart:
+        remedy = "; new_head=True keeps the model's own head" if here["num_classes"] != there["num_classes"] else ""
+        raise CheckpointError(
+            f"the checkpoint is of another model: {'; '.join(apart)}. Take vitlib.weights.load, which builds the model "
+            f"that fits, or create one with these choices{remedy}"
+        )
+    target.load_state_dict(loaded.state_dict() | (head_of(target) if new_head else {}))
+    taken = asdict(mine).keys() & {"mean", "std", "resize"}
+    names = {} if new_head or not loaded.config.class_names else {"class_names": loaded.config.class_names}
+    target.config = replace(mine, **{field: getattr(loaded.config, field) for field in taken}, **names)
+
+
+def plain_model(model: nn.Module) -> Any:
+    """The model that torch.compile or data parallelism wrapped.
+
+    Errors: TypeError for another kind of model, ValueError for one without numbers.
+    """
+    bare = unwrapped(model)
+    if not isinstance(bare, (ViT, Staged)):
+        raise TypeError(f"this is a {type(bare).__name__}: expected a ViT, Hybrid, Swin or ConvNeXt of vitlib")
+    require_numbers(bare)
+    return bare
+
+
+def _deciding(config: Any) -> dict[str, Any]:
+    """The choices that decide which tensors a model has and what it computes with them."""
+    kept = {field: value for field, value in asdict(config).items() if field not in FREE}
+    kept = {"kind": type(config).__name__.removesuffix("Config"), **kept}
+    if not isinstance(config, ViTConfig):
+        return kept
+    return kept | {
+        "layer_scale": config.layer_scale is not None,  # the value is the first one alone, before training
+        "mlp_ratio": int(config.embed_dim * config.mlp_ratio) / config.embed_dim,
+    }

@@ -1,0 +1,121 @@
+"""`load`: a model from a file. Read, recognise, rename, check, fill: a step is a line."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from vitlib.backbones.convnext import ConvNeXt
+from vitlib.backbones.hybrid import Hybrid
+from vitlib.backbones.stages import StageConfig
+from vitlib.backbones.swin import Swin
+from vitlib.device import best_device
+from vitlib.vit.config import ViTConfig, renamed
+from vitlib.vit.fields import fitted_statistics, pair_of
+from vitlib.vit.model import ViT
+from vitlib.weights.beside import plain, read_beside
+from vitlib.weights.check import check_fit, telltale
+from vitlib.weights.config import config_of
+from vitlib.weights.files import CheckpointError
+from vitlib.weights.fill import FIRST, channels_of, filled, what, with_channels
+from vitlib.weights.flax import heads_of
+from vitlib.weights.prefix_rows import move_rows
+from vitlib.weights.recognise import recognise, spelled
+from vitlib.weights.renaming import to_ours
+from vitlib.weights.sources import Source, open_source
+
+Size = int | tuple[int, int]
+
+
+def load(
+    source: Source,
+    *,
+    num_classes: int | None = None,
+    image_size: Size | None = None,
+    made_for: Size | None = None,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    part: str | None = None,
+    prefix: str = "",
+    drop: str | Sequence[str] = (),
+    in_chans: int | None = None,
+    generator: torch.Generator | None = None,
+    like: ViTConfig | StageConfig | None = None,
+    **choices: Any,
+) -> ViT | Hybrid | Swin | ConvNeXt:
+    """The model whose weights lie in a file, a folder or a state dict, or on Hugging Face's hub; in evaluation mode.
+
+    A ViT, Hybrid, Swin or ConvNeXt: the layout is detected and the sizes are read from the shapes. `choices` are fields
+    of its configuration that neither shows, such as num_heads=4. A model of your own keeps them in the note that `save`
+    writes; where nothing says how many heads there are, those of published models are taken, with a warning.
+
+    A folder has model.safetensors, pytorch_model.bin or either in parts, and its config.json is read. A name such as
+    "google/vit-base-patch16-224" that is no file is fetched by huggingface_hub, where that is installed.
+
+    - `num_classes` other than the checkpoint's puts a new head in place of the old, drawn with `generator`.
+    - `image_size` (pixels: a side, or height and width) resizes the positions, in the way of the checkpoint's library.
+      Swin and ConvNeXt have none; without it and without a note they are made for 224 × 224.
+    - `made_for` is the size that the positions were made for, where that is no square.
+    - `device` as in best_device (None: the best one there is).
+    - `dtype` must be given where the checkpoint is not float32.
+    - `like` is a configuration to turn to where heads, picture size, eps and the like cannot be told otherwise.
+    - `part` chooses between several state dicts in one file; `prefix` keeps the names that begin with it, without it;
+      `drop` leaves out names, by shell patterns.
+    - `in_chans` other than the checkpoint's adapts the first layer: summed up for grey pictures, repeated for more.
+
+    >>> from vitlib.models import create
+    >>> from vitlib.weights import convert
+    >>> model = create("vit_digits_patch2_8")
+    >>> load(convert(model.state_dict(), "hf"), num_heads=4).config.eps  # what transformers computes with
+    1e-12
+
+    Errors: CheckpointError for whatever does not fit (those of files.read among them), FileNotFoundError; TypeError or
+    ValueError for an argument of another kind, or out of its range; those of best_device.
+    """
+    place = best_device(device)
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"dtype is {dtype!r}: expected one of real numbers, such as torch.float32")
+
+    state, note, path = open_source(source, part, prefix, drop)
+    if dtype:
+        state = {name: each.to(dtype) if each.is_floating_point() else each for name, each in state.items()}
+    layout = recognise(state)
+
+    told = (read_beside(path, layout) if path else {}) | plain(renamed(note)) | choices
+    told.pop("in_chans", None)  # the shapes show it
+    names = choices.get("class_names") if num_classes is not None else None  # those of the new head
+    if names is not None:
+        told["class_names"] = ()
+    if size := made_for or (image_size if layout.family != "ViT" else None):
+        told["image_size"] = pair_of(size)
+
+    ours, left = to_ours(state, layout)
+    if not any(name in ours for name in FIRST):  # without it there is no telling which model it is
+        first = "stem.0.weight" if layout.family == "ConvNeXt" else "patch_embed.proj.weight"
+        check_fit(ours, {first: torch.empty(0)} | ours, what(layout), layout, left)
+    if in_chans is not None and in_chans != channels_of(ours):
+        ours, told = with_channels(ours, in_chans), fitted_statistics(told, in_chans)
+        layout = replace(layout, implies=fitted_statistics(layout.implies, in_chans))
+    try:
+        config, form = config_of(ours, layout, told, like, heads_of(spelled(state, layout)))
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}{telltale(left)}") from None
+    ours = move_rows(ours, form, getattr(config, "prefix_positions", form))
+
+    model = filled(config, ours, layout, left, num_classes, dtype, generator).to(place).eval()
+    if names is not None:
+        model.config = replace(model.config, class_names=tuple(names))
+    return model if image_size is None else _resized(model, pair_of(image_size), sure="image_size" in told)
+
+
+def _resized(model: Any, size: tuple[int, int], sure: bool) -> Any:
+    """The model for pictures of another size, unless its grid was a guess and this size would be another guess."""
+    if not sure:
+        side, patches, (high, wide) = model.config.grid, replace(model.config, image_size=size).grid, size
+        if patches.tokens == side.tokens and patches != side:
+            raise CheckpointError(
+                f"the positions fit {side.height}×{side.width} pixels and {high}×{wide} alike: give the size that they "
+                "were made for, made_for=(height, width)"
+            )
+    return model.resized(size)
