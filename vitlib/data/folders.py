@@ -22,8 +22,8 @@ def image_folder(folder: str | PathLike[str], size: int | tuple[int, int], skip_
     `size` is in pixels, (height, width) or the side of a square. A picture is scaled until it covers that size, and the
     middle is kept; it is read as `picture` reads it: upright, in RGB. What systems leave behind (names that begin with
     a dot, Thumbs.db, desktop.ini, __MACOSX) is passed over, and a warning names files that lie outside the
-    sub-folders. Every other file must be a picture; with `skip_damaged`, those that are not are left out, and a
-    warning names them.
+    sub-folders. Every other file must be a picture, and every link lead to one; with `skip_damaged`, those that are
+    not are left out, and a warning names them.
 
     Errors: FileNotFoundError; ValueError for a size that is none; DatasetError for a folder without sub-folders, a
     class without pictures, and files that cannot be read, which it names.
@@ -109,7 +109,9 @@ def _read(
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not _debris(path, folder))
+    """Links that lead to no file are among them: they cannot be read, and are named, not lost."""
+    found = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    return sorted(path for path in found if not _debris(path, folder))
 
 
 def _debris(path: Path, root: Path) -> bool:

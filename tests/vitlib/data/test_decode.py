@@ -149,6 +149,15 @@ def test_a_size_that_is_none_is_refused(tmp_path, size, words):
         image_folder(tmp_path, size)
 
 
+@pytest.mark.parametrize("target", ["nowhere.png", "elsewhere"])
+def test_a_link_that_leads_to_no_picture_is_named(tmp_path, target):
+    white(tmp_path / "photos" / "cats" / "one.png")
+    white(tmp_path / "elsewhere" / "two.png")
+    (tmp_path / "photos" / "cats" / "link").symlink_to(tmp_path / target)
+    with pytest.raises(ValueError, match=r"1 of 2 files in .* cannot be read: .*cats/link"):
+        image_folder(tmp_path / "photos", 8)
+
+
 def test_pictures_without_classes_can_be_read_and_are_told_apart(tmp_path):
     white(tmp_path / "b.png")
     white(tmp_path / "deeper" / "a.png")
