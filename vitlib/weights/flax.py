@@ -38,7 +38,7 @@ def from_flax(name: str, theirs: Tensor) -> Tensor:
         return theirs.flatten(1).mT if by_heads[2] == "kernel" else theirs.flatten()  # D h d, or h d
     if name.endswith("/out/kernel"):
         return theirs.flatten(0, 1).mT  # h d D
-    return theirs.mT if name.endswith("/kernel") else theirs
+    return theirs.permute(1, 0) if name.endswith("/kernel") else theirs
 
 
 def to_flax(name: str, ours: Tensor, heads: int) -> Tensor:

@@ -132,7 +132,7 @@ def test_a_submission_without_its_notebook_has_a_feedback_page_that_says_so(cour
     missing = course.submitted / "student-001" / TOY
     (missing / f"{TOY}.ipynb").rename(missing / "notebook.txt")
     first, _ = in_order(grade(course, TOY, []))
-    reason = "expected 01-toy.ipynb in the submission, but it holds no notebook"
+    reason = "expected 01-toy.ipynb in the submission, but it holds no notebook, but notebook.txt"
     assert (first.points, first.failure) == (0, reason)
     assert {score for student, _, score, _ in gradebook_rows(course) if student == "student-001"} == {0}
     assert main(["feedback", TOY]) == 0
