@@ -74,7 +74,7 @@ while True:
         BEFORE,
         right=True,
         worth=9,
-        says="left out",
+        says="left out|was stopped",  # whether the kernel hears the interrupt in time hangs on the machine
         endless=True,
     ),
     "thread bomb": cell(
