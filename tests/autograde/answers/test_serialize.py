@@ -89,7 +89,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("value", CARRIED, ids=repr)
+@pytest.mark.parametrize("value", CARRIED, ids=lambda value: type(value).__name__)
 def test_what_has_a_value_arrives_as_that_value(value):
     arrived = sent(value)
     assert difference(arrived, value if isinstance(value, np.ndarray) else sent(value)) is None
