@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from tests.vitlib.training.test_predict import Glutton
 from vitlib.data.datasets import Pictures
 from vitlib.models import create
 from vitlib.training.batch_size import FIRST, _step, largest_batch, step_memory
