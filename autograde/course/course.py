@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -183,15 +184,15 @@ class Course:
 
     @property
     def unreadable_names(self) -> list[str]:
-        """Folders among the submissions whose names are no UTF-8: nobody can say whose they are."""
+        """Folders among the submissions whose names are no UTF-8, or no line: nobody can say whose they are."""
         return [
             os.fsencode(p.name).decode("utf-8", "replace") for p in self.submitted.glob("*/") if not _is_text(p.name)
         ]
 
 
 def _is_text(name: str) -> bool:
-    """Whether a file's name can be written down: undecodable bytes in it cannot."""
-    return name.encode("utf-8", "replace").decode() == name
+    """Whether a file's name can be written down: undecodable bytes in it cannot, nor line breaks and their like."""
+    return name.encode("utf-8", "replace").decode() == name and not re.search(r"[\x00-\x1f\x7f]", name)
 
 
 def _has_graded_cell(path: Path) -> bool:

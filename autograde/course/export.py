@@ -45,6 +45,7 @@ def read_table(course: Course, chapters: Sequence[str]) -> Table:
         for row in gradebook.students:
             names = {name: getattr(row, name) or "" for name in ("first_name", "last_name", "email")}
             students[str(row.id)] = Learner(id=row.id, **names)
+    students = dict(sorted(students.items(), key=lambda one: (one[1].last_name, one[1].first_name, one[0])))
     most = {chapter: max(one.out_of for one in marks) for chapter, marks in found.items()}
     return Table(students, most, {(one.student, name): one for name, marks in found.items() for one in marks})
 

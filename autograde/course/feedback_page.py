@@ -25,7 +25,7 @@ from autograde.course.lateness import lateness
 from autograde.course.rows import BY_HAND, NO_RESPONSE, read_result
 from autograde.course.settings import Release, read_settings
 from autograde.engine.repair import ABOUT, OURS
-from autograde.engine.verdict_cell import message_html
+from autograde.engine.verdict_cell import message_html, read_verdict
 from autograde.exercises.verdict import Status
 
 Resources = dict[str, Any]
@@ -96,6 +96,7 @@ class FeedbackExporter(Exporter):
         failure = about.get("failure", "")
         gives_way = self.why and not failure and course.has_key(chapter)  # what failed is to be handed in again
         items = list(_items(nb, _key(course, chapter, student) if gives_way else None, language))
+        _leave_out_old_points(nb)
         if failure:  # the notebook is the release
             items = [replace(item, answers=[]) for item in items]
         page = _template().render(
@@ -158,6 +159,13 @@ def _items(nb: NotebookNode, key: Key | None, language: str) -> Iterator[Item]:
                 item.comments.append(Markup(markdown(comment)))
         answers = []
         yield item
+
+
+def _leave_out_old_points(nb: NotebookNode) -> None:
+    """Where a teacher gave other points than the verdict in a cell says, the verdict is left out of the chapter."""
+    for cell in nb.cells:
+        if (verdict := read_verdict(cell)) and verdict["points"] != cell.metadata.nbgrader.score:
+            cell.outputs = []
 
 
 def _heading(source: str) -> str:

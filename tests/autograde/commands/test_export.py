@@ -87,6 +87,11 @@ def test_with_the_platforms_own_list_and_headings(marked, to, roster, capsys):
     assert said == "autograde: bob is not in roster.csv: left out\n"
 
 
+def test_rows_come_by_last_name_and_without_names_by_id(course):
+    enter(course, [(name, None, None, None, 1.0, None) for name in ("zoe", "b", "a")])
+    assert [line.split(",")[0] for line in exported(course).splitlines()] == ["id", "a", "b", "zoe"]
+
+
 def test_in_a_plain_table_nobody_is_left_out(marked, capsys):
     (marked.root / "roster.csv").write_text("id,section\nada,A\neve,B\n")
     assert main(["export", "--roster", "roster.csv", "--out", "out.csv"]) == 1

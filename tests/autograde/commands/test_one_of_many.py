@@ -24,12 +24,13 @@ def graded(course):
     return {marks.student for marks in read_marks(course, TOY)}
 
 
-def test_a_folder_whose_name_is_no_utf8(course, capsys):
+@pytest.mark.parametrize(("name", "shown"), [(b"Jos\xe9", "'Jos�'"), (b"ada\nbob", r"'ada\nbob'")])
+def test_a_folder_whose_name_is_no_utf8_or_no_line(course, capsys, name, shown):
     simulate(course, TOY, 1)
-    odd = os.fsencode(course.submitted) + b"/Jos\xe9"
+    odd = os.path.join(os.fsencode(course.submitted), name)
     shutil.copytree(os.fsencode(course.submitted / "student-001"), odd)
     assert main(["grade", "--jobs", "1"]) == 1
-    assert "has no readable name, Jos�: rename it" in capsys.readouterr().err
+    assert f"has no readable name, {shown}: rename it" in capsys.readouterr().err
     assert main(["feedback"]) == 0 and main(["report"]) == 0
     assert graded(course) == {"student-001"}
 

@@ -63,6 +63,7 @@ def test_manual_marks_and_extra_credit_count_everywhere(marked, capsys):
     assert main(["feedback"]) == 0
     page = (marked.feedback / "student-003" / TOY / f"{TOY}.html").read_text()
     assert "Nearly: see the order." in page and f"{after['student-003']:g} of 9 points" in page
+    assert "3.5 of 4 points" in page and "0 of 4 points" not in page  # what the checks gave counts no more
 
 
 def test_a_new_due_date_and_a_new_timestamp_count_at_the_next_run(marked, capsys):
