@@ -48,7 +48,10 @@ def match(metric: Float[Tensor, "B n d"], r: int) -> Merge:
         return Merge(torch.arange(n, device=metric.device).repeat(batch, 1), n)
     direction = F.normalize(metric, dim=-1)
     similarity, pick = (direction[:, 0::2] @ direction[:, 1::2].transpose(1, 2)).max(dim=-1)  # B ⌈n/2⌉, each
-    first = similarity.sort(dim=-1, descending=True)[1][:, :r]  # B r, counted in the first set
+    if torch.onnx.is_in_onnx_export():  # ONNX has no stable sort, but of equals its TopK takes the first, too
+        first = similarity.topk(r)[1]
+    else:
+        first = similarity.argsort(dim=-1, descending=True, stable=True)[:, :r]  # B r, counted in the first set
     stays = torch.ones(batch, n, dtype=torch.long, device=metric.device).scatter(1, 2 * first, 0)  # 1 or 0
     place = stays.cumsum(dim=1) - 1  # those that stay keep their order
     instead = torch.arange(n, device=metric.device).repeat(batch, 1)

@@ -115,7 +115,7 @@ def token_name(token: int, grid: PatchGrid) -> str:
 def sentence(seen: Look, table: Float[Tensor, "T T"], query: int, where: str) -> str:
     """One row of a table of attention in words: who asks, who answers, and from how far."""
     row = table[query]
-    top = row.argsort(descending=True)[:3].tolist()
+    top = row.argsort(descending=True, stable=True)[:3].tolist()
     answers = ", ".join(f"{row[token]:.1%} from {token_name(token, seen.grid)}" for token in top)
     half = int((row.sort(descending=True).values.cumsum(dim=0) < 0.5).sum()) + 1
     words = f"{where}: {token_name(query, seen.grid)} takes most, {answers}. "
@@ -154,7 +154,7 @@ def panels_html(seen: Look, weights: Float[Tensor, "T"], query: int, key: int | 
 def logits_html(classes: tuple[str, ...], seen: Look, whole: Look) -> str:
     """The logits and what softmax makes of them; where patches are covered, how each logit has changed."""
     shares, before = seen.logits.softmax(dim=0), whole.logits.softmax(dim=0)
-    order = whole.logits.argsort(descending=True)[:10].tolist()
+    order = whole.logits.argsort(descending=True, stable=True)[:10].tolist()
     changed = bool(seen.covered)
     rows = []
     for number in order:

@@ -116,7 +116,9 @@ def sentence(seats: Seats, kind: str) -> str:
         words = f"{moved} of {seats.grid.tokens} patches lie elsewhere. "
     with_positions, without = seats.moved
     words += f"CLS's output moves by {with_positions:.1%} with positions, and by {without:.1%} without. "
-    near = [i + 1 for i in seats.similarity(kind).argsort(descending=True).tolist() if i + 1 != seats.pair[0]][:4]
+    near = [
+        i + 1 for i in seats.similarity(kind).argsort(descending=True, stable=True).tolist() if i + 1 != seats.pair[0]
+    ][:4]
     return words + f"The {kind} position of {first} is most like those of patches {', '.join(map(str, sorted(near)))}."
 
 

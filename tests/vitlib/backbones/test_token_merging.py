@@ -55,6 +55,13 @@ def test_tokens_that_are_alike_can_merge_without_a_difference() -> None:
     torch.testing.assert_close(MergedViT(model, 12)(plain), model(plain))
 
 
+def test_of_pairs_that_are_equally_similar_the_first_merge() -> None:
+    """Some processors sort equals in an order of their own, unless they are told to keep it."""
+    merge = match(torch.tensor([[1.0, 0.0]]).repeat(1, 128, 1), r=16)
+    firsts = [0 if n % 2 == 0 else n // 2 for n in range(32)]  # 0, 2, … 30 go to token 1
+    assert merge.goes[0].tolist() == [*firsts, *range(16, 112)]
+
+
 def test_groups_name_the_token_of_every_patch() -> None:
     groups = MergedViT(vit(depth=3), 5).groups(pictures())
     assert groups.shape == (3, 24)
