@@ -83,11 +83,7 @@ class Confined:
         self._connection.close()
 
     def _end(self) -> None:
-        try:
-            heard = self._connection.recv(MAX_MESSAGE)
-        except ConnectionResetError:
-            heard = b""
-        last = json.loads(heard) if heard else {}  # nothing: the keeper itself was killed
+        last = last_word(self._connection)
         self.status, self.reason = last.get("ended", -signal.SIGKILL), last.get("reason", "")
 
 
@@ -121,6 +117,18 @@ class Unconfined:
 
     def close(self) -> None:
         os.close(self._end)
+
+
+def last_word(keeper: socket.socket) -> dict[str, Any]:
+    """What a keeper says of its kernel's end; nothing where it was killed itself.
+
+    Where it ended without having heard our last signal, the connection is reset first, and then it gives its word.
+    """
+    try:
+        heard = keeper.recv(MAX_MESSAGE)
+    except ConnectionResetError:
+        heard = keeper.recv(MAX_MESSAGE)
+    return dict(json.loads(heard)) if heard else {}
 
 
 def _archive(folder: Path) -> Any:

@@ -1,10 +1,15 @@
 """What a submission started ends with it, and leaves nothing to the next one."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 
+import pytest
+
+from autograde.sandbox.process import last_word
 from tests.autograde.conftest import ROOT
 from tests.autograde.sandboxed import command_line, parent, processes, running, sandboxed, until
 
@@ -54,3 +59,16 @@ def test_a_kernel_dies_with_its_keeper(tmp_path):
         os.kill(parent(parent(started)), signal.SIGKILL)  # the parent is the kernel, and the keeper is its parent
         assert until(lambda: not running(marker))
         assert kernel.ended
+
+
+@pytest.mark.parametrize("crossing", [False, True])
+def test_what_a_keeper_says_last_is_heard_even_where_a_signal_crosses_it(crossing):
+    ours, keeper = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    said = {"ended": -9, "reason": "its processes held more than 256 MiB of memory together"}
+    with ours:
+        keeper.send(json.dumps(said).encode())
+        if crossing:
+            ours.send(b'{"signal": 9}')  # nobody reads it, and so the connection is reset
+        keeper.close()
+        assert last_word(ours) == said
+        assert last_word(ours) == {}
