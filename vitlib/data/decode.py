@@ -127,7 +127,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 def _grey(numbers: np.ndarray, mode: str) -> Image.Image:
     """Grey of more than 8 bits: 0…1 for fractions, 0…255 or 0…65535, whichever the numbers need.
 
-    Numbers that leave a range by a little, such as 0…1.2, would be all black in the next one: nothing tells their white.
+    Numbers just beyond a range, such as 0…1.2, would be all black in the next one: nothing tells their white.
     """
     if not np.isfinite(numbers).all():
         raise _Unclear("holds numbers that are not finite")

@@ -5,6 +5,7 @@ The logits are those of an ordinary call, bit for bit. Shapes: B pictures, L lay
 """
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import torch
@@ -82,9 +83,10 @@ def attention_gradients(
     >>> attention_gradients(create("vit_digits_patch2_8", seed=0), torch.zeros(1, 1, 8, 8)).shape
     torch.Size([1, 3, 4, 17, 17])
 
-    Errors: ValueError for a model that is no ViT or Hybrid.
+    Errors: ValueError for a model that is no ViT or Hybrid, and for classes that are not one each, or not there.
     """
     vit = _plain(model, "ViT or Hybrid")
+    vit.checked(images)
     read: list[Tensor] = []
     found: list[Tensor] = []
     hooks = [block.attn.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0])) for block in vit.blocks]
@@ -97,7 +99,7 @@ def attention_gradients(
     finally:
         for hook in hooks:
             hook.remove()
-    chosen = logits.argmax(dim=1) if classes is None else classes.to(logits.device)
+    chosen = _classes(classes, logits)
     slopes = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), found)  # L times B T D
     layers = []
     for block, x, slope in zip(vit.blocks, read, slopes, strict=True):
@@ -123,7 +125,7 @@ def covering(
     """
     grid = _plain(model, "ViT or Hybrid").config.grid
     logits = model(images)
-    chosen = logits.argmax(dim=1) if classes is None else classes.to(logits.device)
+    chosen = _classes(classes, logits)
     covers = torch.eye(grid.tokens, device=images.device).reshape(-1, 1, grid.rows, grid.columns)  # N 1 rows columns
     covers = covers.repeat_interleave(grid.patch_height, dim=2).repeat_interleave(grid.patch_width, dim=3)  # N 1 H W
     falls = []
@@ -181,9 +183,25 @@ def _plain(model: nn.Module, expected: str) -> ViT:
     return vit
 
 
+def _classes(classes: Any, logits: Float[Tensor, "B K"]) -> Int64[Tensor, "B"]:
+    """One class for each picture: the one that is given, or that the model takes it for."""
+    if classes is None:
+        return logits.argmax(dim=1)
+    number, kinds = logits.shape
+    if not isinstance(classes, Tensor) or classes.shape != (number,) or classes.dtype != torch.int64:
+        found = f"{classes.dtype} {tuple(classes.shape)}" if isinstance(classes, Tensor) else repr(classes)
+        raise ValueError(f"classes are {found}: expected torch.int64 ({number},), one for each picture")
+    if wrong := [each for each in classes.tolist() if not 0 <= each < kinds]:
+        raise ValueError(f"class {wrong[0]} is not there: the model has {kinds}, numbered 0 to {kinds - 1}")
+    return classes.to(logits.device)
+
+
 def _choose(what: str, wanted: Sequence[int] | None, there: int) -> list[int]:
     """Indices from 0, where None asks for all and -1 is the last."""
-    indices = list(range(there)) if wanted is None else list(wanted)
+    try:
+        indices = list(range(there)) if wanted is None else [index(i) for i in wanted]
+    except TypeError:
+        raise TypeError(f"{what}s are {wanted!r}: expected whole numbers in a list, such as [0, -1]") from None
     if not indices:
         raise ValueError(f"no {what} was chosen: name some of 0 to {there - 1}, or leave {what}s out for all")
     if wrong := [i for i in indices if not -there <= i < there]:

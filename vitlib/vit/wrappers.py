@@ -4,13 +4,18 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
+from vitlib.vit.checks import require_kind
+
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """The model inside any wrappers, with its configuration and with parameter names without a prefix.
 
     >>> unwrapped(DataParallel(nn.Linear(2, 1)))
     Linear(in_features=2, out_features=1, bias=True)
+
+    Errors: TypeError for what is no model, such as a name or a state dict.
     """
+    require_kind("model", model, nn.Module)
     while True:
         if isinstance(model, (DataParallel, DistributedDataParallel, AveragedModel)):
             model = model.module

@@ -99,6 +99,27 @@ def test_gradients_and_covering_take_the_models_own_class_unless_told() -> None:
         assert not torch.equal(way(model, IMAGES), way(model, IMAGES, (own + 1) % 10))
 
 
+@pytest.mark.usefixtures("as_a_learner")
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        (
+            torch.tensor([0]),
+            r"classes are torch.int64 \(1,\): expected torch.int64 \(2,\)",
+        ),  # one would be lost
+        (torch.tensor([0.0, 1.0]), r"classes are torch.float32 \(2,\): expected"),
+        ([0, 1], r"classes are \[0, 1\]: expected"),
+        (torch.tensor([0, 10]), "class 10 is not there: the model has"),
+        (torch.tensor([0, -1]), "class -1 is not there: the model has"),
+    ],
+)
+def test_a_class_for_each_picture(classes: object, words: str) -> None:
+    model = create("vit_digits_patch2_8", seed=0, depth=1)
+    for ask in (attention_gradients, covering):
+        with pytest.raises(ValueError, match=words):
+            ask(model, torch.rand(2, 1, 8, 8), classes)
+
+
 def test_covering_is_one_patch_of_mean_colour_after_another() -> None:
     model = create("vit_digits_patch2_8", seed=0, image_size=(8, 4)).eval()  # 4 × 2 patches
     images = IMAGES[:, :, :, :4]
