@@ -48,7 +48,7 @@ def _fit(model: str | Config, gpu: str | float, run: Run) -> Fit:
     name = model if isinstance(model, str) else type(model).__name__.removesuffix("Config")
     gpu, budget = budget_of(gpu)
 
-    room, job = allocatable(budget), Job(config, run)
+    room, job = allocatable(budget), Job(config, run, gpu=gpu)
     single = remedies(job, room)
     enough = job.peak <= room or any(each.fits for each in single)
     several = () if enough else combined(job, room)

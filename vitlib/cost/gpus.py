@@ -9,6 +9,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 GIB = 2**30  # bytes
 GPUS: dict[str, float] = {  # GiB
@@ -36,6 +37,8 @@ GPUS: dict[str, float] = {  # GiB
     "A100 80GB": 79.15,  # vllm-project/vllm 4408
     "B200": 178.35,  # pytorch/ao 4002
 }
+# from before Ampere: their units know no bfloat16, and torch makes up for it many times slower
+NO_BFLOAT16 = ("RTX 2060 6GB", "RTX 2080 Ti", "T4", "V100 16GB", "V100 32GB", "P40", "RTX 8000")
 MAKERS = {"nvidia", "geforce", "tesla", "quadro", "sxm", "sxm2", "sxm4", "sxm5", "pcie", "generation", "hbm3"}
 
 
@@ -77,6 +80,15 @@ def budget_of(gpu: str | float) -> tuple[str, int]:
             f"{', '.join(GPUS)}"
         )
     return found[0], int(GPUS[found[0]] * GIB)
+
+
+def half_of(gpu: str) -> Literal["bfloat16", "float16"]:
+    """Which numbers of 2 bytes a GPU is made for.
+
+    >>> half_of("T4"), half_of("RTX 4090")
+    ('float16', 'bfloat16')
+    """
+    return "float16" if gpu in NO_BFLOAT16 else "bfloat16"
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -23,7 +23,9 @@ class Run:
 
     batch_size: int = 1  # pictures in a step
     training: bool = True  # forward, backward and optimizer step; False: inference, without gradients
-    precision: Literal["fp32", "amp", "bf16"] = "fp32"  # amp: fp32 weights, autocast to bfloat16; bf16: everything
+    precision: Literal["fp32", "amp", "bf16"] = (
+        "fp32"  # amp: fp32 weights, products in bfloat16; bf16: everything
+    )
     checkpointing: bool = False  # vitlib.training.memory.checkpointed; without effect on inference
     optimizer: Literal["adamw", "adamw-foreach", "sgd"] = "adamw"  # "adamw" is fused, as in vitlib.training.optim
     ema: bool = False  # one more copy of the weights, their moving average

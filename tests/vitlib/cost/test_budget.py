@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vitlib.cost import Run, cost
 from vitlib.cost.__main__ import main
 from vitlib.cost.budget import will_it_fit
-from vitlib.cost.gpus import GIB
+from vitlib.cost.gpus import GIB, GPUS
 from vitlib.cost.room import CONTEXT, SEGMENT, WORKSPACE, reserved
 from vitlib.models import PRESETS
 
@@ -74,6 +74,20 @@ def test_every_kind_of_model_gets_an_answer(model):
     assert fit.phase in ("forward", "backward", "step")
     assert fit.allocated < fit.reserved < fit.needed
     assert f"The largest batch that fits is {fit.largest_batch:,}." in str(fit)
+
+
+@pytest.mark.parametrize("gpu", GPUS)
+@pytest.mark.parametrize("training", [True, False])
+def test_bfloat16_is_advised_where_the_gpu_has_it(gpu, training):
+    old = gpu.startswith(("RTX 20", "T4", "V100", "P40", "RTX 8000"))
+    fit = will_it_fit(VIT, gpu, Run(batch_size=100_000, training=training))
+    half = next(each.name for each in fit.remedies if "float16" in each.name)
+    assert ("bfloat16" not in half) == old
+    assert ("GradScaler" in half) == (old and training)
+    assert "bfloat16" not in str(fit) or not old
+    for precision in ("amp", "bf16"):
+        said = str(will_it_fit(VIT, gpu, Run(batch_size=100_000, training=training, precision=precision)))
+        assert (f"{gpu} computes in no bfloat16: take" in said) == old
 
 
 @given(st.integers(0, 10**15))
