@@ -79,4 +79,5 @@ def block(c: ConvNeXtConfig, number: int, index: int, run: Run) -> Call:
             widened(rows, width, run),
         ),
         Op("sum", outer * size, weights=width, keeps="in", scratch_back=outer * size, adds=True),
+        block=True,
     )

@@ -9,6 +9,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable
+from numbers import Real
 from typing import Literal
 
 GIB = 2**30  # bytes
@@ -67,8 +68,9 @@ def budget_of(gpu: str | float) -> tuple[str, int]:
     for a number that is not positive and finite.
     """
     if not isinstance(gpu, str):
-        if not (math.isfinite(gpu) and gpu > 0):
-            raise ValueError(f"gpu is {gpu}: expected its memory in GiB, more than 0, such as 24, or its name")
+        given: object = gpu
+        if given is True or not isinstance(given, Real) or not 0 < gpu < math.inf:
+            raise ValueError(f"gpu is {gpu!r}: expected its memory in GiB, more than 0, such as 24, or its name")
         return "a GPU", int(gpu * GIB)
     wanted = _plain(gpu)
     found = [name for name in GPUS if wanted in (_plain(name), _plain(re.sub(r" \d+GB$", "", name)))]

@@ -116,9 +116,9 @@ def _smaller_batch(job: Job, room: int) -> Found:
 
 
 def _checkpointing(job: Job, room: int) -> Found:
-    """Not for inference, which keeps no activations; nor where no block runs as a whole: ConvNeXt, token merging."""
+    """Not for inference, which keeps no activations; nor where no block runs as a whole, as in token merging."""
     run = job.run
-    if not run.training or run.checkpointing or run.merge or not isinstance(job.config, ViTConfig | SwinConfig):
+    if not run.training or run.checkpointing or run.merge:
         return None
     return "checkpointing", job.rerun(checkpointing=True), "the same gradient; blocks are computed twice"
 

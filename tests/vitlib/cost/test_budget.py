@@ -15,7 +15,7 @@ from vitlib.cost.__main__ import main
 from vitlib.cost.budget import will_it_fit
 from vitlib.cost.gpus import GIB, GPUS
 from vitlib.cost.room import CONTEXT, SEGMENT, WORKSPACE, reserved
-from vitlib.models import PRESETS
+from vitlib.models import PRESETS, create
 
 VIT = "vit_base_patch16_224"
 RUNS = st.fixed_dictionaries(
@@ -143,12 +143,23 @@ def test_pictures_of_a_million_pixels_a_side_get_an_exact_answer():
         ((VIT, -8), "gpu is -8: expected its memory in GiB"),
         ((VIT, 8, Run(window=5)), "5"),
         (("convnext_tiny", 8, Run(window=7)), "window"),
-        (("convnext_tiny", 8, Run(checkpointing=True)), "checkpoint"),
+        ((VIT, None), "gpu is None: expected its memory in GiB"),
+        ((VIT, True), "gpu is True: expected its memory in GiB"),
+        ((create("vit_digits_patch2_8"), 8), "model is a ViT: expected a name or a configuration; it has one, model."),
+        ((VIT, 8, {"batch_size": 4}), "run is a dict: expected vitlib.cost.run.Run"),
     ],
 )
+@pytest.mark.usefixtures("as_a_learner")
 def test_what_cannot_be_is_said_clearly(arguments, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)):
         will_it_fit(*arguments)
+
+
+@pytest.mark.usefixtures("as_a_learner")
+@pytest.mark.parametrize("field", ["training", "checkpointing", "ema"])
+def test_a_switch_is_on_or_off(field):
+    with pytest.raises(TypeError, match=f"{field} is 'no': expected True or False"):
+        Run(**{field: "no"})
 
 
 # the command
