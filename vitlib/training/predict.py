@@ -16,7 +16,7 @@ from vitlib.training.classes import class_names
 from vitlib.training.memory import out_of_memory
 from vitlib.vit.checks import require_images, require_pair, require_size
 from vitlib.vit.config import check_class_names
-from vitlib.vit.wrappers import require_numbers, unwrapped
+from vitlib.vit.wrappers import in_mode, require_numbers, unwrapped
 
 Size = int | tuple[int, int]
 Blend = Literal["tent", "flat"]
@@ -202,18 +202,6 @@ def sliding_window(
             # the mean moves towards each answer by its share: by all of the way for the first, by nothing where equal
             mean[area] += (each - mean[area]) * (weight / total[area])
     return mean[:, :height, :width]
-
-
-@contextmanager
-def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
-    """Inside the block every part of the model is in training mode, or none is; afterwards each is as it was."""
-    modes = {module: module.training for module in model.modules()}
-    model.train(training)
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 @contextmanager

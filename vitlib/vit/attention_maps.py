@@ -1,7 +1,8 @@
 """Chapter 4: see where a model looks, while its fused attention runs, and what that did to the answer.
 
 A fused kernel never stores the attention maps, so they are computed again from what each block's attention read.
-The logits are those of an ordinary call, bit for bit. Shapes: B pictures, L layers, h heads, T tokens, N patches.
+The logits are those of an ordinary call, bit for bit. A model is asked in evaluation mode, and left in the mode it was
+in. Shapes: B pictures, L layers, h heads, T tokens, N patches.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from vitlib.vit.attention import split_heads
 from vitlib.vit.model import ViT
 from vitlib.vit.patches import PatchGrid
-from vitlib.vit.wrappers import unwrapped
+from vitlib.vit.wrappers import in_mode, unwrapped
 
 
 def attention_maps(
@@ -45,7 +46,8 @@ def attention_maps(
     vit = _plain(model, "ViT, Hybrid or Swin")
     chosen = _choose("layer", layers, vit.config.depth)
     kept = _choose("head", heads, vit.config.num_heads)
-    out = vit(images, return_all=True)
+    with in_mode(vit, training=False):
+        out = vit(images, return_all=True)
     maps = [vit.blocks[i].attn.weights(out[f"blocks.{i}.norm1"])[:, kept] for i in chosen]
     return out["logits"].to(images.device), torch.stack(maps, dim=1).to(images.device)
 
@@ -59,7 +61,8 @@ def _of_windows(
     read: dict[nn.Module, Tensor] = {}
     hooks = [each.register_forward_pre_hook(lambda module, inputs: read.update({module: inputs[0]})) for each in chosen]
     try:
-        logits = model(images)
+        with in_mode(model, training=False):
+            logits = model(images)
     finally:
         for hook in hooks:
             hook.remove()
@@ -94,7 +97,10 @@ def attention_gradients(
         block.attn.proj.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0])) for block in vit.blocks
     ]
     try:
-        with torch.enable_grad():  # the pictures start the graph: the weights may be frozen
+        with (
+            in_mode(vit, training=False),
+            torch.enable_grad(),
+        ):  # the pictures start the graph: the weights may be frozen
             logits = vit.forward_head(vit.forward_features(images.detach().clone().requires_grad_()))
     finally:
         for hook in hooks:
@@ -124,13 +130,17 @@ def covering(
     Errors: ValueError for a model that is no ViT or Hybrid. Source: Zeiler & Fergus, 2014, section 4.2.
     """
     grid = _plain(model, "ViT or Hybrid").config.grid
-    logits = model(images)
+    with in_mode(model, training=False):
+        logits = model(images)
     chosen = _classes(classes, logits)
-    covers = torch.eye(grid.tokens, device=images.device).reshape(-1, 1, grid.rows, grid.columns)  # N 1 rows columns
+    covers = torch.eye(grid.tokens, dtype=images.dtype, device=images.device).reshape(
+        -1, 1, grid.rows, grid.columns
+    )  # N 1 rows columns
     covers = covers.repeat_interleave(grid.patch_height, dim=2).repeat_interleave(grid.patch_width, dim=3)  # N 1 H W
     falls = []
-    for image, whole, chosen_class in zip(images, logits, chosen, strict=True):
-        falls.append(whole[chosen_class] - model(image * (1 - covers))[:, chosen_class])  # N
+    with in_mode(model, training=False):
+        for image, whole, chosen_class in zip(images, logits, chosen, strict=True):
+            falls.append(whole[chosen_class] - model(image * (1 - covers))[:, chosen_class])  # N
     return torch.stack(falls).to(images.device)
 
 

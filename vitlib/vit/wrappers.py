@@ -1,4 +1,7 @@
-"""Find the model inside a wrapper: torch.compile, DataParallel, an average of weights."""
+"""The model inside a wrapper (torch.compile, DataParallel, an average of weights), and the mode that it is in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
@@ -33,3 +36,15 @@ def require_numbers(model: nn.Module) -> None:
             f"{empty} is on the meta device, which keeps shapes without numbers; create the model on a real device, "
             'or call model.to_empty(device="cpu") and load weights'
         )
+
+
+@contextmanager
+def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
+    """Inside the block every part of the model is in training mode, or none is; afterwards each is as it was."""
+    modes = {module: module.training for module in model.modules()}
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
