@@ -133,9 +133,8 @@ def covering(
     with in_mode(model, training=False):
         logits = model(images)
     chosen = _classes(classes, logits)
-    covers = torch.eye(grid.tokens, dtype=images.dtype, device=images.device).reshape(
-        -1, 1, grid.rows, grid.columns
-    )  # N 1 rows columns
+    covers = torch.eye(grid.tokens, dtype=images.dtype, device=images.device)  # N N
+    covers = covers.unflatten(1, (1, grid.rows, grid.columns))  # N 1 rows columns
     covers = covers.repeat_interleave(grid.patch_height, dim=2).repeat_interleave(grid.patch_width, dim=3)  # N 1 H W
     falls = []
     with in_mode(model, training=False):
