@@ -104,7 +104,8 @@ def create(
     on_meta = torch.get_default_device().type == "meta"  # inside `with torch.device("meta")`: shapes without numbers
     target = torch.get_default_device() if on_meta else best_device(device)  # an error comes before the work
     generator = None if seed is None or on_meta else torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[], enabled=seed is not None):  # torch's layers draw weights of their own first
+    kept = torch.random.fork_rng(devices=[], enabled=seed is not None)  # layers draw weights of their own first
+    with kept, target if on_meta else torch.device("cpu"):  # a caller's default device would draw others
         model = kind(replace(preset, **changes), generator)
     if pretrained:
         from vitlib.weights import load_into  # with readers of files, which `import vitlib` does without

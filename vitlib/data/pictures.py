@@ -105,7 +105,8 @@ class Pictures:
         """The indices of the two parts of `split`, to split what belongs to the pictures, such as files, likewise."""
         if not 2 <= every <= len(self):
             raise ValueError(f"every is {every}: expected 2…{len(self)} (all pictures); 5 keeps a fifth to test")
-        shuffled = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.labels.device)
+        dice = torch.Generator().manual_seed(seed)
+        shuffled = torch.randperm(len(self), generator=dice, device="cpu").to(self.labels.device)
         by_class = shuffled[self.labels[shuffled].argsort(stable=True)]
         tested = torch.zeros_like(self.labels, dtype=torch.bool)
         tested[by_class[::every]] = True
@@ -121,7 +122,7 @@ class Pictures:
         ((0.5,), (0.5,))
         """
         mean, std = [], []
-        values = torch.arange(256)
+        values = torch.arange(256, device="cpu")
         for channel in self.images.unbind(dim=1):
             counts = channel.flatten().bincount(minlength=256).cpu()
             pixels = channel.numel()

@@ -94,7 +94,7 @@ def examine(
     if lr is not None and not lr > 0:
         raise ValueError(f"lr is {lr}: expected a learning rate above 0, such as 1e-3, or None")
     device = next((each.device for each in model.parameters()), torch.device("cpu"))
-    some = pictures.take(torch.arange(min(len(pictures), MOST))).to(device)  # a copy
+    some = pictures.take(torch.arange(min(len(pictures), MOST), device="cpu")).to(device)  # a copy
     case = Case(copy.deepcopy(model), some, prepare, test, criterion, pretrained, frozen, lr)
     findings: list[Finding] = []
     with random_state_kept(device):

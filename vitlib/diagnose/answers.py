@@ -126,7 +126,8 @@ def positions(case: Case) -> Finding:
         return left_out(check, "the model has no patches that could change places")
     if getattr(config, "positions", "") == "none":
         return left_out(check, 'the model was made without positions (positions="none")')
-    order = torch.randperm(grid.tokens, generator=torch.Generator().manual_seed(1)).to(case.few.device)
+    dice = torch.Generator().manual_seed(1)
+    order = torch.randperm(grid.tokens, generator=dice, device="cpu").to(case.few.device)
     if bool((order == torch.arange(grid.tokens, device=order.device)).all()):
         order = order.flip(0)
     before = case.ask(case.few)

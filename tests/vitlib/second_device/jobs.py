@@ -106,19 +106,10 @@ def models_answer_where_they_lie(name: str) -> None:
 
 
 @job
-def precision_is_mixed() -> None:
-    train, _ = digits()
-    few = train.take(slice(0, 32))
-    for amp in (True, "float16"):
-        model = vit()
-        fit(model, few, recipe=Recipe(epochs=1, batch_size=16, amp=amp), progress=False)
-        assert predict(model, few.images, amp=amp).shape == (32, 10)
-
-
-@job
 def a_teacher_teaches() -> None:
     train, test = digits()
-    fit(vit(), train.take(slice(0, 32)), test, Recipe(epochs=1), teacher=vit(depth=1), progress=False)
+    for amp in (False, True, "float16"):
+        fit(vit(), train.take(slice(0, 32)), test, Recipe(epochs=1, amp=amp), teacher=vit(depth=1), progress=False)
 
 
 @job
@@ -199,6 +190,16 @@ def examine_sees_what_it_sees_on_a_cpu() -> None:
     train, test = digits()
     reports = [examine(model, train.take(slice(0, 16)), test=test, lr=1e-3) for model in (vit(), vit(device="cpu"))]
     assert str(reports[0]) == str(reports[1])
+
+
+@job
+def it_may_be_the_default_of_torch() -> None:
+    with torch.device("fake"):
+        model, same, few = vit(), vit(device="cpu").state_dict(), digits()[0].take(slice(0, 16))
+        assert all(torch.equal(each.cpu(), same[name]) for name, each in model.state_dict().items())
+        assert few.statistics() and there(*model.parameters()) and not there(few.images)
+        assert "stumbles" not in str(examine(model, few, lr=1e-3))
+        fit(model, few, few, RECIPE, progress=False)
 
 
 @job
