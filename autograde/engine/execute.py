@@ -32,7 +32,7 @@ from autograde.engine.cells import is_grade, is_solution
 from autograde.engine.client import read_json
 from autograde.engine.limits import Limits
 from autograde.engine.names import names_of
-from autograde.engine.plain import look_at
+from autograde.engine.plain import can_fail, look_at
 from autograde.engine.repair import ABOUT, add_notes
 from autograde.engine.session import KernelGone, Session, error_output
 from autograde.engine.verdict_cell import write_verdict
@@ -41,7 +41,6 @@ from autograde.exercises.verdict import Status, Verdict
 
 OPEN = "Graded without a sandbox: this notebook's code ran with the grader's privileges."
 MAX_KERNELS = 6  # for one notebook
-_CANARY = "assert 1 == 2, 'canary'"
 
 
 def run_notebook(
@@ -70,7 +69,9 @@ class _Run:
     ):
         self.notebook, self.folder, self.limits, self.tell = notebook, folder, limits, tell
         code = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
-        self.exercises = {index: key.exercises[cell.id] for index, cell in code if _asks(cell, key)}
+        self.exercises = {
+            index: key.exercises[cell.id] for index, cell in code if is_grade(cell) and cell.id in key.exercises
+        }
         self.to_run = [index for index, cell in code if index in self.exercises or "skip" not in _about(cell)]
         stubs = [cell for _, cell in code if "skip" in _about(cell) and is_solution(cell)]
         self.absent = {name: _about(cell)["skip"] for cell in stubs for name in names_of(cell.source).defined}
@@ -173,19 +174,11 @@ class _Run:
         return reply
 
     def _look_at_test(self, session: Session, index: int, reply: dict[str, Any]) -> None:
-        """Make a test's outputs show that it failed: by nbgrader's rules a test without an error gets full marks."""
-        cell = self.notebook.cells[index]
-        failed = any(output.output_type == "error" for output in cell.outputs)
-        if reply.get("status") != "ok" and not failed:
-            cell.outputs.append(error_output(str(reply.get("ename"))[:100], str(reply.get("evalue"))[:1000]))
-        elif not failed and not is_solution(cell):
-            try:
-                canary = session.ask(_CANARY, {})
-            except KernelGone as gone:
-                raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index)) from None
-            if (canary.get("status"), canary.get("ename")) != ("error", "AssertionError"):
-                cell.outputs = [error_output("Untrustworthy", "a false assertion passes in this notebook")]
+        try:
+            if not can_fail(session, self.notebook.cells[index], reply):
                 look_at(self.notebook, [f"at {self.accidents.name(index)}, a false assertion passes"])
+        except KernelGone as gone:
+            raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index)) from None
 
     def _ask(self, session: Session, index: int, expression: str = "") -> Any:
         exercise = self.exercises[index]
@@ -249,10 +242,6 @@ def _answer(reply: dict[str, Any] | None, name: str = "answer") -> Any:
 def _is_there(verdict: Verdict) -> bool:
     """Whether there was a value, be it right or wrong."""
     return verdict.status not in (Status.BLANK, Status.LOST)
-
-
-def _asks(cell: NotebookNode, key: Key) -> bool:
-    return is_grade(cell) and cell.id in key.exercises
 
 
 def _about(cell: NotebookNode) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from vitlib.backbones.biased_attention import attend_with_bias
 from vitlib.backbones.dropins import check_tokens, require_vit, with_attention
-from vitlib.backbones.windows import Windows, attend_with_bias
+from vitlib.backbones.windows import Windows
 from vitlib.vit.attention import EVERY, Attention, attend, split_heads
 from vitlib.vit.model import ViT
 from vitlib.vit.tables import WithTables

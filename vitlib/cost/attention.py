@@ -44,7 +44,7 @@ def attend(batch: int, heads: int, queries: int, keys: int, each: int, fused: bo
 def attend_biased(
     batch: int, heads: int, queries: int, keys: int, each: int, lines: int, fused: bool | None, run: Run, apart: bool
 ) -> tuple[Op, *tuple[Op | Call, ...]]:
-    """softmax(Q Kᵀ / √d + bias) V, as in vitlib.backbones.windows.attend_with_bias; `lines` counts the biases' rows.
+    """softmax(Q Kᵀ / √d + bias) V, as `attend_with_bias` computes it; `lines` counts the biases' rows.
 
     The fused kernel needs rows of a multiple of 8 numbers. The formula needs q, k and v in three separate tensors: it
     copies all three, or only the queries where they are separate (`apart`) already.

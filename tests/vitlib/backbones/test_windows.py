@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vitlib.backbones.windows import WindowAttention, Windows, attend_with_bias, relative_index
+from vitlib.backbones.biased_attention import attend_with_bias
+from vitlib.backbones.windows import WindowAttention, Windows, relative_index
 from vitlib.vit.attention import split_heads
 
 
