@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from nbgrader.api import Gradebook
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from autograde.course.course import Course
+from autograde.course.folder import CourseFolder
 from autograde.course.settings import CourseError
 
 PATIENCE = 60  # seconds for another program to let go of the gradebook
 
 
-def gradebook_url(course: Course) -> str:
+def gradebook_url(course: CourseFolder) -> str:
     """Where the gradebook is; SQLite waits for a lock."""
     url = str(course.api.coursedir.db_url)
     return f"{url}?timeout={PATIENCE}" if url.startswith("sqlite") and "?" not in url else url
@@ -25,7 +25,7 @@ class GradebookLocked(CourseError):
 
 
 @contextmanager
-def open_gradebook(course: Course) -> Iterator[Gradebook]:
+def open_gradebook(course: CourseFolder) -> Iterator[Gradebook]:
     """The gradebook, closed at the end.
 
     Raises:

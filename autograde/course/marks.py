@@ -6,6 +6,7 @@ told, and what had to be repaired, comes from the graded notebook and is never c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -133,3 +134,35 @@ def spread(results: Sequence[Marks]) -> list[int]:
         if marks.out_of:
             counts[min(9, int(10 * marks.points / marks.out_of))] += 1
     return counts
+
+
+@dataclass(frozen=True)
+class ExerciseSummary:
+    """How a class did on one exercise."""
+
+    id: str
+    title: str
+    out_of: float  # points
+    share: float  # of the points, on average over the submissions, 0 to 1
+    misconceptions: list[tuple[str, int]]  # the most common named misconceptions, with how many made them
+    unanswered: int  # blank, or lost
+
+
+def summarise(course: Course, chapter: str, results: Sequence[Marks]) -> list[ExerciseSummary]:
+    """Every exercise and every other graded cell of a chapter, in its order."""
+    exercises = course.key(chapter).exercises if course.has_key(chapter) else {}
+    verdicts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for marks in results:
+        for verdict in marks.verdicts:
+            verdicts.setdefault((verdict["notebook"], verdict["exercise"]), []).append(verdict)
+    summaries = []
+    for (_, name), given in verdicts.items():
+        out_of = given[0]["out_of"]
+        misconceptions = Counter(verdict["misconception"] for verdict in given if verdict["misconception"])
+        right = sum(verdict["status"] == Status.RIGHT for verdict in given)
+        earned = sum(verdict["points"] for verdict in given)
+        share = (earned / out_of if out_of else right) / len(given)  # of practice: how many are right
+        unanswered = sum(verdict["status"] in (Status.BLANK, Status.LOST) for verdict in given)
+        title = exercises[name].title if name in exercises else name
+        summaries.append(ExerciseSummary(name, title, out_of, share, misconceptions.most_common(3), unanswered))
+    return summaries

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from nbgrader.api import Assignment, Notebook, SubmittedAssignment, SubmittedNotebook
 
 from autograde.course.course import Course
 from autograde.course.database import open_gradebook
-from autograde.course.marks import Marks
+from autograde.course.marks import ExerciseSummary, Marks
 from autograde.course.settings import Report, read_settings
 from autograde.engine.jobs import UNREADABLE
-
-if TYPE_CHECKING:
-    from autograde.course.report import ExerciseSummary
 
 LOW = 0.5  # the share of the points below which somebody needs help
 HARD = 0.8  # the share of the points below which an exercise is worth a word in class

@@ -6,23 +6,19 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from autograde.answers.names import normal
+from autograde.course.database import open_gradebook
+from autograde.course.folder import CourseFolder
 from autograde.course.handed_in import is_notebook, is_own
 from autograde.course.who import Marked, Person, cells_of, is_student, marked_as, signed_in
 from autograde.engine.reading import MAX_FILE
 
-if TYPE_CHECKING:
-    from autograde.course.course import Course
-
 MAX_NOTEBOOKS = 100  # of a submission, in which a name is looked for
 
 
-def people(course: Course) -> dict[str, Person]:
+def people(course: CourseFolder) -> dict[str, Person]:
     """Everybody, by student id: in the gradebook or among the submissions."""
-    from autograde.course.database import open_gradebook  # which imports the course
-
     handed_in = {path.name: Person(path.name) for path in course.submitted.glob("*/") if is_student(path.name)}
     with open_gradebook(course) as gradebook:
         rows = [(row.id, row.first_name, row.last_name, row.email) for row in gradebook.students]
@@ -40,7 +36,7 @@ def as_known(name: str, known: Iterable[str]) -> str:
     return alike[0] if len(alike) == 1 and name not in known else name
 
 
-def whose_numbers(course: Course, chapter: str, student: str) -> Marked:
+def whose_numbers(course: CourseFolder, chapter: str, student: str) -> Marked:
     """By whose numbers the submission of `student` is marked, in a course where everyone has numbers of their own."""
     claim = _claim(course, chapter, student)
     if not claim or normal(claim) == normal(student):
@@ -50,7 +46,7 @@ def whose_numbers(course: Course, chapter: str, student: str) -> Marked:
     return marked_as(known[student], claim, [one for one in known.values() if one.id != student], claims)
 
 
-def _claim(course: Course, chapter: str, student: str) -> str:
+def _claim(course: CourseFolder, chapter: str, student: str) -> str:
     """The name that a submission is signed in with: that of the last of its notebooks that has one."""
     folder, root = course.submitted / student / chapter, course.submitted
     named = (path for path in folder.rglob("*") if is_notebook(path.name))

@@ -28,7 +28,7 @@ from autograde.course.plugins import STUB
 from autograde.course.seal import Seal
 from autograde.course.settings import Release, read_settings
 from autograde.exercises.base import BEGIN, END
-from autograde.learner.progress import FILE_NAME as PROGRESS_FILE
+from autograde.learner.ticks import FILE_NAME as PROGRESS_FILE
 
 
 def release(

@@ -3,52 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from autograde.course.course import Course
 from autograde.course.learners import LEARNERS, render, write_learners
-from autograde.course.marks import Marks, read_marks, spread
+from autograde.course.marks import Marks, read_marks, spread, summarise
 from autograde.course.next_steps import queue, topics, who_needs_help
 from autograde.course.rows import BY_HAND
 from autograde.course.similar import MOST_ROWS, alike
 from autograde.course.tables import harmless
 from autograde.exercises.verdict import Status
-
-
-@dataclass(frozen=True)
-class ExerciseSummary:
-    """How a class did on one exercise."""
-
-    id: str
-    title: str
-    out_of: float  # points
-    share: float  # of the points, on average over the submissions, 0 to 1
-    misconceptions: list[tuple[str, int]]  # the most common named misconceptions, with how many made them
-    unanswered: int  # blank, or lost
-
-
-def summarise(course: Course, chapter: str, results: Sequence[Marks]) -> list[ExerciseSummary]:
-    """Every exercise and every other graded cell of a chapter, in its order."""
-    exercises = course.key(chapter).exercises if course.has_key(chapter) else {}
-    verdicts: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for marks in results:
-        for verdict in marks.verdicts:
-            verdicts.setdefault((verdict["notebook"], verdict["exercise"]), []).append(verdict)
-    summaries = []
-    for (_, name), given in verdicts.items():
-        out_of = given[0]["out_of"]
-        misconceptions = Counter(verdict["misconception"] for verdict in given if verdict["misconception"])
-        right = sum(verdict["status"] == Status.RIGHT for verdict in given)
-        earned = sum(verdict["points"] for verdict in given)
-        share = (earned / out_of if out_of else right) / len(given)  # of practice: how many are right
-        unanswered = sum(verdict["status"] in (Status.BLANK, Status.LOST) for verdict in given)
-        title = exercises[name].title if name in exercises else name
-        summaries.append(ExerciseSummary(name, title, out_of, share, misconceptions.most_common(3), unanswered))
-    return summaries
 
 
 def write_report(course: Course, chapters: list[str]) -> Path:
