@@ -121,7 +121,7 @@ class Entries:
         self.gradebook.db.commit()
 
     def _write_files(self, student: str, notebooks: Mapping[str, NotebookNode]) -> None:
-        """What lies beside the notebooks, then the notebooks."""
+        """Write the other files first, then the notebooks."""
         target = self.course.autograded / student / self.chapter
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)

@@ -32,14 +32,14 @@ class Marks:
     out_of: float
     timestamp: datetime | None = None  # when it was handed in, UTC
     seconds_late: float = 0.0
-    verdicts: list[dict[str, Any]] = field(default_factory=list)  # one a graded cell; points are the gradebook's
+    verdicts: list[dict[str, Any]] = field(default_factory=list)  # one for each graded cell; points are the gradebook's
     notes: list[str] = field(default_factory=list)  # what had to be repaired before grading
     failure: str = ""  # why it could not be graded
     look: list[str] = field(default_factory=list)  # what a teacher should look at
 
     @property
     def points(self) -> float:
-        """What counts: as `nbgrader export` has it."""
+        """The points that count: the same as in `nbgrader export`."""
         return max(0.0, self.raw - self.penalty)
 
     @property
@@ -60,7 +60,7 @@ def not_graded(graded: Graded) -> Marks:
 def read_marks(course: Course, chapter: str, known: Mapping[str, Graded] | None = None) -> list[Marks]:
     """The marks of everybody who handed `chapter` in, by student id; none where nothing is graded.
 
-    What is told beside the marks is read from the graded notebooks, unless it is `known`.
+    Messages and notes are read from the graded notebooks, unless they are `known`.
     """
     with open_gradebook(course) as gradebook:
         try:
@@ -102,8 +102,8 @@ def _marks(
 ) -> Marks:
     student = str(submission.student_id)
     graded = known.get(student) or read_graded(course, chapter, student)
-    told = {(verdict["notebook"], verdict["exercise"]): verdict for verdict in graded.verdicts} if graded else {}
-    order = [*told, *sorted(cells.keys() - told.keys())]
+    verdicts = {(verdict["notebook"], verdict["exercise"]): verdict for verdict in graded.verdicts} if graded else {}
+    order = [*verdicts, *sorted(cells.keys() - verdicts.keys())]
     return Marks(
         student,
         chapter,
@@ -112,16 +112,16 @@ def _marks(
         out_of=float(submission.max_score),
         timestamp=submission.timestamp,
         seconds_late=submission.total_seconds_late if submission.timestamp else 0.0,
-        verdicts=[_verdict(cell, told.get(cell), cells[cell]) for cell in order if cell in cells],
+        verdicts=[_verdict(cell, verdicts.get(cell), cells[cell]) for cell in order if cell in cells],
         notes=graded.notes if graded else [],
         failure=graded.failure if graded else "",
         look=graded.look if graded else [],
     )
 
 
-def _verdict(cell: tuple[str, str], told: dict[str, Any] | None, grade: dict[str, Any]) -> dict[str, Any]:
-    """A cell's marks, with what the learner is told beside them."""
-    message = told or Verdict(cell[1], Status.LOST, 0.0, 0.0, "").as_data() | {"notebook": cell[0]}
+def _verdict(cell: tuple[str, str], verdict: dict[str, Any] | None, grade: dict[str, Any]) -> dict[str, Any]:
+    """A cell's marks, with the message that the learner gets."""
+    message = verdict or Verdict(cell[1], Status.LOST, 0.0, 0.0, "").as_data() | {"notebook": cell[0]}
     waits = grade["auto"] is None and grade["manual"] is None
     status = BY_HAND if waits or grade["manual"] is not None else message["status"]
     return {**message, **grade, "status": status}

@@ -1,4 +1,4 @@
-"""Everybody in a course, and by whose numbers each of them is marked."""
+"""Everybody in a course, and whose numbers each submission is marked with, where everyone has their own."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def as_known(name: str, known: Iterable[str]) -> str:
 
 
 def whose_numbers(course: CourseFolder, chapter: str, student: str) -> Marked:
-    """By whose numbers the submission of `student` is marked, in a course where everyone has numbers of their own."""
+    """Whose numbers the submission of `student` is marked with, in a course where everyone has numbers of their own."""
     claim = _claim(course, chapter, student)
     if not claim or normal(claim) == normal(student):
-        return Marked(student)  # without a look at everybody else
+        return Marked(student)  # nobody else has to be looked at
     known = {student: Person(student)} | people(course)
     claims = {other: _claim(course, chapter, other) for other in course.submissions(chapter)}
     return marked_as(known[student], claim, [one for one in known.values() if one.id != student], claims)
@@ -65,7 +65,7 @@ def _state(path: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=4096)
 def _claim_in(path: Path, changed: int, size: int) -> str:
-    """Read once for a whole class; `changed` and `size` tell when it has to be read again."""
+    """The name in one notebook. It is cached: `changed` and `size` make sure that a new file is read again."""
     try:
         return signed_in(cells_of(path.read_bytes())) if size <= MAX_FILE and path.is_file() else ""
     except OSError:

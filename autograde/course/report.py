@@ -17,7 +17,10 @@ from autograde.exercises.verdict import Status
 
 
 def write_report(course: Course, chapters: list[str]) -> Path:
-    """Write report.html, a page a learner in learners/, and marks.csv beside the gradebook; returns the page's path."""
+    """Write report.html, a page for each learner in learners/, and marks.csv, all next to the gradebook.
+
+    Returns the path of report.html.
+    """
     pages, results = [], list[Marks]()
     for chapter in chapters:
         group = read_marks(course, chapter)
@@ -41,7 +44,7 @@ def write_report(course: Course, chapters: list[str]) -> Path:
 
 
 def table(results: Sequence[Marks]) -> str:
-    """One line a student, for the terminal."""
+    """One line for each student, for the terminal."""
     width = max([7, *(len(marks.student) for marks in results)])
     lines = [f"{'student':<{width}}  {'points':>11}  exercises"]
     for marks in results:
@@ -50,8 +53,8 @@ def table(results: Sequence[Marks]) -> str:
             continue
         signs = "".join(_sign(verdict["status"]) for verdict in marks.verdicts)
         late = [f"late: {marks.raw:g} less {marks.penalty:g}"] if marks.penalty else ["late"] * marks.is_late
-        told = "; ".join([*late, *(f"look at this one: {doubt}" for doubt in marks.look), *marks.notes[:1]])
-        lines.append(f"{marks.student:<{width}}  {marks.points:>5g}/{marks.out_of:<5g}  {signs}  {told}".rstrip())
+        remarks = "; ".join([*late, *(f"look at this one: {doubt}" for doubt in marks.look), *marks.notes[:1]])
+        lines.append(f"{marks.student:<{width}}  {marks.points:>5g}/{marks.out_of:<5g}  {signs}  {remarks}".rstrip())
     lines.append("✓ right  ◐ partly  ✗ wrong  … not answered  ! no answer arrived  ✎ by hand")
     return "\n".join(lines)
 
@@ -65,7 +68,7 @@ _COLUMNS = ("exercise", "points", "out_of", "auto", "manual", "extra", "status",
 
 
 def _write_marks(path: Path, results: Sequence[Marks]) -> None:
-    """One row a graded cell, and one for a late penalty: a submission's points add up to its score."""
+    """One row for each graded cell, and one for a late penalty: a submission's rows add up to its score."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["student", "chapter", *_COLUMNS, "notes"])

@@ -52,7 +52,7 @@ def run_notebook(
 ) -> list[Verdict]:
     """Execute `notebook` in `folder`, writing outputs and verdicts into its cells; one verdict per exercise of the key.
 
-    `tell` hears every verdict as soon as it is reached. Where time ran out and the machine
+    `tell` is called with every verdict as soon as it is reached. Where time ran out and the machine
     may be to blame, the notebook's metadata say so: `autograde.unsettled`.
     """
     if not limits.sandbox:
@@ -145,7 +145,7 @@ class _Run:
             self._settle(index, again if _is_there(again) else verdict)
 
     def _ask_together(self, session: Session, values: list[int]) -> dict[str, Any]:
-        """Should one of them end or hang the kernel, the notebook runs again, and each is asked for alone."""
+        """Read several answers with one message. Where that ends or hangs the kernel, the next reads each alone."""
         try:
             return session.ask("", {str(index): self.exercises[index].request() for index in values})
         except KernelGone as gone:

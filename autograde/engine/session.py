@@ -128,7 +128,7 @@ class Session:
         seconds: float,
         show: Callable[[str, dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
-        """The kernel's reply; `show` is told of the outputs before it. Without `show` the request is a silent one.
+        """The kernel's reply; `show` is called with the outputs before it. Without `show` the request is a silent one.
 
         Raises what `Channel.receive` raises.
         """
@@ -144,7 +144,7 @@ class Session:
 
 
 def _ready(channel: Channel, seconds: float) -> Channel:
-    """The channel, once its kernel has said its first word."""
+    """The channel, once its kernel has sent its first message."""
     try:
         channel.receive(time.monotonic() + seconds)
     except (TimeoutError, EOFError):

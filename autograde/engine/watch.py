@@ -19,7 +19,7 @@ class Place:
 
 
 class Watch:
-    """While it is entered, `say` hears what is being waited for, every `seconds` in which nothing arrives.
+    """A context manager that explains silence: it calls `say` whenever nothing has arrived for `seconds`.
 
     `verbose`: with what each worker is doing, line by line. Without `seconds` it does nothing.
     """

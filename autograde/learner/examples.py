@@ -41,7 +41,7 @@ def try_examples(entry: dict[str, Any], function: Any) -> str:
         problem = outcome_difference(expected, got, entry["tolerance"])
         if problem:
             call = f"{entry['variable']}({', '.join(_short(argument) for argument in arguments)})"
-            lines = [f"{call}: {problem}.", f"  expected {_told(expected)}", f"  got      {_told(got)}"]
+            lines = [f"{call}: {problem}.", f"  expected {_in_words(expected)}", f"  got      {_in_words(got)}"]
             lines += [_where(expected, got, entry["tolerance"]), _advice(entry, results)]
             raise Wrong("\n".join(filter(None, lines)), json.dumps(rounded(bare(results))))
     passed = "the example passes" if len(results) == 1 else f"all {len(results)} examples pass"
@@ -64,7 +64,7 @@ def _advice(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
 
 
 def _silent_error(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
-    """A remark on the first exception, raised as asked, whose text names none of the values that it is about."""
+    """A remark on the first exception that is of the right class, but whose text names none of the wrong values."""
     for arguments, got in zip(entry["examples"], results, strict=True):
         names = set(_names(unpack_plain(arguments)))
         said = {word.strip(".") for word in re.findall(r"[\w.]+", got.get("says", ""))}
@@ -102,7 +102,7 @@ def _where(expected: dict[str, Any], got: dict[str, Any], tolerance: float) -> s
     return f"  first at {place}: expected {want}, got {have}"
 
 
-def _told(outcome: dict[str, Any]) -> str:
+def _in_words(outcome: dict[str, Any]) -> str:
     if "raised" not in outcome:
         return _short(outcome["value"])
     says = outcome.get("says", "")

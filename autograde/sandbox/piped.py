@@ -156,19 +156,19 @@ class PipedKernel(IPythonKernel):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             return json_clean(await self.do_execute(code, silent, not silent, expressions))
-        except (ValueError, KeyboardInterrupt) as error:  # a value that is no JSON, or an interrupt beside the cell
+        except (ValueError, KeyboardInterrupt) as error:  # a value that is no JSON, or an interrupt while no cell runs
             return {"status": "error", "ename": type(error).__name__, "evalue": str(error)}
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _outcomes() -> Any:
-    """What every answer is read with, imported as the grader's questions do it."""
+    """Import what every answer is read with, in the same way as the grader's requests do."""
     return __import__("autograde.answers.outcomes", fromlist=["Payload"]).Payload
 
 
 class _Elsewhere:
-    """What is written to standard output or error beside Python's streams, as by programs that a cell starts."""
+    """What bypasses Python's streams on its way to standard output or error, as from programs that a cell starts."""
 
     def __init__(self, number: int):
         self.file = tempfile.TemporaryFile()  # noqa: SIM115  # open for as long as the kernel is
