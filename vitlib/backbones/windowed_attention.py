@@ -62,8 +62,8 @@ class WindowedAttention(WithTables, Attention):
     def tables(self) -> dict[str, Tensor | None]:
         """Indices and masks, computed from the windows; no checkpoint stores them."""
         order = self.windows.order().flatten()
-        apart = F.pad(self.windows.apart()[:, None], (self.prefix, 0))  # W 1 M p+M: nobody is apart from CLS
-        bias = torch.zeros(apart.shape).masked_fill(apart, -torch.inf)
+        masked = F.pad(self.windows.masked()[:, None], (self.prefix, 0))  # W 1 M p+M: CLS is never masked
+        bias = torch.zeros(masked.shape).masked_fill(masked, -torch.inf)
         return {"order": order, "places": order.argsort(), "bias": bias}
 
     def set_grid(self, rows: int, columns: int) -> None:

@@ -27,7 +27,7 @@ class Op:
     extra: int = 0  # bytes that backward needs besides
     extra_kind: Kind = "activations"  # how a Breakdown calls those
     copies: int = 0  # bytes of the bfloat16 copies of its weights, which autocast makes once per step
-    buffers: int = 0  # bytes that lie beside the weights and are not learned
+    buffers: int = 0  # bytes of buffers, which are stored like weights and not learned
     scratch: int = 0  # bytes that it needs besides while it runs, forward
     scratch_back: int = 0  # likewise, backward
     joins: int = 0  # backward: bytes of gradients (of q, k and v) that are joined into one tensor at its end
