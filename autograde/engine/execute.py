@@ -108,7 +108,7 @@ class _Run:
         Raises:
             Accident: it did not come to the end.
         """
-        self.accidents.took = {}
+        self.accidents.begin()
         self.ran: set[int] = set()
         late: dict[int, Verdict] = {}  # where nothing was there to be marked; asked for again at the end
         left = [index for index in self.to_run if index not in self.accidents.left_out and index not in self.verdicts]
@@ -158,10 +158,10 @@ class _Run:
         try:
             reply = session.execute(cell, ask.request() if ask is not None and not ask.runs_code else "")
         except KernelGone as gone:
-            raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index)) from None
+            raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index, gone)) from None
         self.ran.add(index)
-        if self.accidents.is_learners(index):
-            self.accidents.took[index] = time.monotonic() - begun
+        self.accidents.ran(index, time.monotonic() - begun, session.held)
+        self._look_at_memory(index, reply or {})
         if reply is None:
             seconds = f"{self.limits.cell_seconds:g} seconds"
             reason = f"{self.accidents.name(index)} ran longer than {seconds} and was stopped"
@@ -171,6 +171,14 @@ class _Run:
         elif is_grade(cell):
             self._look_at_test(session, index, reply)
         return reply
+
+    def _look_at_memory(self, index: int, reply: dict[str, Any]) -> None:
+        """A cell that finds no memory does not pay for the one that took it, which may be itself if it is no answer."""
+        hoarder = self.accidents.hoarder()
+        if hoarder == {index} and is_solution(self.notebook.cells[index]):
+            return
+        if hoarder and reply.get("ename") == "MemoryError":
+            raise Accident(f"{self.accidents.name(index)} found no memory left, of which this cell held most", hoarder)
 
     def _look_at_test(self, session: Session, index: int, reply: dict[str, Any]) -> None:
         """Make a test's outputs show that it failed: by nbgrader's rules a test without an error gets full marks."""
@@ -182,7 +190,7 @@ class _Run:
             try:
                 canary = session.ask(_CANARY, {})
             except KernelGone as gone:
-                raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index)) from None
+                raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index, gone)) from None
             if (canary.get("status"), canary.get("ename")) != ("error", "AssertionError"):
                 cell.outputs = [error_output("Untrustworthy", "a false assertion passes in this notebook")]
                 look_at(self.notebook, [f"at {self.accidents.name(index)}, a false assertion passes"])
@@ -192,8 +200,9 @@ class _Run:
         try:
             return _answer(session.ask("", {"answer": exercise.request(expression)}))
         except KernelGone as gone:
-            suspects = self.accidents.suspects(index) - {index}
-            if exercise.runs_code or not suspects or "ended" not in str(gone):
+            suspects = self.accidents.suspects(index, gone) - {index}
+            hoarded = gone.took_too_much and self.accidents.hoarder()
+            if not hoarded and (exercise.runs_code or not suspects or "ended" not in str(gone)):
                 self._settle(index, exercise.lost(f"No answer arrived: `{exercise.variable}` {gone}."))
                 suspects = {index}
                 if not exercise.runs_code and "longer" in str(gone):  # to read a value takes no time
