@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nbgrader.api import Gradebook
+from nbgrader.api import Gradebook, MissingEntry
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from autograde.course.folder import CourseFolder
@@ -49,3 +49,11 @@ def open_gradebook(course: CourseFolder) -> Iterator[Gradebook]:
         raise CourseError(
             f"the gradebook refused an entry ({type(error).__name__}): {str(error).splitlines()[0]}"
         ) from None
+
+
+def require_chapter(gradebook: Gradebook, chapter: str) -> None:
+    """Raises CourseError where the gradebook does not know the chapter: it has not been released."""
+    try:
+        gradebook.find_assignment(chapter)
+    except MissingEntry:
+        raise CourseError(f"the gradebook does not know {chapter}: run `autograde release {chapter}` first") from None

@@ -16,7 +16,7 @@ from pathlib import Path
 from nbgrader.api import Gradebook, MissingEntry
 
 from autograde.course.course import Course, CourseError
-from autograde.course.database import open_gradebook
+from autograde.course.database import open_gradebook, require_chapter
 from autograde.engine.results import write_whole
 
 
@@ -74,12 +74,7 @@ def set_due(course: Course, chapter: str, when: datetime | None) -> None:
         CourseError: the gradebook does not know the chapter yet.
     """
     with open_gradebook(course) as gradebook:
-        try:
-            gradebook.find_assignment(chapter)
-        except MissingEntry:
-            raise CourseError(
-                f"the gradebook does not know {chapter}: run `autograde release {chapter}` first"
-            ) from None
+        require_chapter(gradebook, chapter)
         gradebook.update_or_create_assignment(chapter, duedate=when)
         for student, chapters in _read(course).items():
             if chapter in chapters:

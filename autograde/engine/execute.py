@@ -109,7 +109,7 @@ class _Run:
         Raises:
             Accident: it did not come to the end.
         """
-        self.accidents.took = {}
+        self.accidents.begin()
         self.ran: set[int] = set()
         late: dict[int, Verdict] = {}  # where nothing was there to be marked; asked for again at the end
         left = [index for index in self.to_run if index not in self.accidents.left_out and index not in self.verdicts]
@@ -159,10 +159,10 @@ class _Run:
         try:
             reply = session.execute(cell, ask.request() if ask is not None and not ask.runs_code else "")
         except KernelGone as gone:
-            raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index)) from None
+            raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index, gone)) from None
         self.ran.add(index)
-        if self.accidents.is_learners(index):
-            self.accidents.took[index] = time.monotonic() - begun
+        self.accidents.ran(index, time.monotonic() - begun, session.held)
+        self.accidents.check_memory(index, reply or {})
         if reply is None:
             seconds = f"{self.limits.cell_seconds:g} seconds"
             reason = f"{self.accidents.name(index)} ran longer than {seconds} and was stopped"
@@ -178,15 +178,16 @@ class _Run:
             if not can_fail(session, self.notebook.cells[index], reply):
                 look_at(self.notebook, [f"at {self.accidents.name(index)}, a false assertion passes"])
         except KernelGone as gone:
-            raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index)) from None
+            raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index, gone)) from None
 
     def _ask(self, session: Session, index: int, expression: str = "") -> Any:
         exercise = self.exercises[index]
         try:
             return _answer(session.ask("", {"answer": exercise.request(expression)}))
         except KernelGone as gone:
-            suspects = self.accidents.suspects(index) - {index}
-            if exercise.runs_code or not suspects or "ended" not in str(gone):
+            suspects = self.accidents.suspects(index, gone) - {index}
+            hoarded = gone.took_too_much and self.accidents.hoarder()
+            if not hoarded and (exercise.runs_code or not suspects or "ended" not in str(gone)):
                 self._settle(index, exercise.lost(f"No answer arrived: `{exercise.variable}` {gone}."))
                 suspects = {index}
                 if not exercise.runs_code and "longer" in str(gone):  # to read a value takes no time

@@ -21,7 +21,7 @@ from typing import Any
 
 from autograde.sandbox import jupyter
 from autograde.sandbox.confine import SCRATCH, Caps, confine, enter_namespaces
-from autograde.sandbox.piped import PipedKernel
+from autograde.sandbox.piped import PipedKernel, open_statm
 
 MAX_MESSAGE = 65536  # bytes
 FOLDER = f"{SCRATCH}/notebook"  # the kernel's working folder
@@ -56,6 +56,7 @@ def _become_kernel(
     status = 1
     try:
         _close_all_but(connection.fileno(), *descriptors)
+        statm = open_statm()
         confine(Caps(**request["caps"]))
         _unpack(descriptors[0])
         if "jupyter" in request:
@@ -63,7 +64,7 @@ def _become_kernel(
             kernel.clear_instance()
             start = jupyter.make_kernel(request["jupyter"], descriptors[1:]).start
         else:
-            start = functools.partial(kernel.serve, socket.socket(fileno=descriptors[1]))
+            start = functools.partial(kernel.serve, socket.socket(fileno=descriptors[1]), statm)
         _send(connection, started=True)
         connection.close()
         start()
