@@ -41,9 +41,6 @@ class Results:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self._path(fingerprint), graded)
 
-    def forget(self, fingerprint: str) -> None:
-        self._path(fingerprint).unlink(missing_ok=True)
-
     def sweep(self) -> None:
         """Remove what killed runs left half written, here and among the temporary files; and results long unused."""
         for path in self.folder.glob("*") if self.folder.is_dir() else ():

@@ -74,7 +74,7 @@ def check_place(path: Path) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A draft beside `path` that takes its place when the block has ended well, and otherwise leaves no trace."""
+    """A temporary file that replaces `path` when the block ends without an error, and is removed otherwise."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield draft
