@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from vitlib.backbones.convnext import ConvNeXtConfig
-from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm
+from vitlib.cost.ops import Call, Op, Ops, call, cast, classifier, drop, linear, listed, mlp, norm
 from vitlib.cost.run import Run
 from vitlib.cost.stages import nested, widened, without_input
 
@@ -14,11 +14,7 @@ def convnext(config: ConvNeXtConfig, run: Run) -> Ops:
     c, width = config, config.dims[-1]
     rows, pixels = run.batch_size * places(c, 0), c.in_chans * c.patch_size**2
     stem = patch_convolution(rows, pixels, c.dims[0], run)
-    head = (
-        (*cast(run.batch_size, width, run), linear("head", run.batch_size, width, c.num_classes, run))
-        if c.num_classes
-        else ()
-    )
+    head = classifier(width, c.num_classes, run)
     return listed(
         *stem[:-1],
         replace(without_input(stem[-1]), extra=0),

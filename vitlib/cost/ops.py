@@ -128,6 +128,12 @@ def residual(ops: Ops, rows: int, width: int, run: Run, scaled: bool, dropout: f
     return call(ops, scale, drop(size, rows * width, dropout, path, run), total)
 
 
+def classifier(width: int, classes: int, run: Run) -> Ops:
+    """The product that makes logits of one vector for each picture; nothing where there are no classes."""
+    rows = run.batch_size
+    return (*cast(rows, width, run), linear("head", rows, width, classes, run)) if classes else ()
+
+
 def cross_entropy(logits: int) -> Op:
     """The loss of `logits` numbers (B·K): keeps the logarithms of the probabilities, in float32."""
     return Op("loss", 4 * logits, keeps="out")
