@@ -1,4 +1,4 @@
-"""The files of a ZIP or a folder that came from elsewhere: nothing in it is written anywhere by its own name."""
+"""The files of a ZIP or a folder that came from elsewhere: no file is written under the name that it has there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nbgrader's gradebook, opened with patience: formgrader or a database browser may hold it for a while."""
+"""nbgrader's gradebook; opening it waits while formgrader or a database browser has locked it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Marks as nbgrader's gradebook has them: the only source of reports, tables and exports.
 
-The automatic score, a teacher's own mark, extra credit and the late penalty are the gradebook's. What a learner is
-told, and what had to be repaired, comes from the graded notebook and is never counted.
+The automatic score, a teacher's own mark, extra credit and the late penalty are the gradebook's. The messages
+to the learner, and notes on what had to be repaired, come from the graded notebook and are never counted.
 """
 
 from __future__ import annotations

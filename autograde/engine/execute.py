@@ -77,9 +77,9 @@ class _Run:
         self.absent = {name: _about(cell)["skip"] for cell in stubs for name in names_of(cell.source).defined}
         self.verdicts: dict[int, Verdict] = {}
         self.accidents = Accidents(notebook, limits, self.exercises)
-        self.one_by_one = False  # whether the values that are asked for at the end come each in a message of its own
-        self.unsettled = ""  # what may be owed to a busy machine
-        self._begun = 0.0  # when the first kernel was there
+        self.one_by_one = False  # whether each of the last values is read with a message of its own
+        self.unsettled = ""  # why time ran out, where a busy machine may be the reason
+        self._begun = 0.0  # when the first kernel had started
 
     def run(self) -> list[Verdict]:
         for cell in self.notebook.cells:
@@ -111,7 +111,7 @@ class _Run:
         """
         self.accidents.begin()
         self.ran: set[int] = set()
-        late: dict[int, Verdict] = {}  # where nothing was there to be marked; asked for again at the end
+        late: dict[int, Verdict] = {}  # of checks that found no answer: it is read again at the end
         left = [index for index in self.to_run if index not in self.accidents.left_out and index not in self.verdicts]
         reply: dict[str, Any] | None = None
         if not left:
@@ -134,7 +134,7 @@ class _Run:
             self._ask_again(session, late)
 
     def _ask_again(self, session: Session, late: dict[int, Verdict]) -> None:
-        """Read once more what was not there where its check stands: plain values in one message."""
+        """Read again the answers that were not defined at their checks: plain values with one message."""
         values = [index for index in late if not self.exercises[index].runs_code]
         reply = self._ask_together(session, values) if len(values) > 1 and not self.one_by_one else None
         for index, verdict in late.items():
@@ -233,7 +233,7 @@ class _Run:
 
 
 def _answer(reply: dict[str, Any] | None, name: str = "answer") -> Any:
-    """What became of an expression that a request brought along; None where the reply does not say."""
+    """The result of an expression that was sent with a request; None where the reply has none."""
     match reply:
         case {"user_expressions": dict(values)}:
             return values.get(name)

@@ -1,4 +1,4 @@
-"""What is kept on disk between runs, and what is only in passing: written whole, and cleaned up after."""
+"""Results that are kept between runs, and temporary folders: files are written whole, and leftovers are removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import reads_json
 
 _KEPT = 90 * 24 * 3600.0  # seconds that a result is kept after it was last asked for
-_STALE = 3600.0  # seconds after which what is half written is nobody's any more
+_STALE = 3600.0  # seconds after which a half-written file is a leftover
 _FOLDERS = ("autograde", "ag")  # beginnings of our temporary folders' names; a process id follows
 
 

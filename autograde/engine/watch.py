@@ -1,4 +1,4 @@
-"""A watchdog that explains: where nothing has arrived for a while, it says what a class is waiting for."""
+"""While no result arrives for some time: say what is being waited for."""
 
 from __future__ import annotations
 
