@@ -5,24 +5,30 @@ cannot see it. Lines are white on dark, left-over pixels are orange and hatched:
 """
 
 import base64
+import io
 import re
 from html import escape
 from urllib.parse import quote
 
 import torch
 from jaxtyping import Shaped
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
+from PIL import Image
 from torch import Tensor
 
-from vitlib.figure_files import png_bytes, svg_text
 from vitlib.vit.patches import PatchGrid
 
 ORANGE = "#E69F00"  # of Okabe and Ito's palette, which every kind of colour vision tells apart
 WIDTH = 6.0  # inches of a whole figure
 SCREEN_DPI = 120  # pixels of a page for an inch of a figure
+PHOTO_DPI = 150  # pixels of a photograph in a figure for an inch: the bundled ones have no more
+SMALL_DPI = 72  # of the small PNG
+FEW_PIXELS = 128  # a picture or table with no longer side is drawn as squares, not blurred
 SMALLEST_NUMBER = 6.5  # points: where less room is left, patches go without numbers
 
 
@@ -41,13 +47,13 @@ class Plate(Figure):
         JupyterLab shows an <img> in notebooks that it does not trust too, and gives an image/svg+xml no alternative
         text. A small PNG is for pages that take nothing else, such as a course's feedback.
         """
-        png = base64.b64encode(png_bytes(self)).decode()
+        png = base64.b64encode(self.png()).decode()
         data = {"text/html": self.html(), "image/png": png, "text/plain": self.description}
         return data, {"image/png": {"alt": self.description}}
 
     def html(self) -> str:
         """The figure as an <img> that is as wide as its inches say, or as wide as a narrower page."""
-        drawing = svg_text(self)
+        drawing = self.svg()
         points = re.search(r'<svg [^>]*width="([\d.]+)pt"', drawing)
         assert points is not None  # matplotlib writes it
         width = round(float(points[1]) / 72 * SCREEN_DPI)
@@ -56,6 +62,44 @@ class Plate(Figure):
             f'<img class="vit-plate" alt="{escape(self.description)}" src="data:image/svg+xml,{source}" '
             f'style="width: {width}px; max-width: 100%; height: auto">'
         )
+
+    def svg(self) -> str:
+        """The figure as an SVG file, the same on every run; photographs in it are WebP."""
+        pictures = self.findobj(AxesImage)
+        before = [picture.get_interpolation() for picture in pictures]
+        for picture in pictures:
+            if max(picture.get_size()) <= FEW_PIXELS:
+                picture.set_interpolation("none")  # stored pixel by pixel, enlarged without blur by whoever shows it
+        file = io.StringIO()
+        with rc_context({"svg.hashsalt": "vitlib", "svg.fonttype": "path"}):
+            self.savefig(file, format="svg", dpi=PHOTO_DPI, bbox_inches="tight", metadata={"Date": None})
+        for picture, interpolation in zip(pictures, before, strict=True):
+            picture.set_interpolation(interpolation)
+        short = _PATH.sub(lambda path: _MORE_DECIMALS.sub(r"\1", path[0]), file.getvalue())
+        return " ".join(_PNG_INSIDE.sub(lambda found: _smaller(found[1]), short).split())
+
+    def png(self) -> bytes:
+        """The figure as a small PNG file of 256 dithered colours."""
+        full, file = io.BytesIO(), io.BytesIO()
+        self.savefig(full, format="png", dpi=SMALL_DPI, bbox_inches="tight", pil_kwargs={"compress_level": 1})
+        image = Image.open(full).convert("RGB")
+        palette = image.quantize(256, Image.Quantize.FASTOCTREE)  # keeps rare colours, such as a cat's green eye
+        image.quantize(palette=palette).save(file, format="png")
+        return file.getvalue()
+
+
+_PATH = re.compile(r' d="[^"]*"')
+_MORE_DECIMALS = re.compile(r"(\.\d\d)\d+")  # than a hundredth of a point
+_PNG_INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
+
+
+def _smaller(png: str) -> str:
+    """The address of an embedded picture, as WebP where that takes less room: a photograph, not a table of colours."""
+    content, file = base64.b64decode(png), io.BytesIO()
+    Image.open(io.BytesIO(content)).save(file, format="webp", quality=90, method=4)
+    if len(file.getvalue()) < len(content) // 2:
+        return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
 def show_grid(image: Shaped[Tensor, "C H W"], grid: PatchGrid, numbers: bool = True) -> Plate:

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 from vitlib.data.samples import picture
-from vitlib.figure_files import svg_text
 from vitlib.plotting import show_grid, show_images, show_tokens
 from vitlib.vit.patches import PatchGrid, patchify
 
@@ -104,7 +103,7 @@ def test_a_notebook_gets_a_sharp_figure_with_its_description():
 
 
 def test_a_figure_is_drawn_alike_on_every_run_and_without_fonts_or_network():
-    first, second = (svg_text(show_tokens(torch.zeros(4, 768), PatchGrid(32, 32, 16))) for _ in range(2))
+    first, second = (show_tokens(torch.zeros(4, 768), PatchGrid(32, 32, 16)).svg() for _ in range(2))
     assert first == second
     assert "<text" not in first and "font-family" not in first and "<dc:date>" not in first
     addresses = re.findall(r'(?:href|src)="([^"]+)"', first)
@@ -118,13 +117,13 @@ def pictures_in(svg):
 
 def test_few_pixels_are_stored_as_they_are():
     image = noise(3, 8, 8)
-    ((kind, stored),) = pictures_in(svg_text(show_images([image], ["noise"])))
+    ((kind, stored),) = pictures_in(show_images([image], ["noise"]).svg())
     assert kind == "png" and np.array_equal(np.asarray(stored), image.permute(1, 2, 0).numpy())
 
 
 def test_a_photograph_is_nearly_the_same_and_takes_little_room():
     cat = picture("chelsea")
-    svg = svg_text(show_grid(cat, PatchGrid(300, 451, 50)))
+    svg = show_grid(cat, PatchGrid(300, 451, 50)).svg()
     ((kind, stored),) = pictures_in(svg)
     assert kind == "webp" and len(svg) < 150_000
     assert "scale(1 -1)" in svg  # matplotlib stores pictures upside down

@@ -18,7 +18,7 @@ from vitlib.widgets.attention_view import token_name
 from vitlib.widgets.picker import panel
 from vitlib.widgets.pictures import ORANGE, data_uri, draw_patch_box, grid_lines, patch_box
 
-ELSEWHERE, ATTENDS, MASKED = 0, 1, 2  # another window; the chosen token attends to it; rolled into its window, masked
+ELSEWHERE, ATTENDS, APART = 0, 1, 2  # another window; the chosen token attends to it; rolled into its window, masked
 
 
 @lru_cache(maxsize=8)  # a click changes the token, not the windows
@@ -35,31 +35,31 @@ def attends(windows: Windows) -> Bool[Tensor, "N N"]:
 
 
 def states(windows: Windows, token: int) -> Int[Tensor, "N"]:
-    """Of each token, what it is to `token` (0…N − 1): ATTENDS, MASKED or ELSEWHERE.
+    """Of each token, what it is to `token` (0…N − 1): ATTENDS, APART or ELSEWHERE.
 
     >>> states(Windows(rows=2, columns=4, window=2, shift=1), token=3)  # rolled: its window's others came round
     tensor([2, 0, 0, 1, 2, 0, 0, 2])
     """
     order = windows.order()
     state = torch.full((windows.rows * windows.columns,), ELSEWHERE)
-    state[order[(order == token).any(dim=1)].flatten()] = MASKED
+    state[order[(order == token).any(dim=1)].flatten()] = APART
     return state.masked_fill(attends(windows)[token], ATTENDS)
 
 
 def reach(plain: Windows, shifted: Windows, token: int, blocks: int) -> Bool[Tensor, "N"]:
     """Which tokens can have influenced `token` after so many blocks, plain and shifted by turns.
 
-    From the last block back to the first: those that the token hears, those that they have reached, and so on.
+    From the last block back to the first: those that the token hears, those that they have heard, and so on.
 
     >>> corner = Windows(4, 4, window=2), Windows(4, 4, window=2, shift=1)
     >>> [reach(*corner, token=5, blocks=blocks).sum().item() for blocks in (1, 2)]
     [4, 16]
     """
     tables = attends(plain), attends(shifted)
-    reached = torch.arange(plain.rows * plain.columns) == token
+    heard = torch.arange(plain.rows * plain.columns) == token
     for block in reversed(range(blocks)):
-        reached = tables[block % 2][reached].any(dim=0)
-    return reached
+        heard = tables[block % 2][heard].any(dim=0)
+    return heard
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,21 +88,21 @@ class WindowView:
         """The pictures from left to right: caption, each token's state, and the borders of the windows."""
         shift = self.shifted.shift
         after = f"after {self.blocks} block{'s' * (self.blocks > 1)}: whom it can have heard"
-        reached = reach(self.plain, self.shifted, self.token, self.blocks).long()
+        heard = reach(self.plain, self.shifted, self.token, self.blocks).long()
         moved = states(self.shifted, self.token)
-        title = f"a shifted block: moved by {shift}" + "; orange: masked" * bool((moved == MASKED).any())
+        title = f"a shifted block: moved by {shift}" + "; orange: masked" * bool((moved == APART).any())
         return [
             _panel("a plain block", states(self.plain, self.token), self.plain),
             _panel(title, moved, self.shifted),
-            _panel(after, reached, None),
+            _panel(after, heard, None),
         ]
 
     @cached_property
     def counts(self) -> tuple[int, int, int, int]:
         """Tokens that the chosen one attends to in a plain and in a shifted block; its window's others; its reach."""
-        plain, shifted, reached = (torch.tensor(panel["states"]) for panel in self.panels)
-        among = [int((each == ATTENDS).sum()) for each in (plain, shifted, reached)]
-        return among[0], among[1], int((shifted == MASKED).sum()), among[2]
+        plain, shifted, heard = (torch.tensor(panel["states"]) for panel in self.panels)
+        among = [int((each == ATTENDS).sum()) for each in (plain, shifted, heard)]
+        return among[0], among[1], int((shifted == APART).sum()), among[2]
 
     @property
     def scores(self) -> tuple[int, int]:
@@ -136,8 +136,8 @@ def panels_html(view: WindowView) -> str:
         shades = (
             f'<g transform="scale({grid.patch_width} {grid.patch_height})">'
             f'<path d="{_squares(each["states"], ELSEWHERE, grid)}" fill="white" fill-opacity=".75"/>'
-            f'<path d="{_squares(each["states"], MASKED, grid)}" fill="{ORANGE}" fill-opacity=".8"/>'
-            f'<path d="{_squares(each["states"], MASKED, grid, "m0 1l1 -1m0 1")}" stroke="black" stroke-width=".1"/>'
+            f'<path d="{_squares(each["states"], APART, grid)}" fill="{ORANGE}" fill-opacity=".8"/>'
+            f'<path d="{_squares(each["states"], APART, grid, "m0 1l1 -1m0 1")}" stroke="black" stroke-width=".1"/>'
             f'<path d="{lines}" stroke="black" stroke-width="{grid.columns / 130:.3f}"/></g>'
         )
         over = grid_lines(grid, 0.25) + shades + patch_box(view.token + 1, grid)
@@ -153,19 +153,19 @@ def _squares(states: list[int], state: int, grid: PatchGrid, shape: str = "h1v1h
 
 def sentence(view: WindowView) -> str:
     """What is shown, in words."""
-    plain, shifted, masked, reached = view.counts
+    plain, shifted, apart, heard = view.counts
     rows, columns, w, shift = view.plain.rows, view.plain.columns, view.plain.window, view.shifted.shift
     name = token_name(view.token + 1, PatchGrid(rows, columns, 1)).replace("patch", "token")
     words = f"{name[0].upper()}{name[1:]} attends to the {plain} tokens of its {w} × {w} window in a plain block. "
     if not shift:
         words += "With shift 0 the next block has the same windows, so it hears the same tokens again. "
-    elif masked:
-        words += f"In a shifted block it attends to {shifted}: {masked} more roll into its window from the opposite "
+    elif apart:
+        words += f"In a shifted block it attends to {shifted}: {apart} more roll into its window from the opposite "
         words += "edge, and the mask keeps them apart. "
     else:
         words += f"In a shifted block it attends to the {shifted} of a window that lies across the old borders. "
-    share = 100 * reached / view.tokens
-    words += f"After {view.blocks} block{'s' * (view.blocks > 1)} it can have heard {reached} of {view.tokens} tokens, "
+    share = 100 * heard / view.tokens
+    words += f"After {view.blocks} block{'s' * (view.blocks > 1)} it can have heard {heard} of {view.tokens} tokens, "
     inside, full = view.scores
     times = full // inside
     fewer = f"{times} times fewer" if times > 1 else "as many: one window is the whole grid"
@@ -174,12 +174,12 @@ def sentence(view: WindowView) -> str:
 
 def words_html(view: WindowView) -> str:
     """The numbers large, and the sentence."""
-    plain, shifted, masked, reached = view.counts
+    plain, shifted, apart, heard = view.counts
     inside, full = view.scores
     tiles = [
         (f"{plain}", "attended to in a plain block", ""),
-        (f"{shifted}", f"in a shifted one; {masked} masked", " class=vit-left" if masked else ""),
-        (f"{reached} of {view.tokens}", f"heard after {view.blocks} block{'s' * (view.blocks > 1)}", ""),
+        (f"{shifted}", f"in a shifted one; {apart} masked", " class=vit-left" if apart else ""),
+        (f"{heard} of {view.tokens}", f"heard after {view.blocks} block{'s' * (view.blocks > 1)}", ""),
         (f"1/{full // inside}", f"of the scores: {inside:,} for {full:,}", ""),
     ]
     cells = "".join(f"<div{kind}><b>{number}</b>{meaning}</div>" for number, meaning, kind in tiles)
@@ -200,7 +200,7 @@ def still(view: WindowView) -> Plate:
         state = torch.tensor(each["states"]).reshape(rows, columns)
         shade = torch.zeros(rows, columns, 4)
         shade[state == ELSEWHERE] = torch.tensor([1, 1, 1, 0.75])
-        shade[state == MASKED] = torch.tensor([0.9, 0.62, 0, 0.8])
+        shade[state == APART] = torch.tensor([0.9, 0.62, 0, 0.8])
         axes.imshow(shade.numpy(), extent=(0, width, height, 0), interpolation="nearest")
         for x1, y1, x2, y2 in each["borders"]:
             axes.plot([wide * x1, wide * x2], [high * y1, high * y2], color="black", linewidth=0.8)

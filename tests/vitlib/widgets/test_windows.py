@@ -15,7 +15,7 @@ from torch import nn
 from vitlib.backbones.windows import WindowAttention, Windows
 from vitlib.data.samples import PICTURES
 from vitlib.widgets.windows import BLOCKS, GRIDS, WindowExplorer, window_explorer, windows_of
-from vitlib.widgets.windows_view import ATTENDS, ELSEWHERE, MASKED, attends, borders, panels_html, reach, states
+from vitlib.widgets.windows_view import APART, ATTENDS, ELSEWHERE, attends, borders, panels_html, reach, states
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_the_states_part_the_window_into_what_is_attended_to_and_what_is_masked(
     state = states(w, token)
     assert state[token] == ATTENDS
     assert (state != ELSEWHERE).sum() == w.area
-    assert w.shift or not (state == MASKED).any()
+    assert w.shift or not (state == APART).any()
 
 
 def test_borders_lie_where_tokens_of_different_windows_meet() -> None:
@@ -153,7 +153,7 @@ def test_what_is_pale_and_what_is_struck_out_is_what_is_not_heard(explorer: Wind
         )
         squares = [{(int(y), int(x)) for x, y in re.findall(r"M(\d+) (\d+)", path)} for path in drawn]
         states = [divmod(token, 8) for token, state in enumerate(panel["states"]) if state == ELSEWHERE]
-        masked = [divmod(token, 8) for token, state in enumerate(panel["states"]) if state == MASKED]
+        masked = [divmod(token, 8) for token, state in enumerate(panel["states"]) if state == APART]
         assert squares == [set(states), set(masked), set(masked)]
 
 
