@@ -38,7 +38,7 @@ def with_windows(model: ViT, window: int) -> ViT:
 
 
 class WindowedAttention(WithTables, Attention):
-    """Attention inside windows, beside `prefix` tokens (CLS, registers) that see all and are seen by all.
+    """Attention inside windows; `prefix` tokens (CLS, registers) attend to all tokens, and all attend to them.
 
     >>> attention = WindowedAttention(embed_dim=192, num_heads=3, windows=Windows(14, 14, window=7), prefix=1)
     >>> attention(torch.zeros(2, 197, 192)).shape

@@ -101,7 +101,7 @@ def _read_zip(path: Path, part: str | None) -> tuple[State, dict[str, Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             names, comment, bad = archive.namelist(), archive.comment, archive.testzip()
-    except Exception as error:  # damaged bytes make zipfile stumble in any way
+    except Exception as error:  # damaged bytes make zipfile raise anything
         raise damaged(path, error) from None
     if bad:  # torch.load looks at no checksum, and would take the damaged numbers
         raise damaged(path, f"{bad} fails its checksum")
