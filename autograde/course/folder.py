@@ -27,6 +27,12 @@ from autograde.engine.results import Results
 
 @dataclass(frozen=True)
 class CourseFolder:
+    """A folder with nbgrader_config.py, which says what the other folders are called.
+
+    `solutions` is the source and `released` what learners open; `submitted`, `autograded` and `feedback` are those of
+    one course run, by student and chapter.
+    """
+
     root: Path
 
     @classmethod

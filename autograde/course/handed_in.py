@@ -15,8 +15,8 @@ from autograde.engine.jobs import Files
 from autograde.engine.reading import MAX_FILE, Unreadable, read_cells, slim
 
 ENDING = ".ipynb"
-MAX_FILES = 500  # handed in with a notebook
-MAX_FILES_BYTES = 48 * 2**20  # of them, all together
+MAX_FILES = 500  # beside a notebook
+MAX_BESIDE = 48 * 2**20  # bytes of them, all together
 MAX_SEEN = 10_000  # files that are looked at
 MAX_DEPTH = 10  # folders below the submission's
 # What systems and editors leave behind, and what is nbgrader's: nobody means to hand it in
@@ -109,9 +109,9 @@ def _choose(notebooks: list[Path], folder: Path, chapter: str, notes: list[str])
     chosen = max(notebooks[:20], key=rank) if len(notebooks) > 1 else notebooks[0]
     name = _shown(chosen.relative_to(folder))
     if name != f"{chapter}.ipynb":
-        notes.append(f"Another file was graded, {name}: the submission has no {chapter}.ipynb, or it cannot be read.")
+        notes.append(f"Graded is {name}: there is no {chapter}.ipynb in the submission, or it cannot be read.")
     if others := [_shown(path.relative_to(folder)) for path in notebooks if path != chosen]:
-        notes.append(f"Not graded: {_listed(others)}. Only one notebook of a submission is graded: {name}.")
+        notes.append(f"Not graded: {_listed(others)}. One notebook of a submission is, and it is {name}.")
     return chosen
 
 
@@ -127,7 +127,7 @@ def _contents(base: Path, paths: list[Path], notes: list[str]) -> list[tuple[str
     """The files below `base` by their names there, up to a number and size; the notes name what is left out."""
     kept: list[tuple[str, bytes]] = []
     left_out: list[str] = []
-    room = MAX_FILES_BYTES
+    room = MAX_BESIDE
     for path in paths:
         if not path.is_relative_to(base) or path.relative_to(base).as_posix() in OURS:
             continue
@@ -142,7 +142,7 @@ def _contents(base: Path, paths: list[Path], notes: list[str]) -> list[tuple[str
         except (OSError, UnicodeEncodeError):
             left_out.append(_shown(path.relative_to(base)))
     if left_out:
-        limits = f"up to {MAX_FILES} files of {MAX_FILES_BYTES >> 20} MiB in all, with names in UTF-8, are used"
+        limits = f"up to {MAX_FILES} files of {MAX_BESIDE >> 20} MiB in all, with names in UTF-8, are used"
         notes.append(f"Left out: {_listed(left_out)}; {limits}.")
     return kept
 

@@ -105,6 +105,7 @@ def enter_extension(course: Course, gradebook: Gradebook, student: str, chapter:
 
 
 def extension_of(course: Course, student: str, chapter: str) -> timedelta:
+    """How much longer a student has for a chapter; 0 without an extension."""
     return timedelta(days=_read(course).get(student, {}).get(chapter, 0))
 
 

@@ -18,7 +18,7 @@ from autograde.engine.jobs import UNREADABLE
 LOW = 0.5  # the share of the points below which somebody needs help
 HARD = 0.8  # the share of the points below which an exercise should be discussed in class
 MOST_TOPICS = 3  # a chapter
-RENAMED = "Another file was graded, "  # how a note begins where the notebook had another name
+RENAMED = "Graded is "  # how a note begins where the notebook had another name
 
 
 @dataclass(frozen=True)

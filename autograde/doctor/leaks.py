@@ -64,6 +64,7 @@ def _database(course: Course) -> Path | None:
 
 
 def exchange_root(course: Course) -> Path:
+    """The folder through which nbgrader releases and collects: the one configured, or nbgrader's default."""
     return Path(str(course.config.get("Exchange", {}).get("root", "/usr/local/share/nbgrader/exchange")))
 
 

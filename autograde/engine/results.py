@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import reads_json
 
 _KEPT = 90 * 24 * 3600.0  # seconds that a result is kept after it was last asked for
-_STALE = 3600.0  # seconds after which a half-written file is a leftover
+_STALE = 3600.0  # seconds after which what is half written is nobody's any more
 _FOLDERS = ("autograde", "ag")  # beginnings of our temporary folders' names; a process id follows
 
 
@@ -27,6 +27,7 @@ class Results:
     folder: Path
 
     def get(self, fingerprint: str) -> NotebookNode | None:
+        """The graded notebook of a job; None where it is not there, or damaged."""
         path = self._path(fingerprint)
         try:
             notebook: NotebookNode = reads_json(path.read_text(encoding="utf-8"))

@@ -47,10 +47,12 @@ class Code(Exercise):
         return self.reference.__name__
 
     def alternative(self, function: Function) -> Function:
+        """Declare another right solution: a decorator."""
         self.alternatives.append(function)
         return function
 
     def misconception(self, name: str, message: str) -> Callable[[Function], Function]:
+        """Declare a wrong function, with the name of its misconception and the message that helps: a decorator."""
         line = line_in_key()
 
         def declare(function: Function) -> Function:

@@ -18,7 +18,7 @@ from autograde.learner.examples import Wrong, try_examples
 from autograde.learner.student import CheckFailed, entry_for
 from autograde.learner.ticks import note
 
-TRIES = 3  # different wrong answers before the worked solution may be shown
+TRIES = 3  # different wrong answers, before the worked solution may be opened
 _wrong_answers: dict[str, set[str]] = {}  # by the exercise's salt; lives as long as the kernel
 
 

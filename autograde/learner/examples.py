@@ -41,7 +41,7 @@ def try_examples(entry: dict[str, Any], function: Any) -> str:
         problem = outcome_difference(expected, got, entry["tolerance"])
         if problem:
             call = f"{entry['variable']}({', '.join(_short(argument) for argument in arguments)})"
-            lines = [f"{call}: {problem}.", f"  expected {_in_words(expected)}", f"  got      {_in_words(got)}"]
+            lines = [f"{call}: {problem}.", f"  expected {_told(expected)}", f"  got      {_told(got)}"]
             lines += [_where(expected, got, entry["tolerance"]), _advice(entry, results)]
             raise Wrong("\n".join(filter(None, lines)), json.dumps(rounded(bare(results))))
     passed = "the example passes" if len(results) == 1 else f"all {len(results)} examples pass"
@@ -102,7 +102,7 @@ def _where(expected: dict[str, Any], got: dict[str, Any], tolerance: float) -> s
     return f"  first at {place}: expected {want}, got {have}"
 
 
-def _in_words(outcome: dict[str, Any]) -> str:
+def _told(outcome: dict[str, Any]) -> str:
     if "raised" not in outcome:
         return _short(outcome["value"])
     says = outcome.get("says", "")

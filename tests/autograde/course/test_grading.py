@@ -166,7 +166,7 @@ def test_a_renamed_notebook_is_graded_and_it_is_said(course, capsys):
     lost = course.submitted / "student-001" / TOY
     (lost / f"{TOY}.ipynb").rename(lost / "Untitled.ipynb")
     results = in_order(grade(course, TOY, []))
-    assert any("Another file was graded, Untitled.ipynb" in note for note in results[0].notes)
+    assert any("Graded is Untitled.ipynb" in note for note in results[0].notes)
     assert [result.failure for result in results] == ["", ""] and all(result.verdicts for result in results)
     assert "not graded" not in table(read_marks(course, TOY))
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from autograde.answers.sheet import FILE_NAME
-from autograde.course.handed_in import MAX_FILES, MAX_FILES_BYTES, read_submission
+from autograde.course.handed_in import MAX_BESIDE, MAX_FILES, read_submission
 from autograde.course.seal import Seal
 
 CHAPTER = "01-toy"
@@ -40,13 +40,13 @@ def read(folder):
     ("names", "words"),
     [
         ([f"{CHAPTER}.ipynb"], None),
-        (["Untitled.ipynb"], "Another file was graded, Untitled.ipynb"),
-        ([f"{CHAPTER} (1).ipynb"], "Another file was graded, 01-toy (1).ipynb"),
-        ([f"{CHAPTER}/{CHAPTER}.ipynb"], f"Another file was graded, {CHAPTER}/{CHAPTER}.ipynb"),
-        (["a/b/c/mine.ipynb"], "Another file was graded, a/b/c/mine.ipynb"),
-        ([f"{CHAPTER}.IPYNB"], f"Another file was graded, {CHAPTER}.IPYNB"),
-        ([f"{CHAPTER}.ipynb.txt"], f"Another file was graded, {CHAPTER}.ipynb.txt"),  # as browsers save what they show
-        ([f"{CHAPTER}.ipynb.json", "answers.txt"], f"Another file was graded, {CHAPTER}.ipynb.json"),
+        (["Untitled.ipynb"], "Graded is Untitled.ipynb"),
+        ([f"{CHAPTER} (1).ipynb"], "Graded is 01-toy (1).ipynb"),
+        ([f"{CHAPTER}/{CHAPTER}.ipynb"], f"Graded is {CHAPTER}/{CHAPTER}.ipynb"),
+        (["a/b/c/mine.ipynb"], "Graded is a/b/c/mine.ipynb"),
+        ([f"{CHAPTER}.IPYNB"], f"Graded is {CHAPTER}.IPYNB"),
+        ([f"{CHAPTER}.ipynb.txt"], f"Graded is {CHAPTER}.ipynb.txt"),  # as browsers save what they show
+        ([f"{CHAPTER}.ipynb.json", "answers.txt"], f"Graded is {CHAPTER}.ipynb.json"),
     ],
 )
 def test_a_renamed_or_nested_notebook_is_found_and_said(place, names, words):
@@ -76,7 +76,7 @@ def test_of_two_notebooks_the_chapters_is_graded_and_the_other_is_named(place, r
 def test_a_notebook_that_cannot_be_read_gives_way_to_one_that_can(place, broken):
     put(place, **{f"{CHAPTER}.ipynb": broken, "saved.ipynb": RIGHT})
     found = read(place)
-    assert found.notebook == RIGHT and "Another file was graded, saved.ipynb" in found.notes[0]
+    assert found.notebook == RIGHT and "Graded is saved.ipynb" in found.notes[0]
 
 
 def test_what_is_there_instead_of_a_notebook_is_named(place):
@@ -111,7 +111,7 @@ def test_released_files_are_there_and_count(place):
 def test_what_is_too_much_is_left_out_and_named(place):
     put(place, **{f"{CHAPTER}.ipynb": RIGHT, "a.txt": b"1"})
     with (place / "large.bin").open("wb") as file:
-        file.truncate(MAX_FILES_BYTES + 1)
+        file.truncate(MAX_BESIDE + 1)
     for number in range(MAX_FILES):
         (place / f"n{number:03d}").touch()
     found = read(place)
