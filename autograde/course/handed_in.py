@@ -68,7 +68,8 @@ def read_submission(folder: Path, root: Path, chapter: str, seal: Seal) -> Hande
     others = {f"{name}.ipynb" for name in seal.notebooks} - {f"{chapter}.ipynb"}  # of the same assignment
     notebooks = [path for path in found if is_notebook(path.name) and path.name not in others]
     if not notebooks:  # a browser may have saved it under another ending
-        notebooks = [path for path in found if path.suffix.lower() in ("", ".json", ".txt") and _reads(path)]
+        likely = [path for path in found if path.suffix.lower() in ("", ".json", ".txt")]
+        notebooks = [path for path in likely[:20] if _reads(path)]
     chosen = _choose(notebooks, folder, chapter, seal, notes)
     if chosen is None:
         return HandedIn(missing=_what_is_there(folder, found, f"{chapter}.ipynb", root))
