@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from nbformat import NotebookNode
 
 from autograde.engine.cells import is_grade, is_solution
+from autograde.engine.session import Session, error_output
 from autograde.engine.verdict_cell import read_verdict
 
+_FALSE_ASSERTION = "assert 1 == 2, 'canary'"
 LOOK = "look"  # where in a graded notebook's metadata it stands what a teacher should look at
 
+# Honest lines that would sound like one: of PyTorch and pandas, and what nbconvert makes of `%matplotlib inline`
+_HONEST = re.compile(r"""\.modules\(|get_ipython\(\)\.run_line_magic\((["'])matplotlib\1""")
+_OPTION = re.compile(r"\.(backends|options|rcParams)\.")
 _TELLING = {
     "ast_transformers",
     "input_transformers_cleanup",
@@ -58,12 +65,33 @@ def look_at(notebook: NotebookNode, reasons: list[str]) -> None:
         notebook.metadata.setdefault("autograde", NotebookNode()).setdefault(LOOK, []).extend(reasons)
 
 
+def can_fail(session: Session, cell: NotebookNode, reply: Mapping[str, Any]) -> bool:
+    """Make the outputs of a graded cell that has run show its error; whether tests can fail in this kernel at all.
+
+    By nbgrader's rules a test without an error gets full marks. Where a test passed, an assertion that has to fail
+    runs behind it: should it pass, too, the learner's code has changed what `assert` means, and the test fails.
+    `reply` is the kernel's to the cell.
+
+    Raises:
+        KernelGone: the kernel ended, or its reply cannot be read.
+    """
+    failed = any(output.output_type == "error" for output in cell.outputs)
+    if reply.get("status") != "ok" and not failed:
+        cell.outputs.append(error_output(str(reply.get("ename"))[:100], str(reply.get("evalue"))[:1000]))
+    elif not failed and not is_solution(cell):
+        answer = session.ask(_FALSE_ASSERTION, {})
+        if (answer.get("status"), answer.get("ename")) != ("error", "AssertionError"):
+            cell.outputs = [error_output("Untrustworthy", "a false assertion passes in this notebook")]
+            return False
+    return True
+
+
 def suspicions(notebook: NotebookNode, template: NotebookNode) -> list[str]:
     """What in a learner's own code could make tests pass that should not."""
     released = "\n".join(cell.source for cell in template.cells)
     sources = {cell.source for cell in template.cells}
     own = [cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.source not in sources]
-    words = {word for source in own for word in re.findall(r"[^\W\d]\w*", source)}
+    words = {word for source in own for word in re.findall(r"[^\W\d]\w*", _HONEST.sub(" ", source))}
     told = [f"its code speaks of {word}" for word in sorted(words & _TELLING) if word not in released]
     modules = {name for source in [*own, *sources] for name in _imported(source)}
     changed = sorted({target for source in own for target in _assigned(source, modules)})
@@ -104,11 +132,8 @@ def _imported(source: str) -> set[str]:
 
 
 def _assigned(source: str, modules: set[str]) -> set[str]:
-    """Attributes of imported modules and classes that a cell assigns."""
+    """Attributes of imported modules and classes that a cell assigns, but for options."""
     tree = _tree(source)
     stored = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute)) if tree else ()
-    return {
-        ast.unparse(node)
-        for node in stored
-        if isinstance(node.ctx, ast.Store) and ast.unparse(node).split(".")[0] in modules
-    }
+    targets = {ast.unparse(node) for node in stored if isinstance(node.ctx, ast.Store)}
+    return {target for target in targets if target.split(".")[0] in modules and not _OPTION.search(target)}

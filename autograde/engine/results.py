@@ -1,8 +1,9 @@
-"""What is kept on disk between runs, and what is only in passing: written whole, and cleaned up after."""
+"""Results that are kept between runs, and temporary folders: files are written whole, and leftovers are removed."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -17,7 +19,7 @@ from nbformat.v4 import reads_json
 
 _KEPT = 90 * 24 * 3600.0  # seconds that a result is kept after it was last asked for
 _STALE = 3600.0  # seconds after which what is half written is nobody's any more
-_FOLDERS = ("autograde", "ag")  # beginnings of our temporary folders' names; a process id follows
+_FOLDER = re.compile(r"(?:ag|autograde(?:-([0-9a-f]{8}))?)-(\d+)-\w+")  # our temporary folders: where, and process id
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Results:
     folder: Path
 
     def get(self, fingerprint: str) -> NotebookNode | None:
+        """The graded notebook of a job; None where it is not there, or damaged."""
         path = self._path(fingerprint)
         try:
             notebook: NotebookNode = reads_json(path.read_text(encoding="utf-8"))
@@ -41,9 +44,6 @@ class Results:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self._path(fingerprint), graded)
 
-    def forget(self, fingerprint: str) -> None:
-        self._path(fingerprint).unlink(missing_ok=True)
-
     def sweep(self) -> None:
         """Remove what killed runs left half written, here and among the temporary files; and results long unused."""
         for path in self.folder.glob("*") if self.folder.is_dir() else ():
@@ -53,11 +53,11 @@ class Results:
                 if (writer and not _runs(int(writer[1]))) or age > (_STALE if path.suffix == ".part" else _KEPT):
                     path.unlink()
         for path in Path(tempfile.gettempdir()).glob("a*"):
-            owner = re.fullmatch(rf"(?:{'|'.join(_FOLDERS)})-(\d+)-\w+", path.name)
+            found = _FOLDER.fullmatch(path.name)
             with contextlib.suppress(OSError):
                 facts = path.lstat()
-                mine = facts.st_uid == os.geteuid() and time.time() - facts.st_mtime > _STALE
-                if owner and mine and not _runs(int(owner[1])):  # another machine may share the folder
+                known = found and (found[1] == _here() or time.time() - facts.st_mtime > _STALE)
+                if found and known and facts.st_uid == os.geteuid() and not _runs(int(found[2])):
                     shutil.rmtree(path, ignore_errors=True)
 
     def _path(self, fingerprint: str) -> Path:
@@ -82,8 +82,19 @@ def write_whole(path: Path, content: bytes) -> None:
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A temporary folder that a later run removes, should this one be killed."""
-    with tempfile.TemporaryDirectory(prefix=f"{_FOLDERS[0]}-{os.getpid()}-", ignore_cleanup_errors=True) as name:
+    prefix = f"autograde-{_here()}-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
         yield Path(name)
+
+
+@cache
+def _here() -> str:
+    """Where process ids mean what they say: in this container, since this machine was started.
+
+    Another machine, or another container, may share the folder of temporary files.
+    """
+    started = Path("/proc/sys/kernel/random/boot_id").read_text()
+    return hashlib.sha256(f"{started} {os.readlink('/proc/self/ns/pid')}".encode()).hexdigest()[:8]
 
 
 def _runs(process: int) -> bool:

@@ -105,8 +105,8 @@ class Pictures:
         """The indices of the two parts of `split`, to split what belongs to the pictures, such as files, likewise."""
         if not 2 <= every <= len(self):
             raise ValueError(f"every is {every}: expected 2…{len(self)} (all pictures); 5 keeps a fifth to test")
-        dice = torch.Generator().manual_seed(seed)
-        shuffled = torch.randperm(len(self), generator=dice, device="cpu").to(self.labels.device)
+        generator = torch.Generator().manual_seed(seed)
+        shuffled = torch.randperm(len(self), generator=generator, device="cpu").to(self.labels.device)
         by_class = shuffled[self.labels[shuffled].argsort(stable=True)]
         tested = torch.zeros_like(self.labels, dtype=torch.bool)
         tested[by_class[::every]] = True

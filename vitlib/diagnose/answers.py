@@ -126,8 +126,8 @@ def positions(case: Case) -> Finding:
         return left_out(check, "the model has no patches that could change places")
     if getattr(config, "positions", "") == "none":
         return left_out(check, 'the model was made without positions (positions="none")')
-    dice = torch.Generator().manual_seed(1)
-    order = torch.randperm(grid.tokens, generator=dice, device="cpu").to(case.few.device)
+    generator = torch.Generator().manual_seed(1)
+    order = torch.randperm(grid.tokens, generator=generator, device="cpu").to(case.few.device)
     if bool((order == torch.arange(grid.tokens, device=order.device)).all()):
         order = order.flip(0)
     before = case.ask(case.few)
