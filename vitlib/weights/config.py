@@ -139,6 +139,8 @@ def _grid(
         "all": facts["class_token"] + facts["reg_tokens"], "cls": int(facts["class_token"]), "none": 0
     }  # fmt: skip
     forms: tuple[Form, ...] = ("all", "none") if layout.prefix_positions == "any" else (layout.prefix_positions,)
+    if like and like.prefix_positions not in forms and layout.prefix_positions == "any":
+        forms = (*forms, like.prefix_positions)
     patches = {form: n - counts[form] for form in forms}
     if size is not None:
         grid = PatchGrid(size[0], size[1], patch)

@@ -27,6 +27,15 @@ def test_a_plain_state_dict_has_the_heads_of_the_model_it_is_for() -> None:
         load(source.state_dict())
 
 
+@pytest.mark.parametrize("form", ["all", "cls", "none"])
+def test_a_model_takes_its_own_state_dict_whichever_tokens_have_positions(form: Any) -> None:
+    source = made(replace(TINY, reg_tokens=3, prefix_positions=form))
+    target = ViT(source.config)
+    load_into(target, source.state_dict())
+    assert target.config == source.config
+    assert_equal(target.state_dict(), source.state_dict())
+
+
 @pytest.mark.parametrize("kind", ["swin", "convnext"])
 def test_a_plain_state_dict_has_the_eps_of_the_model_it_is_for(kind: str) -> None:
     source = make(kind)
