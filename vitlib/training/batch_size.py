@@ -5,6 +5,7 @@ machine stands still, or ends the program. There the need of two smaller steps i
 line: beyond a few pictures, each further one costs the same.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -18,7 +19,7 @@ from vitlib.training.memory import goes_through, untouched
 from vitlib.training.predict import as_pixels, predict
 from vitlib.training.search import largest
 from vitlib.training.steps import train_mode
-from vitlib.vit.checks import require_size
+from vitlib.vit.checks import require_picture, require_size
 from vitlib.vit.wrappers import require_numbers
 
 FIRST = (4, 8)  # pictures in the two steps that are measured for a first guess
@@ -42,9 +43,11 @@ def largest_batch(
     >>> largest_batch(create("vit_digits_patch2_8"), torch.zeros(1, 8, 8), memory=10_000_000) > 100
     True
 
-    Errors: ValueError where `memory` is missing on a device that does not refuse, and those of the model.
+    Errors: ValueError where `memory` is missing on a device that does not refuse or is none, and for what is not one
+    picture; those of the model.
     """
     require_size("limit", limit)
+    require_picture(picture)
     require_numbers(model)
     device = next(model.parameters()).device
     if memory is None:
@@ -54,6 +57,9 @@ def largest_batch(
                 "bytes a step may take, such as memory=2_000_000_000"
             )
         return largest(lambda n: goes_through(partial(_step, model, picture, train=train, amp=amp), n), limit)
+
+    if not 0 < memory < math.inf:
+        raise ValueError(f"memory is {memory}: expected bytes, more than 0, such as 2_000_000_000")
 
     def need(batch: int) -> int:
         return step_memory(model, picture, batch, train, amp)
@@ -79,6 +85,7 @@ def step_memory(
     a kernel needs inside itself is not.
     """
     require_size("batch_size", batch_size)
+    require_picture(picture)
     require_numbers(model)
     device = next(model.parameters()).device
     if device.type == "cuda":

@@ -39,7 +39,10 @@ def loss_on(
     def loss_of(chosen: Tensor) -> tuple[Tensor, Tensor]:
         images, targets = changed(train, chosen, recipe, *statistics)
         if teacher:
-            targets = targets.lerp(predict(teacher, images, len(images), recipe.amp, probabilities=True), 0.5)  # B K
+            told = predict(teacher, images, len(images), recipe.amp, probabilities=True)  # B K
+            if told.shape != targets.shape:
+                raise ValueError(f"the teacher answers {tuple(told.shape)}: expected {tuple(targets.shape)}")
+            targets = targets.lerp(told, 0.5)
         with autocast(device, recipe.amp):
             logits = model(images.to(dtype))  # B K
         right = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean()

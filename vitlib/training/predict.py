@@ -14,7 +14,7 @@ from vitlib.data.pictures import normalisation, normalise
 from vitlib.device import Amp, autocast
 from vitlib.training.classes import class_names
 from vitlib.training.memory import out_of_memory
-from vitlib.vit.checks import require_images, require_pair, require_size
+from vitlib.vit.checks import require_images, require_pair, require_picture, require_size
 from vitlib.vit.config import check_class_names
 from vitlib.vit.wrappers import in_mode, require_numbers, unwrapped
 
@@ -172,8 +172,7 @@ def sliding_window(
     Errors: ValueError for a picture without the three axes, for a stride that leaves gaps, another `blend`, and
     answers of another shape.
     """
-    if picture.ndim != 3 or not picture.numel():
-        raise ValueError(f"picture has shape {tuple(picture.shape)}: expected three axes, (C, H, W), with pixels")
+    require_picture(picture)
     if blend not in get_args(Blend):
         raise ValueError(f"blend is {blend!r}: expected one of {', '.join(map(repr, get_args(Blend)))}")
     require_size("batch_size", batch_size)

@@ -72,6 +72,13 @@ def require_images(images: Tensor) -> None:
         raise ValueError(f"images have shape {tuple(images.shape)}: expected four axes, (B, C, H, W){hint}")
 
 
+def require_picture(picture: Tensor) -> None:
+    """TypeError for what is no tensor; ValueError where `picture` is not one picture (C, H, W) with pixels."""
+    require_kind("picture", picture, Tensor)
+    if picture.ndim != 3 or not picture.numel():
+        raise ValueError(f"picture has shape {tuple(picture.shape)}: expected three axes, (C, H, W), with pixels")
+
+
 def require_tensor(images: object) -> None:
     """TypeError for what is no tensor, with the way to one."""
     if isinstance(images, Tensor):

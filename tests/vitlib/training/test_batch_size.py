@@ -97,6 +97,19 @@ def test_a_cpu_is_not_tried_out():
         largest_batch(create("vit_digits_patch2_8"), torch.zeros(1, 8, 8))
 
 
+@pytest.mark.usefixtures("as_a_learner")
+def test_a_batch_is_not_taken_for_a_picture():
+    """Sixteen pictures at a time would make the answer a sixteenth."""
+    model = create("vit_digits_patch2_8", seed=0)
+    for pictures in (torch.zeros(16, 1, 8, 8), torch.zeros(8, 8), torch.zeros(1, 0, 8)):
+        for ask in (lambda x: step_memory(model, x, 2), lambda x: largest_batch(model, x, memory=10**7)):
+            with pytest.raises(ValueError, match=r"picture has shape .*: expected three axes, \(C, H, W\)"):
+                ask(pictures)
+    for memory in (0, -5, float("nan")):
+        with pytest.raises(ValueError, match=f"memory is {memory}: expected bytes"):
+            largest_batch(model, torch.zeros(1, 8, 8), memory=memory)
+
+
 def test_a_fitted_batch_goes_through_predict():
     pictures = Pictures(torch.zeros(40, 1, 8, 8, dtype=torch.uint8), torch.zeros(40).long(), ("dot",))
     model = create("vit_digits_patch2_8")

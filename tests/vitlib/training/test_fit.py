@@ -71,6 +71,13 @@ def test_half_of_what_is_learned_is_what_the_teacher_says(few):
     assert teacher.logits.grad is None
 
 
+def test_a_teacher_of_other_classes_is_refused(few):
+    """Even one that would fit by broadcasting: probabilities [B, 1]."""
+    for teacher in (Pupil(torch.zeros(1)), Pupil(torch.zeros(3))):
+        with pytest.raises(ValueError, match=r"the teacher answers \(\d+, [13]\): expected \(\d+, 10\)"):
+            fit(small(), few, recipe=Recipe(epochs=1, batch_size=8), teacher=teacher, progress=False)
+
+
 def test_a_snapshot_is_its_teachers(few, tmp_path):
     recipe, wise, other = Recipe(epochs=1, batch_size=32), small(seed=5), small(seed=6)
     fit(small(), few, recipe=recipe, teacher=wise, save=tmp_path / "run.safetensors", progress=False)
