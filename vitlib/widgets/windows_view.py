@@ -87,7 +87,7 @@ class WindowView:
     def panels(self) -> list[dict[str, Any]]:
         """The pictures from left to right: caption, each token's state, and the borders of the windows."""
         shift = self.shifted.shift
-        after = f"after {self.blocks} block{'s' * (self.blocks > 1)}: what can have reached it"
+        after = f"after {self.blocks} block{'s' * (self.blocks > 1)}: what reached it"
         reached = reach(self.plain, self.shifted, self.token, self.blocks).long()
         moved = states(self.shifted, self.token)
         title = f"a shifted block: moved by {shift}" + "; orange: masked" * bool((moved == APART).any())
