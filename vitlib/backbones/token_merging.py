@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from vitlib.backbones.biased_attention import attend_with_bias
 from vitlib.backbones.dropins import require_vit
-from vitlib.backbones.windows import attend_with_bias
 from vitlib.vit.attention import EVERY, split_heads
 from vitlib.vit.checks import check_images
 from vitlib.vit.encoder import Block

@@ -28,7 +28,7 @@ def windowed_attention(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
             call(
                 Op("cut", 3 * size * count * keys * c.embed_dim, kind="copies", scratch=patches, buffers=buffers),
                 call(
-                    attend_biased(count, c.num_heads, windows.area, keys, each, lines, c.fused, run, apart=True),
+                    attend_biased(count, c.num_heads, windows.area, keys, each, lines, c.fused, run, separate=True),
                     call(joined(run.batch_size * c.grid.tokens, c.embed_dim, c.fused, run), Op("order", patches)),
                 ),
                 Op("tokens", size * every * c.embed_dim, adds=True, passes=True),

@@ -43,7 +43,7 @@ def halves(c: ViTConfig, number: int, run: Run) -> tuple[Call, Call]:
     every, some, left = (batch * n for n in (tokens, queries, queries if last else tokens - run.merge))
     path = c.drop_path_rate * number / max(c.depth - 1, 1)
     waits = run.numbers[0] * (every - some) * width  # the gradient of all rows, where the block answers for a few
-    first, *rest = attend_biased(batch, c.num_heads, queries, tokens, each, batch, c.fused, run, apart=False)
+    first, *rest = attend_biased(batch, c.num_heads, queries, tokens, each, batch, c.fused, run, separate=False)
     first = replace(first, scratch_back=first.scratch_back + waits, joins=first.joins + waits)
     look = (
         norm("norm1", every, width, run),
