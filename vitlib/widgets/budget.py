@@ -17,7 +17,7 @@ from vitlib.models import list_models
 from vitlib.plotting import Plate
 from vitlib.vit.config import ViTConfig
 from vitlib.widgets.budget_view import bars_html, still, words_html, wrong_html
-from vitlib.widgets.explorer import CONTROL, Explorer, beside, buttons, column, on_change, tick
+from vitlib.widgets.explorer import CONTROL, Explorer, buttons, column, on_change, side_by_side, tick
 
 BATCHES = [2**power for power in range(13)]  # pictures in a step
 PATCHES = [2, 4, 8, 14, 16, 32]  # pixels
@@ -68,7 +68,7 @@ class BudgetExplorer(Explorer):
         controls += [self.optimizer, self.checkpointing, self.ema, self.gpu, self.gib]
         right = column(self.bars, self.words, basis=420)
         right.layout.overflow = "auto hidden"
-        super().__init__(beside(column(*controls, limit=400), right))
+        super().__init__(side_by_side(column(*controls, limit=400), right))
 
         on_change(self._open, self.model)
         on_change(self._draw, *controls[1:])
@@ -95,7 +95,7 @@ class BudgetExplorer(Explorer):
     def _draw(self, _: Any = None) -> None:
         training = self.mode.value == "training"
         self.optimizer.disabled = self.ema.disabled = not training
-        self.checkpointing.disabled = not training or self.attention.disabled
+        self.checkpointing.disabled = not training
         self.gib.layout.display = "" if self.gpu.value == OTHER else "none"
         try:
             gpu = self.gib.value if self.gpu.value == OTHER else self.gpu.value
