@@ -21,14 +21,14 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 from torch import Tensor
 
+from vitlib.svg import FEW_PIXELS, small_svg
 from vitlib.vit.patches import PatchGrid
 
 ORANGE = "#E69F00"  # of Okabe and Ito's palette, which every kind of colour vision tells apart
 WIDTH = 6.0  # inches of a whole figure
 SCREEN_DPI = 120  # pixels of a page for an inch of a figure
-PHOTO_DPI = 150  # pixels of a photograph in a figure for an inch: the bundled ones have no more
+PHOTO_DPI = 150  # a photograph in a figure has so many pixels for an inch, or its own where those are fewer
 SMALL_DPI = 72  # of the small PNG
-FEW_PIXELS = 128  # a picture or table with no longer side is drawn as squares, not blurred
 SMALLEST_NUMBER = 6.5  # points: where less room is left, patches go without numbers
 
 
@@ -67,39 +67,26 @@ class Plate(Figure):
         """The figure as an SVG file, the same on every run; photographs in it are WebP."""
         pictures = self.findobj(AxesImage)
         before = [picture.get_interpolation() for picture in pictures]
+        self.draw_without_rendering()  # the layout says how large each picture is
         for picture in pictures:
-            if max(picture.get_size()) <= FEW_PIXELS:
-                picture.set_interpolation("none")  # stored pixel by pixel, enlarged without blur by whoever shows it
+            room = picture.get_window_extent().width / self.dpi * PHOTO_DPI
+            if max(picture.get_size()) <= FEW_PIXELS or picture.get_size()[1] <= room:
+                picture.set_interpolation("none")  # stored pixel by pixel, enlarged by whoever shows it
         file = io.StringIO()
         with rc_context({"svg.hashsalt": "vitlib", "svg.fonttype": "path"}):
             self.savefig(file, format="svg", dpi=PHOTO_DPI, bbox_inches="tight", metadata={"Date": None})
         for picture, interpolation in zip(pictures, before, strict=True):
             picture.set_interpolation(interpolation)
-        short = _PATH.sub(lambda path: _MORE_DECIMALS.sub(r"\1", path[0]), file.getvalue())
-        return " ".join(_PNG_INSIDE.sub(lambda found: _smaller(found[1]), short).split())
+        return small_svg(file.getvalue())
 
     def png(self) -> bytes:
-        """The figure as a small PNG file of 256 dithered colours."""
+        """The figure as a small PNG file of 256 colours."""
         full, file = io.BytesIO(), io.BytesIO()
         self.savefig(full, format="png", dpi=SMALL_DPI, bbox_inches="tight", pil_kwargs={"compress_level": 1})
         image = Image.open(full).convert("RGB")
         palette = image.quantize(256, Image.Quantize.FASTOCTREE)  # keeps rare colours, such as a cat's green eye
-        image.quantize(palette=palette).save(file, format="png")
+        image.quantize(palette=palette, dither=Image.Dither.NONE).save(file, format="png")
         return file.getvalue()
-
-
-_PATH = re.compile(r' d="[^"]*"')
-_MORE_DECIMALS = re.compile(r"(\.\d\d)\d+")  # than a hundredth of a point
-_PNG_INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
-
-
-def _smaller(png: str) -> str:
-    """The address of an embedded picture, as WebP where that takes less room: a photograph, not a table of colours."""
-    content, file = base64.b64decode(png), io.BytesIO()
-    Image.open(io.BytesIO(content)).save(file, format="webp", quality=90, method=4)
-    if len(file.getvalue()) < len(content) // 2:
-        return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
 def show_grid(image: Shaped[Tensor, "C H W"], grid: PatchGrid, numbers: bool = True) -> Plate:

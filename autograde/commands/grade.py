@@ -53,6 +53,9 @@ def run(options: argparse.Namespace) -> int:
         view.check(course.solutions, course.submitted.parent)
     problems += [f"{path} in submitted/ is in no chapter's folder and was not graded" for path in course.strays]
     handed_in = {name: list(course.submissions(name)) for name in course.choose_graded(options.chapters)}
+    for name in options.chapters:
+        if name not in handed_in:
+            print(f"{name}: none of its cells is graded")
     wanted, unknown = _wanted(handed_in, options.student)
     problems += [
         f"{student} handed in no {' and no '.join(options.chapters) or 'chapter'}{near}" for student, near in unknown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -47,6 +48,11 @@ def stem(name: str) -> str:
     return name[: name.lower().index(ENDING)]
 
 
+def composed(name: str) -> str:
+    """A name with composed accents: macOS takes them apart."""
+    return unicodedata.normalize("NFC", name)
+
+
 @dataclass
 class HandedIn:
     """A submission as it goes into a job."""
@@ -65,8 +71,8 @@ def read_submission(folder: Path, root: Path, chapter: str, seal: Seal) -> Hande
     """
     found = list(islice(_files_in(folder), MAX_SEEN)) if is_own(folder, root) else []
     notes: list[str] = []
-    others = {f"{name}.ipynb" for name in seal.notebooks} - {f"{chapter}.ipynb"}  # of the same assignment
-    notebooks = [path for path in found if is_notebook(path.name) and path.name not in others]
+    others = {composed(f"{name}.ipynb") for name in seal.notebooks if name != chapter}  # of the same assignment
+    notebooks = [path for path in found if is_notebook(path.name) and composed(path.name) not in others]
     if not notebooks:  # a browser may have saved it under another ending
         likely = [path for path in found if path.suffix.lower() in ("", ".json", ".txt")]
         notebooks = [path for path in likely[:20] if _reads(path)]
@@ -111,16 +117,17 @@ def _choose(notebooks: list[Path], folder: Path, chapter: str, seal: Seal, notes
         return None
 
     def rank(path: Path) -> tuple[bool, bool, bool, bool, int, float]:
-        named, worked_in = path.name == f"{chapter}.ipynb", _is_worked_in(path, template)
+        named, worked_in = composed(path.name) == expected, _is_worked_in(path, template)
         return _reads(path), worked_in, named, chapter in path.name, -len(path.parts), path.stat().st_mtime
 
+    expected = composed(f"{chapter}.ipynb")
     if len(notebooks) > 1:
         template = reads_json(seal.notebook(chapter).decode())
         chosen = max(notebooks[:20], key=rank)
     else:
         chosen = notebooks[0]
     name = _shown(chosen.relative_to(folder))
-    if name != f"{chapter}.ipynb":
+    if composed(str(chosen.relative_to(folder))) != expected:
         notes.append(f"Graded is {name}: {chapter}.ipynb is not there, cannot be read, or is as it was released.")
     if others := [_shown(path.relative_to(folder)) for path in notebooks if path != chosen]:
         notes.append(f"Not graded: {_listed(others)}. One notebook of a submission is, and it is {name}.")
@@ -200,4 +207,4 @@ def _shown(path: Path) -> str:
 
 def _printable(name: str) -> str:
     """A name that a page may show: signs that could act there, and bytes that are no UTF-8, are question marks."""
-    return re.sub(r"[^\w .,+=@()/-]", "?", os.fsencode(name).decode("utf-8", "replace"))[:100]
+    return re.sub(r"[^\w .,+=@()/-]", "?", composed(os.fsencode(name).decode("utf-8", "replace")))[:100]

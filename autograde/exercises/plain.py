@@ -17,6 +17,7 @@ import numpy as np
 
 from autograde.answers import forms
 from autograde.answers.sheet import pick
+from autograde.answers.single import single
 from autograde.exercises.base import BadKey, Exercise, Misconception, Text
 from autograde.exercises.verdict import Status, Verdict
 
@@ -128,7 +129,7 @@ class Plain(Exercise):
             if response := self._response_to.get(json.dumps(canonical)):
                 share = 1.0 if response.status is Status.RIGHT else 0.0
                 return self._verdict(response.status, response.message, share, response.misconception)
-        return self._verdict(Status.WRONG, f"{forms.describe(forms.single(value))} is not the answer.")
+        return self._verdict(Status.WRONG, f"{forms.describe(single(value))} is not the answer.")
 
     def _collisions(self) -> Iterator[tuple[Misconception, str]]:
         """Misconceptions that are the answer, or another misconception, within what is accepted."""

@@ -35,7 +35,8 @@ class Tick:
         words = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message))
         words = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", words)
         words = re.sub(r"\*([^\s*][^*]*)\*", r"<i>\1</i>", words)
-        return f'<div role="status" style="color: #1b7f4b"><b>✓</b> {words}</div>'
+        tick = '<b style="color: var(--jp-success-color1, #1b7f4b)">✓</b>'  # the words keep the page's own colour
+        return f'<div role="status">{tick} {words}</div>'
 
 
 def check(exercise_id: str, answer: Any) -> None:

@@ -93,6 +93,13 @@ def test_a_release_that_cannot_be_graded_is_said_once_and_nobody_scores_0(course
     assert graded(course) == set()
 
 
+def test_a_chapter_without_a_graded_cell_is_not_passed_over_in_silence(course, capsys):
+    (course.solutions / "02-words").mkdir()
+    (course.solutions / "02-words" / "02-words.ipynb").write_text('{"cells": []}')
+    assert main(["grade", "02-words", "--jobs", "0"]) == 0
+    assert capsys.readouterr().out == "02-words: none of its cells is graded\n"
+
+
 def test_points_that_round_above_the_maximum_are_full_points(course):
     """A third of a point, rounded to 0.34, would be more than there is; nbgrader refuses that."""
     path = course.solutions / TOY / "key.py"

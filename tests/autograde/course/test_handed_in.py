@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 
 import pytest
 
@@ -65,6 +66,17 @@ def test_a_renamed_or_nested_notebook_is_found_and_said(place, names, words):
     found = read(place)
     assert found.notebook == RIGHT and not found.missing
     assert bool(found.notes) == bool(words) and (not words or words in found.notes[0])
+
+
+def test_accents_that_a_mac_takes_apart_make_no_other_name(tmp_path):
+    folder, seal = tmp_path / "submitted" / "anna" / "hw", Seal(tmp_path / "released")
+    for place, form in ((folder, "NFD"), (seal.folder, "NFC")):
+        names = {unicodedata.normalize(form, f"{name}.ipynb"): RIGHT for name in ("Übung", "Maße")}
+        place.mkdir(parents=True)
+        put(place, **names)
+    for name in seal.notebooks:
+        found = read_submission(folder, tmp_path / "submitted", name, seal)
+        assert (found.notebook, found.notes) == (RIGHT, [])
 
 
 @pytest.mark.parametrize(
