@@ -27,7 +27,8 @@ ORANGE = "#E69F00"  # of Okabe and Ito's palette, which every kind of colour vis
 WIDTH = 6.0  # inches of a whole figure
 SCREEN_DPI = 120  # pixels of a page for an inch of a figure
 PHOTO_DPI = 150  # pixels of a photograph in a figure for an inch: the bundled ones have no more
-SMALL_DPI = 72  # of the small PNG
+SMALL_DPI = 72  # of the small PNG or JPEG
+QUALITY = 80  # of photographs, 0 to 100
 FEW_PIXELS = 128  # a picture or table with no longer side is drawn as squares, not blurred
 SMALLEST_NUMBER = 6.5  # points: where less room is left, patches go without numbers
 
@@ -45,22 +46,25 @@ class Plate(Figure):
         """What Jupyter shows: the SVG in an <img> with the description as its alternative text.
 
         JupyterLab shows an <img> in notebooks that it does not trust too, and gives an image/svg+xml no alternative
-        text. A small PNG is for pages that take nothing else, such as a course's feedback.
+        text. A small PNG or JPEG is for pages that take nothing else, such as a course's feedback.
         """
-        png = base64.b64encode(self.png()).decode()
-        data = {"text/html": self.html(), "image/png": png, "text/plain": self.description}
-        return data, {"image/png": {"alt": self.description}}
+        kind, small = self.small()
+        data = {"text/html": self.html(), kind: base64.b64encode(small).decode(), "text/plain": self.description}
+        return data, {kind: {"alt": self.description}}
 
     def html(self) -> str:
-        """The figure as an <img> that is as wide as its inches say, or as wide as a narrower page."""
+        """The figure as an <img>: as wide as its inches say, or as a narrower page; but at least half as wide.
+
+        Were it smaller, nobody could read its letters. The page scrolls to the side instead.
+        """
         drawing = self.svg()
         points = re.search(r'<svg [^>]*width="([\d.]+)pt"', drawing)
         assert points is not None  # matplotlib writes it
         width = round(float(points[1]) / 72 * SCREEN_DPI)
-        source = quote(drawing, safe=" ,:;=/()+-")
+        source = quote(drawing.replace('"', "'"), safe=" ,:;=/()+-'")
         return (
             f'<img class="vit-plate" alt="{escape(self.description)}" src="data:image/svg+xml,{source}" '
-            f'style="width: {width}px; max-width: 100%; height: auto">'
+            f'style="width: {width}px; max-width: 100%; min-width: {width // 2}px; height: auto">'
         )
 
     def svg(self) -> str:
@@ -72,23 +76,31 @@ class Plate(Figure):
                 picture.set_interpolation("none")  # stored pixel by pixel, enlarged without blur by whoever shows it
         file = io.StringIO()
         with rc_context({"svg.hashsalt": "vitlib", "svg.fonttype": "path"}):
-            self.savefig(file, format="svg", dpi=PHOTO_DPI, bbox_inches="tight", metadata={"Date": None})
+            self.savefig(file, format="svg", dpi=PHOTO_DPI, bbox_inches="tight", metadata=_NO_METADATA)
         for picture, interpolation in zip(pictures, before, strict=True):
             picture.set_interpolation(interpolation)
-        short = _PATH.sub(lambda path: _MORE_DECIMALS.sub(r"\1", path[0]), file.getvalue())
+        short = _PATH.sub(lambda path: _SPACES.sub(r"\1", path[0]), _NOT_DRAWN.sub("", file.getvalue()))
+        short = _PLACE.sub(lambda place: _MORE_DECIMALS.sub(r"\1", place[0]), short)
         return " ".join(_PNG_INSIDE.sub(lambda found: _smaller(found[1]), short).split())
 
-    def png(self) -> bytes:
-        """The figure as a small PNG file of 256 dithered colours."""
+    def small(self) -> tuple[str, bytes]:
+        """The figure as a small file, after its type: a JPEG where it holds a photograph, else a PNG of 64 colours."""
         full, file = io.BytesIO(), io.BytesIO()
         self.savefig(full, format="png", dpi=SMALL_DPI, bbox_inches="tight", pil_kwargs={"compress_level": 1})
         image = Image.open(full).convert("RGB")
-        palette = image.quantize(256, Image.Quantize.FASTOCTREE)  # keeps rare colours, such as a cat's green eye
-        image.quantize(palette=palette).save(file, format="png")
-        return file.getvalue()
+        if any(max(picture.get_size()) > FEW_PIXELS for picture in self.findobj(AxesImage)):
+            image.save(file, format="jpeg", quality=QUALITY)
+            return "image/jpeg", file.getvalue()
+        image.quantize(64, Image.Quantize.FASTOCTREE).save(file, format="png", optimize=True)
+        return "image/png", file.getvalue()
 
 
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+# What no browser draws: a comment repeats each text, and each part has a name
+_NOT_DRAWN = re.compile(r'<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|(?<=<g) id="[^"]*"', re.DOTALL)
 _PATH = re.compile(r' d="[^"]*"')
+_SPACES = re.compile(r"(?<=[\d.\s])\s*([A-Zz])\s*")  # "L 3 4 z" is "L3 4z"
+_PLACE = re.compile(r' (?:d|x|y)="[^"]*"|translate\([^)]*\)')
 _MORE_DECIMALS = re.compile(r"(\.\d\d)\d+")  # than a hundredth of a point
 _PNG_INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 
@@ -96,8 +108,9 @@ _PNG_INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 def _smaller(png: str) -> str:
     """The address of an embedded picture, as WebP where that takes less room: a photograph, not a table of colours."""
     content, file = base64.b64decode(png), io.BytesIO()
-    Image.open(io.BytesIO(content)).save(file, format="webp", quality=90, method=4)
-    if len(file.getvalue()) < len(content) // 2:
+    image = Image.open(io.BytesIO(content))
+    image.save(file, format="webp", quality=QUALITY, method=4)
+    if max(image.size) > FEW_PIXELS and len(file.getvalue()) < len(content) // 2:
         return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 

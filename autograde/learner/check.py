@@ -18,6 +18,7 @@ from autograde.learner.examples import Wrong, try_examples
 from autograde.learner.progress import note
 from autograde.learner.student import CheckFailed, entry_for
 
+GREEN = "#258a53"  # 4.3 to 1 against white and against the dark theme; the words keep the theme's colour
 TRIES = 3  # different wrong answers, before the worked solution may be opened
 _wrong_answers: dict[str, set[str]] = {}  # by the exercise's salt; lives as long as the kernel
 
@@ -35,7 +36,7 @@ class Tick:
         words = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message))
         words = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", words)
         words = re.sub(r"\*([^\s*][^*]*)\*", r"<i>\1</i>", words)
-        return f'<div role="status" style="color: #1b7f4b"><b>✓</b> {words}</div>'
+        return f'<div role="status"><b style="color: {GREEN}">✓</b> {words}</div>'
 
 
 def check(exercise_id: str, answer: Any) -> None:
