@@ -108,9 +108,8 @@ _PNG_INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 def _smaller(png: str) -> str:
     """The address of an embedded picture, as WebP where that takes less room: a photograph, not a table of colours."""
     content, file = base64.b64decode(png), io.BytesIO()
-    image = Image.open(io.BytesIO(content))
-    image.save(file, format="webp", quality=QUALITY, method=4)
-    if max(image.size) > FEW_PIXELS and len(file.getvalue()) < len(content) // 2:
+    Image.open(io.BytesIO(content)).save(file, format="webp", quality=QUALITY, method=4)
+    if len(file.getvalue()) < len(content) // 3:
         return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
