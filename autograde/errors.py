@@ -1,5 +1,5 @@
-"""What can be mended by whoever runs a command."""
+"""Errors that the user of a command can fix."""
 
 
 class AutogradeError(Exception):
-    """The text says in one line what is wrong and how to mend it; the command line shows it without a traceback."""
+    """The text says in one line what is wrong and how to fix it; the command line shows it without a traceback."""

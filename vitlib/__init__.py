@@ -4,7 +4,7 @@ Make a model: `create`, `list_models`, `ViT`, `ViTConfig`, `load`, `save`
 Get pictures: `Pictures`, `image_folder`
 Train it: `fit`, `finetune`, `Recipe`
 Ask it: `predict`, `evaluate`, `sliding_window`, `attention_maps`
-Plan and mend: `will_it_fit`, `examine`, `best_device`
+Plan and debug: `will_it_fit`, `examine`, `best_device`
 
 >>> import vitlib
 >>> model = vitlib.create("vit_tiny_patch16_224", num_classes=10)

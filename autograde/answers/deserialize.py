@@ -81,7 +81,7 @@ def _unpack(data: Any, tensors: bool, depth: int) -> Any:
 
 
 def _unpack_named(value: Named, tensors: bool) -> Any:
-    """In a kernel, what functions are called with: a dtype or a device itself; elsewhere its name is as good."""
+    """In a kernel the dtype or device itself, since functions are called with it; elsewhere its name is enough."""
     if tensors and value.kind in ("torch.dtype", "torch.device"):
         import torch
 

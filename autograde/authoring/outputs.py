@@ -1,4 +1,4 @@
-"""For authors: run a chapter's notebook, and store outputs that are the same on every run."""
+"""Run a chapter's notebook, and store outputs that are the same on every run."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def store_outputs(folder: Path) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the tests; more wait for one another on a busy machine
     where = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=CELL_SECONDS, coalesce_streams=True, resources=where).execute()
-    _forget_the_moment(notebook)
+    _drop_what_varies(notebook)
     path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
 
 
-def _forget_the_moment(notebook: NotebookNode) -> None:
+def _drop_what_varies(notebook: NotebookNode) -> None:
     """Drop what changes from run to run without meaning anything: timings, the Python version, widgets' models.
 
     Without its model a widget cannot be drawn; the picture that it carries beside it can.

@@ -49,7 +49,7 @@ def make_sheet(key: Key, feedback: str = "full", course: str = "", before: str =
 
 
 def _equal_but_for_rounding(new: dict[str, Any], old: dict[str, Any]) -> bool:
-    """Whether one key gave both: the last bits of floats differ from one CPU to another."""
+    """Whether both come from the same key: the last bits of floats differ from one CPU to another."""
     if "expected" not in new:
         return False
     pairs = zip(new["expected"], old["expected"], strict=True)

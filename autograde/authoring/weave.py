@@ -30,7 +30,7 @@ def weave(folder: Path, feedback: str = "full", course: str = "") -> bool:
 
     Raises:
         BadKey: the key contradicts itself, or the notebook and the key have different exercises. The text names the
-            lines to mend.
+            lines to fix.
     """
     key = load_key(folder)
     sheet = folder / FILE_NAME
@@ -40,14 +40,14 @@ def weave(folder: Path, feedback: str = "full", course: str = "") -> bool:
     path = folder / f"{folder.resolve().name}.ipynb"
     before = path.read_text(encoding="utf-8")
     notebook = nbformat.reads(before, as_version=4)
-    _refuse_false_title(notebook.cells, key)
+    _refuse_wrong_counts(notebook.cells, key)
     notebook.cells = _woven_cells(notebook.cells, dict(key.exercises), key.chapter)
     changed = _write_if_new(path, nbformat.writes(notebook) + "\n", before)
     return _write_if_new(sheet, make_sheet(key, feedback, course, old), old) or changed
 
 
 def refuse_problems(key: Key) -> None:
-    """Raises BadKey where the key contradicts itself, with every line to mend."""
+    """Raises BadKey where the key contradicts itself, with every line to fix."""
     exercises = key.exercises.values()
     found = [(line, f"{exercise.id}: {text}") for exercise in exercises for line, text in exercise.problems()]
     if found:
@@ -55,7 +55,7 @@ def refuse_problems(key: Key) -> None:
         raise BadKey(f"{key.chapter} cannot be woven:\n{lines}")
 
 
-def _refuse_false_title(cells: list[NotebookNode], key: Key) -> None:
+def _refuse_wrong_counts(cells: list[NotebookNode], key: Key) -> None:
     """Where the first cell counts exercises, minutes and points, it has to count them right."""
     exercises = key.exercises.values()
     count, minutes, points = len(exercises), sum(e.minutes for e in exercises), sum(e.counted for e in exercises)

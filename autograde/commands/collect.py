@@ -40,5 +40,5 @@ def run(options: argparse.Namespace) -> int:
         print(f"{who}: {one.what}", file=sys.stderr if one.wrong else sys.stdout)
     lost = [entry.path for entry in strays if is_notebook(entry.path.name)]
     for entry in strays:
-        print(f"autograde: {entry.path} is nobody's and was not taken", file=sys.stderr)
+        print(f"autograde: {entry.path} belongs to no learner and was not taken", file=sys.stderr)
     return int(bool(lost) or any(one.wrong for one in taken))

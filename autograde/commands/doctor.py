@@ -1,6 +1,6 @@
 """Look for what leaks, what this machine lacks, and what is set but unused.
 
-Says what to do about each in a line. Ends with status 1 if something must be mended.
+Says what to do about each in a line. Ends with status 1 if something must be fixed.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     found = list(_look())
     for finding in sorted(found, key=lambda finding: not finding.serious):
-        print(f"{'✗' if finding.serious else '·'} {finding.what}\n    {finding.mend}")
+        print(f"{'✗' if finding.serious else '·'} {finding.what}\n    {finding.fix}")
     serious = sum(finding.serious for finding in found)
     if not found:
         print("✓ nothing leaks, nothing is missing, every setting is read")
     elif serious:
-        print(f"{serious} to mend" + f", {len(found) - serious} good to know" * (serious < len(found)))
+        print(f"{serious} to fix" + f", {len(found) - serious} good to know" * (serious < len(found)))
     else:
-        print("✓ nothing must be mended")
+        print("✓ nothing must be fixed")
     return int(serious > 0)
 
 

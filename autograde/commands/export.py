@@ -1,7 +1,7 @@
 """Write the marks for a spreadsheet, for Canvas or for Moodle.
 
-A row a learner, a column a chapter. With a roster, the class list that the platform itself exports, each row carries
-the ids, the e-mail address and the section by which the platform finds its learner.
+One row per learner, one column per chapter. With a roster, the class list that the platform itself exports, each row
+carries the ids, the e-mail address and the section by which the platform finds its learner.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_chapters(parser)
     parser.add_argument("--to", choices=("csv", "canvas", "moodle"), default="csv", help="csv by default")
     parser.add_argument("--roster", type=Path, metavar="FILE", help="the class list as CSV, as the platform exports it")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where to; by default beside the gradebook")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where to; by default next to the gradebook")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     learners = len(table) - (2 if options.to == "canvas" else 1)
     print(f"{path}: {learners} learners, {', '.join(marks.chapters)}")
     if marks.waiting:
-        print(f"{marks.waiting} of these marks wait for a teacher's eye in formgrader, and may still change")
+        print(f"{marks.waiting} of these marks wait for a teacher in formgrader, and may still change")
     left_out = "without their data there" if options.to == "csv" else "left out"
     problems += [f"{student} is not in {options.roster}: {left_out}" for student in unknown]
     for problem in problems:

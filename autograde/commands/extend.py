@@ -31,5 +31,5 @@ def run(options: argparse.Namespace) -> int:
     when = f"due {lateness.shown(lateness.later(due, span))}" if due else "no due date yet"
     print(f"{student}: {lateness.days(span)} longer for {chapter}, {when}")
     if known and student not in known:
-        print(f"nobody of that name is known yet{nearest(student, known)}")
+        print(f"no student of that name is known yet{nearest(student, known)}")
     return 0

@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     from autograde.course.marks import read_marks
 
     course = Course.find()
-    failures: list[CourseError] = []  # of one page, which keeps no other from being written
+    failures: list[CourseError] = []  # of single pages; the others are written all the same
     pages = 0
     for name in course.choose_graded(options.chapters):
         graded = [

@@ -10,14 +10,14 @@ from functools import partial
 from autograde.commands import add_chapters
 from autograde.engine.warm import warm_up
 
-SILENCE = 60  # seconds in which nothing arrives, before it is said what is waited for
+SILENCE = 60  # seconds in which nothing arrives, before it says what it is waiting for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_chapters(parser)
     parser.add_argument("--student", action="append", default=[], help="only this student; may be repeated")
     parser.add_argument("--regrade", action="store_true", help="grade again what has not changed, too")
-    parser.add_argument("--verbose", action="store_true", help="where nothing arrives: what each worker is doing, too")
+    parser.add_argument("--verbose", action="store_true", help="while nothing arrives, say what each worker does")
     cores = os.cpu_count() or 1
     parser.add_argument("--jobs", type=int, default=cores, help="worker processes; all cores by default")
     parser.add_argument("--scheduler", default="", metavar="ADDRESS", help="a running dask scheduler instead of --jobs")

@@ -15,12 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from autograde.authoring.outputs import store_outputs
     from autograde.course.course import Course
-    from autograde.course.release import weave_as_set
+    from autograde.course.release import weave_as_released
 
     course = Course.find()
     for name in course.choose(options.chapters):
         if course.has_key(name):
-            weave_as_set(course, name)
+            weave_as_released(course, name)
         if options.execute:
             store_outputs(course.solutions / name)
         print(f"{name}: {'woven and run' if options.execute else 'woven'}")

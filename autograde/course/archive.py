@@ -1,4 +1,4 @@
-"""The files of a ZIP or a folder that came from elsewhere: nothing in it is written anywhere by its own name."""
+"""The files of a ZIP or a folder that came from elsewhere: no file is written under the name that it has there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from autograde.course.who import is_student
 MAX_FILES = 50_000
 MAX_BYTES = 8 * 2**30  # of all files together, unpacked
 MAX_FILE = 256 * 2**20
-MAX_RATIO, FROM = 100, 256 * 2**20  # unpacked to packed, asked of archives that unpack to more than this
+MAX_RATIO, CHECKED_FROM = 100, 256 * 2**20  # unpacked to packed, asked of archives that unpack to more than this
 _DEBRIS = {"Thumbs.db", "desktop.ini"}
 
 
@@ -48,7 +48,7 @@ def open_archive(path: Path) -> Iterator[list[Entry]]:
         with zipfile.ZipFile(path) as archive:
             entries = _bounded(path, list(_from_zip(path, archive)))
             total, packed = sum(entry.size for entry in entries), path.stat().st_size
-            if total > FROM and total > MAX_RATIO * packed:
+            if total > CHECKED_FROM and total > MAX_RATIO * packed:
                 raise CourseError(f"{path} unpacks to {total // packed} times its size, as no submissions do: refused")
             yield entries
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:

@@ -140,7 +140,7 @@ def _file(course: Course, sender: Sender, student: str, chapter: str, files: lis
     when = newest or _time_in(content.get("timestamp.txt", b"")) or max(one.entry.when for one in files)
     target = course.submitted / student / chapter
     if earlier:
-        said.append(f"{len(earlier)} earlier attempt{'s' * (len(earlier) > 1)} left aside")
+        said.append(f"{len(earlier)} earlier attempt{'s' * (len(earlier) > 1)} not used")
     if any(one.late for one in files):
         said.append("marked as late there")
     if target.exists():

@@ -1,20 +1,20 @@
-"""nbgrader's gradebook, opened with patience: formgrader or a database browser may hold it for a while."""
+"""nbgrader's gradebook; opening it waits while formgrader or a database browser has locked it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nbgrader.api import Gradebook
+from nbgrader.api import Gradebook, MissingEntry
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from autograde.course.course import Course
+from autograde.course.folder import CourseFolder
 from autograde.course.settings import CourseError
 
 PATIENCE = 60  # seconds for another program to let go of the gradebook
 
 
-def gradebook_url(course: Course) -> str:
+def gradebook_url(course: CourseFolder) -> str:
     """Where the gradebook is; SQLite waits for a lock."""
     url = str(course.api.coursedir.db_url)
     return f"{url}?timeout={PATIENCE}" if url.startswith("sqlite") and "?" not in url else url
@@ -25,7 +25,7 @@ class GradebookLocked(CourseError):
 
 
 @contextmanager
-def open_gradebook(course: Course) -> Iterator[Gradebook]:
+def open_gradebook(course: CourseFolder) -> Iterator[Gradebook]:
     """The gradebook, closed at the end.
 
     Raises:
@@ -49,3 +49,11 @@ def open_gradebook(course: Course) -> Iterator[Gradebook]:
         raise CourseError(
             f"the gradebook refused an entry ({type(error).__name__}): {str(error).splitlines()[0]}"
         ) from None
+
+
+def require_chapter(gradebook: Gradebook, chapter: str) -> None:
+    """Raises CourseError where the gradebook does not know the chapter: it has not been released."""
+    try:
+        gradebook.find_assignment(chapter)
+    except MissingEntry:
+        raise CourseError(f"the gradebook does not know {chapter}: run `autograde release {chapter}` first") from None

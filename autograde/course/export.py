@@ -1,4 +1,4 @@
-"""Marks for another gradebook: a row a learner, a column a chapter, in the format that its importer reads.
+"""Marks for another gradebook: one row per learner, one column per chapter, in the format that its importer reads.
 
 - csv: for people and for spreadsheets.
 - canvas: what Canvas' gradebook importer asks for (instructure/canvas-lms, lib/gradebook_importer.rb): Student, ID, SIS
@@ -33,7 +33,7 @@ class Table:
 
     @property
     def waiting(self) -> int:
-        """How many marks wait for a teacher's."""
+        """How many marks a teacher still has to give."""
         return sum(bool(marks.by_hand) for marks in self.marks.values())
 
 

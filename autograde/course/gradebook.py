@@ -18,8 +18,8 @@ from nbgrader import utils
 from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
 
-from autograde.course.course import Course, CourseError
-from autograde.course.database import open_gradebook
+from autograde.course.course import Course
+from autograde.course.database import open_gradebook, require_chapter
 from autograde.course.handed_in import is_own
 from autograde.course.lateness import enter_extension
 from autograde.course.nbgrader import succeed
@@ -40,12 +40,7 @@ class Entries:
         self.late_penalties = AssignLatePenalties(parent=course.api)
         self.late_penalties.init_plugin()
         self.by_nbgrader = list(course.config.Autograde.get("autograde_preprocessors", [])) != GRADING_STEPS
-        try:
-            gradebook.find_assignment(chapter)
-        except MissingEntry:
-            raise CourseError(
-                f"the gradebook does not know {chapter}: run `autograde release {chapter}` first"
-            ) from None
+        require_chapter(gradebook, chapter)
 
     def has(self, student: str) -> bool:
         """Whether there are rows for this student's submission."""
@@ -121,7 +116,7 @@ class Entries:
         self.gradebook.db.commit()
 
     def _write_files(self, student: str, notebooks: Mapping[str, NotebookNode]) -> None:
-        """What lies beside the notebooks, then the notebooks."""
+        """Write the other files first, then the notebooks."""
         target = self.course.autograded / student / self.chapter
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)

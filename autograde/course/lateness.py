@@ -16,7 +16,7 @@ from pathlib import Path
 from nbgrader.api import Gradebook, MissingEntry
 
 from autograde.course.course import Course, CourseError
-from autograde.course.database import open_gradebook
+from autograde.course.database import open_gradebook, require_chapter
 from autograde.engine.results import write_whole
 
 
@@ -30,7 +30,7 @@ class Lateness:
 
     @property
     def late(self) -> timedelta:
-        """By how much; 0 where it came in time, or nothing is known."""
+        """How much late; 0 where it came in time, or nothing is known."""
         if self.due is None or self.handed_in is None:
             return timedelta(0)
         return max(timedelta(0), self.handed_in - self.due)
@@ -56,7 +56,7 @@ def lateness(course: Course, student: str, chapter: str) -> Lateness:
 
 
 def later(due: datetime, longer: timedelta) -> datetime:
-    """That many days after `due`, at the same hour by this machine's clock, be it set forward or back meanwhile."""
+    """That many days after `due`, at the same hour of the local time, even if summer time begins or ends in between."""
     local = due.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
     return (local + longer).astimezone(UTC).replace(tzinfo=None)
 
@@ -74,12 +74,7 @@ def set_due(course: Course, chapter: str, when: datetime | None) -> None:
         CourseError: the gradebook does not know the chapter yet.
     """
     with open_gradebook(course) as gradebook:
-        try:
-            gradebook.find_assignment(chapter)
-        except MissingEntry:
-            raise CourseError(
-                f"the gradebook does not know {chapter}: run `autograde release {chapter}` first"
-            ) from None
+        require_chapter(gradebook, chapter)
         gradebook.update_or_create_assignment(chapter, duedate=when)
         for student, chapters in _read(course).items():
             if chapter in chapters:
@@ -101,7 +96,7 @@ def extend(course: Course, student: str, chapter: str, span: timedelta) -> None:
 def enter_extension(course: Course, gradebook: Gradebook, student: str, chapter: str) -> None:
     """Write the extension to the submission in the gradebook, if there is one: nbgrader's penalties go by that.
 
-    Without a due date there is none to extend: nbgrader would stumble over it.
+    Without a due date there is none to extend: nbgrader would fail on it.
     """
     due = _due(gradebook, chapter)
     longer = later(due, extension_of(course, student, chapter)) - due if due else timedelta(0)
@@ -110,6 +105,7 @@ def enter_extension(course: Course, gradebook: Gradebook, student: str, chapter:
 
 
 def extension_of(course: Course, student: str, chapter: str) -> timedelta:
+    """How much longer a student has for a chapter; 0 without an extension."""
     return timedelta(days=_read(course).get(student, {}).get(chapter, 0))
 
 
@@ -144,7 +140,7 @@ def days(span: timedelta) -> str:
 
 
 def span(late: timedelta) -> str:
-    """In the largest unit that says enough.
+    """In the largest unit that fits.
 
     >>> [span(timedelta(minutes=n)) for n in (0.5, 1, 61, 60 * 24 * 2 + 5)]
     ['1 minute', '1 minute', '1 hour', '2 days']

@@ -1,4 +1,4 @@
-"""A page a learner, for the teacher: progress over the chapters, lateness, notes. Beside it, how the pages are made."""
+"""One page for each learner, for the teacher: progress over the chapters, lateness, notes; and how pages are made."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def render(name: str, page: dict[str, Any]) -> str:
 
 
 def address(student: str) -> str:
-    """Where a learner's page lies, from report.html: an id may hold what no address and no file name can."""
+    """The address of a learner's page, relative to report.html: it shows nothing of the id."""
     return f"{LEARNERS}/{hashlib.sha256(student.encode()).hexdigest()[:16]}.html"
 
 
@@ -52,7 +52,7 @@ def write_learners(folder: Path, chapters: Sequence[str], results: Sequence[Mark
 
 
 def _colour(share: float) -> str:
-    """From orange over white to blue: told apart by colour-blind eyes too."""
+    """From orange over white to blue, which colour-blind people can distinguish, too."""
     share = min(1.0, max(0.0, share))
     strength = abs(share - 0.5) * 2
     red, green, blue = (38, 122, 186) if share > 0.5 else (213, 94, 0)

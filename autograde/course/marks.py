@@ -1,11 +1,12 @@
 """Marks as nbgrader's gradebook has them: the only source of reports, tables and exports.
 
-The automatic score, a teacher's own mark, extra credit and the late penalty are the gradebook's. What a learner is
-told, and what had to be repaired, comes from the graded notebook and is never counted.
+The automatic score, a teacher's own mark, extra credit and the late penalty are the gradebook's. The messages
+to the learner, and notes on what had to be repaired, come from the graded notebook and are never counted.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,14 +32,14 @@ class Marks:
     out_of: float
     timestamp: datetime | None = None  # when it was handed in, UTC
     seconds_late: float = 0.0
-    verdicts: list[dict[str, Any]] = field(default_factory=list)  # one a graded cell; points are the gradebook's
+    verdicts: list[dict[str, Any]] = field(default_factory=list)  # one for each graded cell; points are the gradebook's
     notes: list[str] = field(default_factory=list)  # what had to be repaired before grading
     failure: str = ""  # why it could not be graded
     look: list[str] = field(default_factory=list)  # what a teacher should look at
 
     @property
     def points(self) -> float:
-        """What counts: as `nbgrader export` has it."""
+        """The points that count: the same as in `nbgrader export`."""
         return max(0.0, self.raw - self.penalty)
 
     @property
@@ -59,7 +60,7 @@ def not_graded(graded: Graded) -> Marks:
 def read_marks(course: Course, chapter: str, known: Mapping[str, Graded] | None = None) -> list[Marks]:
     """The marks of everybody who handed `chapter` in, by student id; none where nothing is graded.
 
-    What is told beside the marks is read from the graded notebooks, unless it is `known`.
+    Messages and notes are read from the graded notebooks, unless they are `known`.
     """
     with open_gradebook(course) as gradebook:
         try:
@@ -101,8 +102,8 @@ def _marks(
 ) -> Marks:
     student = str(submission.student_id)
     graded = known.get(student) or read_graded(course, chapter, student)
-    told = {(verdict["notebook"], verdict["exercise"]): verdict for verdict in graded.verdicts} if graded else {}
-    order = [*told, *sorted(cells.keys() - told.keys())]
+    verdicts = {(verdict["notebook"], verdict["exercise"]): verdict for verdict in graded.verdicts} if graded else {}
+    order = [*verdicts, *sorted(cells.keys() - verdicts.keys())]
     return Marks(
         student,
         chapter,
@@ -111,16 +112,16 @@ def _marks(
         out_of=float(submission.max_score),
         timestamp=submission.timestamp,
         seconds_late=submission.total_seconds_late if submission.timestamp else 0.0,
-        verdicts=[_verdict(cell, told.get(cell), cells[cell]) for cell in order if cell in cells],
+        verdicts=[_verdict(cell, verdicts.get(cell), cells[cell]) for cell in order if cell in cells],
         notes=graded.notes if graded else [],
         failure=graded.failure if graded else "",
         look=graded.look if graded else [],
     )
 
 
-def _verdict(cell: tuple[str, str], told: dict[str, Any] | None, grade: dict[str, Any]) -> dict[str, Any]:
-    """A cell's marks, with what the learner is told beside them."""
-    message = told or Verdict(cell[1], Status.LOST, 0.0, 0.0, "").as_data() | {"notebook": cell[0]}
+def _verdict(cell: tuple[str, str], verdict: dict[str, Any] | None, grade: dict[str, Any]) -> dict[str, Any]:
+    """A cell's marks, with the message that the learner gets."""
+    message = verdict or Verdict(cell[1], Status.LOST, 0.0, 0.0, "").as_data() | {"notebook": cell[0]}
     waits = grade["auto"] is None and grade["manual"] is None
     status = BY_HAND if waits or grade["manual"] is not None else message["status"]
     return {**message, **grade, "status": status}
@@ -133,3 +134,35 @@ def spread(results: Sequence[Marks]) -> list[int]:
         if marks.out_of:
             counts[min(9, int(10 * marks.points / marks.out_of))] += 1
     return counts
+
+
+@dataclass(frozen=True)
+class ExerciseSummary:
+    """How a class did on one exercise."""
+
+    id: str
+    title: str
+    out_of: float  # points
+    share: float  # of the points, on average over the submissions, 0 to 1
+    misconceptions: list[tuple[str, int]]  # the most common named misconceptions, with how many made them
+    unanswered: int  # blank, or lost
+
+
+def summarise(course: Course, chapter: str, results: Sequence[Marks]) -> list[ExerciseSummary]:
+    """Every exercise and every other graded cell of a chapter, in its order."""
+    exercises = course.key(chapter).exercises if course.has_key(chapter) else {}
+    verdicts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for marks in results:
+        for verdict in marks.verdicts:
+            verdicts.setdefault((verdict["notebook"], verdict["exercise"]), []).append(verdict)
+    summaries = []
+    for (_, name), given in verdicts.items():
+        out_of = given[0]["out_of"]
+        misconceptions = Counter(verdict["misconception"] for verdict in given if verdict["misconception"])
+        right = sum(verdict["status"] == Status.RIGHT for verdict in given)
+        earned = sum(verdict["points"] for verdict in given)
+        share = (earned / out_of if out_of else right) / len(given)  # of practice: how many are right
+        unanswered = sum(verdict["status"] in (Status.BLANK, Status.LOST) for verdict in given)
+        title = exercises[name].title if name in exercises else name
+        summaries.append(ExerciseSummary(name, title, out_of, share, misconceptions.most_common(3), unanswered))
+    return summaries

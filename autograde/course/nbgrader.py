@@ -8,11 +8,11 @@ from typing import Any
 from autograde.course.settings import CourseError
 
 _REASON = re.compile(r"^ *(?:[\w.]+\.)?\w*(?:Error|Exception|Entry|Interrupt): (.+)$", re.MULTILINE)
-_EMPTY = "Please see the"  # how nbgrader's last word begins, which points at a log that nobody kept
+_EMPTY = "Please see the"  # how nbgrader's last line begins: it refers to a log that was not kept
 
 
 def succeed(result: dict[str, Any], what: str) -> None:
-    """Take one result of nbgrader's API.
+    """Check one result of nbgrader's API.
 
     Raises:
         CourseError: it failed; the text carries nbgrader's own reason.

@@ -1,26 +1,22 @@
-"""What a teacher would do next: talk about an exercise, help somebody, look at what waits for an eye."""
+"""What a teacher can do next: discuss an exercise, help a student, look at what the grader cannot decide."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from nbgrader.api import Assignment, Notebook, SubmittedAssignment, SubmittedNotebook
 
 from autograde.course.course import Course
 from autograde.course.database import open_gradebook
-from autograde.course.marks import Marks
+from autograde.course.marks import ExerciseSummary, Marks
 from autograde.course.settings import Report, read_settings
 from autograde.engine.jobs import UNREADABLE
 
-if TYPE_CHECKING:
-    from autograde.course.report import ExerciseSummary
-
 LOW = 0.5  # the share of the points below which somebody needs help
-HARD = 0.8  # the share of the points below which an exercise is worth a word in class
+HARD = 0.8  # the share of the points below which an exercise should be discussed in class
 MOST_TOPICS = 3  # a chapter
 RENAMED = "Graded is "  # how a note begins where the notebook had another name
 
@@ -31,12 +27,12 @@ class Topic:
 
     chapter: str
     exercise: ExerciseSummary
-    message: str  # what those with the most common misconception were told
+    message: str  # the one that belongs to the most common misconception
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """What waits for a teacher's eye."""
+    """Work that a teacher has to look at."""
 
     kind: str  # manual, flagged, unreadable, not graded, renamed
     student: str
@@ -57,10 +53,10 @@ def topics(chapter: str, exercises: Sequence[ExerciseSummary], results: Sequence
     """The exercises of a chapter that went worst, the worst first; none that waits for marks by hand."""
     open_ = {name for marks in results for name in marks.by_hand}
     hard = sorted((one for one in exercises if one.share < HARD and one.id not in open_), key=lambda one: one.share)
-    return [Topic(chapter, one, _told(one, results)) for one in hard[:MOST_TOPICS]]
+    return [Topic(chapter, one, _message_of(one, results)) for one in hard[:MOST_TOPICS]]
 
 
-def _told(exercise: ExerciseSummary, results: Sequence[Marks]) -> str:
+def _message_of(exercise: ExerciseSummary, results: Sequence[Marks]) -> str:
     name = exercise.misconceptions[0][0] if exercise.misconceptions else ""
     verdicts = (verdict for marks in results for verdict in marks.verdicts if name)
     same = (one["message"] for one in verdicts if (one["exercise"], one["misconception"]) == (exercise.id, name))
@@ -68,7 +64,7 @@ def _told(exercise: ExerciseSummary, results: Sequence[Marks]) -> str:
 
 
 def queue(course: Course, chapter: str, results: Sequence[Marks]) -> list[Waiting]:
-    """What of a chapter waits for an eye."""
+    """The work of one chapter that a teacher has to look at."""
     base = read_settings(course.config, Report).formgrader.rstrip("/")
     notebooks = _notebooks(course, chapter)
     found = []

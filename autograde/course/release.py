@@ -1,6 +1,7 @@
 """From `solutions/` to `chapters/`: weave, then nbgrader's own generate_assignment, then a search for leaks.
 
-A release is built aside. It takes the old one's place, and the gradebook hears of it, when nothing can fail any more.
+A release is built in a temporary folder. When every check has passed, it replaces the old one and is entered
+into the gradebook.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from autograde.course.plugins import STUB
 from autograde.course.seal import Seal
 from autograde.course.settings import Release, read_settings
 from autograde.exercises.base import BEGIN, END
-from autograde.learner.progress import FILE_NAME as PROGRESS_FILE
+from autograde.learner.ticks import FILE_NAME as PROGRESS_FILE
 
 
 def release(
@@ -53,13 +54,13 @@ def release(
         if not force:
             _refuse_to_overwrite_work(course, name)
         if course.has_key(name):
-            weave_as_set(course, name, feedback, variants)
+            weave_as_released(course, name, feedback, variants)
         _release_one(course, name, migrate)
     return names
 
 
-def weave_as_set(course: Course, chapter: str, feedback: str | None = None, variants: bool | None = None) -> None:
-    """Weave a chapter under the settings given, else the course's, else those that it was woven under before."""
+def weave_as_released(course: Course, chapter: str, feedback: str | None = None, variants: bool | None = None) -> None:
+    """Weave a chapter with the settings given, else the course's, else those that it was woven with before."""
     path = course.solutions / chapter / FILE_NAME
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     last = {"feedback": before.get("feedback", "full"), "variants": "course" in before}
@@ -131,7 +132,7 @@ def find_leaks(course: Course, chapter: str, released: Path | None = None) -> It
         for cell in source.cells:
             if course.has_key(chapter) and is_solution(cell):
                 for line in solution_lines(cell.source):
-                    if line in shown and _is_telling(line):
+                    if line in shown and _is_revealing(line):
                         yield f"the solution line {line!r} of {_name(cell)} is in {path.name}"
 
 
@@ -145,8 +146,8 @@ def solution_lines(source: str) -> list[str]:
     return [line.strip() for region in regions for line in region.splitlines() if line.strip()]
 
 
-def _is_telling(line: str) -> bool:
-    """Lines such as `else:` stand in any code and tell nothing."""
+def _is_revealing(line: str) -> bool:
+    """Whether a line reveals something of the solution. Lines such as `else:` stand in any code, and do not."""
     return "=" in line or len(line) > 20
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from autograde.course.course import Course
 from autograde.course.learners import LEARNERS, render, write_learners
-from autograde.course.marks import Marks, read_marks, spread
+from autograde.course.marks import Marks, read_marks, spread, summarise
 from autograde.course.next_steps import queue, topics, who_needs_help
 from autograde.course.rows import BY_HAND
 from autograde.course.similar import MOST_ROWS, alike
@@ -19,40 +16,11 @@ from autograde.course.tables import harmless
 from autograde.exercises.verdict import Status
 
 
-@dataclass(frozen=True)
-class ExerciseSummary:
-    """How a class did on one exercise."""
-
-    id: str
-    title: str
-    out_of: float  # points
-    share: float  # of the points, on average over the submissions, 0 to 1
-    misconceptions: list[tuple[str, int]]  # the most common named misconceptions, with how many made them
-    unanswered: int  # blank, or lost
-
-
-def summarise(course: Course, chapter: str, results: Sequence[Marks]) -> list[ExerciseSummary]:
-    """Every exercise and every other graded cell of a chapter, in its order."""
-    exercises = course.key(chapter).exercises if course.has_key(chapter) else {}
-    verdicts: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for marks in results:
-        for verdict in marks.verdicts:
-            verdicts.setdefault((verdict["notebook"], verdict["exercise"]), []).append(verdict)
-    summaries = []
-    for (_, name), given in verdicts.items():
-        out_of = given[0]["out_of"]
-        misconceptions = Counter(verdict["misconception"] for verdict in given if verdict["misconception"])
-        right = sum(verdict["status"] == Status.RIGHT for verdict in given)
-        earned = sum(verdict["points"] for verdict in given)
-        share = (earned / out_of if out_of else right) / len(given)  # of practice: how many are right
-        unanswered = sum(verdict["status"] in (Status.BLANK, Status.LOST) for verdict in given)
-        title = exercises[name].title if name in exercises else name
-        summaries.append(ExerciseSummary(name, title, out_of, share, misconceptions.most_common(3), unanswered))
-    return summaries
-
-
 def write_report(course: Course, chapters: list[str]) -> Path:
-    """Write report.html, a page a learner in learners/, and marks.csv beside the gradebook; returns the page's path."""
+    """Write report.html, a page for each learner in learners/, and marks.csv, all next to the gradebook.
+
+    Returns the path of report.html.
+    """
     pages, results = [], list[Marks]()
     for chapter in chapters:
         group = read_marks(course, chapter)
@@ -76,7 +44,7 @@ def write_report(course: Course, chapters: list[str]) -> Path:
 
 
 def table(results: Sequence[Marks]) -> str:
-    """One line a student, for the terminal."""
+    """One line for each student, for the terminal."""
     width = max([7, *(len(marks.student) for marks in results)])
     lines = [f"{'student':<{width}}  {'points':>11}  exercises"]
     for marks in results:
@@ -85,8 +53,8 @@ def table(results: Sequence[Marks]) -> str:
             continue
         signs = "".join(_sign(verdict["status"]) for verdict in marks.verdicts)
         late = [f"late: {marks.raw:g} less {marks.penalty:g}"] if marks.penalty else ["late"] * marks.is_late
-        told = "; ".join([*late, *(f"look at this one: {doubt}" for doubt in marks.look), *marks.notes[:1]])
-        lines.append(f"{marks.student:<{width}}  {marks.points:>5g}/{marks.out_of:<5g}  {signs}  {told}".rstrip())
+        remarks = "; ".join([*late, *(f"look at this one: {doubt}" for doubt in marks.look), *marks.notes[:1]])
+        lines.append(f"{marks.student:<{width}}  {marks.points:>5g}/{marks.out_of:<5g}  {signs}  {remarks}".rstrip())
     lines.append("✓ right  ◐ partly  ✗ wrong  … not answered  ! no answer arrived  ✎ by hand")
     return "\n".join(lines)
 
@@ -100,7 +68,7 @@ _COLUMNS = ("exercise", "points", "out_of", "auto", "manual", "extra", "status",
 
 
 def _write_marks(path: Path, results: Sequence[Marks]) -> None:
-    """One row a graded cell, and one for a late penalty: a submission's points add up to its score."""
+    """One row for each graded cell, and one for a late penalty: a submission's rows add up to its score."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["student", "chapter", *_COLUMNS, "notes"])

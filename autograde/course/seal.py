@@ -91,7 +91,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _with_ids(notebook: NotebookNode) -> NotebookNode:
-    """The notebook with cells that have ids, as older formats have not; the same ones at every release."""
+    """The notebook with an id for every cell that has none, as in older formats; the same ids at every release."""
     notebook = copy.deepcopy(notebook)
     for number, cell in enumerate(notebook.cells):
         cell.setdefault("id", f"cell-{number}")

@@ -19,7 +19,7 @@ Settings = TypeVar("Settings")
 
 
 class CourseError(AutogradeError):
-    """Something about the course that its teacher can mend."""
+    """Something about the course that its teacher can fix."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Code answers whose text is alike: a hint for a teacher's eye, and no proof of anything.
+"""Code answers whose text is alike: a hint for the teacher, and no proof of anything.
 
 Compared are the words of the programs: spaces, comments and line breaks do not count, names do.
 """
@@ -17,7 +17,7 @@ from nbgrader import utils
 
 from autograde.course.course import Course
 
-LEAST_WORDS = 40  # of a program: shorter ones are alike by themselves
+LEAST_WORDS = 40  # of a program: shorter ones are alike by chance
 LEAST = 0.9  # the share of words that two have in common, in one order
 MOST_ROWS = 30
 _SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -87,12 +87,12 @@ def simulate(course: Course, chapter: str, count: int, seed: int = 0) -> list[Si
     key, template, sheet = course.key(chapter), course.template(chapter), read_sheet(course.seal(chapter).folder)
     students = [f"student-{number + 1:03d}" for number in range(count)]
     _refuse_real_students(course, chapter, students)
-    dice = random.Random(seed)
+    generator = random.Random(seed)
     group = []
     for number, student in enumerate(students):
         temperament = TEMPERAMENTS[number % len(TEMPERAMENTS)]
         own = key.of(full_name(sheet["course"], student)) if "course" in sheet else key
-        notebook, answers = answer(template, own, temperament, dice)
+        notebook, answers = answer(template, own, temperament, generator)
         folder = course.submitted / student / chapter
         folder.mkdir(parents=True, exist_ok=True)
         (folder.parent / f"{chapter}{MARKER}").touch()
@@ -118,7 +118,7 @@ def _refuse_real_students(course: Course, chapter: str, students: list[str]) -> 
 
 
 def answer(
-    template: NotebookNode, key: Key, temperament: Temperament, dice: random.Random
+    template: NotebookNode, key: Key, temperament: Temperament, generator: random.Random
 ) -> tuple[NotebookNode, dict[str, str]]:
     """A copy of the released notebook with answers of one temperament, and what they are."""
     notebook = copy.deepcopy(template)
@@ -127,11 +127,11 @@ def answer(
         exercise = key.exercises.get(cell.id.removesuffix("-answer"))
         if exercise is None or not is_solution(cell):
             continue
-        mood = dice.random()
+        mood = generator.random()
         if mood < temperament.right:
-            cell.source, answers[exercise.id] = exercise.right_source(dice), "right"
+            cell.source, answers[exercise.id] = exercise.right_source(generator), "right"
         elif exercise.misconceptions and mood < temperament.right + temperament.misconception:
-            wrong = dice.choice(exercise.misconceptions)
+            wrong = generator.choice(exercise.misconceptions)
             cell.source, answers[exercise.id] = exercise.wrong_source(wrong), wrong.name
         else:
             answers[exercise.id] = "blank"

@@ -1,9 +1,9 @@
 """Tables for spreadsheets and learning platforms: names stay as they are, and nothing in them runs.
 
 A spreadsheet takes a cell that begins with = + - or @ for a formula. An import needs names unaltered, `=ada` and
-`+o'neill` among them. Both hold: what such a cell can do harm with is a call, another program or another file, and for
-these it needs ( | or !. Only a cell that begins like a formula and holds one of them gets an apostrophe in front. The
-rest is at worst arithmetic on the table itself; import it as text, and it is not even that.
+`+o'neill` among them. To do harm, a formula has to call a function or a program, or to read another file, and
+for that it needs ( | or !. So only a cell that begins like a formula and holds one of these gets an apostrophe in
+front. The others are at worst arithmetic on the table itself, and not even that when they are imported as text.
 """
 
 from __future__ import annotations

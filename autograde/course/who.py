@@ -1,11 +1,11 @@
-"""Who is who: which folders are students, and by whose numbers a submission is marked.
+"""Which folders are students, and whose numbers a submission is marked with.
 
 Where everyone has numbers of their own, they come from the name that the learner signed in with, and that need not be
 the name of the folder that was handed in: a login, a matriculation number, "Ada Lovelace" from a learning platform.
 The notebook carries the name, in an output of `sign_in` and in its call, and it is marked by that name unless the name
-is somebody else's. So a slip costs nothing, and signing in as a neighbour, whose answers could then be copied, earns
-nothing. Where several sign in with one name that is nobody's, the one who copied cannot be told from the other: each is
-marked by it, and a teacher is asked to look. Wherever the two names differ, the marks say so.
+is somebody else's. So a typing error costs nothing, and signing in as a neighbour, whose answers could then be copied,
+earns nothing. Where several sign in with one name that belongs to nobody, nobody knows who copied: each is marked by
+it, and a teacher is asked to look. Wherever the two names differ, the marks say so.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Marked:
-    """By whose numbers a submission is marked, and what there is to say about it."""
+    """Whose numbers a submission is marked with, and what there is to say about it."""
 
     name: str
     remark: str = ""  # for the learner and the teacher
@@ -91,21 +91,21 @@ def cells_of(submitted: bytes) -> list[Any]:
 
 
 def marked_as(student: Person, claim: str, others: Iterable[Person], claims: Mapping[str, str]) -> Marked:
-    """By whose numbers the submission of `student`, signed in as `claim`, is marked.
+    """Whose numbers the submission of `student`, signed in as `claim`, is marked with.
 
     others: everybody else in the course; claims: the names that they signed in with for this chapter, by their id.
     """
     if not claim or normal(claim) == normal(student.id):
         return Marked(student.id)
     shown = claim.replace("`", "'")  # as code: the name is the learner's, and does nothing on a page
-    told = f"The submission of {student.id} is signed in as `{shown}`"
+    statement = f"The submission of {student.id} is signed in as `{shown}`"
     for other in others:
         if normal(other.id) == normal(claim) or (other.answers_to(claim) and not student.answers_to(claim)):
-            remark = f"{told}, which is somebody else: it was marked with the numbers of {student.id}."
+            remark = f"{statement}, which is somebody else: it was marked with the numbers of {student.id}."
             return Marked(student.id, remark, f"it is signed in as `{shown}`, who is {other.id}")
     rivals = sorted(name for name, claimed in claims.items() if normal(claimed) == normal(claim) and name != student.id)
     doubt = f"{', '.join(rivals)} signed in as `{shown}`, too" if rivals and not student.answers_to(claim) else ""
-    return Marked(claim, f"{told}: it was marked with the numbers of that name.", doubt)
+    return Marked(claim, f"{statement}: it was marked with the numbers of that name.", doubt)
 
 
 def _readable(name: Any) -> str:

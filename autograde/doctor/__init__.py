@@ -10,5 +10,5 @@ class Finding:
     """Something that is not as it should be, and the one thing to do about it."""
 
     what: str
-    mend: str
-    serious: bool = True  # it must be mended; else it is good to know
+    fix: str  # what to do about it
+    serious: bool = True  # it must be fixed; otherwise it is good to know

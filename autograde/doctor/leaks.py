@@ -64,6 +64,7 @@ def _database(course: Course) -> Path | None:
 
 
 def exchange_root(course: Course) -> Path:
+    """The folder through which nbgrader releases and collects: the one configured, or nbgrader's default."""
     return Path(str(course.config.get("Exchange", {}).get("root", "/usr/local/share/nbgrader/exchange")))
 
 
@@ -83,9 +84,9 @@ def _exchange(course: Course, run: Path) -> Iterator[Finding]:
 
 
 def _released(course: Course, chapter: str, folder: Path) -> Iterator[Finding]:
-    mend = f"autograde release --force {chapter}"
+    fix = f"autograde release --force {chapter}"
     if not folder.is_relative_to(course.root):
-        mend += f", then nbgrader release_assignment --force {chapter}"
+        fix += f", then nbgrader release_assignment --force {chapter}"
     where = folder.relative_to(course.root) if folder.is_relative_to(course.root) else folder
     try:
         found = [f"{where}: {leak}" for leak in find_leaks(course, chapter, folder)]
@@ -98,7 +99,7 @@ def _released(course: Course, chapter: str, folder: Path) -> Iterator[Finding]:
         found = [f"{where} cannot be read ({type(error).__name__})"]
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        yield Finding(f"{found[0]}{more}", mend)
+        yield Finding(f"{found[0]}{more}", fix)
 
 
 def _in_git(course: Course, run: Path) -> Iterator[Finding]:

@@ -82,7 +82,7 @@ def _sqlite(path: Path) -> Iterator[Finding]:
         finally:
             connection.close()
     except sqlite3.OperationalError as error:
-        yield Finding(f"the gradebook cannot be opened: {error}", "close what has it open, or mend its rights")
+        yield Finding(f"the gradebook cannot be opened: {error}", "close what has it open, or correct its permissions")
     except sqlite3.DatabaseError as error:
         yield Finding(f"the gradebook {path.name} is damaged: {error}", "put a backup of it in its place")
     else:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from nbformat import NotebookNode
 
-from autograde.engine.cells import is_grade
+from autograde.engine.cells import is_grade, is_solution
 from autograde.engine.limits import Limits
 from autograde.engine.repair import ABOUT, OURS
-from autograde.engine.session import error_output
+from autograde.engine.session import KernelGone, error_output
 
 _SLOW = 1.0  # seconds: what runs longer may be left out where the whole notebook takes too long
 
@@ -29,6 +30,8 @@ class Accidents:
         """`checks` are the graded cells of the key: they do not run, so they cannot be left out."""
         self.notebook, self.limits, self.checks = notebook, limits, checks
         self.took: dict[int, float] = {}  # seconds, of the learner's cells that ran in the present kernel
+        self.grew: dict[int, int] = {}  # bytes of memory that each of them left the kernel holding
+        self._held = 0  # bytes, after the last cell
         self.left_out: dict[int, str] = {}  # cells that do not run again, and why
         self.notes: list[str] = []  # for the learner and the teacher
 
@@ -41,8 +44,37 @@ class Accidents:
         """The cell as the learner counts: without those that the grader put in front."""
         return f"cell {index + 1 - sum(cell.id in OURS for cell in self.notebook.cells[:2])}"
 
-    def suspects(self, index: int) -> set[int]:
-        """Whose fault it is that a kernel is gone: the cell's, or that of the learner's cell before it."""
+    def begin(self) -> None:
+        """A fresh kernel."""
+        self.took, self.grew, self._held = {}, {}, 0
+
+    def ran(self, index: int, seconds: float, held: int) -> None:
+        """A cell has run for so long, and the kernel holds so many bytes now."""
+        if self.is_learners(index):
+            self.took[index] = seconds
+            self.grew[index] = held - self._held
+        self._held = held
+
+    def hoarder(self) -> set[int]:
+        """The learner's cell that holds more than half of all the memory there is, if one does."""
+        return {index for index, size in self.grew.items() if 2 * size > self.limits.memory * 2**20}
+
+    def check_memory(self, index: int, reply: dict[str, Any]) -> None:
+        """A cell that finds no memory does not pay for the one that took it, which may be itself if it is no answer.
+
+        Raises:
+            Accident: the cell's reply is a MemoryError, and one cell holds most of the memory.
+        """
+        hoarder = self.hoarder()
+        if hoarder == {index} and is_solution(self.notebook.cells[index]):
+            return
+        if hoarder and reply.get("ename") == "MemoryError":
+            raise Accident(f"{self.name(index)} found no memory left, of which this cell held most", hoarder)
+
+    def suspects(self, index: int, gone: KernelGone) -> set[int]:
+        """Whose fault it is that a kernel is gone: the cell's, or that of one of the learner's before it."""
+        if gone.took_too_much and (hoarder := self.hoarder()):
+            return hoarder
         if self.is_learners(index):
             return {index}
         return {next(reversed(self.took))} if self.took else set()
@@ -65,7 +97,7 @@ class Accidents:
         for index in sorted(culprits.difference(self.checks)):
             self.left_out[index] = reason
             name = self.name(index)
-            took = f"; it took {self.took[index]:.0f} seconds" if index in self.took else ""
+            took = f"; it took {self.took[index]:.0f} seconds" if self.took.get(index, 0) > _SLOW else ""
             self.notebook.cells[index].outputs.append(error_output("LeftOut", f"{reason}{took}; {rest}"))
             why = f"it{reason.removeprefix(name)}" if reason.startswith(f"{name} ") else f"{reason}{took}"
             self.notes.append(f"{name} was left out: {why}; {rest}.")

@@ -1,6 +1,6 @@
-"""What the grader lets in from a learner's kernel: it is the learner's, and may send anything.
+"""What the grader accepts from a learner's kernel, which may send anything.
 
-A message is read when the one before it is done with; it is capped, and its values are counted before it is parsed. Of
+Messages are read one at a time, up to a size, and their values are counted before they are parsed. Of
 a cell's outputs only text and plain pictures are kept, built anew from parts that were looked at: nothing that a
 feedback page could run.
 """

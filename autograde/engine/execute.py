@@ -32,7 +32,7 @@ from autograde.engine.cells import is_grade, is_solution
 from autograde.engine.client import read_json
 from autograde.engine.limits import Limits
 from autograde.engine.names import names_of
-from autograde.engine.plain import look_at
+from autograde.engine.plain import can_fail, look_at
 from autograde.engine.repair import ABOUT, add_notes
 from autograde.engine.session import KernelGone, Session, error_output
 from autograde.engine.verdict_cell import write_verdict
@@ -41,7 +41,6 @@ from autograde.exercises.verdict import Status, Verdict
 
 OPEN = "Graded without a sandbox: this notebook's code ran with the grader's privileges."
 MAX_KERNELS = 6  # for one notebook
-_CANARY = "assert 1 == 2, 'canary'"
 
 
 def run_notebook(
@@ -53,7 +52,7 @@ def run_notebook(
 ) -> list[Verdict]:
     """Execute `notebook` in `folder`, writing outputs and verdicts into its cells; one verdict per exercise of the key.
 
-    `tell` hears every verdict as soon as it is reached. Where time ran out and the machine
+    `tell` is called with every verdict as soon as it is reached. Where time ran out and the machine
     may be to blame, the notebook's metadata say so: `autograde.unsettled`.
     """
     if not limits.sandbox:
@@ -70,15 +69,17 @@ class _Run:
     ):
         self.notebook, self.folder, self.limits, self.tell = notebook, folder, limits, tell
         code = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
-        self.exercises = {index: key.exercises[cell.id] for index, cell in code if _asks(cell, key)}
+        self.exercises = {
+            index: key.exercises[cell.id] for index, cell in code if is_grade(cell) and cell.id in key.exercises
+        }
         self.to_run = [index for index, cell in code if index in self.exercises or "skip" not in _about(cell)]
         stubs = [cell for _, cell in code if "skip" in _about(cell) and is_solution(cell)]
         self.absent = {name: _about(cell)["skip"] for cell in stubs for name in names_of(cell.source).defined}
         self.verdicts: dict[int, Verdict] = {}
         self.accidents = Accidents(notebook, limits, self.exercises)
-        self.one_by_one = False  # whether the values that are asked for at the end come each in a message of its own
-        self.unsettled = ""  # what may be owed to a busy machine
-        self._begun = 0.0  # when the first kernel was there
+        self.one_by_one = False  # whether each of the last values is read with a message of its own
+        self.unsettled = ""  # why time ran out, where a busy machine may be the reason
+        self._begun = 0.0  # when the first kernel had started
 
     def run(self) -> list[Verdict]:
         for cell in self.notebook.cells:
@@ -108,9 +109,9 @@ class _Run:
         Raises:
             Accident: it did not come to the end.
         """
-        self.accidents.took = {}
+        self.accidents.begin()
         self.ran: set[int] = set()
-        late: dict[int, Verdict] = {}  # where nothing was there to be marked; asked for again at the end
+        late: dict[int, Verdict] = {}  # of checks that found no answer: it is read again at the end
         left = [index for index in self.to_run if index not in self.accidents.left_out and index not in self.verdicts]
         reply: dict[str, Any] | None = None
         if not left:
@@ -133,7 +134,7 @@ class _Run:
             self._ask_again(session, late)
 
     def _ask_again(self, session: Session, late: dict[int, Verdict]) -> None:
-        """Read once more what was not there where its check stands: plain values in one message."""
+        """Read again the answers that were not defined at their checks: plain values with one message."""
         values = [index for index in late if not self.exercises[index].runs_code]
         reply = self._ask_together(session, values) if len(values) > 1 and not self.one_by_one else None
         for index, verdict in late.items():
@@ -144,7 +145,7 @@ class _Run:
             self._settle(index, again if _is_there(again) else verdict)
 
     def _ask_together(self, session: Session, values: list[int]) -> dict[str, Any]:
-        """Should one of them end or hang the kernel, the notebook runs again, and each is asked for alone."""
+        """Read several answers with one message. Where that ends or hangs the kernel, the next reads each alone."""
         try:
             return session.ask("", {str(index): self.exercises[index].request() for index in values})
         except KernelGone as gone:
@@ -158,10 +159,10 @@ class _Run:
         try:
             reply = session.execute(cell, ask.request() if ask is not None and not ask.runs_code else "")
         except KernelGone as gone:
-            raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index)) from None
+            raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index, gone)) from None
         self.ran.add(index)
-        if self.accidents.is_learners(index):
-            self.accidents.took[index] = time.monotonic() - begun
+        self.accidents.ran(index, time.monotonic() - begun, session.held)
+        self.accidents.check_memory(index, reply or {})
         if reply is None:
             seconds = f"{self.limits.cell_seconds:g} seconds"
             reason = f"{self.accidents.name(index)} ran longer than {seconds} and was stopped"
@@ -173,27 +174,20 @@ class _Run:
         return reply
 
     def _look_at_test(self, session: Session, index: int, reply: dict[str, Any]) -> None:
-        """Make a test's outputs show that it failed: by nbgrader's rules a test without an error gets full marks."""
-        cell = self.notebook.cells[index]
-        failed = any(output.output_type == "error" for output in cell.outputs)
-        if reply.get("status") != "ok" and not failed:
-            cell.outputs.append(error_output(str(reply.get("ename"))[:100], str(reply.get("evalue"))[:1000]))
-        elif not failed and not is_solution(cell):
-            try:
-                canary = session.ask(_CANARY, {})
-            except KernelGone as gone:
-                raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index)) from None
-            if (canary.get("status"), canary.get("ename")) != ("error", "AssertionError"):
-                cell.outputs = [error_output("Untrustworthy", "a false assertion passes in this notebook")]
+        try:
+            if not can_fail(session, self.notebook.cells[index], reply):
                 look_at(self.notebook, [f"at {self.accidents.name(index)}, a false assertion passes"])
+        except KernelGone as gone:
+            raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index, gone)) from None
 
     def _ask(self, session: Session, index: int, expression: str = "") -> Any:
         exercise = self.exercises[index]
         try:
             return _answer(session.ask("", {"answer": exercise.request(expression)}))
         except KernelGone as gone:
-            suspects = self.accidents.suspects(index) - {index}
-            if exercise.runs_code or not suspects or "ended" not in str(gone):
+            suspects = self.accidents.suspects(index, gone) - {index}
+            hoarded = gone.took_too_much and self.accidents.hoarder()
+            if not hoarded and (exercise.runs_code or not suspects or "ended" not in str(gone)):
                 self._settle(index, exercise.lost(f"No answer arrived: `{exercise.variable}` {gone}."))
                 suspects = {index}
                 if not exercise.runs_code and "longer" in str(gone):  # to read a value takes no time
@@ -239,7 +233,7 @@ class _Run:
 
 
 def _answer(reply: dict[str, Any] | None, name: str = "answer") -> Any:
-    """What became of an expression that a request brought along; None where the reply does not say."""
+    """The result of an expression that was sent with a request; None where the reply has none."""
     match reply:
         case {"user_expressions": dict(values)}:
             return values.get(name)
@@ -249,10 +243,6 @@ def _answer(reply: dict[str, Any] | None, name: str = "answer") -> Any:
 def _is_there(verdict: Verdict) -> bool:
     """Whether there was a value, be it right or wrong."""
     return verdict.status not in (Status.BLANK, Status.LOST)
-
-
-def _asks(cell: NotebookNode, key: Key) -> bool:
-    return is_grade(cell) and cell.id in key.exercises
 
 
 def _about(cell: NotebookNode) -> dict[str, Any]:

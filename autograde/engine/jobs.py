@@ -92,7 +92,7 @@ class Job:
 
 
 def grade_submission(job: Job, tell: Callable[[Verdict], object] = lambda verdict: None) -> bytes:
-    """The graded notebook: repaired, run, its verdicts in its cells. `tell` hears each verdict when it is reached.
+    """The graded notebook: repaired, run, its verdicts in its cells. `tell` is called with each verdict at once.
 
     Raises:
         WrongEnvironment: this process has other versions than the one that made the job.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 class Limits:
     """Times, memory and files of one submission.
 
-    Errors: ValueError for what is no number of its kind, and for less than a limit makes sense with.
+    Errors: ValueError for a value of another type, and for one below the least that makes sense.
     """
 
     cell_seconds: float = 30.0  # for one cell, or for one exercise's answer
@@ -19,7 +19,7 @@ class Limits:
     memory: int = 2048  # MiB, for each process beyond what it starts with, and for all of them together
     processes: int = 64  # processes and threads
     scratch: int = 256  # MiB of files
-    sandbox: bool = True  # without it learners' code runs with the grader's own rights, and is not capped
+    sandbox: bool = True  # without it learners' code has the grader's privileges and no limits
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -10,7 +10,7 @@ from contextlib import suppress
 from autograde.sandbox.forkserver import fork_server
 from autograde.sandbox.view import SandboxError
 
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's; it ends the workers, without a word from them
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's; it ends the workers, and they print nothing
 
 with suppress(SandboxError):  # a worker says so, if its job needs the sandbox
     fork_server().start()  # imports what notebooks import, while this process imports what grading does

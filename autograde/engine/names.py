@@ -1,4 +1,4 @@
-"""Which names a cell defines, and which it needs from earlier ones. Nothing is run; in doubt, it needs more."""
+"""Which names a cell defines, and which it needs from earlier ones. No code is run; in doubt, a name is needed."""
 
 from __future__ import annotations
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from nbformat import NotebookNode
 
 from autograde.engine.cells import is_grade, is_solution
+from autograde.engine.session import Session, error_output
 from autograde.engine.verdict_cell import read_verdict
 
+_FALSE_ASSERTION = "assert 1 == 2, 'canary'"
 LOOK = "look"  # where in a graded notebook's metadata it stands what a teacher should look at
 
 _TELLING = {
@@ -56,6 +60,27 @@ def look_at(notebook: NotebookNode, reasons: list[str]) -> None:
     """Say why a teacher should look at a graded notebook; learners do not read it there."""
     if reasons:
         notebook.metadata.setdefault("autograde", NotebookNode()).setdefault(LOOK, []).extend(reasons)
+
+
+def can_fail(session: Session, cell: NotebookNode, reply: Mapping[str, Any]) -> bool:
+    """Make the outputs of a graded cell that has run show its error; whether tests can fail in this kernel at all.
+
+    By nbgrader's rules a test without an error gets full marks. Where a test passed, an assertion that has to fail
+    runs behind it: should it pass, too, the learner's code has changed what `assert` means, and the test fails.
+    `reply` is the kernel's to the cell.
+
+    Raises:
+        KernelGone: the kernel ended, or its reply cannot be read.
+    """
+    failed = any(output.output_type == "error" for output in cell.outputs)
+    if reply.get("status") != "ok" and not failed:
+        cell.outputs.append(error_output(str(reply.get("ename"))[:100], str(reply.get("evalue"))[:1000]))
+    elif not failed and not is_solution(cell):
+        answer = session.ask(_FALSE_ASSERTION, {})
+        if (answer.get("status"), answer.get("ename")) != ("error", "AssertionError"):
+            cell.outputs = [error_output("Untrustworthy", "a false assertion passes in this notebook")]
+            return False
+    return True
 
 
 def suspicions(notebook: NotebookNode, template: NotebookNode) -> list[str]:

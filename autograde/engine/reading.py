@@ -129,7 +129,7 @@ def _document(text: str, notes: list[str]) -> Any:
     if rest := tidy[end:].strip():
         notes.append(f"Behind the notebook's end the file has {len(rest):,} more characters, which were left out.")
     if len(tidy) < len(text):
-        notes.append("The file has commas too many, as an editor of text leaves them; they were left out.")
+        notes.append("The file has extra commas, as a text editor can leave them; they were left out.")
     return document
 
 

@@ -4,7 +4,7 @@ What "Run All" in the learner's notebook defines is what is graded. So the order
 theirs stays where it stands: both halves of a cell that was split, copies, scratch paper. Graded and locked cells are
 the release's again; where the learner had changed one, their text runs in a cell of its own before it, and where one
 was deleted, it comes back behind the cell that it follows in the release. An answer cell that is no longer there
-comes back for the eye only: it is not run, as it does not run for the learner.
+comes back to be shown: it is not run, just as it does not run for the learner.
 
 Figures (cells tagged `illustration`) are left out while they are untouched and no cell behind them needs their names.
 """

@@ -1,4 +1,4 @@
-"""What is kept on disk between runs, and what is only in passing: written whole, and cleaned up after."""
+"""Results that are kept between runs, and temporary folders: files are written whole, and leftovers are removed."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Results:
     folder: Path
 
     def get(self, fingerprint: str) -> NotebookNode | None:
+        """The graded notebook of a job; None where it is not there, or damaged."""
         path = self._path(fingerprint)
         try:
             notebook: NotebookNode = reads_json(path.read_text(encoding="utf-8"))
@@ -40,9 +41,6 @@ class Results:
         """Keep a result; it is there whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self._path(fingerprint), graded)
-
-    def forget(self, fingerprint: str) -> None:
-        self._path(fingerprint).unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Remove what killed runs left half written, here and among the temporary files; and results long unused."""

@@ -26,6 +26,10 @@ _PATIENCE = 5  # seconds for a kernel to answer after an interrupt
 class KernelGone(Exception):
     """There is no kernel any more, or none to be trusted; the text says what became of it."""
 
+    def __init__(self, what: str, reason: str = ""):
+        super().__init__(f"{what}: {reason}" if reason else what)
+        self.took_too_much = bool(reason)  # it was ended for the memory that it held
+
 
 class Session:
     """A kernel for one notebook; start it with `started`."""
@@ -33,6 +37,7 @@ class Session:
     def __init__(self, channel: Channel, process: Process, limits: Limits):
         self._channel, self._process, self._limits = channel, process, limits
         self._shown = Shown()
+        self.held = 0  # bytes of memory, after the last reply, as the kernel says
 
     @classmethod
     @contextlib.contextmanager
@@ -73,7 +78,7 @@ class Session:
             self._interrupt()
             return None
         except EOFError:
-            raise KernelGone(f"ended the kernel{self._why()}") from None
+            raise KernelGone("ended the kernel", self._why()) from None
         except Exception as error:  # what this kernel sent is no message, and it is not to be trusted with more
             self._process.kill()
             raise KernelGone(f"made the kernel send what cannot be read ({type(error).__name__})") from None
@@ -96,7 +101,7 @@ class Session:
             self._process.kill()
             raise KernelGone(f"ran longer than {self._limits.cell_seconds:g} seconds") from None
         except EOFError:
-            raise KernelGone(f"ended the kernel{self._why()}") from None
+            raise KernelGone("ended the kernel", self._why()) from None
         except Exception:  # what this kernel sent is no message, and it is not to be trusted with more
             self._process.kill()
             raise KernelGone("did not arrive in a form that can be read") from None
@@ -111,7 +116,7 @@ class Session:
             except ValueError:  # a message that the interrupt cut off
                 self._request("", {}, _PATIENCE)
         except (TimeoutError, EOFError):
-            raise KernelGone(f"{reason} and did not stop when asked to{self._why()}") from None
+            raise KernelGone(f"{reason} and did not stop when asked to", self._why()) from None
         except Exception as error:  # what this kernel sent is no message, and it is not to be trusted with more
             self._process.kill()
             raise KernelGone(f"{reason}, and then sent what cannot be read ({type(error).__name__})") from None
@@ -119,7 +124,7 @@ class Session:
     def _why(self) -> str:
         """Why the kernel was killed, if a limit was the reason; nothing is left of it then."""
         self._process.kill()
-        return f": {self._process.reason}" if self._process.reason else ""
+        return self._process.reason
 
     def _request(
         self,
@@ -128,7 +133,7 @@ class Session:
         seconds: float,
         show: Callable[[str, dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
-        """The kernel's reply; `show` is told of the outputs before it. Without `show` the request is a silent one.
+        """The kernel's reply; `show` is called with the outputs before it. Without `show` the request is a silent one.
 
         Raises what `Channel.receive` raises.
         """
@@ -137,14 +142,15 @@ class Session:
         self._channel.send({"id": name, "code": code, "silent": show is None, "expressions": expressions}, deadline)
         while True:
             match self._channel.receive(deadline):
-                case {"type": "reply", "id": answered, "content": content} if answered == name:
+                case {"type": "reply", "id": answered, "content": content, "held": int(held)} if answered == name:
+                    self.held = held
                     return dict(content)
                 case {"type": str(kind), "content": content} if show is not None:
                     show(kind, content)
 
 
 def _ready(channel: Channel, seconds: float) -> Channel:
-    """The channel, once its kernel has said its first word."""
+    """The channel, once its kernel has sent its first message."""
     try:
         channel.receive(time.monotonic() + seconds)
     except (TimeoutError, EOFError):

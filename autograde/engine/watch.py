@@ -1,4 +1,4 @@
-"""A watchdog that explains: where nothing has arrived for a while, it says what a class is waiting for."""
+"""While no result arrives for some time: say what is being waited for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Place:
 
 
 class Watch:
-    """While it is entered, `say` hears what is being waited for, every `seconds` in which nothing arrives.
+    """A context manager that explains silence: it calls `say` whenever nothing has arrived for `seconds`.
 
     `verbose`: with what each worker is doing, line by line. Without `seconds` it does nothing.
     """

@@ -43,7 +43,7 @@ class WorkerDied(Exception):
 def run_jobs(jobs: Sequence[Job], workers: int, scheduler: str, watch: Watch) -> Iterator[tuple[Job, Result]]:
     """Each job with its result as it arrives: from `workers` processes (0: this one), or from the dask `scheduler`.
 
-    A result is the graded notebook, or the exception that the job ended with. `watch` is told of each job.
+    A result is the graded notebook, or the exception that the job ended with. `watch` is notified of each job.
 
     Raises:
         ClusterError: nothing answers at `scheduler`, or no worker has joined it.
@@ -89,7 +89,7 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
-    # On a busy machine a process may not come to answer for minutes. It is not gone, and would be missed for good.
+    # On a busy machine a process may not come to answer for minutes. It is not gone, but dask would never take it back.
     dask.config.set({f"distributed.comm.timeouts.{what}": _PATIENCE_FOR_WORKERS for what in ("connect", "tcp")})
     if scheduler:
         try:
@@ -186,6 +186,8 @@ def _no_longer_than(seconds: float) -> Iterator[None]:
 
 
 def _earned(client: Any, job: Job) -> dict[str, Verdict]:
-    """What the workers told of a job before they died, by exercise."""
-    told = [json.loads(text) for _, (fingerprint, text) in client.get_events(_TOPIC) if fingerprint == job.fingerprint]
-    return {data["exercise"]: Verdict(**{**data, "status": Status(data["status"])}) for data in told}
+    """The verdicts that workers reported for a job before they died, by exercise."""
+    reports = [
+        json.loads(text) for _, (fingerprint, text) in client.get_events(_TOPIC) if fingerprint == job.fingerprint
+    ]
+    return {data["exercise"]: Verdict(**{**data, "status": Status(data["status"])}) for data in reports}

@@ -170,7 +170,7 @@ class Exercise(ABC):
         points = self.points if share == 1 else min(round(self.points * share, 2), self.points)
         return Verdict(self.id, status, points, self.points, text, misconception)
 
-    # In a rehearsal, and before anyone sees it
+    # For simulated students, and for checking the key
 
     def right_source(self, generator: random.Random) -> str:
         """An answer cell that earns full points."""
@@ -181,7 +181,7 @@ class Exercise(ABC):
         """An answer cell with one of the misconceptions that the key names."""
 
     def problems(self) -> Iterator[tuple[int, str]]:
-        """(line of the key, what to mend there) for everything that is declared wrongly."""
+        """(line of the key, what to fix there) for everything that is declared wrongly."""
         for name in ("title", "prompt", "hints", "why"):
             if not getattr(self, name) and getattr(self, name) is not None:
                 yield self.line, f"it has no {name}; a learner needs one"

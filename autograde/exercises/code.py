@@ -47,10 +47,12 @@ class Code(Exercise):
         return self.reference.__name__
 
     def alternative(self, function: Function) -> Function:
+        """Declare another right solution: a decorator."""
         self.alternatives.append(function)
         return function
 
     def misconception(self, name: str, message: str) -> Callable[[Function], Function]:
+        """Declare a wrong function, with the name of its misconception and the message that helps: a decorator."""
         line = line_in_key()
 
         def declare(function: Function) -> Function:
@@ -186,7 +188,7 @@ class Code(Exercise):
                     return wrong
         return None
 
-    # In a rehearsal, and before anyone sees it
+    # For simulated students, and for checking the key
 
     def right_source(self, generator: random.Random) -> str:
         """Any of the right solutions."""
@@ -213,7 +215,7 @@ class Code(Exercise):
             elif self.passes_examples(wrong.answer):
                 yield wrong.line, f"{wrong.name!r} passes every example and gets a tick: add an example that it fails"
             elif (text := told[_text(rounded(self._seen(wrong.answer)))]) != wrong.message:
-                yield wrong.line, f"{wrong.name!r} is told on the examples: {text!r}; add one where it differs"
+                yield wrong.line, f"{wrong.name!r} gets the message {text!r} on the examples; add one where it differs"
         hidden = [arguments for _, arguments in self.cases]
         for number, example in enumerate(self.packed_examples, start=1):
             if example in hidden:

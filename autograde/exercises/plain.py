@@ -67,11 +67,11 @@ class Plain(Exercise):
                 parameters = {**self.parameters, **dict(zip(self.parameter_values, values, strict=True))}
                 if self.valid_if(**parameters):
                     variant = replace(self, parameters=parameters, parameter_values={}, personal=True)
-                    if variant.tells_apart():
+                    if variant.all_differ():
                         found.append(variant)
         return found
 
-    def tells_apart(self) -> bool:
+    def all_differ(self) -> bool:
         """Whether the answer and the misconceptions all differ."""
         return not any(self._collisions())
 
@@ -110,7 +110,7 @@ class Plain(Exercise):
 
     @cached_property
     def _responses(self) -> list[tuple[Any, Response]]:
-        """What is said to each answer that the key knows, by its canonical form; of two to one answer, the first."""
+        """What is said to each answer that the key knows, by canonical form; the first entry for an answer counts."""
         right = Response(Status.RIGHT, self.why or "Right.")
         found = [(canonical, right) for canonical in self.accepted(self.value(self.answer))]
         for wrong in self.misconceptions:

@@ -15,8 +15,8 @@ from autograde.answers.deserialize import unpack_plain
 from autograde.answers.serialize import BadAnswer, pack
 from autograde.answers.sheet import SOLUTION, find_reply, unlock
 from autograde.learner.examples import Wrong, try_examples
-from autograde.learner.progress import note
 from autograde.learner.student import CheckFailed, entry_for
+from autograde.learner.ticks import note
 
 GREEN = "#258a53"  # 4.3 to 1 against white and against the dark theme; the words keep the theme's colour
 TRIES = 3  # different wrong answers, before the worked solution may be opened

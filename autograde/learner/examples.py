@@ -70,7 +70,7 @@ def _misconception(entry: dict[str, Any], results: list[Any]) -> str:
 
 
 def _silent_error(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
-    """A remark on the first exception, raised as asked, whose text names none of the values that it is about."""
+    """A remark on the first exception that is of the right class, but whose text names none of the wrong values."""
     for arguments, got in zip(entry["examples"], results, strict=True):
         names = set(_names(unpack_plain(arguments)))
         said = {word.strip(".") for word in re.findall(r"[\w.]+", got.get("says", ""))}

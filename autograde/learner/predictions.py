@@ -1,10 +1,10 @@
-"""Predict, then run: a learner's guess beside what came out."""
+"""Predict, then run: a learner's guess compared with the result."""
 
 from typing import Any
 
 
 def compare(guess: Any, found: Any) -> None:
-    """Put a prediction beside the fact.
+    """Compare a prediction with the result.
 
     >>> compare(..., 65)
     Found: 65. No guess yet: replace the dots above, and run both cells again.

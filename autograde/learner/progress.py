@@ -1,154 +1,137 @@
-"""My progress: which exercises have a tick, kept in a small text file that belongs to the learner.
-
-`check` appends one line for every new tick to `my-progress.txt`, in the folder that holds the chapters: the day, the
-chapter's folder and the exercise. Lines are only appended, so two notebooks can write at the same time. A line that
-cannot be read is skipped and left in place.
-"""
+"""My progress on a page: a row for each chapter, the achievements, and a button that asks before it forgets."""
 
 from __future__ import annotations
 
-import os
-import re
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
-from autograde.answers.sheet import FILE_NAME as SHEET
-from autograde.answers.sheet import read_sheet
+from ipywidgets import HTML, Button, HBox, Layout, VBox
 
-FILE_NAME = "my-progress.txt"
-_LINE = re.compile(r"(\d{4}-\d\d-\d\d)\t([^\t]+)\t([^\t]+)")
+from autograde.learner.ticks import FILE_NAME, Progress, forget, read_progress
 
 
-@dataclass(frozen=True)
-class Tick:
-    day: str  # when it was first given, 2026-11-22
-    chapter: str  # the chapter's folder
-    exercise: str  # its id
+def _wrote_a_function(progress: Progress) -> bool:
+    return any(chapter.functions & chapter.solved for chapter in progress.chapters)
 
 
-@dataclass(frozen=True)
-class Chapter:
-    name: str  # its folder
-    kinds: dict[str, str]  # of its exercises, by id, as their sheet calls them
-    functions: frozenset[str]  # ids of the exercises that ask for a function
-    solved: frozenset[str]  # ids of those with a tick
-
-    @property
-    def done(self) -> bool:
-        return len(self.solved) == len(self.kinds)
+def _solved_every_kind(progress: Progress) -> bool:
+    kinds = {kind for chapter in progress.chapters for kind in chapter.kinds.values()}
+    solved = {chapter.kinds[exercise] for chapter in progress.chapters for exercise in chapter.solved}
+    return len(kinds) > 1 and solved == kinds
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a learner has come in the chapters that lie in one folder."""
-
-    chapters: tuple[Chapter, ...]
-    days: int  # on which ticks were given
-    unreadable: int  # lines of the file that could not be read
-    not_kept: str = ""  # why nothing is noted in this folder; empty where it is
-
-    @property
-    def solved(self) -> int:
-        return sum(len(chapter.solved) for chapter in self.chapters)
-
-    @property
-    def exercises(self) -> int:
-        return sum(len(chapter.kinds) for chapter in self.chapters)
-
-    def __str__(self) -> str:
-        done = sum(chapter.done for chapter in self.chapters)
-        return (
-            f"{self.solved} of {self.exercises} exercises have their tick; "
-            f"{done} of {len(self.chapters)} chapters are done."
-        )
+def _built_a_model(progress: Progress) -> bool:
+    """Every function of chapters 1 to 5 has its tick."""
+    heart = [chapter for chapter in progress.chapters if "01" <= chapter.name[:2] <= "05"]
+    return len(heart) == 5 and all(chapter.functions <= chapter.solved for chapter in heart)
 
 
-def note(exercise: str) -> None:
-    """Record a tick for an exercise of the chapter in the working folder, unless it is recorded already.
-
-    Nothing is recorded in a folder with keys, nor in one that cannot be written to. `check` works all the same.
-    """
-    try:
-        chapter = Path.cwd()
-        if holds_keys(chapter.parent):
-            return
-        text = read_text(chapter.parent)
-        if all((tick.chapter, tick.exercise) != (chapter.name, exercise) for tick in read_ticks(text)[0]):
-            start = "" if not text or text.endswith("\n") else "\n"  # after a line that was cut short
-            line = f"{start}{date.today()}\t{chapter.name}\t{exercise}\n"
-            with (chapter.parent / FILE_NAME).open("ab") as file:
-                file.write(line.encode("utf-8", "replace"))
-    except OSError:
-        return
+ACHIEVEMENTS: dict[str, tuple[str, Callable[[Progress], bool]]] = {
+    "First tick": ("one exercise has its tick", lambda progress: progress.solved > 0),
+    "Own code": ("a function that you wrote has its tick", _wrote_a_function),
+    "All kinds": ("an exercise of every kind has its tick", _solved_every_kind),
+    "A whole chapter": (
+        "every exercise of a chapter has its tick, the practice one not counted",
+        lambda progress: any(chapter.done and len(chapter.kinds) > 1 for chapter in progress.chapters),
+    ),
+    "Came back": ("you earned ticks on three different days", lambda progress: progress.days >= 3),
+    "A model of your own": ("every function of chapters 1 to 5 has its tick: together they are a ViT", _built_a_model),
+    "The whole book": (
+        "every exercise has its tick",
+        lambda progress: 0 < progress.exercises == progress.solved,
+    ),
+}
 
 
-def my_progress() -> Any:
+def earned(progress: Progress) -> list[str]:
+    """The achievements so far, by name."""
+    return [name for name, (_, test) in ACHIEVEMENTS.items() if test(progress)]
+
+
+def my_progress() -> Board:
     """A table of all chapters with the ticks so far, and a button to start over."""
-    from autograde.learner.progress_board import Board  # not at the top: ipywidgets takes long to import
-
     return Board(Path.cwd().parent)
 
 
-def holds_keys(book: Path) -> bool:
-    """Whether this is a teacher's folder, where notebooks contain their solutions."""
-    return any(book.glob("*/key.py"))
+class Board(VBox):
+    """The table, with a button below it. Without a kernel only the table is shown."""
 
+    def __init__(self, book: Path) -> None:
+        self._book = book
+        self.table, self.answer = HTML(), HTML()
+        self.reset = Button(description="Begin anew…", icon="undo")
+        self.sure = Button(description="Yes, forget my ticks", button_style="warning", layout=Layout(width="auto"))
+        self.keep = Button(description="No, keep them", layout=Layout(width="auto"))
+        self.question = VBox([self.answer, HBox([self.sure, self.keep])])
+        super().__init__([self.table, self.reset, self.question])
+        self.reset.on_click(self._ask)
+        self.sure.on_click(self._forget)
+        self.keep.on_click(self._draw)
+        self._draw()
 
-def read_text(book: Path) -> str:
-    """What the file in the folder `book` says, empty where there is none.
+    def _draw(self, _: Any = None) -> None:
+        self.progress = read_progress(self._book)
+        self.table.value = board_html(self.progress)
+        self.reset.layout.display = None
+        self.reset.disabled = not self.progress.solved
+        self.question.layout.display = "none"
 
-    Raises:
-        OSError: it is there and cannot be read.
-    """
-    try:
-        return (book / FILE_NAME).read_bytes().decode("utf-8", "replace")
-    except FileNotFoundError:
-        return ""
+    def _ask(self, _: Any = None) -> None:
+        count = self.progress.solved
+        ticks = "your tick" if count == 1 else f"all {count} ticks"
+        self.answer.value = f'<p role="alert">Forget {ticks}? What you wrote in the notebooks stays.</p>'
+        self.reset.layout.display = "none"
+        self.question.layout.display = None
 
-
-def read_ticks(text: str) -> tuple[list[Tick], int]:
-    """The ticks in the text of a file, and how many of its lines could not be read."""
-    lines = [line.strip("\r") for line in text.split("\n") if line.strip()]
-    matches = [_LINE.fullmatch(line) for line in lines]
-    return [Tick(*match.groups()) for match in matches if match], matches.count(None)
-
-
-def read_progress(book: Path) -> Progress:
-    """Every chapter in the folder `book` that has exercises, with its ticks."""
-    try:
-        ticks, unreadable = read_ticks(read_text(book))
-        not_kept = _why_not_kept(book)
-    except OSError as error:
-        ticks, unreadable, not_kept = [], 0, f"{FILE_NAME} cannot be opened ({error.strerror}): no tick is noted."
-    chapters = []
-    for path in sorted(book.glob(f"*/{SHEET}")):
-        name = path.parent.name
+    def _forget(self, _: Any = None) -> None:
         try:
-            entries = read_sheet(path.parent)["exercises"]
-            kinds = {exercise: entry["kind"] for exercise, entry in entries.items()}
-            functions = frozenset(exercise for exercise, entry in entries.items() if "examples" in entry)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # damaged: its own notebook says what to do
-            continue
-        if kinds:
-            solved = frozenset(tick.exercise for tick in ticks if tick.chapter == name) & kinds.keys()
-            chapters.append(Chapter(name, kinds, functions, solved))
-    return Progress(tuple(chapters), len({tick.day for tick in ticks}), unreadable, not_kept)
+            forget(self._book)
+        except OSError as error:
+            reason = escape(str(error.strerror))
+            self.answer.value = f'<p role="alert">{FILE_NAME} cannot be removed ({reason}).</p>'
+            return
+        self._draw()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
+        return shown | {"text/html": self.table.value, "text/plain": str(self.progress)}
 
 
-def _why_not_kept(book: Path) -> str:
-    if holds_keys(book):
-        return f"This is a teacher's folder, with keys: no tick is noted here. A learner's are, in {FILE_NAME}."
-    if not os.access(book, os.W_OK):
-        return "Nothing can be written in this folder: no tick is noted. Copy the chapters to a folder of your own."
-    return ""
+def board_html(progress: Progress) -> str:
+    """The chapters as a table, the achievements as a list, and warnings about the file."""
+    rows = "".join(_row(chapter.name, len(chapter.solved), len(chapter.kinds)) for chapter in progress.chapters)
+    have = earned(progress)
+    marks = "".join(_mark(name, how, name in have) for name, (how, _) in ACHIEVEMENTS.items())
+    notes = [progress.not_kept] if progress.not_kept else []
+    if progress.unreadable:
+        lines = "1 line" if progress.unreadable == 1 else f"{progress.unreadable} lines"
+        notes.append(f"{lines} of {FILE_NAME} could not be read and count for nothing; the file was left as it is.")
+    return (
+        f'<div role="status"><p><b>{escape(str(progress))}</b></p>'
+        '<table style="border-collapse: collapse"><tr><th scope="col" style="text-align: left">chapter</th>'
+        f'<th scope="col" colspan="2" style="text-align: left">ticks</th></tr>{rows}</table>'
+        f"<p><b>My achievements</b>: {len(have)} of {len(ACHIEVEMENTS)}</p>"
+        f'<ul style="list-style: none; padding-left: 0">{marks}</ul>'
+        f"{''.join(f'<p>⚠ {escape(text)}</p>' for text in notes)}</div>"
+    )
 
 
-def forget(book: Path) -> None:
-    """Start over: delete all ticks of this folder. Answers stay, since they are in the notebooks.
+def _row(name: str, solved: int, count: int) -> str:
+    number, _, title = name.partition("-")
+    share = 100 * solved / count
+    bar = (
+        '<div aria-hidden="true" style="width: 160px; height: 10px; outline: 1px solid #888; border-radius: 2px">'
+        f'<div style="width: {share:.0f}%; height: 100%; background: #0072B2"></div></div>'
+    )
+    words = f"{solved} of {count}{' ✓' * (solved == count)}"
+    cell = 'style="padding: 2px 16px 2px 0; text-align: left; font-weight: 400; font-variant-numeric: tabular-nums"'
+    heading = f"{number.lstrip('0') or '0'} · {title.replace('-', ' ')}"
+    return f'<tr><th scope="row" {cell}>{escape(heading)}</th><td {cell}>{bar}</td><td {cell}>{words}</td></tr>'
 
-    Raises:
-        OSError: the file cannot be removed.
-    """
-    (book / FILE_NAME).unlink(missing_ok=True)
+
+def _mark(name: str, how: str, has: bool) -> str:
+    sign, said = ("●", "earned") if has else ("○", "open")
+    style = "" if has else ' style="opacity: .75"'
+    return f'<li{style}><span role="img" aria-label="{said}">{sign}</span> <b>{name}</b>: {how}</li>'

@@ -1,7 +1,7 @@
-"""How a process shuts itself in for good before it runs a learner's code.
+"""How a process confines itself, for good, before it runs a learner's code.
 
 It starts inside the view (`autograde.sandbox.view`: a read-only system, and nothing of the course) and leaves even that
-behind: its own processes, network, scratch and limits, no rights of any kind, fewer system calls.
+behind: it gets namespaces, a scratch folder and limits of its own, no capabilities, and fewer system calls.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _succeed(status: int, what: str) -> None:
 
 
 def enter_namespaces() -> None:
-    """Leave the others' users, processes, network and System V objects; the next child is process 1 of a new world.
+    """Enter new namespaces of users, processes, network and System V objects; the next child is process 1 in them.
 
     Raises:
         OSError: the system does not let this user make namespaces.
@@ -76,13 +76,13 @@ def _raise_loopback() -> None:
 
 
 def confine(caps: Caps) -> None:
-    """Shut this process in. It has to be alone in its thread, and process 1 of its namespace.
+    """Confine this process. It must have a single thread, and be process 1 of its namespace.
 
     Raises:
-        OSError: the system refused a step; the text names it. Nothing of a learner's may run then.
+        OSError: the system refused a step; the text names it. No code of a learner's may run then.
     """
     os.setsid()  # kill(0, …) reaches the whole process group, across namespaces
-    _write("/proc/self/oom_score_adj", "1000")  # where memory runs out, this one goes first
+    _write("/proc/self/oom_score_adj", "1000")  # where memory runs out, this process is killed first
     held = _address_space()
     _own_mounts(caps)
     os.chdir(SCRATCH)
@@ -96,7 +96,7 @@ def confine(caps: Caps) -> None:
     ):
         resource.setrlimit(limit, (value, value))
     _drop_rights()
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # should its keeper be killed
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # die when the keeper dies
     seccomp.install(_libc.prctl)
 
 

@@ -97,10 +97,10 @@ class ForkServer:
     def _wait_until_ready(self) -> None:
         self._door.settimeout(_PATIENCE)
         try:
-            heard = self._door.recv(5)
+            answer = self._door.recv(5)
         except TimeoutError:
             raise view.refusal(f"what notebooks import was not imported within {_PATIENCE:g} seconds") from None
-        if heard != b"ready":
+        if answer != b"ready":
             self._log.seek(0)
             words = self._log.read().decode(errors="replace").strip().splitlines()
             self.close()

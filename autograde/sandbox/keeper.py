@@ -21,11 +21,11 @@ from typing import Any
 
 from autograde.sandbox import jupyter
 from autograde.sandbox.confine import SCRATCH, Caps, confine, enter_namespaces
-from autograde.sandbox.piped import PipedKernel
+from autograde.sandbox.piped import PipedKernel, open_statm
 
 MAX_MESSAGE = 65536  # bytes
 FOLDER = f"{SCRATCH}/notebook"  # the kernel's working folder
-_LOOK = 0.2  # seconds between two looks at the memory in use
+_INTERVAL = 0.2  # seconds between two measurements of the memory in use
 
 
 def keep(connection: socket.socket, kernel: PipedKernel) -> None:
@@ -39,7 +39,7 @@ def keep(connection: socket.socket, kernel: PipedKernel) -> None:
     try:
         enter_namespaces()
     except OSError as error:
-        _tell(connection, failed=str(error))
+        _send(connection, failed=str(error))
         return
     process = os.fork()
     if process == 0:
@@ -47,7 +47,7 @@ def keep(connection: socket.socket, kernel: PipedKernel) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
     status, reason = _watch(connection, process, Caps(**request["caps"]))
-    _tell(connection, ended=status, reason=reason)
+    _send(connection, ended=status, reason=reason)
 
 
 def _become_kernel(
@@ -56,6 +56,7 @@ def _become_kernel(
     status = 1
     try:
         _close_all_but(connection.fileno(), *descriptors)
+        statm = open_statm()
         confine(Caps(**request["caps"]))
         _unpack(descriptors[0])
         if "jupyter" in request:
@@ -63,13 +64,13 @@ def _become_kernel(
             kernel.clear_instance()
             start = jupyter.make_kernel(request["jupyter"], descriptors[1:]).start
         else:
-            start = functools.partial(kernel.serve, socket.socket(fileno=descriptors[1]))
-        _tell(connection, started=True)
+            start = functools.partial(kernel.serve, socket.socket(fileno=descriptors[1]), statm)
+        _send(connection, started=True)
         connection.close()
         start()
         status = 0
     except Exception as error:  # nothing of the learner's has run yet, or it runs no more
-        _tell(connection, failed=f"{type(error).__name__}: {error}")
+        _send(connection, failed=f"{type(error).__name__}: {error}")
     finally:
         os._exit(status)
 
@@ -100,12 +101,12 @@ def _watch(connection: socket.socket, process: int, caps: Caps) -> tuple[int, st
     end = os.pidfd_open(process)
     try:
         while True:
-            ready, _, _ = select.select([connection.fileno(), end], [], [], _LOOK)
+            ready, _, _ = select.select([connection.fileno(), end], [], [], _INTERVAL)
             if end in ready:
                 _, status = os.waitpid(process, 0)
                 return os.waitstatus_to_exitcode(status), reason
             if connection.fileno() in ready:
-                order = _hear(connection)
+                order = _receive(connection)
                 _signal(end, json.loads(order)["signal"] if order else signal.SIGKILL)
             elif _memory_held(process, caps.memory * 2**20) > caps.memory * 2**20:
                 reason = f"its processes held more than {caps.memory:,} MiB of memory together"
@@ -166,15 +167,15 @@ def _facts(path: str) -> dict[str, int]:
         return {name: int(number) for name, number in re.findall(r"^(\w+):\s+(\d+)", file.read(), re.MULTILINE)}
 
 
-def _hear(connection: socket.socket) -> bytes:
-    """The next message; nothing once the grader is gone, which is a reset where it left one of ours unread."""
+def _receive(connection: socket.socket) -> bytes:
+    """The next message; empty once the grader is gone (a reset, where it left one of our messages unread)."""
     try:
         return connection.recv(MAX_MESSAGE)
     except ConnectionResetError:
         return b""
 
 
-def _tell(connection: socket.socket, **message: Any) -> None:
+def _send(connection: socket.socket, **message: Any) -> None:
     try:
         connection.send(json.dumps(message).encode())
     except OSError:  # the grader is gone; so will we be

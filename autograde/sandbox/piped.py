@@ -2,8 +2,9 @@
 
 Both ends write JSON, a message a line. The grader sends `{"id", "code", "silent", "expressions"}`. The kernel sends
 outputs with Jupyter's names, `{"type": "stream", "content": {...}}`, and behind them the reply to the request,
-`{"type": "reply", "id", "content"}`; before the first request, `{"type": "ready", "content": {}}`. Cells run in
-ipykernel's `do_execute`, inside a running event loop, as they do in a notebook.
+`{"type": "reply", "id", "content", "held"}`, with the bytes of memory that the kernel holds now; before the first
+request, `{"type": "ready", "content": {}}`. Cells run in ipykernel's `do_execute`, inside a running event loop, as they
+do in a notebook.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import io
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -131,13 +133,16 @@ class PipedKernel(IPythonKernel):
     shell: Any  # an InteractiveShell, always
     shell_channel_thread = _NoThread()
 
-    def serve(self, connection: socket.socket) -> None:
-        """Answer what comes through `connection` until it is closed; it takes over this process's streams."""
+    def serve(self, connection: socket.socket, statm: int) -> None:
+        """Answer what comes through `connection` until it is closed; it takes over this process's streams.
+
+        `statm` is this process's /proc/self/statm, opened before it was shut in.
+        """
         pipe = cast(Pipe, self.session)
         pipe.open(connection)
-        asyncio.run(self._serve(pipe))
+        asyncio.run(self._serve(pipe, statm))
 
-    async def _serve(self, pipe: Pipe) -> None:
+    async def _serve(self, pipe: Pipe, statm: int) -> None:
         self.io_loop = IOLoop.current()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # but while a cell runs
         requests, _ = await asyncio.open_connection(sock=pipe.connection.dup(), limit=MAX_REQUEST)
@@ -150,25 +155,31 @@ class PipedKernel(IPythonKernel):
                 if text := file.taken():
                     pipe.tell(type="stream", content={"name": name, "text": text})
             _outcomes()  # a kernel in which this fails ends: the grader goes on without the cell that broke it
-            pipe.tell(type="reply", id=request["id"], content=content)
+            pipe.tell(type="reply", id=request["id"], content=content, held=_held(statm))
 
     async def _run(self, code: str, silent: bool, expressions: dict[str, str]) -> Any:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             return json_clean(await self.do_execute(code, silent, not silent, expressions))
-        except (ValueError, KeyboardInterrupt) as error:  # a value that is no JSON, or an interrupt beside the cell
+        except (ValueError, KeyboardInterrupt) as error:  # a value that is no JSON, or an interrupt while no cell runs
             return {"status": "error", "ename": type(error).__name__, "evalue": str(error)}
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _outcomes() -> Any:
-    """What every answer is read with, imported as the grader's questions do it."""
+    """Import what every answer is read with, in the same way as the grader's requests do."""
     return __import__("autograde.answers.outcomes", fromlist=["Payload"]).Payload
 
 
+def _held(statm: int) -> int:
+    """Bytes of memory that this process holds, without those of files."""
+    _, resident, of_files, *_ = map(int, os.pread(statm, 200, 0).split())
+    return (resident - of_files) * resource.getpagesize()
+
+
 class _Elsewhere:
-    """What is written to standard output or error beside Python's streams, as by programs that a cell starts."""
+    """What bypasses Python's streams on its way to standard output or error, as from programs that a cell starts."""
 
     def __init__(self, number: int):
         self.file = tempfile.TemporaryFile()  # noqa: SIM115  # open for as long as the kernel is
@@ -184,6 +195,11 @@ class _Elsewhere:
         return text
 
 
+def open_statm() -> int:
+    """This process's /proc/self/statm, which says how much memory it holds; a process that is shut in sees none."""
+    return os.open("/proc/self/statm", os.O_RDONLY)
+
+
 def make_kernel() -> PipedKernel:
     """A kernel that waits for its pipe. It may be made before a fork: no thread runs, and no file is open."""
     sys.path.insert(0, "")
@@ -192,4 +208,4 @@ def make_kernel() -> PipedKernel:
 
 
 if __name__ == "__main__":
-    make_kernel().serve(socket.socket(fileno=int(sys.argv[1])))
+    make_kernel().serve(socket.socket(fileno=int(sys.argv[1])), open_statm())

@@ -83,7 +83,7 @@ class Confined:
         self._connection.close()
 
     def _end(self) -> None:
-        last = last_word(self._connection)
+        last = final_message(self._connection)
         self.status, self.reason = last.get("ended", -signal.SIGKILL), last.get("reason", "")
 
 
@@ -119,16 +119,16 @@ class Unconfined:
         os.close(self._end)
 
 
-def last_word(keeper: socket.socket) -> dict[str, Any]:
-    """What a keeper says of its kernel's end; nothing where it was killed itself.
+def final_message(keeper: socket.socket) -> dict[str, Any]:
+    """The keeper's message about its kernel's end; empty where the keeper was killed itself.
 
-    Where it ended without having heard our last signal, the connection is reset first, and then it gives its word.
+    Where it ended before it had read our last signal, the first read is refused with a reset, and the second succeeds.
     """
     try:
-        heard = keeper.recv(MAX_MESSAGE)
+        received = keeper.recv(MAX_MESSAGE)
     except ConnectionResetError:
-        heard = keeper.recv(MAX_MESSAGE)
-    return dict(json.loads(heard)) if heard else {}
+        received = keeper.recv(MAX_MESSAGE)
+    return dict(json.loads(received)) if received else {}
 
 
 def _archive(folder: Path) -> Any:

@@ -93,7 +93,7 @@ class SandboxProvisioner(KernelProvisionerBase):
         await self.wait()
 
     async def terminate(self, restart: bool = False) -> None:
-        """Like `kill`: the first process of a namespace does not heed SIGTERM."""
+        """Like `kill`: the first process of a namespace ignores SIGTERM."""
         await self.kill(restart)
 
     async def cleanup(self, restart: bool = False) -> None:

@@ -82,7 +82,7 @@ def program(machine: str) -> bytes:
         (_LOAD, 0, 0, _THIRD_ARGUMENT),
         (_JUMP_EQUAL, 1, 0, socket.SO_SNDBUF),
         (_JUMP_EQUAL, 0, 1, socket.SO_RCVBUF),
-        (_RETURN, 0, 0, _ERRNO),  # no error: it is a wish that a system may disregard
+        (_RETURN, 0, 0, _ERRNO),  # no error: the call is a request that a system may ignore
         (_RETURN, 0, 0, _ALLOW),
         (_JUMP_EQUAL, 1, 0, table.socket),
         (_RETURN, 0, 0, _ALLOW),

@@ -38,7 +38,7 @@ class SandboxError(AutogradeError):
 
 
 def refusal(reason: str) -> SandboxError:
-    """With a remedy where the system refused; else the reason is all there is to say."""
+    """The error for a reason, with a remedy where the system refused."""
     reason = reason.strip().rstrip(".")
     if _SYSTEM_SAYS.search(reason):
         return SandboxError(_REMEDY.format(reason=reason))

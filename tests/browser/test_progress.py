@@ -5,7 +5,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Page, expect
 
 from autograde.authoring.key import load_key
-from autograde.learner.progress import FILE_NAME
+from autograde.learner.ticks import FILE_NAME
 from tests.browser.lab import CHAPTER, ROOT, Lab, run_all
 
 EXERCISES = load_key(ROOT / "solutions" / CHAPTER).exercises

@@ -10,7 +10,7 @@ import torch
 from autograde.authoring.key import load_key
 from autograde.exercises import Numeric
 from autograde.learner.check import CheckFailed, check
-from autograde.learner.progress import read_progress
+from autograde.learner.ticks import read_progress
 from vitlib import create
 from vitlib.vit.patches import patchify
 

@@ -68,7 +68,7 @@ def test_the_windows_that_learners_cut_are_the_librarys(w: Windows, batch: int, 
 @settings(deadline=None)
 @given(windows())
 def test_the_mask_that_learners_make_is_the_librarys(w: Windows) -> None:
-    assert torch.equal(code("may-attend")(w.rows, w.columns, w.window, w.shift), ~w.apart())
+    assert torch.equal(code("may-attend")(w.rows, w.columns, w.window, w.shift), ~w.masked())
 
 
 @settings(deadline=None)
@@ -170,7 +170,7 @@ def test_without_the_mask_one_edge_changes_the_answer_at_the_other() -> None:
     changed = x.clone()
     changed[:, 56:] += 1  # the lowest row
     alike = [torch.equal(layer(x)[:, :8], layer(changed)[:, :8])]
-    layer.apart = torch.zeros_like(layer.apart)  # type: ignore[arg-type]
+    layer.attn_mask = torch.zeros_like(layer.attn_mask)  # type: ignore[arg-type]
     alike.append(torch.equal(layer(x)[:, :8], layer(changed)[:, :8]))
     assert alike == [True, False]
 

@@ -2,7 +2,8 @@
 
     python -m tests.repository.rooms
 
-prints every room with the rooms that it imports, upper floors first, and marks what points upward.
+prints every room with the rooms that it imports, upper floors first, and marks what points upward, and circles of
+rooms or of modules.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -94,17 +95,37 @@ def upward(package: str) -> dict[tuple[str, str], set[str]]:
     }
 
 
-def circles(package: str) -> list[tuple[str, str]]:
-    """Pairs of rooms from which each can be reached by the other."""
-    rooms = graph(package)
-    reach = {room: _reachable(rooms, room) for room in rooms}
-    return sorted((a, b) for a in rooms for b in rooms if a < b and b in reach[a] and a in reach[b])
+def module_graph(package: str) -> dict[str, set[str]]:
+    """Which module imports which, also those inside a function or under TYPE_CHECKING."""
+    files = {_name(path): path for path in sorted((ROOT / package).rglob("*.py"))}
+    found = {}
+    for module, path in files.items():
+        names = {_longest(name, files) for name in imported(path, package)}
+        found[module] = names - {module, package}
+    return found
 
 
-def _reachable(rooms: Graph, start: str) -> set[str]:
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _longest(name: str, files: Collection[str]) -> str:
+    """The module in which an imported name stands: the name itself, or what is left without its last parts."""
+    while "." in name and name not in files:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def circles(arrows: Mapping[str, Collection[str]]) -> list[tuple[str, str]]:
+    """Pairs of rooms, or of modules, from which each can be reached by the other."""
+    reach = {start: _reachable(arrows, start) for start in arrows}
+    return sorted((a, b) for a in arrows for b in reach[a] if a < b and a in reach.get(b, ()))
+
+
+def _reachable(arrows: Mapping[str, Collection[str]], start: str) -> set[str]:
     found, waiting = set[str](), [start]
     while waiting:
-        for other in rooms.get(waiting.pop(), {}):
+        for other in arrows.get(waiting.pop(), ()):
             if other not in found:
                 found.add(other)
                 waiting.append(other)
@@ -121,7 +142,7 @@ def main() -> None:
             print(f"  {room:<10} → {arrows or 'nothing'}")
         for pair, modules in wrong.items():
             print(f"  (!) {pair[0]} → {pair[1]}: {', '.join(sorted(modules))}")
-        for one, other in circles(package):
+        for one, other in [*circles(rooms), *circles(module_graph(package))]:
             print(f"  circle: {one} ↔ {other}")
 
 

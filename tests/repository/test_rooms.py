@@ -22,7 +22,37 @@ def test_no_arrow_points_upward(package: str) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_two_rooms_import_each_other(package: str) -> None:
-    assert rooms.circles(package) == []
+    assert rooms.circles(rooms.graph(package)) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_two_modules_import_each_other(package: str) -> None:
+    assert rooms.circles(rooms.module_graph(package)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import vitlib.vit.head",
+        "from vitlib.vit.head import classify",
+        "from vitlib.vit import head",
+        "from .head import classify",
+        "def late():\n    from vitlib.vit import head",
+        "if TYPE_CHECKING:\n    from vitlib.vit.head import classify",
+    ],
+)
+def test_a_circle_of_modules_is_found_however_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    for name, text in {"patches": line, "embed": "import vitlib.vit.patches", "head": "from . import embed"}.items():
+        path = tmp_path / "vitlib" / "vit" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "vitlib" / "vit" / "__init__.py").write_text("")
+    monkeypatch.setattr(rooms, "ROOT", tmp_path)
+    found = rooms.circles(rooms.module_graph("vitlib"))
+    assert found == [(f"vitlib.vit.{one}", f"vitlib.vit.{other}") for one, other in
+                     (("embed", "head"), ("embed", "patches"), ("head", "patches"))]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -46,7 +76,7 @@ def test_an_arrow_upward_is_found_however_it_is_written(
     (tmp_path / "vitlib" / "widgets" / "grid.py").write_text("import vitlib.vit.patches")
     monkeypatch.setattr(rooms, "ROOT", tmp_path)
     assert rooms.upward("vitlib") == {("vit", room): {"vitlib.vit.patches"}}
-    assert rooms.circles("vitlib") == ([("vit", "widgets")] if room == "widgets" else [])
+    assert rooms.circles(rooms.graph("vitlib")) == ([("vit", "widgets")] if room == "widgets" else [])
 
 
 def test_no_kind_of_exercise_is_told_apart_by_its_class() -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -45,16 +44,14 @@ class ConvNeXtConfig(StageConfig):
             raise ValueError(f"kernel_size is {self.kernel_size}: expected an odd side, with a token in its middle")
 
 
-def patch_convolution(x: Float[Tensor, "B H W C"], conv: nn.Conv2d) -> Float[Tensor, "B H2 W2 C2"]:
-    """A convolution whose stride is its kernel's size, as one matrix product over the patches: chapter 2's fact.
+def convolve(x: Float[Tensor, "B H W C"], conv: nn.Conv2d) -> Float[Tensor, "B H2 W2 C2"]:
+    """A convolution of tensors with their channels last; no copy is made, [B, C, H, W] is another view of them.
 
-    >>> conv = nn.Conv2d(8, 16, kernel_size=2, stride=2)
-    >>> patch_convolution(torch.zeros(1, 4, 6, 8), conv).shape
+    >>> convolve(torch.zeros(1, 4, 6, 8), nn.Conv2d(8, 16, kernel_size=2, stride=2)).shape
     torch.Size([1, 2, 3, 16])
     """
-    high, wide = conv.stride
-    x = x.unflatten(2, (-1, wide)).unflatten(1, (-1, high)).transpose(2, 3)  # B H2 W2 high wide C
-    return F.linear(x.flatten(3), conv.weight.permute(0, 2, 3, 1).flatten(1), conv.bias)
+    out: Tensor = conv(x.permute(0, 3, 1, 2))
+    return out.permute(0, 2, 3, 1)
 
 
 class ConvNeXtBlock(nn.Module):
@@ -86,8 +83,7 @@ class ConvNeXtBlock(nn.Module):
         self.drop = Drop(0.0, drop_path) if drop_path else None
 
     def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
-        near = self.conv_dw(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # no copy: B C H W is another view of it
-        branch = self.mlp(self.norm(near))
+        branch = self.mlp(self.norm(convolve(x, self.conv_dw)))
         if self.drop:
             branch = self.drop(branch.flatten(1, 2)).view_as(x)
         return torch.addcmul(x, self.gamma, branch)  # x + γ · branch, in one pass
@@ -112,7 +108,7 @@ class ConvNeXtStage(nn.Module):
     def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H2 W2 C2"]:
         if isinstance(self.downsample, nn.Sequential):
             norm, conv = self.downsample
-            x = patch_convolution(norm(x), cast(nn.Conv2d, conv))
+            x = convolve(norm(x), cast(nn.Conv2d, conv))
         for block in self.blocks:
             x = block(x)
         return x
@@ -161,7 +157,7 @@ class ConvNeXt(Staged):
         """The stem: patches, embedded and normalised."""
         conv, norm = cast(nn.Conv2d, self.stem[0]), self.stem[1]
         images = check_images(images, self.config.in_chans, self.config.image_size, conv.weight)
-        return norm(patch_convolution(images.permute(0, 2, 3, 1), conv))
+        return norm(conv(images).permute(0, 2, 3, 1))
 
     def forward_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H2 W2"]:
         """What the last stage gives, as timm gives it: channels first, before the last norm."""

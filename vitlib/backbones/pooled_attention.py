@@ -54,12 +54,7 @@ class PooledAttention(Attention):
 
         Errors: ValueError where the stride does not divide it.
         """
-        stride = self.stride
-        if stride < 1 or rows % stride or columns % stride:
-            fits = [s for s in range(1, min(rows, columns) + 1) if rows % s == 0 and columns % s == 0]
-            raise ValueError(
-                f"stride is {stride}, and the grid has {rows} × {columns} tokens: choose {', '.join(map(str, fits))}"
-            )
+        check_stride(rows, columns, self.stride, "stride")
         self.grid = (rows, columns)
 
     def forward(self, x: Float[Tensor, "B T D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
@@ -94,3 +89,12 @@ class PooledAttention(Attention):
         squares = weights[..., self.prefix :].unflatten(-1, (rows, columns)) / self.stride**2
         patches = squares.repeat_interleave(self.stride, dim=-2).repeat_interleave(self.stride, dim=-1)
         return torch.cat([weights[..., : self.prefix], patches.flatten(-2)], dim=-1)
+
+
+def check_stride(rows: int, columns: int, stride: int, name: str) -> None:
+    """ValueError where the stride, called `name`, does not divide a grid of rows × columns."""
+    if stride < 1 or rows % stride or columns % stride:
+        fits = [s for s in range(1, min(rows, columns) + 1) if rows % s == 0 and columns % s == 0]
+        raise ValueError(
+            f"{name} is {stride}, and the grid has {rows} × {columns} tokens: choose {', '.join(map(str, fits))}"
+        )

@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from vitlib.backbones.biased_attention import attend_with_bias
 from vitlib.backbones.dropins import require_vit
-from vitlib.backbones.windows import attend_with_bias
 from vitlib.vit.attention import EVERY, split_heads
 from vitlib.vit.checks import check_images
+from vitlib.vit.config import ViTConfig
 from vitlib.vit.encoder import Block
 from vitlib.vit.model import ViT
 
@@ -93,6 +94,18 @@ def think(block: Block, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
     return x + block.drop(block.ls2(block.mlp(block.norm2(x))))
 
 
+def check_merging(config: ViTConfig, r: int, name: str) -> None:
+    """ValueError where blocks cannot merge r pairs each, and for a model that pools by attention; `name` is r's."""
+    most = config.grid.tokens // config.depth if config.depth > 1 else 0
+    if not 0 <= r <= most:
+        raise ValueError(
+            f"{name} is {r}: {config.grid.tokens} patches through {config.depth} blocks can lose 0 to {most} in each, "
+            f"as a block merges half of what it gets at most; choose {name}={most} or less"
+        )
+    if config.global_pool == "map":
+        raise ValueError('the model pools by attention, which does not weigh tokens: expected "token" or "avg"')
+
+
 class MergedViT(nn.Module):
     """A ViT that merges r pairs of patches in every block but the last, whose patches nobody looks at any more.
 
@@ -114,16 +127,8 @@ class MergedViT(nn.Module):
             raise TypeError(
                 f"r is {r!r} ({type(r).__name__}): expected a whole number, the pairs that merge in a block"
             )
-        config = vit.config
-        most = config.grid.tokens // config.depth if config.depth > 1 else 0
-        if not 0 <= r <= most:
-            raise ValueError(
-                f"r is {r}: {config.grid.tokens} patches through {config.depth} blocks can lose 0 to {most} in each, "
-                f"as a block merges half of what it gets at most; choose r={most} or less"
-            )
-        if config.global_pool == "map":
-            raise ValueError('the model pools by attention, which does not weigh tokens: expected "token" or "avg"')
-        self.vit, self.r, self.config = vit, r, config
+        check_merging(vit.config, r, "r")
+        self.vit, self.r, self.config = vit, r, vit.config
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         return self.steps(images)[0]

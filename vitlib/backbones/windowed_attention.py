@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from vitlib.backbones.biased_attention import attend_with_bias
 from vitlib.backbones.dropins import check_tokens, require_vit, with_attention
-from vitlib.backbones.windows import Windows, attend_with_bias
+from vitlib.backbones.windows import Windows
 from vitlib.vit.attention import EVERY, Attention, attend, split_heads
 from vitlib.vit.model import ViT
 from vitlib.vit.tables import WithTables
@@ -37,7 +38,7 @@ def with_windows(model: ViT, window: int) -> ViT:
 
 
 class WindowedAttention(WithTables, Attention):
-    """Attention inside windows, beside `prefix` tokens (CLS, registers) that see all and are seen by all.
+    """Attention inside windows; `prefix` tokens (CLS, registers) attend to all tokens, and all attend to them.
 
     >>> attention = WindowedAttention(embed_dim=192, num_heads=3, windows=Windows(14, 14, window=7), prefix=1)
     >>> attention(torch.zeros(2, 197, 192)).shape
@@ -61,8 +62,8 @@ class WindowedAttention(WithTables, Attention):
     def tables(self) -> dict[str, Tensor | None]:
         """Indices and masks, computed from the windows; no checkpoint stores them."""
         order = self.windows.order().flatten()
-        apart = F.pad(self.windows.apart()[:, None], (self.prefix, 0))  # W 1 M p+M: nobody is apart from CLS
-        bias = torch.zeros(apart.shape).masked_fill(apart, -torch.inf)
+        masked = F.pad(self.windows.masked()[:, None], (self.prefix, 0))  # W 1 M p+M: CLS is never masked
+        bias = torch.zeros(masked.shape).masked_fill(masked, -torch.inf)
         return {"order": order, "places": order.argsort(), "bias": bias}
 
     def set_grid(self, rows: int, columns: int) -> None:

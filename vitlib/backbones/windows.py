@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
+from vitlib.backbones.biased_attention import attend_with_bias
 from vitlib.vit.attention import EVERY, Attention, split_heads
 from vitlib.vit.tables import WithTables
 
@@ -22,7 +23,7 @@ class Windows:
     """A grid of tokens cut into windows; with a shift, the grid rolls up and left before it is cut.
 
     Rolling is cyclic: what leaves at the top comes back at the bottom. So the number of windows stays, and those at
-    the end hold tokens that were never neighbours; `apart` names them.
+    the end hold tokens that were never neighbours; `masked` names them.
 
     >>> windows = Windows(rows=4, columns=4, window=2, shift=1)
     >>> windows.count, windows.area
@@ -107,12 +108,12 @@ class Windows:
         numbers = self.cut(torch.arange(1, n + 1)[None]) - 1  # -1 for a zero
         return numbers % (n + 1)
 
-    def apart(self) -> Bool[Tensor, "W M M"]:
-        """Pairs of tokens that share a window only because the grid rolled, and are no neighbours in the picture."""
+    def masked(self) -> Bool[Tensor, "W M M"]:
+        """True for two tokens that must not attend to each other: they share a window only because the grid rolled."""
         (rows, columns), (up, left) = self.padded, self.shifts
         over = 2 * (torch.arange(rows) >= rows - up)[:, None] + (torch.arange(columns) >= columns - left)
-        side = _cut(over[None], *self.sides)  # W M: which border a token rolled over, if any
-        return side[:, :, None] != side[:, None, :]
+        rolled = _cut(over[None], *self.sides)  # W M: which border a token rolled over, if any
+        return rolled[:, :, None] != rolled[:, None, :]
 
     @property
     def _beyond(self) -> bool:
@@ -145,33 +146,6 @@ def relative_index(window: int | tuple[int, int], table: int | None = None) -> I
     return down * (2 * largest - 1) + right
 
 
-def attend_with_bias(
-    q: Float[Tensor, "V h Q d"],
-    k: Float[Tensor, "V h T d"],
-    v: Float[Tensor, "V h T d"],
-    bias: Float[Tensor, "W g Q2 T"],
-    fused: bool | None = None,
-) -> Float[Tensor, "V h Q d"]:
-    """softmax(Q Kᵀ / √d + bias) V, as written or by a fused kernel; the biases repeat along V.
-
-    `fused=None` takes the faster one. On a CPU that is the fused kernel in inference; it has no gradient for the bias
-    there, and bfloat16 slows it down. torch.jit.trace records the formula, which serves training and inference.
-    """
-    if fused is None:
-        formula = torch.is_grad_enabled() or q.dtype == torch.bfloat16 or torch.jit.is_tracing()
-        fused = q.device.type != "cpu" or not formula
-    if fused:
-        if bias.shape[0] == q.shape[0] or bias.shape[0] == 1:
-            mask = bias
-        else:
-            mask = bias.repeat(q.unflatten(0, (-1, bias.shape[0])).shape[0], 1, 1, 1)
-        return F.scaled_dot_product_attention(q, k, v, mask.to(q.dtype))
-    q, k, v = q.contiguous(), k.contiguous(), v.contiguous()  # the products would copy them themselves, more slowly
-    scores = (q @ k.transpose(-2, -1)).unflatten(0, (-1, bias.shape[0]))  # B W h Q T
-    scores = torch.add(bias, scores, alpha=q.shape[-1] ** -0.5)  # Q Kᵀ / √d + bias, in one pass
-    return scores.flatten(0, 1).softmax(dim=-1).to(v.dtype) @ v
-
-
 class WindowAttention(WithTables, Attention):
     """Self-attention inside windows, with a learned bias for each distance: [B, N, D] → [B, N, D].
 
@@ -187,7 +161,7 @@ class WindowAttention(WithTables, Attention):
     order: Tensor
     places: Tensor
     index: Tensor
-    apart: Tensor | None
+    attn_mask: Tensor | None
 
     def __init__(
         self, embed_dim: int, num_heads: int, windows: Windows, fused: bool | None = None, table: int | None = None
@@ -200,12 +174,12 @@ class WindowAttention(WithTables, Attention):
     def tables(self) -> dict[str, Tensor | None]:
         """Indices and masks, computed from the windows; no checkpoint stores them."""
         windows = self.windows
-        order, apart = windows.order().flatten(), windows.apart()[:, None]  # W·M, W 1 M M
+        order, masked = windows.order().flatten(), windows.masked()[:, None]  # W·M, W 1 M M
         return {
             "order": order,
             "places": order.argsort()[: windows.rows * windows.columns],  # without the zeros, which come last
             "index": relative_index(windows.sides, self.table).flatten(),
-            "apart": torch.zeros(apart.shape).masked_fill(apart, -torch.inf) if any(windows.shifts) else None,
+            "attn_mask": torch.zeros(masked.shape).masked_fill(masked, -torch.inf) if any(windows.shifts) else None,
         }
 
     def forward(self, x: Float[Tensor, "B N D"], rows: slice = EVERY) -> Float[Tensor, "B Q D"]:
@@ -232,7 +206,7 @@ class WindowAttention(WithTables, Attention):
         m = self.windows.area
         learned = self.relative_position_bias_table
         bias = learned.index_select(0, self.constant("index", learned)).T.reshape(1, self.heads, m, m)
-        return bias if self.apart is None else bias + self.constant("apart", learned)
+        return bias if self.attn_mask is None else bias + self.constant("attn_mask", learned)
 
     def weights(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B h N N"]:
         """The maps over the whole grid: the same attention without cutting; other windows have the bias −∞.

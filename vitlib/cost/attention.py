@@ -42,12 +42,12 @@ def attend(batch: int, heads: int, queries: int, keys: int, each: int, fused: bo
 
 
 def attend_biased(
-    batch: int, heads: int, queries: int, keys: int, each: int, lines: int, fused: bool | None, run: Run, apart: bool
+    batch: int, heads: int, queries: int, keys: int, each: int, lines: int, fused: bool | None, run: Run, separate: bool
 ) -> tuple[Op, *tuple[Op | Call, ...]]:
-    """softmax(Q Kᵀ / √d + bias) V, as in vitlib.backbones.windows.attend_with_bias; `lines` counts the biases' rows.
+    """softmax(Q Kᵀ / √d + bias) V, as `attend_with_bias` computes it; `lines` counts the biases' rows.
 
     The fused kernel needs rows of a multiple of 8 numbers. The formula needs q, k and v in three separate tensors: it
-    copies all three, or only the queries where they are separate (`apart`) already.
+    copies all three, or only the queries where these are `separate` already.
     """
     learned, number = run.numbers
     q, k, product = (each * heads * batch * n for n in (queries, keys, 2 * queries * keys))
@@ -55,15 +55,16 @@ def attend_biased(
     if fused is None or fused:
         kept = number * lines * up(keys, 8) + 4 * batch * heads * up(queries, 32)  # biases; sums, as above
         made = learned * lines * keys  # biases before their rows are lengthened
-        joins = 0 if apart else parts
+        joins = 0 if separate else parts
         return (
             Op("attend", number * q, 2 * product, 5 * product, keeps="both", extra=kept, scratch=made, joins=joins),
         )
-    first = Op("apart", number * q, keeps="in", passes=True) if apart else Op("apart", parts, joins=parts, passes=True)
+    copied = Op("contiguous", parts, joins=parts, passes=True)
+    first = Op("contiguous", number * q, keeps="in", passes=True) if separate else copied
     return (
         first,
         call(
-            Op("q kᵀ", number * scores, product, 2 * product, keeps="" if apart else "in", scratch_back=number * k),
+            Op("q kᵀ", number * scores, product, 2 * product, keeps="" if separate else "in", scratch_back=number * k),
             Op("bias", learned * scores),
             call(
                 softmax(scores, run),
@@ -85,7 +86,7 @@ def softmax(scores: int, run: Run) -> Op:
 
 
 def narrowed(scores: int, run: Run) -> Ops:
-    """Autocast's bfloat16 copy of the attention weights, kept by the product with V beside the float32 ones."""
+    """Autocast's bfloat16 copy of the attention weights, kept by the product with V in addition to the float32 ones."""
     return (Op("cast", 2 * scores, kind="scores"),) if run.precision == "amp" else ()
 
 

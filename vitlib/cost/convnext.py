@@ -1,10 +1,9 @@
 """ConvNeXt as a list of operations: a convolution of each channel by itself where the ViT has attention."""
 
-from dataclasses import replace
 from functools import lru_cache
 
 from vitlib.backbones.convnext import ConvNeXtConfig
-from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm
+from vitlib.cost.ops import Call, Op, Ops, call, cast, classifier, drop, linear, listed, mlp, norm
 from vitlib.cost.run import Run
 from vitlib.cost.stages import nested, widened, without_input
 
@@ -14,14 +13,10 @@ def convnext(config: ConvNeXtConfig, run: Run) -> Ops:
     c, width = config, config.dims[-1]
     rows, pixels = run.batch_size * places(c, 0), c.in_chans * c.patch_size**2
     stem = patch_convolution(rows, pixels, c.dims[0], run)
-    head = (
-        (*cast(run.batch_size, width, run), linear("head", run.batch_size, width, c.num_classes, run))
-        if c.num_classes
-        else ()
-    )
+    head = classifier(width, c.num_classes, run)
     return listed(
         *stem[:-1],
-        replace(without_input(stem[-1]), extra=0),
+        without_input(stem[-1]),
         widened(rows, c.dims[0], run),
         norm("norm", rows, c.dims[0], run),
         nested(
@@ -38,12 +33,8 @@ def places(c: ConvNeXtConfig, number: int) -> int:
 
 
 def patch_convolution(rows: int, numbers: int, width: int, run: Run) -> tuple[Op, ...]:
-    """Copy the patches side by side, and one product for all, whose weights are copied into the patches' order."""
-    product, (outer, inner) = linear("patches", rows, numbers, width, run), run.numbers
-    copies = [outer * numbers * width, inner * numbers * width * (inner < outer)]
-    kept = copies[1] or copies[0]
-    copied = replace(product, copies=0, extra=kept, extra_kind="copies", scratch=sum(copies) - kept)
-    return (Op("patches", outer * rows * numbers), *cast(rows, numbers, run), copied)
+    """A convolution whose stride is its kernel's size: the product of each patch's numbers with the filters."""
+    return (*cast(rows, numbers, run), linear("patches", rows, numbers, width, run))
 
 
 def stage(c: ConvNeXtConfig, number: int, run: Run) -> Ops:
@@ -55,8 +46,7 @@ def stage(c: ConvNeXtConfig, number: int, run: Run) -> Ops:
 def halving(c: ConvNeXtConfig, number: int, run: Run) -> Call:
     """Four places, normalised, become one."""
     rows, width = run.batch_size * places(c, number), c.dims[number - 1]
-    normed = norm("norm", 4 * rows, width, run)
-    return call(normed, call(patch_convolution(rows, 4 * width, c.dims[number], run)))
+    return call(norm("norm", 4 * rows, width, run), patch_convolution(rows, 4 * width, c.dims[number], run))
 
 
 @lru_cache(maxsize=8)
@@ -71,12 +61,10 @@ def block(c: ConvNeXtConfig, number: int, index: int, run: Run) -> Call:
     return call(
         () if narrow else cast(rows, width, run),
         Op("conv", inner * size, flops, 2 * flops, weights, "in", copies=copies, scratch_back=copies),
-        call(
-            widened(rows, width, run),
-            norm("norm", rows, width, run),
-            mlp(rows, width, hidden, run),
-            drop(inner * size, size, 0.0, c.drop_paths[number][index], run),
-            widened(rows, width, run),
-        ),
+        widened(rows, width, run),
+        norm("norm", rows, width, run),
+        mlp(rows, width, hidden, run),
+        drop(inner * size, size, 0.0, c.drop_paths[number][index], run),
+        widened(rows, width, run),
         Op("sum", outer * size, weights=width, keeps="in", scratch_back=outer * size, adds=True),
     )

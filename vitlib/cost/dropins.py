@@ -1,5 +1,6 @@
 """Cheaper attention as operations, in place of a ViT's own: inside windows, or to pooled keys."""
 
+from vitlib.backbones.pooled_attention import check_stride
 from vitlib.backbones.windows import Windows
 from vitlib.cost.attention import attend, attend_biased, joined
 from vitlib.cost.ops import Call, Op, call, cast, linear
@@ -28,7 +29,7 @@ def windowed_attention(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
             call(
                 Op("cut", 3 * size * count * keys * c.embed_dim, kind="copies", scratch=patches, buffers=buffers),
                 call(
-                    attend_biased(count, c.num_heads, windows.area, keys, each, lines, c.fused, run, apart=True),
+                    attend_biased(count, c.num_heads, windows.area, keys, each, lines, c.fused, run, separate=True),
                     call(joined(run.batch_size * c.grid.tokens, c.embed_dim, c.fused, run), Op("order", patches)),
                 ),
                 Op("tokens", size * every * c.embed_dim, adds=True, passes=True),
@@ -47,12 +48,7 @@ def pooled_attention(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
     Errors: ValueError for a stride that does not divide the grid.
     """
     grid, stride = c.grid, run.pool_stride
-    if grid.rows % stride or grid.columns % stride:
-        fits = [s for s in range(1, min(grid.rows, grid.columns) + 1) if grid.rows % s == 0 and grid.columns % s == 0]
-        raise ValueError(
-            f"pool_stride is {stride}, and the grid has {grid.rows} × {grid.columns} tokens: choose "
-            f"{', '.join(map(str, fits))}"
-        )
+    check_stride(grid.rows, grid.columns, stride, "pool_stride")
     keys, queries, width = c.prefix + grid.tokens // stride**2, run.batch_size * rows, c.embed_dim
     means = run.numbers[0] * run.batch_size * keys * width
     fused = c.fused is None or c.fused

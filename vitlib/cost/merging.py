@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from vitlib.backbones.token_merging import check_merging
 from vitlib.cost.attention import attend_biased, joined
 from vitlib.cost.ops import Call, Op, Ops, call, cast, linear, mlp, norm, residual
 from vitlib.cost.run import Run
@@ -16,14 +17,7 @@ def merged_blocks(c: ViTConfig, run: Run) -> Ops:
 
     Errors: ValueError where more pairs are asked for than can merge, and for a model that pools by attention.
     """
-    most = c.grid.tokens // c.depth if c.depth > 1 else 0
-    if run.merge > most:
-        raise ValueError(
-            f"merge is {run.merge}: {c.grid.tokens} patches through {c.depth} blocks can lose 0 to {most} in each; "
-            f"choose {most} or less"
-        )
-    if c.global_pool == "map":
-        raise ValueError('the model pools by attention, which does not weigh tokens: expected "token" or "avg"')
+    check_merging(c, run.merge, "merge")
     looks, thinks = zip(*(halves(c, number, run) for number in range(c.depth)), strict=True)
     merges = [merge(c, c.tokens - run.merge * number, run) for number in range(c.depth - 1)]
     # what comes after a block's first half: the last has nobody to merge for
@@ -43,7 +37,7 @@ def halves(c: ViTConfig, number: int, run: Run) -> tuple[Call, Call]:
     every, some, left = (batch * n for n in (tokens, queries, queries if last else tokens - run.merge))
     path = c.drop_path_rate * number / max(c.depth - 1, 1)
     waits = run.numbers[0] * (every - some) * width  # the gradient of all rows, where the block answers for a few
-    first, *rest = attend_biased(batch, c.num_heads, queries, tokens, each, batch, c.fused, run, apart=False)
+    first, *rest = attend_biased(batch, c.num_heads, queries, tokens, each, batch, c.fused, run, separate=False)
     first = replace(first, scratch_back=first.scratch_back + waits, joins=first.joins + waits)
     look = (
         norm("norm1", every, width, run),

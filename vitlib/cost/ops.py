@@ -27,7 +27,7 @@ class Op:
     extra: int = 0  # bytes that backward needs besides
     extra_kind: Kind = "activations"  # how a Breakdown calls those
     copies: int = 0  # bytes of the bfloat16 copies of its weights, which autocast makes once per step
-    buffers: int = 0  # bytes that lie beside the weights and are not learned
+    buffers: int = 0  # bytes of buffers, which are stored like weights and not learned
     scratch: int = 0  # bytes that it needs besides while it runs, forward
     scratch_back: int = 0  # likewise, backward
     joins: int = 0  # backward: bytes of gradients (of q, k and v) that are joined into one tensor at its end
@@ -126,6 +126,12 @@ def residual(ops: Ops, rows: int, width: int, run: Run, scaled: bool, dropout: f
     scale = (Op("scale", size, weights=width, keeps="in", scratch_back=size),) if scaled else ()
     total = Op("add", run.numbers[0] * rows * width, adds=True, passes=number == run.numbers[0])
     return call(ops, scale, drop(size, rows * width, dropout, path, run), total)
+
+
+def classifier(width: int, classes: int, run: Run) -> Ops:
+    """The product that makes logits of one vector for each picture; nothing where there are no classes."""
+    rows = run.batch_size
+    return (*cast(rows, width, run), linear("head", rows, width, classes, run)) if classes else ()
 
 
 def cross_entropy(logits: int) -> Op:

@@ -1,6 +1,6 @@
-"""What a step needs of a GPU's memory, beside what the GPU has.
+"""What a step needs of a GPU's memory, compared with what the GPU has.
 
-Three numbers are told apart. *Allocated* is what tensors take at the peak, as `cost` counts it. *Reserved* is what
+Three numbers are distinguished. *Allocated* is what tensors take at the peak, as `cost` counts it. *Reserved* is what
 torch's allocator holds for them: it hands out memory in pieces and keeps some between the tensors. And CUDA itself
 takes a part of the GPU before there is any tensor. A step fits where reserved and CUDA's part are no more than the GPU
 has.

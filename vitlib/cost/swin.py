@@ -5,7 +5,7 @@ from functools import lru_cache
 from vitlib.backbones.swin import SwinConfig
 from vitlib.backbones.windows import Windows
 from vitlib.cost.attention import up
-from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm
+from vitlib.cost.ops import Call, Op, Ops, call, cast, classifier, drop, linear, listed, mlp, norm
 from vitlib.cost.run import Run
 from vitlib.cost.stages import nested, widened, without_input
 
@@ -16,11 +16,7 @@ def swin(config: SwinConfig, run: Run) -> Ops:
     rows, width = run.batch_size * tokens[-1], c.dims[-1]
     pixels = c.in_chans * c.patch_size**2
     embed = linear("patch_embed", run.batch_size * tokens[0], pixels, c.embed_dim, run)
-    head = (
-        (*cast(run.batch_size, width, run), linear("head", run.batch_size, width, c.num_classes, run))
-        if c.num_classes
-        else ()
-    )
+    head = classifier(width, c.num_classes, run)
     return listed(
         cast(run.batch_size * tokens[0], pixels, run),
         without_input(embed),

@@ -6,7 +6,7 @@ from functools import lru_cache
 from vitlib.cost.attention import attend, attention
 from vitlib.cost.dropins import pooled_attention, windowed_attention
 from vitlib.cost.merging import merged_blocks
-from vitlib.cost.ops import Call, Op, Ops, call, cast, drop, linear, listed, mlp, norm, residual
+from vitlib.cost.ops import Call, Op, Ops, call, cast, classifier, drop, linear, listed, mlp, norm, residual
 from vitlib.cost.run import Run
 from vitlib.vit.attention import check_heads
 from vitlib.vit.config import ViTConfig
@@ -27,7 +27,7 @@ def vit(config: ViTConfig, run: Run) -> Ops:
         token_row(c, run),
         merged_blocks(c, run) if run.merge else blocks(c, rows, run),
         pool(c, read, run),
-        head(c, run),
+        classifier(c.embed_dim, c.num_classes, run),
     )
 
 
@@ -87,13 +87,6 @@ def pool(c: ViTConfig, read: int, run: Run) -> Ops:
     if c.global_pool == "avg" and not c.norm_before_pool:
         return (*mean, norm("fc_norm", run.batch_size, c.embed_dim, run))
     return (norm("norm", rows, c.embed_dim, run), *mean)
-
-
-def head(c: ViTConfig, run: Run) -> Ops:
-    """The classifier, where there is one."""
-    if not c.num_classes:
-        return ()
-    return (*cast(run.batch_size, c.embed_dim, run), linear("head", run.batch_size, c.embed_dim, c.num_classes, run))
 
 
 def attention_pool(c: ViTConfig, read: int, run: Run) -> Call:

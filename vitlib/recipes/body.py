@@ -1,4 +1,4 @@
-"""Chapter 8: what its heads stand on: a small ViT for pictures of 20 × 20 pixels, and the loop that trains them."""
+"""Chapter 8: what its heads have in common: a small ViT for pictures of 20 × 20 pixels, and a loop."""
 
 from collections.abc import Callable
 
@@ -17,10 +17,10 @@ RARE = torch.tensor([1.0] * 10 + [0.3])  # weights of the classes in the loss: m
 BODY = ViTConfig((SIDE, SIDE), PATCH, in_chans=1, num_classes=0, embed_dim=64, depth=2, num_heads=4)
 
 
-def linear(inputs: int, outputs: int, dice: torch.Generator) -> nn.Linear:
+def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """A linear layer with small random weights and no bias to begin with."""
     layer = nn.Linear(inputs, outputs)
-    nn.init.trunc_normal_(layer.weight, std=0.02, generator=dice)
+    nn.init.trunc_normal_(layer.weight, std=0.02, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -29,8 +29,8 @@ def train(
     model: nn.Module, count: int, seed: int, loss_of: Callable[[Tensor], Tensor], size: int, progress: bool = True
 ) -> None:
     """`count` steps of Muon on batches of 32 out of `size`, with a warm-up and a way down: chapter 7's loop."""
-    dice = torch.Generator().manual_seed(seed)
-    batches = (torch.randint(size, (32,), generator=dice) for _ in range(count))
+    generator = torch.Generator().manual_seed(seed)
+    batches = (torch.randint(size, (32,), generator=generator) for _ in range(count))
     made = optimizers(model, "muon", lr=1e-2, weight_decay=0.02)
     plans = [schedule(each, count, warmup=count // 10) for each in made]
     walk = steps(model.train(), batches, lambda chosen: (loss_of(chosen), torch.zeros(())), made, plans)

@@ -21,10 +21,10 @@ class Detector(nn.Module):
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        dice = torch.Generator().manual_seed(seed)
-        self.body = ViT(replace(BODY, reg_tokens=QUERIES), dice)
-        self.to_class = linear(BODY.embed_dim, CLASSES, dice)
-        self.to_box = linear(BODY.embed_dim, 4, dice)
+        generator = torch.Generator().manual_seed(seed)
+        self.body = ViT(replace(BODY, reg_tokens=QUERIES), generator)
+        self.to_class = linear(BODY.embed_dim, CLASSES, generator)
+        self.to_box = linear(BODY.embed_dim, 4, generator)
 
     def forward(self, images: Float[Tensor, "B 1 H W"]) -> tuple[Float[Tensor, "B Q K"], Float[Tensor, "B Q 4"]]:
         found = self.body.forward_features(images)[:, 1 : 1 + QUERIES]  # B Q D
@@ -48,8 +48,8 @@ def train_detector(seed: int = 0, updates: int = 2000, count: int = 3000) -> Det
 def detection_loss(logits: Float[Tensor, "B Q K"], boxes: Float[Tensor, "B Q 4"], truth: Scenes) -> Float[Tensor, ""]:
     """Cross-entropy of the classes and distance of the boxes, under the pairing that costs least."""
     there = truth.classes != NOTHING  # B T
-    apart = (boxes[:, :, None] - truth.boxes[:, None]).abs().sum(dim=-1)  # B Q T
-    costs = -logits.log_softmax(dim=-1).gather(2, truth.classes[:, None].expand(-1, QUERIES, -1)) + 5 * apart
+    distance = (boxes[:, :, None] - truth.boxes[:, None]).abs().sum(dim=-1)  # B Q T
+    costs = -logits.log_softmax(dim=-1).gather(2, truth.classes[:, None].expand(-1, QUERIES, -1)) + 5 * distance
     costs = (costs * there[:, None]).detach()
     pairings = PAIRINGS.to(logits.device)
     total = costs[:, pairings, torch.arange(MOST)].sum(dim=-1)  # B pairings
@@ -57,7 +57,7 @@ def detection_loss(logits: Float[Tensor, "B Q K"], boxes: Float[Tensor, "B Q 4"]
     targets = torch.full_like(logits[..., 0], NOTHING, dtype=torch.long)
     targets.scatter_(1, best, truth.classes)
     named = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), RARE)
-    return named + 5 * apart.gather(1, best[:, None])[:, 0][there].mean()
+    return named + 5 * distance.gather(1, best[:, None])[:, 0][there].mean()
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from vitlib.recipes.teacher import whitening
 from vitlib.vit.model import ViT
 
 STRENGTH = 0.6  # of queries and keys: with it, a head takes about half from its neighbour and half from all others
-LOUDNESS = 0.7  # of positions beside the patches, whose numbers vary by about 1
+SCALE = 0.7  # of positions beside the patches, whose numbers vary by about 1
 
 
 @torch.no_grad()
@@ -33,17 +33,17 @@ def look_at_neighbours(model: ViT, seed: int = 0) -> None:
     config = model.config
     if not isinstance(model.pos_embed, nn.Parameter):
         raise ValueError(f"positions are {config.positions!r}: expected 'learned', so that they can be set")
-    dice = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     width, head = config.embed_dim, config.embed_dim // config.num_heads
     omega = torch.arange(1, head // 4 + 1) * math.pi / (head // 4 + 0.5)  # between none and half a turn a patch
-    spread = torch.linalg.qr(torch.randn(width, 4 * len(omega), generator=dice))[0]  # D d: where the waves lie
+    spread = torch.linalg.qr(torch.randn(width, 4 * len(omega), generator=generator))[0]  # D d: where the waves lie
     y, x = torch.meshgrid(*(torch.arange(side) for side in (config.grid.rows, config.grid.columns)), indexing="ij")
     waves = torch.cat([wave(x.flatten(), omega), wave(y.flatten(), omega)], dim=1)  # N d
-    model.pos_embed[:, config.prefix_rows :] = LOUDNESS * (width / (2 * len(omega))) ** 0.5 * waves @ spread.T
+    model.pos_embed[:, config.prefix_rows :] = SCALE * (width / (2 * len(omega))) ** 0.5 * waves @ spread.T
     for block in model.blocks:
         queries, keys, _ = block.attn.qkv.weight.unflatten(0, (3, config.num_heads, head))  # h d D, each
         for query, key in zip(queries, keys, strict=True):
-            right, down = torch.randint(-1, 2, (2,), generator=dice).tolist()
+            right, down = torch.randint(-1, 2, (2,), generator=generator).tolist()
             turned = torch.block_diag(turn(right, omega), turn(down, omega))  # d d
             rows = slice(4 * len(omega))
             query.mul_(0.5)[rows] += STRENGTH * spread.T
@@ -52,17 +52,17 @@ def look_at_neighbours(model: ViT, seed: int = 0) -> None:
 
 @torch.no_grad()
 def embed_whitened(model: ViT, images: UInt8[Tensor, "N C H W"], seed: int = 0) -> None:
-    """Patches as random mixtures of their whitened pixels: what is rare in these pictures is as loud as what is common.
+    """Patches as random mixtures of their whitened pixels: rare features are as strong as common ones.
 
     Neighbouring pixels are nearly the same, so a random filter sees little but the mean colour.
     """
-    dice = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     weight = model.patch_embed.proj.weight  # D C P P
     filters = whitening(images, side=weight.shape[-1], eps=1e-2).flatten(1)  # K CP²
-    mixed = torch.randn(len(weight), len(filters), generator=dice) @ filters
+    mixed = torch.randn(len(weight), len(filters), generator=generator) @ filters
     weight.copy_(mixed.view_as(weight))
     some = normalise(images[:500], model.config.mean, model.config.std)
-    weight.mul_(LOUDNESS / model.patch_embed(some).std())
+    weight.mul_(SCALE / model.patch_embed(some).std())
 
 
 def wave(places: Int64[Tensor, "N"], omega: Float[Tensor, "F"]) -> Float[Tensor, "N 2*F"]:

@@ -95,9 +95,9 @@ def contrastive(seed: int, pictures: Pictures, recipe: Recipe = CONTRAST) -> tup
 
 def draw(pictures: Pictures, number: int, seed: int) -> Int64[Tensor, "n"]:
     """The places of so many pictures of each class."""
-    dice = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     places = [(pictures.labels == label).nonzero()[:, 0] for label in range(len(pictures.classes))]
-    return torch.cat([each[torch.randperm(len(each), generator=dice)[:number]] for each in places])
+    return torch.cat([each[torch.randperm(len(each), generator=generator)[:number]] for each in places])
 
 
 def features(model: ViT, pictures: Pictures) -> Float[Tensor, "N D"]:

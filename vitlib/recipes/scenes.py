@@ -43,16 +43,16 @@ def scenes(count: int, seed: int = 0, test: bool = False) -> Scenes:
     >>> some.images.shape, some.boxes.shape
     (torch.Size([3, 1, 20, 20]), torch.Size([3, 2, 4]))
     """
-    pool, dice = digits()[test], random.Random(2 * seed + test)
+    pool, generator = digits()[test], random.Random(2 * seed + test)
     by_side = {side: F.interpolate(pool.images.float(), size=(side, side), mode="bilinear")[:, 0] for side in SIDES}
     images = torch.zeros(count, 1, SIDE, SIDE, dtype=torch.uint8)
     pixels = torch.full((count, SIDE, SIDE), NOTHING)
     classes, boxes = torch.full((count, MOST), NOTHING), torch.zeros(count, MOST, 4)
     for i in range(count):
         squares: list[tuple[int, int, int]] = []  # top, left, side
-        for _ in range(dice.randint(1, MOST)):
-            which, side = dice.randrange(len(pool)), dice.choice(SIDES)
-            tries = ((dice.randint(0, SIDE - side), dice.randint(0, SIDE - side), side) for _ in range(20))
+        for _ in range(generator.randint(1, MOST)):
+            which, side = generator.randrange(len(pool)), generator.choice(SIDES)
+            tries = ((generator.randint(0, SIDE - side), generator.randint(0, SIDE - side), side) for _ in range(20))
             square = next((each for each in tries if not any(_cover(each, other) for other in squares)), None)
             if square is None:
                 continue

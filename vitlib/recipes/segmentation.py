@@ -19,9 +19,9 @@ class Segmenter(nn.Module):
 
     def __init__(self, fine: bool = True, seed: int = 0) -> None:
         super().__init__()
-        self.fine, dice = fine, torch.Generator().manual_seed(seed)
-        self.body = ViT(BODY, dice)
-        self.head = linear(BODY.embed_dim, CLASSES * PATCH**2 if fine else CLASSES, dice)
+        self.fine, generator = fine, torch.Generator().manual_seed(seed)
+        self.body = ViT(BODY, generator)
+        self.head = linear(BODY.embed_dim, CLASSES * PATCH**2 if fine else CLASSES, generator)
 
     def forward(self, images: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B K H W"]:
         grid = BODY.grid

@@ -1,4 +1,4 @@
-"""What the longer recipes found, as JSON beside them: a chapter reads it, one command makes it anew."""
+"""What the longer recipes found, as a JSON file for each: a chapter reads it, and one command computes it again."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ FOLDER = Path(__file__).parent
 
 
 def write(name: str, found: dict[str, Any]) -> Path:
-    """Keep what a recipe found, as its own file beside it."""
+    """Store what a recipe found, in a file next to it."""
     path = FOLDER / f"{name}.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return path

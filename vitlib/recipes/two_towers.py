@@ -22,14 +22,14 @@ class TwoTowers(nn.Module):
 
     def __init__(self, seed: int = 0, width: int = 48) -> None:
         super().__init__()
-        dice = torch.Generator().manual_seed(seed)
-        self.vision = ViT(ViTConfig((8, 16), PATCH, 1, width, embed_dim=width, depth=2, num_heads=4), dice)
-        self.words = nn.Parameter(torch.randn(10, width, generator=dice))
-        self.places = nn.Parameter(torch.randn(2, width, generator=dice))
+        generator = torch.Generator().manual_seed(seed)
+        self.vision = ViT(ViTConfig((8, 16), PATCH, 1, width, embed_dim=width, depth=2, num_heads=4), generator)
+        self.words = nn.Parameter(torch.randn(10, width, generator=generator))
+        self.places = nn.Parameter(torch.randn(2, width, generator=generator))
         self.text = nn.Sequential(Block(width, 4), nn.LayerNorm(width))
         for layer in self.text.modules():
             if isinstance(layer, nn.Linear):
-                nn.init.trunc_normal_(layer.weight, std=0.1, generator=dice)
+                nn.init.trunc_normal_(layer.weight, std=0.1, generator=generator)
         self.scale = nn.Parameter(torch.tensor(2.0))
 
     def forward(self, images: Float[Tensor, "A 1 8 16"], captions: Int64[Tensor, "B 2"]) -> Float[Tensor, "A B"]:
@@ -43,12 +43,12 @@ class Pairs:
     """Pictures of two digits beside each other, of training digits or of test digits."""
 
     def __init__(self, seed: int, test: bool = False) -> None:
-        self.pool, self.dice = digits()[test], torch.Generator().manual_seed(seed)
+        self.pool, self.generator = digits()[test], torch.Generator().manual_seed(seed)
         self.of = [(self.pool.labels == digit).nonzero()[:, 0] for digit in range(10)]
 
     def __call__(self, captions: Int64[Tensor, "B 2"]) -> Float[Tensor, "B 1 8 16"]:
         """A picture for each caption."""
-        drawn = torch.randint(2**30, captions.shape, generator=self.dice)
+        drawn = torch.randint(2**30, captions.shape, generator=self.generator)
         each = [
             [self.of[digit][draw % len(self.of[digit])] for digit, draw in zip(*row, strict=True)]
             for row in zip(captions.tolist(), drawn.tolist(), strict=True)

@@ -62,8 +62,8 @@ def class_weights(train: Pictures) -> Float[Tensor, "K"]:
 
 def shuffled(number: int, recipe: Recipe, epoch: int) -> tuple[Int64[Tensor, "_"], ...]:
     """The indices of the pictures in the order of this epoch, batch by batch; the last batch may be smaller."""
-    dice = torch.Generator().manual_seed(2**31 + 1_000_003 * recipe.seed + epoch)
-    return torch.randperm(number, generator=dice).split(recipe.batch_size)
+    generator = torch.Generator().manual_seed(2**31 + 1_000_003 * recipe.seed + epoch)
+    return torch.randperm(number, generator=generator).split(recipe.batch_size)
 
 
 def changed(

@@ -9,9 +9,9 @@ def init_weights(model: nn.Module, width: int, generator: torch.Generator | None
     """Draw the weights of a ViT of this width: normal, cut off at ±2, biases 0, scales 1.
 
     The standard deviation is timm's 0.02 at width 768, and grows with 1 / √width, because a narrow layer adds fewer
-    numbers up: the small models of this book would otherwise start too quiet. The classifier keeps 0.02, so that the
-    first loss is near ln K. The patch embedding has 1 / √(P²·C), so that a token varies as a pixel does; the prefix
-    tokens start at almost nothing.
+    numbers up: without that, the outputs of this book's small models would start too small. The classifier keeps 0.02,
+    so that the first loss is near ln K. The patch embedding has 1 / √(P²·C), so that a token varies as a pixel does;
+    the prefix tokens start near 0.
     Sources: Dosovitskiy et al., 2021, and their code; Glorot & Bengio, 2010.
     """
     for name, module in model.named_modules():

@@ -9,7 +9,7 @@ The way of `load` (loading.py) goes in one direction, for a ViT, a hybrid, a Swi
     recognise   recognise: the layout (layouts.py says what that is) that knows most names of a table:
                 vit_names, flax (Google's), stage_names (Swin, ConvNeXt)
     rename      renaming, by that table; prefix_rows: positions of the tokens before the patches
-    configure   config: what shapes show (shapes) and what is told (beside: config.json)
+    configure   config: what shapes show (shapes), and what is given: arguments, a note, config_json
     check       check: names, shapes, numbers
     fill        fill: the model, its head, its first layer
 
@@ -17,7 +17,7 @@ into.py fills a model that is there, and saving.py goes back by the same tables.
 
 Some choices stand in no tensor: the number of heads, the epsilon of the LayerNorms, the kind of GELU, the
 normalisation of the pictures, how positions are resized. They come from the caller, else from the note in a file
-that `save` wrote, else from the config.json beside it, else from what the layout's own library does.
+that `save` wrote, else from the config.json next to it, else from what the layout's own library does.
 """
 
 from vitlib.weights.files import CheckpointError

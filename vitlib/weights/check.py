@@ -1,4 +1,4 @@
-"""Names that do not fit, in words: all of them, blocks gathered, and the nearest name beside each."""
+"""Messages about names that do not fit: all of them, blocks grouped, each with the nearest name."""
 
 import difflib
 import re
@@ -12,34 +12,29 @@ from torch import Tensor
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.layouts import Layout
 
-# what a part of a name betrays about the model that the tensors come from
-TELLTALES = {
-    "storage_tokens": "DINOv3, which rotates queries and keys instead of adding positions",
-    "logit_scale": "the second version, Swin V2",
-    "cpb_mlp": "the second version, Swin V2",
-    "continuous_position_bias": "the second version, Swin V2",
-    ".grn.": "the second version, ConvNeXt V2",
-    "rope_embed": "DINOv3, which rotates queries and keys instead of adding positions",
-    "mlp.w12": "a ViT with SwiGLU in place of the MLP, such as DINOv2's giant",
-    "weights_in": "a ViT with SwiGLU in place of the MLP, such as DINOv2's giant",
-    "distillation_token": "a distilled DeiT, which has a second summary token and a second head",
-    "dist_token": "a distilled DeiT, which has a second summary token and a second head",
-    "pre_logits": "a ViT with one more layer before the head; without its head it fits: drop the head too",
-    "relative_position": "a model with relative positions, such as Swin or BEiT",
-    "text_model": "a model of pictures and texts, such as CLIP",
-    "params/txt": "a model of pictures and texts, such as SigLIP; name its text half in drop=",
-    "layer1.0.conv1": "a ResNet",
-    "norm_pre": "the picture tower of a CLIP, which normalises before its first block",
-    "pre_layrnorm": "the picture tower of a CLIP, which normalises before its first block",
-    "resblocks": "a CLIP as OpenAI names it; timm and big_vision have towers that fit",
-    "vision_model": "the picture tower of CLIP or SigLIP as transformers names it; timm's SigLIP fits",
-    "decoder": "an encoder with a decoder, such as a masked autoencoder; name the decoder in drop=",
+# models that are none of ours, with parts of names by which each can be recognised
+SIGNS = {
+    "DINOv3, which rotates queries and keys instead of adding positions": ("storage_tokens", "rope_embed"),
+    "the second version, Swin V2": ("logit_scale", "cpb_mlp", "continuous_position_bias"),
+    "the second version, ConvNeXt V2": (".grn.",),
+    "a ViT with SwiGLU in place of the MLP, such as DINOv2's giant": ("mlp.w12", "weights_in"),
+    "a distilled DeiT, which has a second summary token and a second head": ("distillation_token", "dist_token"),
+    "a ViT with one more layer before the head; without its head it fits: drop the head too": ("pre_logits",),
+    "a model with relative positions, such as Swin or BEiT": ("relative_position",),
+    "a model of pictures and texts, such as CLIP": ("text_model",),
+    "a model of pictures and texts, such as SigLIP; name its text half in drop=": ("params/txt",),
+    "a ResNet": ("layer1.0.conv1",),
+    "the picture tower of a CLIP, which normalises before its first block": ("norm_pre", "pre_layrnorm"),
+    "a CLIP as OpenAI names it; timm and big_vision have towers that fit": ("resblocks",),
+    "the picture tower of CLIP or SigLIP as transformers names it; timm's SigLIP fits": ("vision_model",),
+    "an encoder with a decoder, such as a masked autoencoder; name the decoder in drop=": ("decoder",),
 }
 
 
-def telltale(names: Iterable[str]) -> str:
+def looks_like(names: Iterable[str]) -> str:
     """` (this looks like a ResNet)`, or nothing."""
-    found = [what for part, what in TELLTALES.items() if any(part in name for name in names)]
+    names = list(names)
+    found = [what for what, parts in SIGNS.items() if any(part in name for name in names for part in parts)]
     return f" (this looks like {found[0]})" if found else ""
 
 
@@ -76,11 +71,7 @@ def misfits(missing: list[str], extra: list[str], misshapen: Mapping[str, str]) 
 
 
 def check_fit(
-    found: Mapping[str, Tensor],
-    expected: Mapping[str, Tensor],
-    what: str,
-    layout: Layout,
-    left: Iterable[str] = (),
+    found: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str, layout: Layout, left: Iterable[str] = ()
 ) -> None:
     """CheckpointError where names or shapes are not those expected: missing, extra, misshapen, by the layout's names.
 
@@ -99,7 +90,7 @@ def check_fit(
     if missing or extra or misshapen:
         remedy = "\nFetch what is missing; name in drop= what may be left out."
         raise CheckpointError(
-            f"the checkpoint does not fit {what}{telltale(extra)}:{misfits(missing, extra, misshapen)}{remedy}"
+            f"the checkpoint does not fit {what}{looks_like(extra)}:{misfits(missing, extra, misshapen)}{remedy}"
         )
 
 
@@ -123,16 +114,16 @@ def check_numbers(tensors: Mapping[str, Tensor], dtype: torch.dtype | None, layo
         )
 
 
-def check_told(seen: Mapping[str, Any], told: Mapping[str, Any], kind: type) -> None:
-    """CheckpointError for a told field that a configuration of `kind` lacks, or that has another value than seen."""
+def check_given(seen: Mapping[str, Any], given: Mapping[str, Any], kind: type) -> None:
+    """CheckpointError for a given field that a configuration of `kind` lacks, or that has another value than seen."""
     name = kind.__name__.removesuffix("Config")
-    if unknown := told.keys() - {field.name for field in fields(kind)}:
+    if unknown := given.keys() - {field.name for field in fields(kind)}:
         fault = f"the tensors are of a {name}, which has no {', '.join(sorted(unknown))}"
         raise CheckpointError(f"{fault}; it has the fields of {kind.__name__}")
     for field, value in seen.items():
-        if told.get(field, value) != value:
+        if given.get(field, value) != value:
             raise CheckpointError(
-                f"the tensors show {field}={value!r}, and an argument, a note or config.json says {told[field]!r}; is "
+                f"the tensors show {field}={value!r}, and an argument, a note or config.json says {given[field]!r}; is "
                 "that about another checkpoint, or is a tensor missing?"
             )
 

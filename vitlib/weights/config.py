@@ -1,4 +1,4 @@
-"""Which model a checkpoint is of: its configuration, from what the shapes show and from what is told beside them."""
+"""Which model a checkpoint is of: its configuration, from what the shapes show and from what is given."""
 
 import warnings
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from vitlib.vit.attention import check_heads
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.patches import PatchGrid
 from vitlib.vit.presets import PRESETS
-from vitlib.weights.check import check_told, sides_of
+from vitlib.weights.check import check_given, sides_of
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.layouts import Form, Layout
 from vitlib.weights.shapes import of_convnext, of_swin, of_vit
 
 # Published heads are 64 wide, but for those of these widths (Zhai et al., 2022, table 2; SigLIP's So400m)
 HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16, 1792: 16}
-# what the shapes only suggest, or a missing tensor would: it may be told otherwise
+# what the shapes only suggest (a tensor may be missing): a given value may differ
 SUGGESTED = ("depth", "class_token", "layer_scale", "global_pool", "norm_before_pool")
 # what no tensor shows: a plain state dict has it from the model that it is for
 UNSEEN = ("eps", "head_eps", "gelu", "mean", "std", "resize", "convention")
@@ -31,30 +31,30 @@ UNSEEN = ("eps", "head_eps", "gelu", "mean", "std", "resize", "convention")
 def config_of(
     ours: Mapping[str, Tensor],
     layout: Layout,
-    told: Mapping[str, Any],
+    given: Mapping[str, Any],
     like: Any = None,
     heads: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[Any, Form]:
     """The configuration of the model whose tensors these are, and which prefix tokens have a position row in them.
 
-    What is told wins over what the layout implies, and must agree with what the shapes show. `like` is asked last.
-    `heads` are those that a layout shows which keeps them apart.
+    What is given wins over what the layout implies, and must agree with what the shapes show. `like` is used last.
+    `heads` is the number of heads, where the layout stores each head by itself.
 
-    Errors: CheckpointError for what can be neither seen nor told, naming the argument that tells it.
+    Errors: CheckpointError for what the shapes do not show and nobody has given; it names the argument to give.
     """
     kind, of = {
         "ViT": (ViTConfig, of_vit), "Swin": (SwinConfig, of_swin), "ConvNeXt": (ConvNeXtConfig, of_convnext)
     }[layout.family]  # fmt: skip
-    seen = {**of(ours, told), **heads}
+    seen = {**of(ours, given), **heads}
     kind = HybridConfig if "stem" in seen else kind
-    check_told({field: value for field, value in seen.items() if field not in SUGGESTED}, told, kind)
+    check_given({field: value for field, value in seen.items() if field not in SUGGESTED}, given, kind)
     implied = {**layout.implies, **(layout.with_registers if seen.get("reg_tokens") else {})}
     if layout.library == "timm" and isinstance(like, kind):
         implied |= {field: getattr(like, field) for field in UNSEEN if hasattr(like, field)}
         seen |= _pooling(seen, ours, like)
     if len(implied["mean"]) not in (1, seen["in_chans"]):
         implied |= {"mean": (0.5,), "std": (0.5,)}  # the statistics of colours, and these pictures have none
-    facts = {**seen, **implied, **told}
+    facts = {**seen, **implied, **given}
     if not facts["num_classes"]:
         facts.pop("class_names", None)  # a config.json may list the classes of a head that is not there
     form: Form = "none"
@@ -65,7 +65,7 @@ def config_of(
     except CheckpointError:
         raise
     except (TypeError, ValueError) as error:  # of the configuration and its parts
-        guess = layout.family != "ViT" and "image_size" not in told
+        guess = layout.family != "ViT" and "image_size" not in given
         remedy = "; nothing in the weights shows it: give image_size=(height, width)" if guess else ""
         raise CheckpointError(f"these tensors make no {layout.family}: {error}{remedy}") from None
 

@@ -74,7 +74,7 @@ def check_place(path: Path) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A draft beside `path` that takes its place when the block has ended well, and otherwise leaves no trace."""
+    """A temporary file that replaces `path` when the block ends without an error, and is removed otherwise."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield draft
@@ -101,7 +101,7 @@ def _read_zip(path: Path, part: str | None) -> tuple[State, dict[str, Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             names, comment, bad = archive.namelist(), archive.comment, archive.testzip()
-    except Exception as error:  # damaged bytes make zipfile stumble in any way
+    except Exception as error:  # damaged bytes make zipfile raise anything
         raise damaged(path, error) from None
     if bad:  # torch.load looks at no checksum, and would take the damaged numbers
         raise damaged(path, f"{bad} fails its checksum")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from vitlib.weights.layouts import Layout
-from vitlib.weights.vit_names import HALVES, beside, pooling
+from vitlib.weights.vit_names import HALVES, name_table, pooling
 
 _BY_HEADS = re.compile(r".*/(query|key|value)/(kernel|bias)")
 
@@ -62,7 +62,7 @@ def _names(positions: str, attention: str, norm2: str, mlp: str) -> dict[str, st
     """Flax numbers the modules of a block in the order in which its author's code makes them."""
     ends = ("cls", positions, "embedding", "Transformer/encoder_norm", "head")
     inside = ("LayerNorm_0", attention + "/{query,key,value}", f"{attention}/out", norm2, *_dense(mlp))
-    return beside(ends, "Transformer/encoderblock_#/", inside)
+    return name_table(ends, "Transformer/encoderblock_#/", inside)
 
 
 def _dense(mlp: str) -> tuple[str, str]:

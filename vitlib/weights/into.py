@@ -15,7 +15,7 @@ from vitlib.weights.loading import load
 from vitlib.weights.sources import Source
 
 # fields of a configuration in which two models may differ, and one set of weights still means the same to both
-FREE = (
+FREE = {
     "class_names",
     "fused",
     "trim",
@@ -26,7 +26,7 @@ FREE = (
     "resize",
     "convention",
     "layer_scale",
-)
+}
 
 
 def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **options: Any) -> None:
@@ -43,24 +43,24 @@ def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **opt
     """
     target = plain_model(model)
     mine: Any = target.config
-    told: dict[str, Any] = {"image_size": mine.image_size, "in_chans": mine.in_chans, "like": mine, "device": "cpu"}
-    told["dtype"] = next(target.parameters()).dtype
+    given: dict[str, Any] = {"image_size": mine.image_size, "in_chans": mine.in_chans, "like": mine, "device": "cpu"}
+    given["dtype"] = next(target.parameters()).dtype
     if isinstance(mine, ViTConfig):
-        told["prefix_positions"] = mine.prefix_positions
+        given["prefix_positions"] = mine.prefix_positions
         if mine.positions != "learned":
-            told["positions"] = mine.positions
-    loaded = load(source, num_classes=mine.num_classes if new_head else None, **told | options)
+            given["positions"] = mine.positions
+    loaded = load(source, num_classes=mine.num_classes if new_head else None, **given | options)
     here, there = _deciding(mine), _deciding(loaded.config)
-    apart = [
+    differing = [
         f"{field} is {value!r} in the model and {there.get(field)!r} in the checkpoint"
         for field, value in here.items()
         if value != there.get(field)
     ]
-    if apart:
+    if differing:
         remedy = "; new_head=True keeps the model's own head" if here["num_classes"] != there["num_classes"] else ""
         raise CheckpointError(
-            f"the checkpoint is of another model: {'; '.join(apart)}. Take vitlib.weights.load, which builds the model "
-            f"that fits, or create one with these choices{remedy}"
+            f"the checkpoint is of another model: {'; '.join(differing)}. Take vitlib.weights.load, which builds the "
+            f"model that fits, or create one with these choices{remedy}"
         )
     target.load_state_dict(loaded.state_dict() | (head_of(target) if new_head else {}))
     taken = asdict(mine).keys() & {"mean", "std", "resize"}

@@ -1,4 +1,4 @@
-"""What a layout is: a table of names, ours beside theirs, that is read in both directions.
+"""What a layout is: a table from our names to theirs, which is read in both directions.
 
 In a name `#` stands for a number, `*` for weight or bias, and `{query,key,value}` for three tensors of theirs that are
 one of ours, one under the other along the first axis. Our names are timm's.

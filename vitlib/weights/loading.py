@@ -11,12 +11,12 @@ from vitlib.backbones.hybrid import Hybrid
 from vitlib.backbones.stages import StageConfig
 from vitlib.backbones.swin import Swin
 from vitlib.device import best_device
-from vitlib.vit.config import ViTConfig, renamed
+from vitlib.vit.config import ViTConfig
 from vitlib.vit.fields import fitted_statistics, pair_of
 from vitlib.vit.model import ViT
-from vitlib.weights.beside import plain, read_beside
-from vitlib.weights.check import check_fit, telltale
+from vitlib.weights.check import check_fit, looks_like
 from vitlib.weights.config import config_of
+from vitlib.weights.config_json import plain, read_config_json
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.fill import FIRST, channels_of, filled, what, with_channels
 from vitlib.weights.flax import heads_of
@@ -59,7 +59,7 @@ def load(
     - `made_for` is the size that the positions were made for, where that is no square.
     - `device` as in best_device (None: the best one there is).
     - `dtype` must be given where the checkpoint is not float32.
-    - `like` is a configuration to turn to where heads, picture size, eps and the like cannot be told otherwise.
+    - `like` is a configuration that supplies heads, picture size, eps and so on, where nothing else says them.
     - `part` chooses between several state dicts in one file; `prefix` keeps the names that begin with it, without it;
       `drop` leaves out names, by shell patterns.
     - `in_chans` other than the checkpoint's adapts the first layer: summed up for grey pictures, repeated for more.
@@ -82,31 +82,31 @@ def load(
         state = {name: each.to(dtype) if each.is_floating_point() else each for name, each in state.items()}
     layout = recognise(state)
 
-    told = (read_beside(path, layout) if path else {}) | plain(renamed(note)) | choices
-    told.pop("in_chans", None)  # the shapes show it
+    given = (read_config_json(path, layout) if path else {}) | plain(note) | choices
+    given.pop("in_chans", None)  # the shapes show it
     names = choices.get("class_names") if num_classes is not None else None  # those of the new head
     if names is not None:
-        told["class_names"] = ()
+        given["class_names"] = ()
     if size := made_for or (image_size if layout.family != "ViT" else None):
-        told["image_size"] = pair_of(size)
+        given["image_size"] = pair_of(size)
 
     ours, left = to_ours(state, layout)
     if not any(name in ours for name in FIRST):  # without it there is no telling which model it is
         first = "stem.0.weight" if layout.family == "ConvNeXt" else "patch_embed.proj.weight"
         check_fit(ours, {first: torch.empty(0)} | ours, what(layout), layout, left)
     if in_chans is not None and in_chans != channels_of(ours):
-        ours, told = with_channels(ours, in_chans), fitted_statistics(told, in_chans)
+        ours, given = with_channels(ours, in_chans), fitted_statistics(given, in_chans)
         layout = replace(layout, implies=fitted_statistics(layout.implies, in_chans))
     try:
-        config, form = config_of(ours, layout, told, like, heads_of(spelled(state, layout)))
+        config, form = config_of(ours, layout, given, like, heads_of(spelled(state, layout)))
     except CheckpointError as error:
-        raise CheckpointError(f"{error}{telltale(left)}") from None
+        raise CheckpointError(f"{error}{looks_like(left)}") from None
     ours = move_rows(ours, form, getattr(config, "prefix_positions", form))
 
     model = filled(config, ours, layout, left, num_classes, dtype, generator).to(place).eval()
     if names is not None:
         model.config = replace(model.config, class_names=tuple(names))
-    return model if image_size is None else _resized(model, pair_of(image_size), sure="image_size" in told)
+    return model if image_size is None else _resized(model, pair_of(image_size), sure="image_size" in given)
 
 
 def _resized(model: Any, size: tuple[int, int], sure: bool) -> Any:

@@ -22,7 +22,7 @@ def unpickled(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an old pickle protocol is no news
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged bytes make the unpickler stumble in any way
+    except Exception as error:  # damaged bytes make the unpickler raise anything
         if named := re.search(r"GLOBAL (\S+)", str(error)):
             raise CheckpointError(
                 f"{path} asks Python to call {named[1]}, and weights need no code: refused, and nothing was run. "

@@ -42,13 +42,13 @@ def stored_form(form: Form, layout: Layout) -> Form:
     return layout.prefix_positions
 
 
-def form_of(ours: Mapping[str, Tensor], source: Layout, target: Layout, told: Form | None) -> Form:
+def form_of(ours: Mapping[str, Tensor], source: Layout, target: Layout, given: Form | None) -> Form:
     """Which tokens before the patches have a position row: in timm's, by counting, the grid being a square."""
     if source.prefix_positions != "any":
         return source.prefix_positions
     prefix = sum(ours[name].shape[1] for name in ("cls_token", "reg_token") if name in ours)
-    if target is source or told or "pos_embed" not in ours or not prefix:
-        return told or "all"
+    if target is source or given or "pos_embed" not in ours or not prefix:
+        return given or "all"
     n = ours["pos_embed"].shape[1]
     with_rows, without_rows = (isqrt(max(patches, 0)) ** 2 == patches for patches in (n - prefix, n))
     if with_rows == without_rows:

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from vitlib.weights import vit_names
-from vitlib.weights.check import telltale
+from vitlib.weights.check import looks_like
 from vitlib.weights.files import CheckpointError, State
 from vitlib.weights.flax import BIG_VISION, GOOGLE
 from vitlib.weights.layouts import Layout
-from vitlib.weights.sources import unwrapped
 from vitlib.weights.stage_names import STAGED
 
 _VITS = (vit_names.TIMM, vit_names.DINOV2, vit_names.TORCHVISION, vit_names.HF, vit_names.HF_DISK, vit_names.HF_DINOV2)
@@ -35,16 +34,15 @@ def recognise(state: Mapping[str, Tensor]) -> Layout:
     """
     if not state:
         raise CheckpointError("the checkpoint holds no tensors; fetch it again")
-    bare = unwrapped(state)
     most: list[str] = []
     for layout in (*LAYOUTS.values(), *STAGED):
-        known = [found[0] for found in map(layout.ours, spelled(bare, layout)) if found]
-        if len(known) > len(most) and any(re.search(layout.sign, name) for name in bare):
+        known = [found[0] for found in map(layout.ours, spelled(state, layout)) if found]
+        if len(known) > len(most) and any(re.search(layout.sign, _bare(name)) for name in state):
             most, best = known, layout
     if not any(re.match(r"(blocks|layers|stages)\.", name) for name in most):
         raise CheckpointError(
             f"{len(state)} tensors, beginning with {', '.join(list(state)[:4])}: no layout of a ViT, Swin or ConvNeXt "
-            f"knows a block among them{telltale(state)}; expected one of {', '.join(LAYOUTS)}"
+            f"knows a block among them{looks_like(state)}; expected one of {', '.join(LAYOUTS)}"
         )
     return best
 
@@ -64,8 +62,8 @@ def detect(state: Mapping[str, Tensor]) -> str:
 def spelled(state: Mapping[str, Tensor], layout: Layout) -> State:
     """Names as the layout writes them today: wrappers' prefixes off, older spellings replaced, stacked blocks apart."""
     result: State = {}
-    for name, tensor in unwrapped(state).items():
-        now = name
+    for name, tensor in state.items():
+        now = _bare(name)
         for pattern, instead in layout.also:
             now = re.sub(pattern, instead, now)
         stacked = re.fullmatch(r"(Transformer/encoderblock)(/.+)", now)  # big_vision: [depth, …], scanned over
@@ -74,3 +72,8 @@ def spelled(state: Mapping[str, Tensor], layout: Layout) -> State:
             raise CheckpointError(f"{name} comes twice, once under another spelling of {min(twice)}; keep one")
         result |= parts
     return result
+
+
+def _bare(name: str) -> str:
+    """A name without the prefixes of DataParallel, torch.compile and Lightning."""
+    return re.sub(r"^((module|_orig_mod|model)\.)+", "", name)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from vitlib.weights.check import grouped, shape_of, telltale
+from vitlib.weights.check import grouped, looks_like, shape_of
 from vitlib.weights.files import CheckpointError, State
 from vitlib.weights.layouts import Form, Layout
 from vitlib.weights.prefix_rows import form_of, move_rows, stored_form
@@ -43,7 +43,7 @@ def convert(
     target = layout_named(to, layout.family)
     ours, left = to_ours(state, layout)
     if left:
-        raise CheckpointError(f"unknown names: {', '.join(grouped(left))}{telltale(left)}; name them in drop=")
+        raise CheckpointError(f"unknown names: {', '.join(grouped(left))}{looks_like(left)}; name them in drop=")
     return to_theirs(ours, target, form_of(ours, layout, target, form), num_heads)
 
 

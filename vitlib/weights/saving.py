@@ -52,21 +52,23 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
         )
     state |= {name: torch.zeros(1, config.embed_dim) for name in column.zeros}
     theirs = to_theirs(state, column, config.prefix_positions, config.num_heads)
-    # what the layout's library would make of these tensors, told what its users can tell it
-    told = {field: getattr(config, field) for field in ("num_heads", "image_size", "mean", "std", *column.settable)}
-    made, _ = config_of(to_ours(theirs, column)[0], column, told)
-    apart = [f for f in ("eps", "gelu", "global_pool", "norm_before_pool") if getattr(made, f) != getattr(config, f)]
-    if apart:
+    # the model that the layout's library makes of these tensors, with what its users can set
+    given = {field: getattr(config, field) for field in ("num_heads", "image_size", "mean", "std", *column.settable)}
+    made, _ = config_of(to_ours(theirs, column)[0], column, given)
+    differing = [
+        f for f in ("eps", "gelu", "global_pool", "norm_before_pool") if getattr(made, f) != getattr(config, f)
+    ]
+    if differing:
         raise CheckpointError(
-            f"{layout}'s own model has {', '.join(f'{f}={getattr(made, f)!r}' for f in apart)}, this one has "
-            f"{', '.join(f'{f}={getattr(config, f)!r}' for f in apart)}: it would compute something else; save it "
+            f"{layout}'s own model has {', '.join(f'{f}={getattr(made, f)!r}' for f in differing)}, this one has "
+            f"{', '.join(f'{f}={getattr(config, f)!r}' for f in differing)}: it would compute something else; save it "
             "as 'timm', or convert(model.state_dict(), …) for the names alone"
         )
     if layout.startswith("hf") and not path.suffix:
-        beside = {"config.json": _hf_config(config, layout), "preprocessor_config.json": _hf_pixels(config)}
+        contents = {"config.json": _hf_config(config, layout), "preprocessor_config.json": _hf_pixels(config)}
         path.mkdir(parents=True, exist_ok=True)
         files.write(path / "model.safetensors", theirs, note)
-        for name, content in beside.items():
+        for name, content in contents.items():
             with files.whole(path / name) as draft:
                 draft.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
     else:

@@ -13,7 +13,7 @@ from vitlib.weights.files import CheckpointError
 STEM = "patch_embed.backbone."  # a hybrid's: convolutions before the ViT
 
 
-def of_vit(ours: Mapping[str, Tensor], told: Mapping[str, Any]) -> dict[str, Any]:
+def of_vit(ours: Mapping[str, Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
     """Of a ViT or a Hybrid."""
     width, channels, *sides = sides_of(ours, "patch_embed.proj.weight", axes=4)
     seen: dict[str, Any] = {"patch_size": sides[0] if sides[0] == sides[1] else tuple(sides), "in_chans": channels}
@@ -28,7 +28,7 @@ def of_vit(ours: Mapping[str, Tensor], told: Mapping[str, Any]) -> dict[str, Any
         "num_classes": sides_of(ours, "head.weight", axes=2)[0] if "head.weight" in ours else 0,
         "embed_dim": width,
         "depth": _depths(ours)[0],
-        "mlp_ratio": _ratio(ours, "blocks.0.mlp.fc1.weight", width, told),
+        "mlp_ratio": _ratio(ours, "blocks.0.mlp.fc1.weight", width, given),
         "class_token": "cls_token" in ours,
         "reg_tokens": sides_of(ours, "reg_token", axes=3)[1] if "reg_token" in ours else 0,
         "layer_scale": 1.0 if "blocks.0.ls1.gamma" in ours else None,
@@ -36,7 +36,7 @@ def of_vit(ours: Mapping[str, Tensor], told: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def of_swin(ours: Mapping[str, Tensor], told: Mapping[str, Any]) -> dict[str, Any]:
+def of_swin(ours: Mapping[str, Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
     """Of a Swin: its tables of relative positions show heads and windows."""
     width, channels, patch, _ = sides_of(ours, "patch_embed.proj.weight", axes=4)
     depths = _depths(ours)
@@ -46,10 +46,10 @@ def of_swin(ours: Mapping[str, Tensor], told: Mapping[str, Any]) -> dict[str, An
     ]
     rows = max(rows for rows, _ in tables)  # (2 window − 1)²: timm has fewer where a grid is smaller than a window
     side = isqrt(rows)
-    if side**2 != rows or side % 2 == 0 or "window_size" in told:
-        if (2 * told.get("window_size", 0) - 1) ** 2 < rows:
+    if side**2 != rows or side % 2 == 0 or "window_size" in given:
+        if (2 * given.get("window_size", 0) - 1) ** 2 < rows:
             raise CheckpointError(f"tables of {rows} distances do not show how large windows are; give window_size=")
-        side = 2 * told["window_size"] - 1
+        side = 2 * given["window_size"] - 1
     return {
         "patch_size": patch,
         "in_chans": channels,
@@ -58,11 +58,11 @@ def of_swin(ours: Mapping[str, Tensor], told: Mapping[str, Any]) -> dict[str, An
         "depths": depths,
         "num_heads": tuple(heads for _, heads in tables),
         "window_size": (side + 1) // 2,
-        "mlp_ratio": _ratio(ours, "layers.0.blocks.0.mlp.fc1.weight", width, told),
+        "mlp_ratio": _ratio(ours, "layers.0.blocks.0.mlp.fc1.weight", width, given),
     }
 
 
-def of_convnext(ours: Mapping[str, Tensor], told: Mapping[str, Any]) -> dict[str, Any]:
+def of_convnext(ours: Mapping[str, Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
     """Of a ConvNeXt."""
     _, channels, patch, _ = sides_of(ours, "stem.0.weight", axes=4)
     depths = _depths(ours)
@@ -74,7 +74,7 @@ def of_convnext(ours: Mapping[str, Tensor], told: Mapping[str, Any]) -> dict[str
         "dims": tuple(width for width, *_ in kernels),
         "depths": depths,
         "kernel_size": kernels[0][-1],
-        "mlp_ratio": _ratio(ours, "stages.0.blocks.0.mlp.fc1.weight", kernels[0][0], told),
+        "mlp_ratio": _ratio(ours, "stages.0.blocks.0.mlp.fc1.weight", kernels[0][0], given),
     }
 
 
@@ -90,10 +90,10 @@ def _depths(ours: Mapping[str, Tensor]) -> tuple[int, ...]:
     return tuple(counts.get(stage, 0) for stage in range(max(counts) + 1))
 
 
-def _ratio(ours: Mapping[str, Tensor], name: str, width: int, told: Mapping[str, Any]) -> float:
-    """`mlp_ratio` of an MLP: the told one where it makes the same hidden width, as 3.0 and 3.1 may do."""
+def _ratio(ours: Mapping[str, Tensor], name: str, width: int, given: Mapping[str, Any]) -> float:
+    """`mlp_ratio` of an MLP: the given one where it makes the same hidden width, as 3.0 and 3.1 may do."""
     hidden, _ = sides_of(ours, name, axes=2)
     ratio = hidden / width
-    if int(width * told.get("mlp_ratio", ratio)) == hidden:
-        return told.get("mlp_ratio", ratio)
+    if int(width * given.get("mlp_ratio", ratio)) == hidden:
+        return given.get("mlp_ratio", ratio)
     return ratio if int(width * ratio) == hidden else nextafter(ratio, hidden)  # so that int() gives hidden

@@ -49,17 +49,6 @@ def open_source(
     return without(state, drop), note, path
 
 
-def unwrapped(state: Mapping[str, Tensor]) -> State:
-    """The state dict without the prefixes of DataParallel, torch.compile and Lightning."""
-    bare: State = {}
-    for name, each in state.items():
-        now = re.sub(r"^((module|_orig_mod|model)\.)+", "", name)
-        if now in bare:
-            raise CheckpointError(f"{name} comes twice, once under another spelling of {now}; keep one")
-        bare[now] = each
-    return bare
-
-
 def without(state: Mapping[str, Tensor], drop: str | Sequence[str]) -> State:
     """The state dict without the names that a shell pattern of `drop` matches."""
     drop = [drop] if isinstance(drop, str) else drop
@@ -93,8 +82,8 @@ def _sharded(index: Path, part: str | None) -> tuple[State, dict[str, Any]]:
         if Path(file).name != file or not (index.parent / file).exists():
             raise CheckpointError(f"{index.name} names {file}, which is not beside it; fetch the whole folder")
         found = files.read(index.parent / file, part)[0]
-        if apart := sorted(found.keys() ^ {name for name in places if places[name] == file}):
-            raise CheckpointError(f"{index.name} and {file} disagree about {apart[0]}; fetch both again")
+        if differing := sorted(found.keys() ^ {name for name in places if places[name] == file}):
+            raise CheckpointError(f"{index.name} and {file} disagree about {differing[0]}; fetch both again")
         state |= found
     return state, {}
 

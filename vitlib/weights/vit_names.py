@@ -4,6 +4,7 @@ Sources: their state dicts (DINOv2: Oquab et al., 2023; Darcet et al., 2024).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from vitlib.weights.layouts import Layout
 
@@ -14,8 +15,8 @@ POOLING = ("latent", "q.*", "kv.*", "proj.*", "norm.*", "mlp.fc1.*", "mlp.fc2.*"
 STEM = ("conv.weight", "bn.*", "bn.running_mean", "bn.running_var", "bn.num_batches_tracked")  # a layer of a hybrid's
 
 
-def beside(ends: Sequence[str], block: str, inside: Sequence[str], **others: str) -> dict[str, str]:
-    """Our names, each with theirs; `others` are those of one word."""
+def name_table(ends: Sequence[str], block: str, inside: Sequence[str], **others: str) -> dict[str, str]:
+    """A table from our names to theirs; `others` are the names without a dot."""
     blocks = {f"blocks.#.{ours}": block + theirs for ours, theirs in zip(BLOCK, inside, strict=False)}
     return dict(zip(ENDS, ends, strict=False)) | blocks | others
 
@@ -42,7 +43,7 @@ _HF_BARE = ((r"^(embeddings|encoder|layers|layernorm|pooler)\.", r"vit.\1."),)  
 TIMM = Layout(
     "timm",
     "ViT",
-    beside(ENDS, "blocks.#.", BLOCK, reg_token="reg_token")
+    name_table(ENDS, "blocks.#.", BLOCK, reg_token="reg_token")
     | {"fc_norm.*": "fc_norm.*"}
     | pooling(*(f"attn_pool.{part}" for part in POOLING))
     | _stem("patch_embed.backbone.#.", "conv.", "bn."),
@@ -53,7 +54,7 @@ TIMM = Layout(
 DINOV2 = Layout(
     "dinov2",
     "ViT",
-    beside(ENDS[:-1], "blocks.#.", BLOCK, reg_token="register_tokens", mask_token="mask_token"),
+    name_table(ENDS[:-1], "blocks.#.", BLOCK, reg_token="register_tokens", mask_token="mask_token"),
     implies={**_PLAIN, **_IMAGENET, "resize": "dinov2"},
     with_registers={"resize": "timm"},
     zeros=("mask_token",),
@@ -62,7 +63,7 @@ DINOV2 = Layout(
 TORCHVISION = Layout(
     "torchvision",
     "ViT",
-    beside(
+    name_table(
         ("class_token", "encoder.pos_embedding", "conv_proj.*", "encoder.ln.*", "heads.head.*"),
         "encoder.layers.encoder_layer_#.",
         ("ln_1.*", "self_attention.in_proj_*", "self_attention.out_proj.*", "ln_2.*", "mlp.0.*", "mlp.3.*"),
@@ -80,7 +81,7 @@ TORCHVISION = Layout(
 HF = Layout(
     "hf",
     "ViT",
-    beside(
+    name_table(
         _HF_VIT,
         "vit.layers.#.",
         ("layernorm_before.*", "attention.{q_proj,k_proj,v_proj}.*", "attention.o_proj.*", "layernorm_after.*",
@@ -90,23 +91,20 @@ HF = Layout(
     settable=("eps", "gelu"),
     also=_HF_BARE,
 )  # fmt: skip
-HF_DISK = Layout(
-    "hf-disk",
-    "ViT",
-    beside(
+HF_DISK = replace(
+    HF,
+    library="hf-disk",
+    names=name_table(
         _HF_VIT,
         "vit.encoder.layer.#.",
         ("layernorm_before.*", f"attention.attention.{_QKV}.*", "attention.output.dense.*", "layernorm_after.*",
          "intermediate.dense.*", "output.dense.*"),
     ) | _POOLER,
-    implies=_HF,
-    settable=("eps", "gelu"),
-    also=_HF_BARE,
 )  # fmt: skip
 HF_DINOV2 = Layout(
     "hf-dinov2",
     "ViT",
-    beside(
+    name_table(
         (*_HF_ENDS, "layernorm.*"),
         "encoder.layer.#.",
         ("norm1.*", f"attention.attention.{_QKV}.*", "attention.output.dense.*", "norm2.*", "mlp.fc1.*", "mlp.fc2.*",

@@ -14,7 +14,17 @@ from vitlib.trained import card
 from vitlib.training.classes import class_names
 from vitlib.vit.model import ViT
 from vitlib.widgets.attention_view import covered_words, logits_html, look, panels_html, sentence, still
-from vitlib.widgets.explorer import CONTROL, INSET, Explorer, beside, buttons, column, on_change, picture_choice, tick
+from vitlib.widgets.explorer import (
+    CONTROL,
+    INSET,
+    Explorer,
+    buttons,
+    column,
+    on_change,
+    picture_choice,
+    side_by_side,
+    tick,
+)
 from vitlib.widgets.opened import opened, opened_html
 from vitlib.widgets.picker import Picker
 
@@ -68,14 +78,14 @@ class AttentionExplorer(Explorer):
 
         left, right = column(self.choice, self.layer, self.head), column(self.follow, self.click, self.uncover)
         self.canvas.layout = Layout(flex="2 1 400px", min_width="0")
-        shown = beside(self.canvas, column(self.logits, basis=280))
-        super().__init__(beside(left, right), shown, self.words, self.key, self.opened)
+        shown = side_by_side(self.canvas, column(self.logits, basis=280))
+        super().__init__(side_by_side(left, right), shown, self.words, self.key, self.opened)
 
         on_change(self._open, self.choice)
         on_change(self._draw, self.layer, self.head, self.follow)
         on_change(self._draw, self.canvas, trait="chosen")
         on_change(self._open_weight, self.key)
-        self.canvas.on_msg(self._heard)
+        self.canvas.on_msg(self._on_message)
         self.uncover.on_click(lambda _: self._cover(frozenset()))
         self._open()
         self.key.value = int(self.weights[1:].argmax()) + 1
@@ -116,7 +126,7 @@ class AttentionExplorer(Explorer):
         self.logits.value = f'{drawn}<p class="vit-caption" role="status">{said}</p>'
         self._draw()
 
-    def _heard(self, _: Any, message: dict[str, Any], __: Any) -> None:
+    def _on_message(self, _: Any, message: dict[str, Any], __: Any) -> None:
         """A click in one of the pictures, or Enter or Space, which cover the patch that asks."""
         token = message["token"]
         if message.get("panel") == 1:

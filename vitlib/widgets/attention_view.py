@@ -24,7 +24,7 @@ from vitlib.vit.patches import PatchGrid
 from vitlib.widgets.picker import panel
 from vitlib.widgets.pictures import BLUE, ORANGE, SKY, data_uri, draw_patch_box, grid_lines, patch_box, percent, place
 
-HEAT = matplotlib.colormaps["YlOrRd"]  # pale for little, dark red for much: told apart by lightness alone
+HEAT = matplotlib.colormaps["YlOrRd"]  # pale for little, dark red for much: distinguishable by lightness alone
 OPACITY = 0.65  # of the heat over the picture
 
 

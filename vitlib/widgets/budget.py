@@ -17,7 +17,7 @@ from vitlib.models import list_models
 from vitlib.plotting import Plate
 from vitlib.vit.config import ViTConfig
 from vitlib.widgets.budget_view import bars_html, still, words_html, wrong_html
-from vitlib.widgets.explorer import CONTROL, Explorer, beside, buttons, column, on_change, tick
+from vitlib.widgets.explorer import CONTROL, Explorer, buttons, column, on_change, side_by_side, tick
 
 BATCHES = [2**power for power in range(13)]  # pictures in a step
 PATCHES = [2, 4, 8, 14, 16, 32]  # pixels
@@ -68,7 +68,7 @@ class BudgetExplorer(Explorer):
         controls += [self.optimizer, self.checkpointing, self.ema, self.gpu, self.gib]
         right = column(self.bars, self.words, basis=420)
         right.layout.overflow = "auto hidden"
-        super().__init__(beside(column(*controls, limit=400), right))
+        super().__init__(side_by_side(column(*controls, limit=400), right))
 
         on_change(self._open, self.model)
         on_change(self._draw, *controls[1:])

@@ -10,13 +10,13 @@ from vitlib.widgets.embedding_view import EmbeddingView, canvas_html, row_html, 
 from vitlib.widgets.explorer import (
     CONTROL,
     Explorer,
-    beside,
     buttons,
     column,
     flexible,
     on_change,
     picture_choice,
-    unheard,
+    side_by_side,
+    unobserved,
 )
 
 LONGEST_SIDE = 256  # pixels of a picture: enough to recognise it, and every change shows at once
@@ -69,7 +69,7 @@ class EmbeddingExplorer(Explorer):
 
         side = column(self.choice, self.patch, self.filters, self.d, self.token, self.words)
         self.canvas.layout = flexible(420, 640, grow=2, margin="0")
-        super().__init__(beside(self.canvas, side), self.row)
+        super().__init__(side_by_side(self.canvas, side), self.row)
 
         self._embed()
         self._follow_pixel(self.view.grid.height // 2, self.view.grid.width // 2)
@@ -94,9 +94,9 @@ class EmbeddingExplorer(Explorer):
         top, left = row * self.view.patch, column * self.view.patch
         options = widths(self.patch.value)
         d = min(self.d.value, options[-1])
-        with unheard(self.d, self._embed):  # new options select their first for a moment
+        with unobserved(self.d, self._embed):  # new options select their first for a moment
             self.d.options, self.d.value = options, d
-        with self.token.hold_sync():  # the page hears of the new last patch and of the new place at once
+        with self.token.hold_sync():  # the page gets the new last patch and the new place in one message
             self._embed()
             self._follow_pixel(top, left)
 

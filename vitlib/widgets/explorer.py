@@ -93,7 +93,7 @@ def flexible(basis: int, limit: int | None = None, grow: int = 1, **more: str) -
     return Layout(flex=f"{grow} 1 {basis}px", min_width="0", **widest, **more)
 
 
-def beside(*widgets: Widget) -> HBox:
+def side_by_side(*widgets: Widget) -> HBox:
     """Widgets side by side, or below one another where the page is narrow."""
     return HBox(widgets, layout=Layout(flex_flow="row wrap", grid_gap="12px 28px", width="100%"))
 
@@ -105,7 +105,7 @@ def on_change(call: Callable[[Any], None], *controls: Widget, trait: str = "valu
 
 
 @contextmanager
-def unheard(control: Widget, call: Callable[[Any], None], trait: str = "value") -> Iterator[None]:
+def unobserved(control: Widget, call: Callable[[Any], None], trait: str = "value") -> Iterator[None]:
     """Change a control without the call that `on_change` asked for."""
     control.unobserve(call, trait)
     try:

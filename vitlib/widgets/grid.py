@@ -12,13 +12,13 @@ from vitlib.widgets.explorer import (
     CONTROL,
     INSET,
     Explorer,
-    beside,
     buttons,
     column,
     flexible,
     notice_html,
     on_change,
     picture_choice,
+    side_by_side,
     tick,
     uploaded,
 )
@@ -73,7 +73,7 @@ class GridExplorer(Explorer):
             self.choice, self.upload, self.notice, *sides, self.square, self.how, self.token, self.words
         )  # fmt: skip
         self.canvas.layout = flexible(340, 560, margin="0")
-        super().__init__(beside(self.canvas, side), self.row)
+        super().__init__(side_by_side(self.canvas, side), self.row)
 
         on_change(self._open_choice, self.choice)
         on_change(self._open_upload, self.upload)

@@ -1,4 +1,4 @@
-"""Pictures inside a page: their addresses, frames over them, and bars beside them."""
+"""Pictures inside a page: their addresses, frames over them, and bars."""
 
 import base64
 import io
@@ -15,7 +15,7 @@ from torch import Tensor
 from vitlib.vit.patches import PatchGrid
 
 BLUE, ORANGE, YELLOW, SKY = "#0072B2", "#E69F00", "#F0E442", "#56B4E9"  # of Okabe and Ito's palette
-SIGNED = matplotlib.colormaps["PuOr_r"]  # purple below 0, white, orange above: apart for every kind of colour vision
+SIGNED = matplotlib.colormaps["PuOr_r"]  # purple below 0, white, orange above: distinct for every kind of colour vision
 EXACT = 96  # pixels: a picture with no longer side is never compressed with a loss
 
 

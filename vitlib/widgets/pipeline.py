@@ -10,7 +10,16 @@ from vitlib.models import create
 from vitlib.plotting import Plate
 from vitlib.trained import card
 from vitlib.vit.model import ViT
-from vitlib.widgets.explorer import CONTROL, Explorer, beside, column, flexible, on_change, picture_choice, uploaded
+from vitlib.widgets.explorer import (
+    CONTROL,
+    Explorer,
+    column,
+    flexible,
+    on_change,
+    picture_choice,
+    side_by_side,
+    uploaded,
+)
 from vitlib.widgets.pipeline_view import canvas, page_html, panel_html, still, words_html
 from vitlib.widgets.walk import STAGES, sentence, walk
 
@@ -59,7 +68,7 @@ class Pipeline(Explorer):
         turn = HBox([self.back, self.next, self.upload], layout=Layout(flex_flow="row wrap"))
         side = column(self.stage, self.choice, self.patch, self.notice, self.words, self.image, limit=380)
         self.panel.layout = flexible(380, margin="0")
-        super().__init__(self.page, turn, beside(side, self.panel))
+        super().__init__(self.page, turn, side_by_side(side, self.panel))
 
         on_change(self._open, self.choice)
         on_change(self._open_upload, self.upload)

@@ -135,7 +135,7 @@ def _draw_tiles(view: Walk, axes: matplotlib.axes.Axes) -> None:
 
 
 def _table(view: Walk, stage: int, patch: int, blocks: int | None = None) -> str:
-    """A table as coloured cells: rows before the patches on top and apart, the followed row framed."""
+    """A table as coloured cells: rows before the patches on top, with a gap; the followed row framed."""
     front, body = _table_images(view, stage, blocks)
     n, d = view.config.grid.tokens, view.rows(stage).shape[1]
     return (

@@ -8,8 +8,17 @@ from vitlib.data.samples import picture
 from vitlib.models import create
 from vitlib.plotting import Plate
 from vitlib.vit.model import ViT
-from vitlib.widgets.explorer import CONTROL, Explorer, beside, buttons, column, on_change, picture_choice
-from vitlib.widgets.positions_view import KINDS, Seats, canvas_html, order_of, seat, sentence, still, words_html
+from vitlib.widgets.explorer import CONTROL, Explorer, buttons, column, on_change, picture_choice, side_by_side
+from vitlib.widgets.positions_view import (
+    KINDS,
+    Arrangement,
+    arrange,
+    canvas_html,
+    order_of,
+    sentence,
+    still,
+    words_html,
+)
 
 MODEL: Final = "vit_cifar_patch4_32"
 ORDERS = ("as it is", "swap two", "shuffle all")
@@ -34,7 +43,7 @@ def position_explorer(
 
 
 class PositionExplorer(Explorer):
-    """A picture, its patches laid anew, and a similarity map; without a kernel, the three as a figure."""
+    """A picture, its patches rearranged, and a similarity map; without a kernel, the three as a figure."""
 
     def __init__(self, name: str, model: ViT, order: str, first: int, second: int) -> None:
         tokens = model.config.grid.tokens
@@ -51,36 +60,36 @@ class PositionExplorer(Explorer):
         self.kind = buttons("Map of", KINDS, 92)
         self.canvas, self.words = HTML(), HTML()
 
-        controls = beside(column(self.choice, self.order, self.kind), column(self.first, self.second, basis=280))
+        controls = side_by_side(column(self.choice, self.order, self.kind), column(self.first, self.second, basis=280))
         super().__init__(controls, self.canvas, self.words, width=860)
 
         on_change(self._open, self.choice)
-        on_change(self._lay, self.order, self.first, self.second)
+        on_change(self._rearrange, self.order, self.first, self.second)
         on_change(self._draw, self.kind)
         self._open()
 
     @property
     def sentence(self) -> str:
         """What is shown, in words."""
-        return sentence(self.seats, self.kind.value)
+        return sentence(self.arrangement, self.kind.value)
 
     def _open(self, _: Any = None) -> None:
         """Take a picture: what CLS reads of it as it is, the model need be asked only once."""
-        self._as_it_is = seat(self._model, picture(self.choice.value))
-        self._lay()
+        self._as_it_is = arrange(self._model, picture(self.choice.value))
+        self._rearrange()
 
-    def _lay(self, _: Any = None) -> None:
+    def _rearrange(self, _: Any = None) -> None:
         """Lay the patches as the controls say, and ask the model again."""
         self.second.disabled = self.order.value != "swap two"
         pair = self.first.value, self.second.value
         order = order_of(self.order.value, self._model.config.grid.tokens, *pair)
-        self.seats: Seats = self._as_it_is.laid(self._model, order, pair)
+        self.arrangement: Arrangement = self._as_it_is.rearranged(self._model, order, pair)
         self._draw()
 
     def _draw(self, _: Any = None) -> None:
-        self.canvas.value = canvas_html(self.seats, self.kind.value)
-        self.words.value = words_html(self.seats, self.kind.value)
+        self.canvas.value = canvas_html(self.arrangement, self.kind.value)
+        self.words.value = words_html(self.arrangement, self.kind.value)
 
     def still(self) -> Plate:
         """The picture, the patches as they lie, and the similarity map."""
-        return still(self.seats, self.kind.value)
+        return still(self.arrangement, self.kind.value)

@@ -1,4 +1,4 @@
-"""What the position explorer shows: a picture, the same patches laid anew, and who is whose neighbour.
+"""What the position explorer shows: a picture, the same patches rearranged, and who is whose neighbour.
 
 Pure functions; the controls are in positions.py.
 """
@@ -24,7 +24,7 @@ MARKS = (YELLOW, SKY)  # of the first and of the second patch
 
 
 @dataclass(frozen=True, eq=False)
-class Seats:
+class Arrangement:
     """A picture whose patches lie in some order, and how far that moves what CLS reads."""
 
     pixels: UInt8[Tensor, "3 H W"]  # as the model gets it, before anything is moved
@@ -40,7 +40,7 @@ class Seats:
         """The picture as its patches lie."""
         return unpatchify(patchify(self.pixels[None], self.grid.patch)[:, self.order], self.grid)[0]
 
-    def laid(self, model: ViT, order: Int64[Tensor, "N"], pair: tuple[int, int]) -> "Seats":
+    def rearranged(self, model: ViT, order: Int64[Tensor, "N"], pair: tuple[int, int]) -> "Arrangement":
         """The same patches in another order, and what CLS makes of it."""
         new = replace(self, order=order, pair=pair)
         reads = cls_reads(model, new.shown)
@@ -55,12 +55,12 @@ class Seats:
 
 
 @torch.no_grad()
-def seat(model: ViT, picture: UInt8[Tensor, "3 H W"]) -> Seats:
+def arrange(model: ViT, picture: UInt8[Tensor, "3 H W"]) -> Arrangement:
     """The middle of a picture, sized for the model, with every patch where it belongs.
 
     >>> from vitlib import create
     >>> from vitlib.data.samples import picture
-    >>> seat(create("vit_cifar_patch4_32"), picture("chelsea")).pixels.shape
+    >>> arrange(create("vit_cifar_patch4_32"), picture("chelsea")).pixels.shape
     torch.Size([3, 32, 32])
 
     Errors: ValueError for a model without CLS or learned positions.
@@ -74,7 +74,7 @@ def seat(model: ViT, picture: UInt8[Tensor, "3 H W"]) -> Seats:
         "sin-cos 1D": sincos_1d(grid.tokens, config.embed_dim)[0],
         "sin-cos 2D": sincos_2d((grid.rows, grid.columns), config.embed_dim)[0],
     }
-    return Seats(pixels, grid, tables, cls_reads(model, pixels), torch.arange(grid.tokens), (1, 1))
+    return Arrangement(pixels, grid, tables, cls_reads(model, pixels), torch.arange(grid.tokens), (1, 1))
 
 
 @torch.no_grad()
@@ -104,76 +104,76 @@ def order_of(how: str, tokens: int, first: int, second: int) -> Int64[Tensor, "N
     return order
 
 
-def sentence(seats: Seats, kind: str) -> str:
+def sentence(view: Arrangement, kind: str) -> str:
     """What is shown, in words."""
-    moved = int((seats.order != torch.arange(seats.grid.tokens)).sum())
-    first, second = (token_name(patch, seats.grid) for patch in seats.pair)
+    moved = int((view.order != torch.arange(view.grid.tokens)).sum())
+    first, second = (token_name(patch, view.grid) for patch in view.pair)
     if moved == 0:
         words = "Every patch lies where it belongs. "
     elif moved == 2:
         words = f"Two patches have changed places: {first} and {second}. "
     else:
-        words = f"{moved} of {seats.grid.tokens} patches lie elsewhere. "
-    with_positions, without = seats.moved
+        words = f"{moved} of {view.grid.tokens} patches lie elsewhere. "
+    with_positions, without = view.moved
     words += f"CLS's output moves by {with_positions:.1%} with positions, and by {without:.1%} without. "
     near = [
-        i + 1 for i in seats.similarity(kind).argsort(descending=True, stable=True).tolist() if i + 1 != seats.pair[0]
+        i + 1 for i in view.similarity(kind).argsort(descending=True, stable=True).tolist() if i + 1 != view.pair[0]
     ][:4]
     return words + f"The {kind} position of {first} is most like those of patches {', '.join(map(str, sorted(near)))}."
 
 
-def canvas_html(seats: Seats, kind: str) -> str:
-    """Three squares: the picture, the picture as it is laid, and the similarity map of the first patch."""
-    where = [int((seats.order == patch - 1).nonzero()) for patch in seats.pair]  # places where the two lie now
-    first = seats.pair[0]
+def canvas_html(view: Arrangement, kind: str) -> str:
+    """Three squares: the picture, the picture as it is rearranged, and the similarity map of the first patch."""
+    where = [int((view.order == patch - 1).nonzero()) for patch in view.pair]  # places where the two lie now
+    first = view.pair[0]
     panels = [
-        _panel(seats, data_uri(seats.pixels), "the picture", [patch - 1 for patch in seats.pair]),
-        _panel(seats, data_uri(seats.shown), "what the model gets", where),
-        _panel(seats, _map_uri(seats, kind), f"like the position of patch {first}, {kind}", [first - 1]),
+        _panel(view, data_uri(view.pixels), "the picture", [patch - 1 for patch in view.pair]),
+        _panel(view, data_uri(view.shown), "what the model gets", where),
+        _panel(view, _map_uri(view, kind), f"like the position of patch {first}, {kind}", [first - 1]),
     ]
     return f'<div class="vit-trio">{"".join(panels)}</div>'
 
 
-def words_html(seats: Seats, kind: str) -> str:
+def words_html(view: Arrangement, kind: str) -> str:
     """How far CLS moves, with positions and without, and the sentence."""
-    with_positions, without = seats.moved
+    with_positions, without = view.moved
     return (
         '<div class="vit-words"><div class="vit-tiles">'
         f"<div><b>{with_positions:.1%}</b>CLS moves, with positions</div>"
         f'<div class="vit-left"><b>{without:.1%}</b>CLS moves, without</div></div>'
-        f'<p aria-live="polite">{escape(sentence(seats, kind), quote=False)}</p></div>'
+        f'<p aria-live="polite">{escape(sentence(view, kind), quote=False)}</p></div>'
     )
 
 
-def still(seats: Seats, kind: str) -> Plate:
+def still(view: Arrangement, kind: str) -> Plate:
     """The explorer without a kernel, as one figure."""
     figure = Plate(figsize=(8.4, 3.1), layout="constrained")
     before, after, likeness = figure.subplots(1, 3)
-    draw_picture(before, seats.pixels)
-    draw_picture(after, seats.shown)
-    height, width = seats.pixels.shape[1:]
-    table = seats.similarity(kind).reshape(seats.grid.rows, seats.grid.columns)
+    draw_picture(before, view.pixels)
+    draw_picture(after, view.shown)
+    height, width = view.pixels.shape[1:]
+    table = view.similarity(kind).reshape(view.grid.rows, view.grid.columns)
     drawn = likeness.imshow(table.numpy(), cmap="cividis", extent=(0, width, height, 0), vmax=1)
     likeness.set(xlabel="width (pixels)", yticks=[])
     figure.colorbar(drawn, ax=likeness, label="cosine similarity", shrink=0.75)
-    title = f"CLS moves by {seats.moved[0]:.1%}\n({seats.moved[1]:.1%} without positions)"
-    titles = ("the picture", title, f"like the position of patch {seats.pair[0]}\n({kind})")
+    title = f"CLS moves by {view.moved[0]:.1%}\n({view.moved[1]:.1%} without positions)"
+    titles = ("the picture", title, f"like the position of patch {view.pair[0]}\n({kind})")
     for axes, words in zip((before, after, likeness), titles, strict=True):
         axes.set_title(words, fontsize=9)
-    figure.description = sentence(seats, kind)
+    figure.description = sentence(view, kind)
     return figure
 
 
-def _panel(seats: Seats, source: str, title: str, places: list[int]) -> str:
-    boxes = "".join(patch_box(at + 1, seats.grid, colour) for at, colour in zip(places, MARKS, strict=False))
-    size = (seats.grid.height, seats.grid.width)
-    drawn = framed(source, size, title, grid_lines(seats.grid) + boxes, smooth=False)
+def _panel(view: Arrangement, source: str, title: str, places: list[int]) -> str:
+    boxes = "".join(patch_box(at + 1, view.grid, colour) for at, colour in zip(places, MARKS, strict=False))
+    size = (view.grid.height, view.grid.width)
+    drawn = framed(source, size, title, grid_lines(view.grid) + boxes, smooth=False)
     return f'<div><p class="vit-caption">{escape(title)}</p>{drawn}</div>'
 
 
-def _map_uri(seats: Seats, kind: str) -> str:
+def _map_uri(view: Arrangement, kind: str) -> str:
     """The similarity map as a picture of one pixel a patch, from its darkest to 1."""
-    table = seats.similarity(kind).reshape(seats.grid.rows, seats.grid.columns)
+    table = view.similarity(kind).reshape(view.grid.rows, view.grid.columns)
     light = (table - table.min()) / (table.max() - table.min())
     colours = matplotlib.colormaps["cividis"](light.numpy(), bytes=True)[..., :3]  # rows columns 3
     return data_uri(torch.from_numpy(colours).permute(2, 0, 1))

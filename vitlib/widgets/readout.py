@@ -8,7 +8,7 @@ from ipywidgets import HTML, Dropdown, IntSlider, Layout
 from vitlib.data.pictures import Pictures
 from vitlib.plotting import Plate
 from vitlib.vit.model import ViT
-from vitlib.widgets.explorer import CONTROL, Explorer, beside, column, flexible, on_change, tick
+from vitlib.widgets.explorer import CONTROL, Explorer, column, flexible, on_change, side_by_side, tick
 from vitlib.widgets.pictures import class_bars
 from vitlib.widgets.readout_view import ReadoutView, history_html, picture_html, sentence, still, words_html
 
@@ -62,7 +62,7 @@ class LayerReadout(Explorer):
         self.image.layout = Layout(flex="0 0 auto", margin="0 0 0 8px")
         self.bars.layout = flexible(340)
         self.history.layout = Layout(flex="0 1 auto", min_width="0", overflow="auto")
-        super().__init__(beside(self.image, side), beside(self.bars, self.history))
+        super().__init__(side_by_side(self.image, side), side_by_side(self.bars, self.history))
 
         on_change(self._read, self.choice, self.norm)
         on_change(self._draw, self.blocks)

@@ -10,7 +10,7 @@ from vitlib.diagnose.patients import PATIENTS
 from vitlib.diagnose.symptoms import SYMPTOMS
 from vitlib.diagnose.ward import Chart, chart
 from vitlib.plotting import Plate
-from vitlib.widgets.explorer import CONTROL, Explorer, beside, column, on_change
+from vitlib.widgets.explorer import CONTROL, Explorer, column, on_change, side_by_side
 from vitlib.widgets.symptoms_view import chart_html, curve_words, fit_words, guess_words, measured, still, words_html
 
 SURPRISE = "a surprise"
@@ -67,7 +67,7 @@ class SymptomBoard(Explorer):
         self.board.layout = Layout(overflow="auto hidden")
         left = column(self.choice, self.another, self.step, self.lab, self.board)
         right = column(*groups, self.guess, self.words)
-        super().__init__(beside(left, right))
+        super().__init__(side_by_side(left, right))
 
         on_change(self._open, self.choice)
         self.another.on_click(self._surprise)
@@ -82,7 +82,7 @@ class SymptomBoard(Explorer):
 
     @property
     def hidden(self) -> bool:
-        """Whether the patient's name is not to be told: a surprise, until it is named."""
+        """Whether the patient's name stays hidden: that of a surprise does, until it is guessed."""
         return bool(self.choice.value == SURPRISE and self.guess.value != self._hidden)
 
     @property
@@ -97,7 +97,7 @@ class SymptomBoard(Explorer):
         return " ".join([*parts, guess_words(self.chart, self.guess.value, self.ticked)]).strip()
 
     def _surprise(self, _: Any = None) -> None:
-        """Somebody else lies in the bed."""
+        """Show another surprise."""
         if self.choice.value == SURPRISE:
             self._open()
         else:

@@ -99,7 +99,7 @@ def curve_svg(subject: Chart, step: int) -> str:
 
 
 def chart_html(subject: Chart, step: int, hidden: bool, lab: bool) -> str:
-    """The curve, the chart's lines beside the healthy one's, and the lab's alarms where they were asked for."""
+    """The curve, the chart next to that of the healthy model, and the lab's alarms where they were asked for."""
     legend = "".join(
         f'<span style="white-space: nowrap"><span style="color: {colour}">{mark}</span> {words}</span>'
         for colour, mark, words in ((BLUE, "━", title(subject, hidden)), (GREY, "━", "healthy"), (ORANGE, "╍", "ln 10"))
@@ -140,7 +140,7 @@ def curve_words(subject: Chart, step: int) -> str:
 
 
 def fit_words(ticked: Sequence[str]) -> str:
-    """Which causes fit the ticked symptoms best, and what would tell the first two apart."""
+    """Which causes fit the ticked symptoms best, and what would distinguish the first two."""
     if not ticked:
         return "Nothing is ticked yet: the chart of a healthy patient has no symptom."
     (best, fit), (second, other), *_ = ranked(ticked)
@@ -176,7 +176,7 @@ def guess_words(subject: Chart, guess: str | None, ticked: Sequence[str]) -> str
 
 
 def words_html(subject: Chart, step: int, ticked: Sequence[str], guess: str | None) -> str:
-    """The point of the curve, the ranking as bars, what tells two apart, and what became of the diagnosis."""
+    """The point of the curve, the ranking as bars, what distinguishes two, and the outcome of the diagnosis."""
     verdict = guess_words(subject, guess, ticked)
     colour = BLUE if verdict.startswith("✓") else "#D55E00"
     notice = f'<div class="vit-notice" style="border-left-color: {colour}">{escape(verdict)}</div>' if verdict else ""

@@ -9,7 +9,7 @@ from ipywidgets import HTML, Button, Dropdown, HBox, IntSlider, Layout, Selectio
 
 from vitlib.plotting import Plate
 from vitlib.training.fit import Recipe
-from vitlib.widgets.explorer import CONTROL, Explorer, beside, buttons, column, on_change
+from vitlib.widgets.explorer import CONTROL, Explorer, buttons, column, on_change, side_by_side
 from vitlib.widgets.training_run import DATA, Run
 from vitlib.widgets.training_view import CHANGES, COLOURS, curves_html, still, words_html
 
@@ -79,7 +79,7 @@ class TrainingCurves(Explorer):
         for button in row.children:
             button.layout = Layout(flex="1 1 80px", width="auto")
         left = column(*self._settings, row, basis=280, limit=400)
-        super().__init__(beside(left, column(self.words, basis=380)), self.curves)
+        super().__init__(side_by_side(left, column(self.words, basis=380)), self.curves)
 
         self.runs: list[Run] = []  # the latest is the last
         self._task: asyncio.Task[None] | None = None

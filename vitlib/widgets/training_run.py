@@ -90,7 +90,7 @@ class Run:
     def advance(self) -> bool:
         """One step, or the accuracies after an epoch; whether there is more to do. What goes wrong becomes `problem`.
 
-        torch's dice are thrown in a fork, so that neither the run nor the other cells of a notebook notice each other.
+        torch's random state is forked, so that neither the run nor the other cells of a notebook affect each other.
         """
         if self.over:
             return False

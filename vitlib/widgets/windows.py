@@ -8,7 +8,7 @@ from vitlib.backbones.windows import Windows
 from vitlib.data.samples import picture
 from vitlib.plotting import Plate
 from vitlib.widgets.attention_view import middle
-from vitlib.widgets.explorer import CONTROL, Explorer, beside, column, on_change, picture_choice, unheard
+from vitlib.widgets.explorer import CONTROL, Explorer, column, on_change, picture_choice, side_by_side, unobserved
 from vitlib.widgets.picker import Picker
 from vitlib.widgets.windows_view import WindowView, panels_html, sentence, still, words_html
 
@@ -55,14 +55,14 @@ class WindowExplorer(Explorer):
         self.canvas = Picker(label="Chosen token", chosen=middle_token, rows=grid, columns=grid)
         self.words = HTML()
         left, right = column(self.choice, self.grid, self.window), column(self.shift, self.blocks)
-        super().__init__(beside(left, right), self.canvas, self.words, width=960)
+        super().__init__(side_by_side(left, right), self.canvas, self.words, width=960)
 
         on_change(self._open, self.choice)
         on_change(self._cut, self.grid)
         on_change(self._move, self.window)
         on_change(self._draw, self.shift, self.blocks)
         on_change(self._draw, self.canvas, trait="chosen")
-        self.canvas.on_msg(self._heard)
+        self.canvas.on_msg(self._on_message)
         self._open()
 
     @property
@@ -82,21 +82,21 @@ class WindowExplorer(Explorer):
         window = min(fits, key=lambda side: abs(side - self.window.value))
         with self.canvas.hold_sync():  # one message: the parts belong together
             self.canvas.rows = self.canvas.columns = after
-            with unheard(self.canvas, self._draw, "chosen"):
+            with unobserved(self.canvas, self._draw, "chosen"):
                 self.canvas.chosen = row * after + at + 1
-            with unheard(self.window, self._move):
+            with unobserved(self.window, self._move):
                 self.window.options = fits  # a new list of options selects its first
                 self.window.value = window
             self._move()
 
     def _move(self, _: Any = None) -> None:
         """Other windows: shifted by half of one, until the slider says otherwise."""
-        with unheard(self.shift, self._draw):
+        with unobserved(self.shift, self._draw):
             self.shift.max = self.window.value - 1
             self.shift.value = self.window.value // 2
         self._draw()
 
-    def _heard(self, _: Any, message: dict[str, Any], __: Any) -> None:
+    def _on_message(self, _: Any, message: dict[str, Any], __: Any) -> None:
         """A click in any of the pictures chooses a token."""
         self.canvas.chosen = message["token"]
 

@@ -30,7 +30,7 @@ def attends(windows: Windows) -> Bool[Tensor, "N N"]:
     """
     order, tokens = windows.order(), windows.rows * windows.columns
     table = torch.zeros(tokens, tokens, dtype=torch.bool)
-    table[order[:, :, None], order[:, None, :]] = ~windows.apart()
+    table[order[:, :, None], order[:, None, :]] = ~windows.masked()
     return table
 
 

@@ -192,7 +192,7 @@ def test_what_is_not_taken_is_named(course, capsys):
     assert main(["collect", "in.zip"]) == 1
     said = capsys.readouterr().err
     assert "there is no notebook in it, but answers.pdf" in said
-    assert f"stray/{NB} is nobody's" in said and "notes.txt is nobody's" in said
+    assert f"stray/{NB} belongs to no learner" in said and "notes.txt belongs to no learner" in said
 
 
 def test_a_chapter_that_nothing_names_is_asked_for(course, capsys):

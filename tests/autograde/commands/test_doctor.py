@@ -1,4 +1,4 @@
-"""`autograde doctor` through the command line: every fault has its line and its mend, and health is said too."""
+"""`autograde doctor` through the command line: every fault has its line and its fix, and health is said too."""
 
 import shutil
 import sqlite3
@@ -39,7 +39,7 @@ def test_a_healthy_course_is_said_to_be_one(told):
 
 
 @pytest.mark.parametrize(
-    ("line", "what", "mend"),
+    ("line", "what", "fix"),
     [
         ("c.Exchange.rooot = '/srv'", "c.Exchange.rooot, which nothing reads", "write root"),
         ("c.Limit.memory = 4096", "c.Limit, which nothing reads", "write Limits"),
@@ -49,10 +49,10 @@ def test_a_healthy_course_is_said_to_be_one(told):
         ("c.AssignLatePenalties.plugin_clas = ''", "c.AssignLatePenalties.plugin_clas", "write plugin_class"),
     ],
 )
-def test_a_setting_that_nothing_reads(course, told, line, what, mend):
+def test_a_setting_that_nothing_reads(course, told, line, what, fix):
     configure(course, line)
     status, said = told()
-    assert status == 1 and what in said and f"    {mend}\n" in said
+    assert status == 1 and what in said and f"    {fix}\n" in said
 
 
 def test_settings_that_are_read_are_not_named(course, told):

@@ -13,8 +13,8 @@ from autograde.answers.deserialize import unpack
 from autograde.cli import main
 from autograde.course.course import Course, CourseError
 from autograde.course.grading import grade, read_graded
-from autograde.course.marks import read_marks, spread
-from autograde.course.report import summarise, table, write_report
+from autograde.course.marks import read_marks, spread, summarise
+from autograde.course.report import table, write_report
 from autograde.course.simulate import TEMPERAMENTS, simulate
 from autograde.engine.execute import Limits
 from tests.autograde.conftest import TOY

@@ -49,8 +49,8 @@ def test_cp1252_is_read_as_it_was_written():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (TEXT.rstrip()[:-1].rstrip() + ",\n}", "commas too many"),
-        (TEXT.replace("}\n ],", "},\n ],"), "commas too many"),
+        (TEXT.rstrip()[:-1].rstrip() + ",\n}", "extra commas"),
+        (TEXT.replace("}\n ],", "},\n ],"), "extra commas"),
         (TEXT + "\n<!-- a mirror added this -->", "left out"),
     ],
 )

@@ -13,7 +13,7 @@ from autograde.course.grading import read_graded
 from autograde.course.simulate import simulate
 from autograde.exercises.verdict import Status
 from autograde.learner.check import CheckFailed
-from autograde.learner.progress import read_progress
+from autograde.learner.ticks import read_progress
 
 CHAPTER = "07-own"
 KEY = """

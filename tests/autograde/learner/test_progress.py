@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from autograde import check
 from autograde.course.grading import grade
 from autograde.learner.check import CheckFailed
-from autograde.learner.progress import FILE_NAME, note, read_progress, read_ticks
-from autograde.learner.progress_board import ACHIEVEMENTS, Board, board_html, earned
+from autograde.learner.progress import ACHIEVEMENTS, Board, board_html, earned
+from autograde.learner.ticks import FILE_NAME, note, read_progress, read_ticks
 from tests.autograde.conftest import TOY
 
 KINDS = {"count": "numeric", "claim": "truefalse", "cure": "choice", "cut": "code"}
@@ -214,5 +214,5 @@ def test_a_folder_without_chapters_has_no_progress(tmp_path):
 
 
 def test_check_waits_neither_for_torch_nor_for_widgets():
-    code = "import sys, autograde.learner.progress; sys.exit(bool({'torch', 'ipywidgets'} & set(sys.modules)))"
+    code = "import sys, autograde.learner.check; sys.exit(bool({'torch', 'ipywidgets'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -27,7 +27,7 @@ CLASS = [full_name("course", f"student-{number}") for number in range(60)]
 @each_varied
 def test_a_thousand_students_get_one_right_answer_and_misconceptions_apart(exercise):
     theirs = {id(own): own for own in (exercise.of(full_name("course", f"student-{n}")) for n in range(1000))}
-    assert all(own.personal and own.tells_apart() for own in theirs.values())
+    assert all(own.personal and own.all_differ() for own in theirs.values())
 
 
 @each_varied

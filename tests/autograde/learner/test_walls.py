@@ -52,7 +52,7 @@ my_progress()
 """
     seen = loaded(code, course.released / TOY)
     assert [name for name in seen if not on_the_learners_side(name)] == []
-    assert "autograde.learner.progress_board" in seen
+    assert "autograde.learner.progress" in seen
 
 
 def test_nothing_else_can_be_reached_by_following_imports():

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from autograde.sandbox.process import last_word
+from autograde.sandbox.process import final_message
 from tests.autograde.conftest import ROOT
 from tests.autograde.sandboxed import command_line, parent, processes, running, sandboxed, until
 
@@ -70,5 +70,5 @@ def test_what_a_keeper_says_last_is_heard_even_where_a_signal_crosses_it(crossin
         if crossing:
             ours.send(b'{"signal": 9}')  # nobody reads it, and so the connection is reset
         keeper.close()
-        assert last_word(ours) == said
-        assert last_word(ours) == {}
+        assert final_message(ours) == said
+        assert final_message(ours) == {}

@@ -5,12 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 from tests.vitlib.backbones.test_presets import TINY, make, pictures
-from vitlib.backbones.convnext import ConvNeXtBlock, ConvNeXtConfig, patch_convolution
+from vitlib.backbones.convnext import ConvNeXtBlock, ConvNeXtConfig
 from vitlib.backbones.hybrid import Hybrid, HybridConfig
 from vitlib.backbones.stages import StageConfig
 from vitlib.backbones.swin import PatchMerging, Swin, SwinConfig
@@ -74,15 +72,6 @@ def test_later_blocks_are_skipped_more_often() -> None:
 
 
 # The parts
-
-
-@settings(max_examples=20)
-@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 4))
-def test_a_convolution_by_patches_is_the_convolution(rows: int, columns: int, patch: int, channels: int) -> None:
-    conv = nn.Conv2d(channels, 5, patch, stride=patch).double()
-    x = torch.randn(2, rows * patch, columns * patch, channels).double()
-    expected = conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-    torch.testing.assert_close(patch_convolution(x, conv), expected)
 
 
 def test_a_convnext_block_is_its_formula() -> None:

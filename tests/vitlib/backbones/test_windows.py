@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vitlib.backbones.windows import WindowAttention, Windows, attend_with_bias, relative_index
+from vitlib.backbones.biased_attention import attend_with_bias
+from vitlib.backbones.windows import WindowAttention, Windows, relative_index
 from vitlib.vit.attention import split_heads
 
 
@@ -36,22 +37,22 @@ def test_picking_by_order_is_cut(w: Windows) -> None:
 
 @given(windows())
 def test_tokens_of_a_window_are_apart_where_the_way_between_them_leads_over_the_border(w: Windows) -> None:
-    order, apart = w.order(), w.apart()
+    order, masked = w.order(), w.masked()
     row, column = order // w.columns, order % w.columns
     far = [(each[:, :, None] - each[:, None, :]).abs() >= w.window for each in (row, column)]
     # in a grid of one window everything is within reach, and only the shift itself separates
     if w.rows > w.window and w.columns > w.window:
-        assert torch.equal(apart, far[0] | far[1])
-    assert not apart.diagonal(dim1=1, dim2=2).any()
-    assert w.shift or not apart.any()
+        assert torch.equal(masked, far[0] | far[1])
+    assert not masked.diagonal(dim1=1, dim2=2).any()
+    assert w.shift or not masked.any()
 
 
 def test_shifted_windows_of_a_small_grid_by_hand() -> None:
     w = Windows(rows=4, columns=4, window=2, shift=1)
     assert w.order().tolist() == [[5, 6, 9, 10], [7, 4, 11, 8], [13, 14, 1, 2], [15, 12, 3, 0]]
-    assert not w.apart()[0].any()  # neighbours all along
-    assert w.apart()[1].int().tolist() == [[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0]]
-    assert (~w.apart()[3]).sum() == 4  # four corners met: each sees itself alone
+    assert not w.masked()[0].any()  # neighbours all along
+    assert w.masked()[1].int().tolist() == [[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0]]
+    assert (~w.masked()[3]).sum() == 4  # four corners met: each sees itself alone
 
 
 def test_the_relative_index_names_each_distance_once() -> None:

@@ -26,12 +26,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "reg_tokens": {"reg_tokens": 3},
     "registers, positions for CLS": {"reg_tokens": 3, "prefix_positions": "cls"},
     "positions for patches": {"prefix_positions": "none"},
-    "positions for CLS, no CLS": {
-        "prefix_positions": "cls",
-        "class_token": False,
-        "reg_tokens": 1,
-        "global_pool": "avg",
-    },
+    "CLS positions, no CLS": {"prefix_positions": "cls", "class_token": False, "reg_tokens": 1, "global_pool": "avg"},
     "1D waves": {"positions": "sincos1d"},
     "2D waves": {"positions": "sincos2d", "reg_tokens": 2},
     "no positions": {"positions": "none"},

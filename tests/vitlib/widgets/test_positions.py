@@ -57,11 +57,11 @@ def test_it_opens_on_a_swap(explorer):
 @pytest.mark.parametrize("order", ORDERS)
 def test_in_any_order_cls_moves_with_positions_only(explorer, name, order):
     explorer.choice.value, explorer.order.value = name, order
-    with_positions, without = explorer.seats.moved
+    with_positions, without = explorer.arrangement.moved
     assert without < 1e-5
     assert (with_positions > 1e-3) == (order != "as it is")
     assert f"by {with_positions:.1%} with positions, and by 0.0% without" in words(explorer)
-    assert sorted(explorer.seats.order.tolist()) == list(range(16))
+    assert sorted(explorer.arrangement.order.tolist()) == list(range(16))
 
 
 def test_every_patch_can_be_swapped_with_every_other(explorer):
@@ -81,7 +81,7 @@ def test_a_shuffle_shows_the_same_patches_in_other_places(explorer):
     explorer.order.value = "shuffle all"
     (before, _), (after, _), _ = panels(explorer)
     rows = [patchify(torch.from_numpy(image.copy()).permute(2, 0, 1)[None], 8)[0] for image in (before, after)]
-    assert torch.equal(rows[1], rows[0][explorer.seats.order])
+    assert torch.equal(rows[1], rows[0][explorer.arrangement.order])
     assert "patches lie elsewhere" in words(explorer)
     assert explorer.second.disabled
 
@@ -89,17 +89,17 @@ def test_a_shuffle_shows_the_same_patches_in_other_places(explorer):
 def test_a_patch_swapped_with_itself_moves_nothing(explorer):
     explorer.second.value = explorer.first.value
     assert "Every patch lies where it belongs" in words(explorer)
-    assert explorer.seats.moved == (0, 0)
+    assert explorer.arrangement.moved == (0, 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_map_is_the_cosine_with_every_position(explorer, kind):
     explorer.kind.value = kind
-    table = explorer.seats.tables[kind]
+    table = explorer.arrangement.tables[kind]
     for patch in (1, 6, 16):
         explorer.first.value = patch
         expected = torch.cosine_similarity(table, table[patch - 1 : patch])
-        torch.testing.assert_close(explorer.seats.similarity(kind), expected)
+        torch.testing.assert_close(explorer.arrangement.similarity(kind), expected)
         drawn = panels(explorer)[2][0]
         brightest = np.unravel_index(drawn.astype(int).sum(axis=2).argmax(), (4, 4))
         assert brightest == divmod(patch - 1, 4)
@@ -109,8 +109,8 @@ def test_a_map_is_the_cosine_with_every_position(explorer, kind):
 def test_it_names_the_most_alike_and_the_waves_are_the_librarys(explorer, model):
     explorer.kind.value = "sin-cos 1D"
     assert explorer.sentence.endswith("is most like those of patches 4, 5, 7, 8.")
-    assert torch.equal(explorer.seats.tables["sin-cos 1D"], sincos_1d(16, 24)[0])
-    assert torch.equal(explorer.seats.tables["learned"], model.pos_embed[0, 1:])
+    assert torch.equal(explorer.arrangement.tables["sin-cos 1D"], sincos_1d(16, 24)[0])
+    assert torch.equal(explorer.arrangement.tables["learned"], model.pos_embed[0, 1:])
 
 
 def test_what_cls_reads_is_what_the_head_reads(model):

@@ -1,4 +1,4 @@
-"""The config.json beside a checkpoint: what transformers and timm write there of a model's choices."""
+"""The config.json next to a checkpoint, in which transformers and timm write what the weights do not show."""
 
 import json
 import re
@@ -20,8 +20,8 @@ GELU = {"gelu": "erf", "gelu_python": "erf", "gelu_new": "tanh", "gelu_fast": "t
 TANH = re.compile(r"vit_((base_patch32|so400m_patch16|giantopt_patch16)_siglip|large_patch16_siglip_(gap_)?512)")
 
 
-def read_beside(path: Path, layout: Layout) -> dict[str, Any]:
-    """Fields of the configuration of a model in this layout from the files beside `path`; {} where there are none."""
+def read_config_json(path: Path, layout: Layout) -> dict[str, Any]:
+    """Fields of the configuration of a model in this layout from the files next to `path`; {} where there are none."""
     config, pixels = _json(path.with_name("config.json")), _json(path.with_name("preprocessor_config.json"))
     known = _of_transformers(config, layout.family) | _pixels(pixels, layout.implies) | _of_timm(config, layout.family)
     if "image_size" not in known and (size := _size(pixels)):

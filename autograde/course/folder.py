@@ -1,0 +1,141 @@
+"""The folder of a course: nbgrader's own configuration and API, the chapters, and where everything lies."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.apps.api import NbGraderAPI
+from sqlalchemy.exc import SAWarning
+from traitlets.config import Config
+
+from autograde.authoring.key import nearest
+from autograde.course.handed_in import strays
+from autograde.course.seal import Seal
+from autograde.course.settings import CONFIG_FILE, CourseError, read_config
+from autograde.course.who import is_student
+from autograde.engine.results import Results
+
+
+@dataclass(frozen=True)
+class CourseFolder:
+    """A folder with nbgrader_config.py, which says what the other folders are called.
+
+    `solutions` is the source and `released` what learners open; `submitted`, `autograded` and `feedback` are those of
+    one course run, by student and chapter.
+    """
+
+    root: Path
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Self:
+        """The course that `start`, or else the working folder, lies in.
+
+        Raises:
+            CourseError: no folder from `start` upwards holds nbgrader_config.py.
+        """
+        start = start or Path.cwd()
+        for folder in (start.resolve(), *start.resolve().parents):
+            if (folder / CONFIG_FILE).is_file():
+                return cls(folder)
+        raise CourseError(f"no {CONFIG_FILE} in {start} or above it: run this inside the course's folder")
+
+    @cached_property
+    def config(self) -> Config:
+        config = read_config(self.root)
+        config.CourseDirectory.root = str(self.root)
+        return config
+
+    @cached_property
+    def api(self) -> NbGraderAPI:
+        warnings.filterwarnings("ignore", category=SAWarning, module="nbgrader")  # its own sessions, harmless
+        logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # what matters comes back in each call's result
+        api = NbGraderAPI(config=self.config)
+        api.log_level = logging.INFO
+        return api
+
+    @property
+    def id(self) -> str:
+        return str(self.api.coursedir.course_id)
+
+    @cached_property
+    def submitted(self) -> Path:
+        return self.root / self.api.coursedir.submitted_directory
+
+    @cached_property
+    def autograded(self) -> Path:
+        return self.root / self.api.coursedir.autograded_directory
+
+    @cached_property
+    def feedback(self) -> Path:
+        return self.root / self.api.coursedir.feedback_directory
+
+    @property
+    def solutions(self) -> Path:
+        return self.root / self.api.coursedir.source_directory
+
+    @property
+    def released(self) -> Path:
+        return self.root / self.api.coursedir.release_directory
+
+    @property
+    def chapters(self) -> list[str]:
+        """Every folder of the source that holds a notebook: nbgrader's assignments."""
+        return sorted({path.parent.name for path in self.solutions.glob("*/*.ipynb")})
+
+    def choose(self, names: list[str]) -> list[str]:
+        """The chapters named, or all.
+
+        Raises:
+            CourseError: a name is no chapter.
+        """
+        for name in names:
+            if name not in self.chapters:
+                raise CourseError(f"no chapter {name} in {self.solutions.name}/{nearest(name, self.chapters)}")
+        return names or self.chapters
+
+    @property
+    def results(self) -> Results:
+        return Results(self.submitted.parent / "results")
+
+    def seal(self, chapter: str) -> Seal:
+        """What was released of `chapter`: what every submission is measured against."""
+        return Seal(self.submitted.parent / "released" / chapter)
+
+    def template(self, chapter: str, notebook: str = "") -> NotebookNode:
+        """A sealed notebook of the chapter, by default the one of the chapter's name.
+
+        Raises:
+            CourseError: the chapter has not been released.
+        """
+        return nbformat.reads(self.seal(chapter).notebook(notebook or chapter).decode(), as_version=4)
+
+    def submissions(self, chapter: str) -> dict[str, Path]:
+        """The folder that each student handed in, by student id."""
+        folders = {path.parent.name: path for path in sorted(self.submitted.glob(f"*/{chapter}")) if path.is_dir()}
+        return {name: path for name, path in folders.items() if _is_text(name) and is_student(name)}
+
+    @property
+    def strays(self) -> list[str]:
+        """Work among the submissions that lies where nothing is graded."""
+        return strays(self.submitted, self.chapters)
+
+    @property
+    def unreadable_names(self) -> list[str]:
+        """Folders among the submissions whose names are no UTF-8, or no line: nobody can say whose they are."""
+        return [
+            os.fsencode(p.name).decode("utf-8", "replace") for p in self.submitted.glob("*/") if not _is_text(p.name)
+        ]
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name can be written down: undecodable bytes in it cannot, nor line breaks and their like."""
+    return name.encode("utf-8", "replace").decode() == name and not re.search(r"[\x00-\x1f\x7f]", name)
