@@ -55,10 +55,19 @@ def amp_dtype(device: torch.device, amp: Amp = True) -> torch.dtype:
 
     >>> amp_dtype(torch.device("cpu")), amp_dtype(torch.device("cpu"), "float16")
     (torch.bfloat16, torch.float16)
+
+    Errors: ValueError for an `amp` that is none.
     """
+    check_amp(amp)
     if isinstance(amp, str):
         return torch.float16 if amp == "float16" else torch.bfloat16
     return torch.float16 if device.type == "cuda" and not fast_bfloat16(device) else torch.bfloat16
+
+
+def check_amp(amp: object) -> None:
+    """ValueError for anything but an Amp."""
+    if amp not in (True, False, "bfloat16", "float16"):
+        raise ValueError(f"amp is {amp!r}: expected True, False, 'bfloat16' or 'float16'")
 
 
 def autocast(device: torch.device, amp: Amp) -> torch.autocast:

@@ -21,15 +21,14 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 from torch import Tensor
 
+from vitlib.svg import FEW_PIXELS, small_svg
 from vitlib.vit.patches import PatchGrid
 
 ORANGE = "#E69F00"  # of Okabe and Ito's palette, which every kind of colour vision tells apart
 WIDTH = 6.0  # inches of a whole figure
 SCREEN_DPI = 120  # pixels of a page for an inch of a figure
-PHOTO_DPI = 150  # pixels of a photograph in a figure for an inch: the bundled ones have no more
-SMALL_DPI = 72  # of the small PNG or JPEG
-QUALITY = 80  # of photographs, 0 to 100
-FEW_PIXELS = 128  # a picture or table with no longer side is drawn as squares, not blurred
+PHOTO_DPI = 150  # a photograph in a figure has so many pixels for an inch, or its own where those are fewer
+SMALL_DPI = 72  # of the small PNG
 SMALLEST_NUMBER = 6.5  # points: where less room is left, patches go without numbers
 
 
@@ -46,11 +45,11 @@ class Plate(Figure):
         """What Jupyter shows: the SVG in an <img> with the description as its alternative text.
 
         JupyterLab shows an <img> in notebooks that it does not trust too, and gives an image/svg+xml no alternative
-        text. A small PNG or JPEG is for pages that take nothing else, such as a course's feedback.
+        text. A small PNG is for pages that take nothing else, such as a course's feedback.
         """
-        kind, small = self.small()
-        data = {"text/html": self.html(), kind: base64.b64encode(small).decode(), "text/plain": self.description}
-        return data, {kind: {"alt": self.description}}
+        png = base64.b64encode(self.png()).decode()
+        data = {"text/html": self.html(), "image/png": png, "text/plain": self.description}
+        return data, {"image/png": {"alt": self.description}}
 
     def html(self) -> str:
         """The figure as an <img>: as wide as its inches say, or as a narrower page; but at least half as wide.
@@ -71,47 +70,26 @@ class Plate(Figure):
         """The figure as an SVG file, the same on every run; photographs in it are WebP."""
         pictures = self.findobj(AxesImage)
         before = [picture.get_interpolation() for picture in pictures]
+        self.draw_without_rendering()  # the layout says how large each picture is
         for picture in pictures:
-            if max(picture.get_size()) <= FEW_PIXELS:
-                picture.set_interpolation("none")  # stored pixel by pixel, enlarged without blur by whoever shows it
+            room = picture.get_window_extent().width / self.dpi * PHOTO_DPI
+            if max(picture.get_size()) <= FEW_PIXELS or picture.get_size()[1] <= room:
+                picture.set_interpolation("none")  # stored pixel by pixel, enlarged by whoever shows it
         file = io.StringIO()
         with rc_context({"svg.hashsalt": "vitlib", "svg.fonttype": "path"}):
-            self.savefig(file, format="svg", dpi=PHOTO_DPI, bbox_inches="tight", metadata=_NO_METADATA)
+            self.savefig(file, format="svg", dpi=PHOTO_DPI, bbox_inches="tight", metadata={"Date": None})
         for picture, interpolation in zip(pictures, before, strict=True):
             picture.set_interpolation(interpolation)
-        short = _PATH.sub(lambda path: _SPACES.sub(r"\1", path[0]), _NOT_DRAWN.sub("", file.getvalue()))
-        short = _PLACE.sub(lambda place: _MORE_DECIMALS.sub(r"\1", place[0]), short)
-        return " ".join(_PNG_INSIDE.sub(lambda found: _smaller(found[1]), short).split())
+        return small_svg(file.getvalue())
 
-    def small(self) -> tuple[str, bytes]:
-        """The figure as a small file, after its type: a JPEG where it holds a photograph, else a PNG of 64 colours."""
+    def png(self) -> bytes:
+        """The figure as a small PNG file of 256 colours."""
         full, file = io.BytesIO(), io.BytesIO()
         self.savefig(full, format="png", dpi=SMALL_DPI, bbox_inches="tight", pil_kwargs={"compress_level": 1})
         image = Image.open(full).convert("RGB")
-        if any(max(picture.get_size()) > FEW_PIXELS for picture in self.findobj(AxesImage)):
-            image.save(file, format="jpeg", quality=QUALITY)
-            return "image/jpeg", file.getvalue()
-        image.quantize(64, Image.Quantize.FASTOCTREE).save(file, format="png", optimize=True)
-        return "image/png", file.getvalue()
-
-
-_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-# What no browser draws: a comment repeats each text, and each part has a name
-_NOT_DRAWN = re.compile(r'<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|(?<=<g) id="[^"]*"', re.DOTALL)
-_PATH = re.compile(r' d="[^"]*"')
-_SPACES = re.compile(r"(?<=[\d.\s])\s*([A-Zz])\s*")  # "L 3 4 z" is "L3 4z"
-_PLACE = re.compile(r' (?:d|x|y)="[^"]*"|translate\([^)]*\)')
-_MORE_DECIMALS = re.compile(r"(\.\d\d)\d+")  # than a hundredth of a point
-_PNG_INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
-
-
-def _smaller(png: str) -> str:
-    """The address of an embedded picture, as WebP where that takes less room: a photograph, not a table of colours."""
-    content, file = base64.b64decode(png), io.BytesIO()
-    Image.open(io.BytesIO(content)).save(file, format="webp", quality=QUALITY, method=4)
-    if len(file.getvalue()) < len(content) // 3:
-        return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        palette = image.quantize(256, Image.Quantize.FASTOCTREE)  # keeps rare colours, such as a cat's green eye
+        image.quantize(palette=palette, dither=Image.Dither.NONE).save(file, format="png")
+        return file.getvalue()
 
 
 def show_grid(image: Shaped[Tensor, "C H W"], grid: PatchGrid, numbers: bool = True) -> Plate:

@@ -75,9 +75,17 @@ def _first_inside(pairs: Iterable[tuple[Any, Any]], got: Any, tolerance: float) 
         if difference(want, got[key], tolerance):
             inside = first_difference(want, got[key], tolerance)
             if inside is None:
-                return f"[{key!r}]", _number(want), _number(got[key])
+                return f"[{key!r}]", *_told_apart(want, got[key])
             return f"[{key!r}]{inside[0]}", *inside[1:]
     return None
+
+
+def _told_apart(want: Any, have: Any) -> tuple[str, str]:
+    """Both values; of tensors that differ in nothing but the kind of their numbers, the kinds."""
+    both = isinstance(want, np.ndarray) and isinstance(have, np.ndarray)
+    if both and want.shape == have.shape and want.dtype != have.dtype:
+        return f"{want.dtype} values", f"{have.dtype} values"
+    return _number(want), _number(have)
 
 
 def _number(value: Any) -> str:

@@ -7,13 +7,15 @@ The learner's `check` and the grader read every answer with `readings`, so the s
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from autograde.answers.serialize import BadAnswer, Named, Opaque
+from autograde.answers.serialize import MAX_DIGITS, MAX_ITEMS, BadAnswer, Named, Opaque
 
 
 class NotAnswered(BadAnswer):
@@ -86,6 +88,7 @@ def readings(form: Form, value: Any) -> list[Any]:
 
 def repeat(form: Form, value: Any) -> str:
     """The answer as it is repeated to its author: `16 patches`, `option 2`."""
+    value = single(value)
     words = ", ".join(map(describe, value)) if form["of"] == "list" and isinstance(value, list) else describe(value)
     if form["of"] == "option":
         return f"option {words}"
@@ -124,16 +127,15 @@ def describe(value: Any) -> str:
 def read_number(value: Any) -> int | float:
     """`value` as a finite int or float; integral floats become ints, True and False become 1 and 0.
 
-    >>> read_number(196.0)
-    196
+    >>> read_number(196.0), read_number(np.array([196]))
+    (196, 196)
 
     Raises:
         NotAnswered: it is still `...`.
         BadAnswer: it is no number, or not a finite one.
     """
+    value = single(value)
     refuse_blank(value)
-    if isinstance(value, np.ndarray):
-        raise BadAnswer(f"is {describe(value)}; expected a plain number: take it out with .item()")
     if isinstance(value, str):
         raise BadAnswer(f"is {describe(value)}; expected a number{': write it without quotes' * _is_number(value)}")
     if isinstance(value, list) and len(value) > 1 and all(isinstance(item, int | float) for item in value):
@@ -145,6 +147,40 @@ def read_number(value: Any) -> int | float:
             raise BadAnswer(f"is {value}; expected a finite number")
         return int(value) if value.is_integer() else value
     return int(value)
+
+
+def single(value: Any) -> Any:
+    """The plain number that a tensor or array of one element, a fraction or a decimal is; anything else as it is.
+
+    A float of low precision gets the fewest digits that tell it from its neighbours: 0.1 in float32 is 0.1.
+
+    >>> single(np.array([0.1], dtype="float32")), single(Named("fractions.Fraction", "1/4")), single("1/4")
+    (0.1, 0.25, '1/4')
+    """
+    match value:
+        case np.ndarray() if value.size == 1 and value.dtype.kind in "biuf":
+            number = value.reshape(-1)[0]
+            return float(str(number)) if value.dtype.kind == "f" else number.item()
+        case Named("fractions.Fraction" | "decimal.Decimal", text):
+            number = _read_decimal(text)
+            return value if number is None else number
+    return value
+
+
+def _read_decimal(text: str) -> int | float | None:
+    """The number that a fraction's or a decimal's text says; None where it says none, or may have been forged."""
+    if re.fullmatch(rf"-?\d{{1,{MAX_DIGITS}}}(/\d{{1,{MAX_DIGITS}}})?", text, re.ASCII):
+        above, _, below = text.partition("/")
+        try:
+            return int(above) / int(below) if below else int(above)
+        except (ZeroDivisionError, OverflowError):
+            return None
+    try:
+        number = Decimal(text)
+        is_whole = number.is_finite() and number.adjusted() < MAX_DIGITS and number == number.to_integral_value()
+        return int(number) if is_whole else float(number)
+    except (ArithmeticError, ValueError):
+        return None
 
 
 def read_truth(value: Any) -> int:
@@ -173,6 +209,8 @@ def read_option(value: Any, count: int) -> int:
 
 def _read_list(form: Form, value: Any) -> list[Any]:
     refuse_blank(value)
+    if isinstance(value, np.ndarray) and value.ndim == 1 and len(value) <= MAX_ITEMS:
+        value = list(value[:, None])  # of arrays of one element
     length, what = form["length"], "a list" if form["ordered"] else "a list of different items"
     if not isinstance(value, list):
         raise BadAnswer(f"is {describe(value)}; expected {what}, such as [1, 2]")

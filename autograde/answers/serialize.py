@@ -20,6 +20,7 @@ import json
 import math
 import sys
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,11 @@ def pack(value: Any, depth: int = 0) -> Any:
             return {"items": [[pack(key, depth + 1), pack(item, depth + 1)] for key, item in value.items()]}
         case np.ndarray():
             return _pack_array(value, "numpy")
-        case np.generic() if value.dtype.kind in "biufcSU":
+        case np.floating():  # by its digits: 0.1 in float32 is 0.1
+            return pack(float(str(value)))
+        case np.complexfloating():
+            return pack(complex(value))
+        case np.generic() if value.dtype.kind in "biuSU":
             return pack(value.item(), depth)
         case complex():
             return {"complex": [pack(value.real), pack(value.imag)]}
@@ -132,6 +137,10 @@ def _pack_named(value: Any) -> Any:
         kind, text = "type", f"{value.__module__}.{value.__qualname__}"
     elif kind in _NAMED:
         text = str(value)
+    elif isinstance(value, Integral):  # of sympy, say
+        return _pack_integer(int(value))
+    elif isinstance(value, Real):
+        return pack(float(value))
     else:
         return {"object": type(value).__name__[:100]}
     return {"named": kind, "text": text[:MAX_TEXT]}

@@ -24,7 +24,10 @@ def run(options: argparse.Namespace) -> int:
     from autograde.course.simulate import simulate
 
     course = Course.find()
-    for name in filter(course.has_key, course.choose(options.chapters)):
+    chapters = course.choose(options.chapters)
+    if not any(map(course.has_key, chapters)):
+        print("no chapter has a key: there are no answers to simulate")
+    for name in filter(course.has_key, chapters):
         group = simulate(course, name, options.count, options.seed)
         print(f"{name}: {len(group)} simulated submissions in {course.submitted.relative_to(course.root)}/")
     return 0

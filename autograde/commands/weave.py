@@ -23,5 +23,6 @@ def run(options: argparse.Namespace) -> int:
             weave_as_released(course, name)
         if options.execute:
             store_outputs(course.solutions / name)
-        print(f"{name}: {'woven and run' if options.execute else 'woven'}")
+        did = [*["woven"] * course.has_key(name), *["run"] * options.execute]
+        print(f"{name}: {' and '.join(did) or 'nothing to weave without a key'}")
     return 0

@@ -114,9 +114,15 @@ class CourseFolder:
         """A sealed notebook of the chapter, by default the one of the chapter's name.
 
         Raises:
-            CourseError: the chapter has not been released.
+            CourseError: the chapter has not been released, or its seal is damaged.
         """
-        return nbformat.reads(self.seal(chapter).notebook(notebook or chapter).decode(), as_version=4)
+        sealed = self.seal(chapter).notebook(notebook or chapter)
+        try:
+            return nbformat.reads(sealed.decode(), as_version=4)
+        except Exception:  # nbformat raises what it likes on data that is no notebook
+            raise CourseError(
+                f"the sealed release of {chapter} is damaged: run `autograde release {chapter}`"
+            ) from None
 
     def submissions(self, chapter: str) -> dict[str, Path]:
         """The folder that each student handed in, by student id."""

@@ -59,10 +59,12 @@ def grade(
     `failure`, and the others are graded. `watch` says what is being waited for.
 
     Raises:
-        CourseError: the chapter is not released, a student named handed nothing in, another run is at work,
-            the gradebook is locked, or no worker can be reached.
+        CourseError: the chapter is not released or no Python, a student named handed nothing in, another run is at
+            work, the gradebook is locked, or no worker can be reached.
     """
     names = course.seal(chapter).notebooks  # complains early where nothing is released
+    for name in names:
+        _refuse_other_languages(course.template(chapter, name), f"{chapter}/{name}.ipynb")
     submissions = course.submissions(chapter)
     for student in students:
         if student not in submissions:
@@ -103,6 +105,14 @@ def grade(
                             yield _enter(entries, student, done.pop(student))
         except (ClusterError, WrongEnvironment) as error:
             raise CourseError(str(error)) from None
+
+
+def _refuse_other_languages(released: NotebookNode, name: str) -> None:
+    """Raises CourseError where a notebook is no Python: its tests would fail, and everybody score 0."""
+    kernel, language = released.metadata.get("kernelspec", {}), released.metadata.get("language_info", {})
+    spoken = kernel.get("language") or language.get("name") or "python"
+    if spoken.lower() not in ("python", "ipython"):
+        raise CourseError(f"{name} is written in {spoken}: only Python is graded here")
 
 
 def _enter(entries: Entries, student: str, notebooks: dict[str, NotebookNode], unless_there: bool = False) -> Graded:

@@ -9,9 +9,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from nbformat import NotebookNode
+from nbformat.v4 import reads_json
+
 from autograde.answers.sheet import FILE_NAME
 from autograde.course.seal import Seal
+from autograde.engine.cells import is_solution
 from autograde.engine.jobs import Files
+from autograde.engine.matching import same
 from autograde.engine.reading import MAX_FILE, Unreadable, read_cells, slim
 
 ENDING = ".ipynb"
@@ -62,7 +67,10 @@ def read_submission(folder: Path, root: Path, chapter: str, seal: Seal) -> Hande
     notes: list[str] = []
     others = {f"{name}.ipynb" for name in seal.notebooks} - {f"{chapter}.ipynb"}  # of the same assignment
     notebooks = [path for path in found if is_notebook(path.name) and path.name not in others]
-    chosen = _choose(notebooks, folder, chapter, notes)
+    if not notebooks:  # a browser may have saved it under another ending
+        likely = [path for path in found if path.suffix.lower() in ("", ".json", ".txt")]
+        notebooks = [path for path in likely[:20] if _reads(path)]
+    chosen = _choose(notebooks, folder, chapter, seal, notes)
     if chosen is None:
         return HandedIn(missing=_what_is_there(folder, found, f"{chapter}.ipynb", root))
     if chosen.stat().st_size > MAX_FILE:
@@ -97,19 +105,23 @@ def _files_in(folder: Path, depth: int = 0) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def _choose(notebooks: list[Path], folder: Path, chapter: str, notes: list[str]) -> Path | None:
-    """The notebook to grade: the one of the chapter's name that lies highest; else one that looks like it."""
+def _choose(notebooks: list[Path], folder: Path, chapter: str, seal: Seal, notes: list[str]) -> Path | None:
+    """The notebook to grade: one that was worked in, of the chapter's name, highest; else one that looks like it."""
     if not notebooks:
         return None
 
-    def rank(path: Path) -> tuple[bool, bool, bool, int, float]:
-        named = path.name == f"{chapter}.ipynb"
-        return _reads(path), named, chapter in path.name, -len(path.parts), path.stat().st_mtime
+    def rank(path: Path) -> tuple[bool, bool, bool, bool, int, float]:
+        named, worked_in = path.name == f"{chapter}.ipynb", _is_worked_in(path, template)
+        return _reads(path), worked_in, named, chapter in path.name, -len(path.parts), path.stat().st_mtime
 
-    chosen = max(notebooks[:20], key=rank) if len(notebooks) > 1 else notebooks[0]
+    if len(notebooks) > 1:
+        template = reads_json(seal.notebook(chapter).decode())
+        chosen = max(notebooks[:20], key=rank)
+    else:
+        chosen = notebooks[0]
     name = _shown(chosen.relative_to(folder))
     if name != f"{chapter}.ipynb":
-        notes.append(f"Graded is {name}: there is no {chapter}.ipynb in the submission, or it cannot be read.")
+        notes.append(f"Graded is {name}: {chapter}.ipynb is not there, cannot be read, or is as it was released.")
     if others := [_shown(path.relative_to(folder)) for path in notebooks if path != chosen]:
         notes.append(f"Not graded: {_listed(others)}. One notebook of a submission is, and it is {name}.")
     return chosen
@@ -121,6 +133,16 @@ def _reads(path: Path) -> bool:
         return path.stat().st_size <= MAX_FILE and bool(read_cells(path.read_bytes(), []))
     except (OSError, Unreadable):
         return False
+
+
+def _is_worked_in(path: Path, template: NotebookNode) -> bool:
+    """Whether an answer of this release in it is not as it was released."""
+    answers = {cell.metadata.nbgrader.grade_id: cell for cell in template.cells if is_solution(cell)}
+    try:
+        cells = read_cells(path.read_bytes(), []) if path.stat().st_size <= MAX_FILE else []
+    except (OSError, Unreadable):
+        return False
+    return any(cell.grade_id in answers and not same(cell, answers[cell.grade_id]) for cell in cells)
 
 
 def _contents(base: Path, paths: list[Path], notes: list[str]) -> list[tuple[str, bytes]]:

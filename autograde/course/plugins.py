@@ -5,6 +5,7 @@ With these classes `nbgrader autograde`, formgrader's button and `autograde grad
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,14 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde, GenerateAssignment
-from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor, SaveAutoGrades, SaveCells
+from nbgrader.preprocessors import (
+    ClearHiddenTests,
+    ClearMarkScheme,
+    ClearSolutions,
+    NbGraderPreprocessor,
+    SaveAutoGrades,
+    SaveCells,
+)
 from traitlets import Bool, Unicode
 
 from autograde.answers.sheet import FILE_NAME, read_sheet
@@ -23,6 +31,7 @@ from autograde.course.course import Course
 from autograde.course.rows import write_rows
 from autograde.course.seal import Seal
 from autograde.engine.jobs import Unsettled, grade_submission
+from autograde.engine.matching import RELEASED
 from autograde.engine.repair import ILLUSTRATION, repair
 
 Resources = dict[str, Any]
@@ -90,8 +99,19 @@ class SealCells(SaveCells):
         seal = Seal(Path(self.folder, chapter)) if self.folder else course.seal(chapter)
         if self.into_gradebook:
             nb, resources = super().preprocess(nb, resources)
-        seal.keep(names["notebook"], nb, Path(resources["metadata"]["path"]), course.api.coursedir.ignore)
+        sealed = self._with_released_texts(nb, resources)
+        seal.keep(names["notebook"], sealed, Path(resources["metadata"]["path"]), course.api.coursedir.ignore)
         return nb, resources
+
+    def _with_released_texts(self, nb: NotebookNode, resources: Resources) -> NotebookNode:
+        """The notebook with what learners get of a cell beside what stays here: hidden tests and mark schemes."""
+        sealed = copy.deepcopy(nb)
+        for step in (ClearHiddenTests(parent=self.parent), ClearMarkScheme(parent=self.parent)):
+            for index, cell in enumerate(sealed.cells):
+                shown = NotebookNode(cell, source=cell.metadata.get(RELEASED, cell.source))
+                if step.preprocess_cell(shown, resources, index)[0].source != cell.source:
+                    cell.metadata[RELEASED] = shown.source
+        return sealed
 
 
 class SubmissionExporter(NotebookExporter):

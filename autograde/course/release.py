@@ -28,6 +28,7 @@ from autograde.course.nbgrader import succeed
 from autograde.course.plugins import STUB
 from autograde.course.seal import Seal
 from autograde.course.settings import Release, read_settings
+from autograde.engine.results import scratch_folder
 from autograde.exercises.base import BEGIN, END
 from autograde.learner.ticks import FILE_NAME as PROGRESS_FILE
 
@@ -71,8 +72,8 @@ def weave_as_released(course: Course, chapter: str, feedback: str | None = None,
 
 
 def _release_one(course: Course, chapter: str, migrate: bool) -> None:
-    with tempfile.TemporaryDirectory(prefix="autograde-release-") as place:
-        released, seal = _build(course, chapter, Path(place))
+    with scratch_folder() as place:
+        released, seal = _build(course, chapter, place)
         leaks = list(find_leaks(course, chapter, released))
         if leaks:
             raise CourseError(f"{chapter} was not released: {'; '.join(leaks)}")
@@ -106,8 +107,8 @@ def _put(new: Path, target: Path) -> None:
 
 def differences(course: Course) -> list[str]:
     """Where `chapters/` is not what a fresh release of `solutions/` gives, byte for byte."""
-    with tempfile.TemporaryDirectory() as scratch:
-        fresh = Course(Path(scratch))
+    with scratch_folder() as scratch:
+        fresh = Course(scratch)
         shutil.copy(course.root / CONFIG_FILE, fresh.root)
         ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
         shutil.copytree(course.solutions, fresh.root / course.solutions.name, ignore=ignored)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,10 +14,7 @@ from autograde.engine.cells import is_locked, is_solution
 from autograde.engine.names import names_of
 from autograde.engine.reading import Cell
 
-# Hidden tests and mark schemes, which a release goes without
-_TAKEN_OUT = re.compile(
-    r"^[^\n]*### BEGIN (HIDDEN TESTS|MARK SCHEME).*?### END \1[^\n]*(\n|\Z)", re.DOTALL | re.MULTILINE
-)
+RELEASED = "released"  # in a sealed cell's metadata: its text without hidden tests and mark schemes, as it went out
 
 
 @dataclass(eq=False)
@@ -71,7 +67,7 @@ def _best(original: NotebookNode, candidates: list[Placed]) -> Placed:
 
 def same(cell: Cell, original: NotebookNode) -> bool:
     """Whether a submitted cell is as it was released."""
-    return cell.type == original.cell_type and _plain(cell.source) in _texts(original.source)
+    return cell.type == original.cell_type and _plain(cell.source) in texts(original)
 
 
 @lru_cache(maxsize=4096)
@@ -80,10 +76,9 @@ def _plain(source: str) -> str:
     return "\n".join(line.rstrip() for line in source.strip().splitlines())
 
 
-@lru_cache(maxsize=4096)
-def _texts(source: str) -> frozenset[str]:
-    """A cell of the release as it may be handed in: as it was sealed, and without what nbgrader takes out of it."""
-    return frozenset({_plain(source), _plain(_TAKEN_OUT.sub("", source))})
+def texts(original: NotebookNode) -> set[str]:
+    """A cell of the release as it may be handed in: as it was sealed, and as it went out."""
+    return {_plain(original.source), _plain(original.metadata.get(RELEASED, original.source))}
 
 
 def _labels(kind: str, texts: Iterable[str]) -> Iterable[tuple[str, str]]:
@@ -105,6 +100,6 @@ _BY_GRADE_ID: _Way = (
 _BY_CELL_ID: _Way = (lambda cell: {cell.id} - {""}, lambda cell: {cell.id})
 _BY_TEXT: _Way = (
     lambda cell: _labels(cell.type, [_plain(cell.source)]),
-    lambda cell: _labels(cell.cell_type, _texts(cell.source)),
+    lambda cell: _labels(cell.cell_type, texts(cell)),
 )
 _BY_DEFINITION: _Way = (lambda cell: names_of(cell.source).defined if cell.type == "code" else (), asked)

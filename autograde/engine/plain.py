@@ -21,6 +21,9 @@ from autograde.engine.verdict_cell import read_verdict
 _FALSE_ASSERTION = "assert 1 == 2, 'canary'"
 LOOK = "look"  # where in a graded notebook's metadata it stands what a teacher should look at
 
+# Honest lines that would sound like one: of PyTorch and pandas, and what nbconvert makes of `%matplotlib inline`
+_HONEST = re.compile(r"""\.modules\(|get_ipython\(\)\.run_line_magic\((["'])matplotlib\1""")
+_OPTION = re.compile(r"\.(backends|options|rcParams)\.")
 _TELLING = {
     "ast_transformers",
     "input_transformers_cleanup",
@@ -88,7 +91,7 @@ def suspicions(notebook: NotebookNode, template: NotebookNode) -> list[str]:
     released = "\n".join(cell.source for cell in template.cells)
     sources = {cell.source for cell in template.cells}
     own = [cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.source not in sources]
-    words = {word for source in own for word in re.findall(r"[^\W\d]\w*", source)}
+    words = {word for source in own for word in re.findall(r"[^\W\d]\w*", _HONEST.sub(" ", source))}
     told = [f"its code speaks of {word}" for word in sorted(words & _TELLING) if word not in released]
     modules = {name for source in [*own, *sources] for name in _imported(source)}
     changed = sorted({target for source in own for target in _assigned(source, modules)})
@@ -129,11 +132,8 @@ def _imported(source: str) -> set[str]:
 
 
 def _assigned(source: str, modules: set[str]) -> set[str]:
-    """Attributes of imported modules and classes that a cell assigns."""
+    """Attributes of imported modules and classes that a cell assigns, but for options."""
     tree = _tree(source)
     stored = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute)) if tree else ()
-    return {
-        ast.unparse(node)
-        for node in stored
-        if isinstance(node.ctx, ast.Store) and ast.unparse(node).split(".")[0] in modules
-    }
+    targets = {ast.unparse(node) for node in stored if isinstance(node.ctx, ast.Store)}
+    return {target for target in targets if target.split(".")[0] in modules and not _OPTION.search(target)}

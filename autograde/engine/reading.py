@@ -52,7 +52,7 @@ def read_cells(submitted: bytes, notes: list[str]) -> list[Cell]:
     cells = document.get("cells") if isinstance(document, dict) else None
     if cells is None and isinstance(document, dict):
         cells = _of_old_format(document)
-    if not isinstance(cells, list):
+    if not isinstance(cells, list) or not cells:
         raise Unreadable("the file holds no cells: hand in the notebook that you worked in")
     if len(cells) > MAX_CELLS:
         notes.append(f"The notebook has {len(cells):,} cells; the first {MAX_CELLS:,} were read.")

@@ -46,17 +46,29 @@ def repair(submitted: bytes, template: NotebookNode, notes: Sequence[str] = ()) 
     result = NotebookNode({**template, "metadata": copy.deepcopy(template.metadata)})
     try:
         placed = [Placed(number, cell) for number, cell in enumerate(read_cells(submitted, notes))]
+        match(placed, template, notes)
+        _refuse_another_notebook(placed, template)
     except Unreadable as error:
         unreadable = str(error)
         notes.append(f"Unreadable: {error}.")
         result.cells = [_copied(cell) for cell in template.cells]
     else:
-        match(placed, template, notes)
         result.cells = _merged(placed, template, notes)
         _leave_out_figures(result.cells)
     result.metadata.autograde = NotebookNode(notes=[])
     add_notes(result, notes)
     return Repaired(result, notes, unreadable)
+
+
+def _refuse_another_notebook(placed: list[Placed], template: NotebookNode) -> None:
+    """Raises Unreadable where no cell is one of the release's, or those that are graded are another one's."""
+    ids = {cell.metadata.get("nbgrader", {}).get("grade_id") for cell in template.cells}
+    graded = {one.cell.grade_id for one in placed} - {""}
+    answers = frozenset().union(*map(asked, template.cells))
+    written = (names_of(one.cell.source).defined for one in placed if one.cell.type == "code")
+    known = any(one.original is not None for one in placed) or any(map(answers.intersection, written))
+    if not known or (graded and not graded & ids):
+        raise Unreadable("it is another notebook: hand in the one that belongs here")
 
 
 def add_notes(notebook: NotebookNode, notes: list[str]) -> None:

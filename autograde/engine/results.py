@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -17,7 +19,7 @@ from nbformat.v4 import reads_json
 
 _KEPT = 90 * 24 * 3600.0  # seconds that a result is kept after it was last asked for
 _STALE = 3600.0  # seconds after which what is half written is nobody's any more
-_FOLDERS = ("autograde", "ag")  # beginnings of our temporary folders' names; a process id follows
+_FOLDER = re.compile(r"(?:ag|autograde(?:-([0-9a-f]{8}))?)-(\d+)-\w+")  # our temporary folders: where, and process id
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,11 @@ class Results:
                 if (writer and not _runs(int(writer[1]))) or age > (_STALE if path.suffix == ".part" else _KEPT):
                     path.unlink()
         for path in Path(tempfile.gettempdir()).glob("a*"):
-            owner = re.fullmatch(rf"(?:{'|'.join(_FOLDERS)})-(\d+)-\w+", path.name)
+            found = _FOLDER.fullmatch(path.name)
             with contextlib.suppress(OSError):
                 facts = path.lstat()
-                mine = facts.st_uid == os.geteuid() and time.time() - facts.st_mtime > _STALE
-                if owner and mine and not _runs(int(owner[1])):  # another machine may share the folder
+                known = found and (found[1] == _here() or time.time() - facts.st_mtime > _STALE)
+                if found and known and facts.st_uid == os.geteuid() and not _runs(int(found[2])):
                     shutil.rmtree(path, ignore_errors=True)
 
     def _path(self, fingerprint: str) -> Path:
@@ -80,8 +82,19 @@ def write_whole(path: Path, content: bytes) -> None:
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A temporary folder that a later run removes, should this one be killed."""
-    with tempfile.TemporaryDirectory(prefix=f"{_FOLDERS[0]}-{os.getpid()}-", ignore_cleanup_errors=True) as name:
+    prefix = f"autograde-{_here()}-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
         yield Path(name)
+
+
+@cache
+def _here() -> str:
+    """Where process ids mean what they say: in this container, since this machine was started.
+
+    Another machine, or another container, may share the folder of temporary files.
+    """
+    started = Path("/proc/sys/kernel/random/boot_id").read_text()
+    return hashlib.sha256(f"{started} {os.readlink('/proc/self/ns/pid')}".encode()).hexdigest()[:8]
 
 
 def _runs(process: int) -> bool:

@@ -128,7 +128,7 @@ class Plain(Exercise):
             if response := self._response_to.get(json.dumps(canonical)):
                 share = 1.0 if response.status is Status.RIGHT else 0.0
                 return self._verdict(response.status, response.message, share, response.misconception)
-        return self._verdict(Status.WRONG, f"{forms.describe(value)} is not the answer.")
+        return self._verdict(Status.WRONG, f"{forms.describe(forms.single(value))} is not the answer.")
 
     def _collisions(self) -> Iterator[tuple[Misconception, str]]:
         """Misconceptions that are the answer, or another misconception, within what is accepted."""

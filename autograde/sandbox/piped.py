@@ -23,10 +23,14 @@ import threading
 import time
 from typing import Any, cast
 
+from ipykernel.eventloops import loop_map
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.jsonutil import json_clean
+from ipykernel.zmqshell import ZMQInteractiveShell
+from IPython.core.error import UsageError
 from jupyter_client.session import Session
 from tornado.ioloop import IOLoop
+from traitlets import Type
 from traitlets.config import Config
 
 MAX_REQUEST = 2**30  # bytes
@@ -127,10 +131,20 @@ class _NoThread:
         return False
 
 
+class Shell(ZMQInteractiveShell):
+    """IPython's shell, which asks no application for the kernel: none has started it."""
+
+    def enable_gui(self, gui: Any = None) -> None:
+        """`%matplotlib inline` needs no window, and there is none for others."""
+        if loop_map.get(gui, gui) is not None:
+            raise UsageError(f"there are no windows of {gui} while grading")
+
+
 class PipedKernel(IPythonKernel):
     """ipykernel's IPythonKernel, which runs what comes through the pipe."""
 
-    shell: Any  # an InteractiveShell, always
+    shell: Any  # a Shell, always
+    shell_class = Type(Shell)
     shell_channel_thread = _NoThread()
 
     def serve(self, connection: socket.socket, statm: int) -> None:
@@ -204,7 +218,9 @@ def make_kernel() -> PipedKernel:
     """A kernel that waits for its pipe. It may be made before a fork: no thread runs, and no file is open."""
     sys.path.insert(0, "")
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    return PipedKernel.instance(config=SETTINGS, session=Pipe(), log=logging.getLogger(__name__))
+    kernel = PipedKernel.instance(config=SETTINGS, session=Pipe(), log=logging.getLogger(__name__))
+    kernel.shell.extension_manager.load_extension("storemagic")  # as every notebook's kernel does
+    return kernel
 
 
 if __name__ == "__main__":

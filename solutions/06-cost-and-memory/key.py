@@ -148,6 +148,11 @@ def _(tokens, width, hidden):
     return 6 * (tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width)
 
 
+@products.misconception("gave GFLOP", "Those are billions, GFLOP. Return FLOPs, a whole number.")
+def _(tokens, width, hidden):
+    return count_flops(tokens, width, hidden) / 1e9
+
+
 @products.misconception("added biases",
     "You counted the biases' additions. Count the matrix products alone, as the counters "
     "do.")
@@ -346,6 +351,24 @@ def _(side, patch, batch, heads, depth):
     "as columns.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * batch * heads * (side // patch + 1) ** 2
+
+
+@scores.misconception("CLS in every row",
+    "You added 1 to the patches along a side. CLS is one token, not one for each row and column: side²/patch² + 1.")
+def _(side, patch, batch, heads, depth):
+    return 4 * batch * heads * depth * (side // patch + 1) ** 4
+
+
+@scores.misconception("CLS joins too late",
+    "You squared the patches and added 1 to the table. CLS is a token: add it first, and square then.")
+def _(side, patch, batch, heads, depth):
+    return 4 * batch * heads * depth * ((side // patch) ** 4 + 1)
+
+
+@scores.misconception("a table each for q, k and v",
+    "You counted three tables. Queries and keys make one table together, and it weighs the values.")
+def _(side, patch, batch, heads, depth):
+    return 3 * attention_bytes(side, patch, batch, heads, depth)
 
 
 @scores.misconception("counted pixels", "You made a token of every pixel. A patch of P × P pixels is one token.")
@@ -607,6 +630,27 @@ def _(budget, fixed, each):
     return (budget - fixed) // each
 
 
+@most.misconception("cut towards zero",
+    "`int` cuts towards zero, so that −0.5 becomes 0 but −1.5 becomes −1. Where the weights do not fit, the answer is "
+    "0.")
+def _(budget, fixed, each):
+    return int((budget - fixed) / each)
+
+
+@most.misconception("the first that does not fit",
+    "That is the first batch that does *not* fit. The largest that fits is one smaller.")
+def _(budget, fixed, each):
+    return max(0, (budget - fixed) // each + 1)
+
+
+@most.misconception("refused where nothing fits",
+    "Where not even one picture fits you raise an error. The answer is 0.")
+def _(budget, fixed, each):
+    if budget < fixed + each:
+        raise ValueError("nothing fits")
+    return (budget - fixed) // each
+
+
 @most.misconception("at least one",
     "You say 1 where not even one picture fits. That would be an out-of-memory error: say 0.")
 def _(budget, fixed, each):
@@ -815,6 +859,19 @@ def _(budget, fixed, patch, width, depth, batch):
 @widest.misconception("one byte to spare", "Nearly: what fits to the byte fits. `<=`, not `<`.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed - 1) / (64 * batch * width * depth), lambda r: r**2 + 1)
+
+
+@widest.misconception("rounded to the nearest",
+    "You round the patches along a side to the nearest whole number. Half a patch more does not fit: round down.")
+def _(budget, fixed, patch, width, depth, batch):
+    return round(max(0, (budget - fixed) / (64 * batch * width * depth) - 1) ** 0.5) * patch
+
+
+@widest.misconception("the root of a negative number",
+    "Where nothing fits you take the root of a negative number, which is no whole number any more. Ask first whether "
+    "one patch fits: if not, the answer is 0.")
+def _(budget, fixed, patch, width, depth, batch):
+    return int(((budget - fixed) / (64 * batch * width * depth) - 1) ** 0.5) * patch
 
 
 @widest.misconception("no multiple of the patch",

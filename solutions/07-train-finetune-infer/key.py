@@ -220,6 +220,64 @@ def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps, rate, start=1.0)
 
 
+@loop.misconception("softmax over the pictures",
+    "Your softmax runs down the pictures. The probabilities of one picture sum to 1: dim=1.")
+def _(features, labels, classes, steps, rate):
+    return descend(features, labels, classes, steps, rate, off=lambda logits, targets: logits.softmax(0) - targets)
+
+
+@loop.misconception("bias not averaged",
+    "Your weight is right after the first step, and your bias has moved too far: its gradient is a mean over the "
+    "pictures, too.")
+def _(features, labels, classes, steps, rate):
+    weight, bias = torch.zeros(classes, features.shape[1]), torch.zeros(classes)
+    for _ in range(steps):
+        error = (features @ weight.T + bias).softmax(dim=1) - F.one_hot(labels, classes)
+        weight = weight - rate * error.T @ features / len(features)
+        bias = bias - rate * error.sum(dim=0)
+    return weight, bias
+
+
+@loop.misconception("a step for each picture",
+    "You take a step for each picture. Here a step uses all of them: one step moves by the mean of their gradients.")
+def _(features, labels, classes, steps, rate):
+    weight, bias = torch.zeros(classes, features.shape[1]), torch.zeros(classes)
+    for _ in range(steps):
+        for picture, target in zip(features, F.one_hot(labels, classes), strict=True):
+            error = (weight @ picture + bias).softmax(dim=0) - target
+            weight, bias = weight - rate * error[:, None] * picture, bias - rate * error
+    return weight, bias
+
+
+@loop.misconception("set to zero too early",
+    "Nothing has moved. You set the gradients to zero before you moved by them: first the step, then zero.")
+def _(features, labels, classes, steps, rate):
+    return torch.zeros(classes, features.shape[1]), torch.zeros(classes)
+
+
+@loop.misconception("the weight alone", "You return the weight alone. Return both, the weight and the bias.")
+def _(features, labels, classes, steps, rate):
+    return train_head(features, labels, classes, steps, rate)[0]
+
+
+@loop.misconception("moved under autograd's eyes",
+    "torch stops in the first step; its text is above. If it speaks of a leaf, autograd was watching while you moved "
+    "the weights: move them inside `with torch.no_grad():`.")
+def _(features, labels, classes, steps, rate):
+    if steps:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    return train_head(features, labels, classes, steps, rate)
+
+
+@loop.misconception("a new tensor without gradients",
+    "torch stops in the second step: `weight = weight - …` inside `no_grad` makes a new tensor, which asks for no "
+    "gradient. Write `weight -= …`, which changes the old one.")
+def _(features, labels, classes, steps, rate):
+    if steps > 1:
+        raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
+    return train_head(features, labels, classes, steps, rate)
+
+
 @loop.misconception("weight turned round",
     "Your weight is [D, K]. As in `nn.Linear` it is [K, D]: a row for each class.")
 def _(features, labels, classes, steps, rate):
@@ -349,6 +407,36 @@ def fallen(step, steps, warmup, highest, lowest, done=None, shape=None):
     "warmup: step + 1 over warmup.")
 def _(step, steps, warmup, highest, lowest):
     return highest * step / warmup if step < warmup else fallen(step, steps, warmup, highest, lowest)
+
+
+@plan.misconception("warm-up divided by a step more",
+    "You divide the warm-up by warmup + 1, so that it reaches `highest` a step late. It has `warmup` steps, and the "
+    "last of them has the highest rate.")
+def _(step, steps, warmup, highest, lowest):
+    if step < warmup:
+        return highest * (step + 1) / (warmup + 1)
+    return learning_rate(step, steps, warmup, highest, lowest)
+
+
+@plan.misconception("warm-up a step too long",
+    "At step `warmup` you still climb, above `highest`. The warm-up is steps 0 to warmup − 1: `step < warmup`.")
+def _(step, steps, warmup, highest, lowest):
+    if step <= warmup:
+        return highest * (step + 1) / max(warmup, 1)
+    return learning_rate(step, steps, warmup, highest, lowest)
+
+
+@plan.misconception("the fall begins a step early",
+    "At step `warmup` your rate has fallen already. There t is 0: step − warmup, without + 1.")
+def _(step, steps, warmup, highest, lowest):
+    return fallen(step, steps, warmup, highest, lowest, done=(step + 1 - warmup) / (steps - warmup))
+
+
+@plan.misconception("divided by a warm-up of 0",
+    "With warmup = 0 you divide by zero. Compute the climb inside `if step < warmup:`, where warmup is at least 1.")
+def _(step, steps, warmup, highest, lowest):
+    climb = highest * (step + 1) / warmup
+    return climb if step < warmup else learning_rate(step, steps, warmup, highest, lowest)
 
 
 @plan.misconception("no warm-up", "You left out the warm-up: your rate begins at its highest.")
@@ -563,6 +651,22 @@ def _(labels, classes, smoothing):
     return (1 - smoothing) * F.one_hot(labels, classes).float() + smoothing / classes
 
 
+@targets.misconception("one_hot without the classes",
+    "`F.one_hot(labels)` has as many columns as the largest label asks for. Pass the classes, too: "
+    "`F.one_hot(labels, classes)`.")
+def _(labels, classes, smoothing):
+    return (1 - smoothing) * F.one_hot(labels).float() + smoothing / classes
+
+
+@targets.misconception("every label in every row",
+    "Every row has a large number for each label of the batch. `table[:, labels]` are whole columns; row b and its own "
+    "label are `table[torch.arange(len(labels)), labels]`.")
+def _(labels, classes, smoothing):
+    table = torch.full((len(labels), classes), smoothing / classes)
+    table[:, labels] += 1 - smoothing
+    return table
+
+
 @targets.misconception("turned round", "Your table is [K, B]. Each row belongs to a picture: [B, K].")
 def _(labels, classes, smoothing):
     return ((1 - smoothing) * F.one_hot(labels, classes).float() + smoothing / classes).T
@@ -657,12 +761,15 @@ split = Code(
         (torch.tensor([7, 7, 4, 9, 4]), torch.tensor([4])),
         (torch.tensor([30, 20, 30, 10, 20, 40]), torch.tensor([40, 20])),
         (torch.tensor([5, 8, 5]), torch.tensor([6])),
+        (torch.tensor([5, 8, 5]), torch.tensor([8])),
     ],
     checks={
         "two groups held back": lambda dice: [families(dice), families(dice, number=15, groups=6)],
         "one group held back": lambda dice: [families(dice, held=1)],
         "most groups held back": lambda dice: [families(dice, groups=6, held=5)],
-        "a group without pictures": [(torch.tensor([25, 21, 25, 29]), torch.tensor([22, 29]))],
+        "a group without pictures": [
+            (torch.tensor([25, 21, 25, 29]), torch.tensor([22, 29])), (torch.tensor([24, 21, 24]), torch.tensor([26])),
+        ],
     },
     hints=[
         "`torch.isin(groups, held)` says for each picture whether its group is held back.",
@@ -707,6 +814,38 @@ def _(groups, held):
 def _(groups, held):
     kept_back = torch.isin(groups, held)
     return (~kept_back).nonzero(), kept_back.nonzero()
+
+
+@split.misconception("squeezed to a single number",
+    "Where one place is found, your `squeeze()` leaves a number without an axis. Take the first column instead: "
+    "`nonzero()[:, 0]`.")
+def _(groups, held):
+    kept_back = torch.isin(groups, held)
+    return (~kept_back).nonzero().squeeze(), kept_back.nonzero().squeeze()
+
+
+@split.misconception("an empty tensor of floats",
+    "Where no place is found, `torch.tensor([])` holds floats, and floats are no places. Say what it holds: "
+    "`torch.tensor(places, dtype=torch.long)`.")
+def _(groups, held):
+    kept_back = torch.isin(groups, held).tolist()
+    learned = [place for place, back in enumerate(kept_back) if not back]
+    return torch.tensor(learned), torch.tensor([place for place, back in enumerate(kept_back) if back])
+
+
+@split.misconception("in the order of the groups held",
+    "The right pictures, listed group by group. List the places in rising order.")
+def _(groups, held):
+    found = torch.cat([(groups == group).nonzero()[:, 0] for group in held])
+    return split_by_group(groups, held)[0], found
+
+
+@split.misconception("compared with one group alone",
+    "`groups == held` compares place by place, and stops where the two are not equally long. Ask of each picture "
+    "whether its group is *among* those held back: torch.isin.")
+def _(groups, held):
+    kept_back = groups == held
+    return (~kept_back).nonzero()[:, 0], kept_back.nonzero()[:, 0]
 
 
 @split.misconception("groups for places",
@@ -967,6 +1106,14 @@ def _(size, window, stride):
 @starts.misconception("last window twice", "Where the stride divides evenly, your last window is there twice.")
 def _(size, window, stride):
     return [*range(0, size - window + 1, stride), size - window]
+
+
+@starts.misconception("asked whether the size divides",
+    "You ask whether `size` divides evenly. What has to divide is size − window, the last place where a window can "
+    "begin.")
+def _(size, window, stride):
+    starts = list(range(0, size - window + 1, stride))
+    return starts + [size - window] * (size % stride > 0)
 
 
 @starts.misconception("stops a window early",

@@ -73,6 +73,7 @@ cut = Code(
         (torch.arange(8).reshape(1, 2, 4, 1), 2),
         (torch.arange(32).reshape(1, 4, 4, 2), 2),
         (torch.arange(48).reshape(2, 2, 6, 2), 2),
+        (torch.arange(18).reshape(1, 3, 6, 1), 3),
         (torch.zeros(1, 4, 5, 2), 2),
         (torch.zeros(1, 3, 5, 1), 2),
     ],
@@ -125,6 +126,44 @@ def _(x, window):
     if x.shape[1] % window or x.shape[2] % window:
         raise ValueError("no multiple")
     return x.reshape(-1, window * window, x.shape[3])
+
+
+@cut.misconception("exchanged the rows' halves",
+    "You exchanged the axes 1 and 2: both come from the rows, so windows and tokens change places. The axes that "
+    "count windows come together when you exchange 2 and 3.")
+def _(x, window):
+    batch, rows, columns, width = x.shape
+    if rows % window or columns % window:
+        raise ValueError("no multiple")
+    x = x.reshape(batch, rows // window, window, columns // window, window, width)
+    return x.transpose(1, 2).reshape(-1, window * window, width)
+
+
+@cut.misconception("exchanged the columns' halves",
+    "You exchanged the axes 3 and 4: both come from the columns. The axes that count windows come together when you "
+    "exchange 2 and 3.")
+def _(x, window):
+    batch, rows, columns, width = x.shape
+    if rows % window or columns % window:
+        raise ValueError("no multiple")
+    x = x.reshape(batch, rows // window, window, columns // window, window, width)
+    return x.transpose(3, 4).reshape(-1, window * window, width)
+
+
+@cut.misconception("works for squares only",
+    "You cut the columns into as many pieces as the rows. A grid may be wider than high: there are columns / window "
+    "windows in a row of them.")
+def _(x, window):
+    batch, rows, columns, width = x.shape
+    if rows % window or columns % window:
+        raise ValueError("no multiple")
+    x = x.reshape(batch, rows // window, window, rows // window, window, width)
+    return x.transpose(2, 3).reshape(-1, window * window, width)
+
+
+@cut.misconception("windows of 2, always", "You cut windows of 2 × 2 whatever `window` says.")
+def _(x, window):
+    return window_partition(x, 2)
 
 
 @cut.misconception("windows column by column",
@@ -461,6 +500,58 @@ def _(rows, columns, window, shift):
     return pairs(2 * top + left, window)
 
 
+@apart.misconception("cut into strips",
+    "You cut the numbers by a reshape alone, which takes tokens of one row. Cut them into windows as in "
+    "window_partition.")
+def _(rows, columns, window, shift):
+    top, left = came_round(rows, columns, shift)
+    way = (2 * top + left).roll((-shift, -shift), dims=(0, 1)).reshape(-1, window * window)
+    return way[:, :, None] == way[:, None, :]
+
+
+@apart.misconception("one mask for the whole grid",
+    "Yours compares all tokens of the grid with each other. Cut the numbers into windows first, and compare inside "
+    "each: [W, w·w, w·w].")
+def _(rows, columns, window, shift):
+    top, left = came_round(rows, columns, shift)
+    way = (2 * top + left).roll((-shift, -shift), dims=(0, 1)).flatten()
+    return way[:, None] == way[None, :]
+
+
+@apart.misconception("one row too many",
+    "You mark `shift` + 1 rows and columns: rows 0 to `shift` − 1 leave, so compare with <, not with <=.")
+def _(rows, columns, window, shift):
+    way = 2 * (torch.arange(rows) <= shift)[:, None] + 1 * (torch.arange(columns) <= shift)[None, :]
+    return pairs(way.roll((-shift, -shift), dims=(0, 1)), window)
+
+
+@apart.misconception("marked the last rows",
+    "You mark the last rows and columns before the roll. Up and to the left, the *first* ones leave. (Or mark the "
+    "last ones, and do not roll the marks.)")
+def _(rows, columns, window, shift):
+    way = 2 * (torch.arange(rows) >= rows - shift)[:, None] + 1 * (torch.arange(columns) >= columns - shift)[None, :]
+    return pairs(way.roll((-shift, -shift), dims=(0, 1)), window)
+
+
+@apart.misconception("rolled the rows alone", "You roll the numbers up, and forget to roll them to the left.")
+def _(rows, columns, window, shift):
+    top, left = came_round(rows, columns, shift)
+    return pairs((2 * top + left).roll(-shift, dims=0), window)
+
+
+@apart.misconception("rolled without dims",
+    "`roll` without `dims` rolls the numbers as one long row. Give two shifts and two axes: "
+    "`.roll((-shift, -shift), dims=(0, 1))`.")
+def _(rows, columns, window, shift):
+    top, left = came_round(rows, columns, shift)
+    return pairs((2 * top + left).roll(-shift), window)
+
+
+@apart.misconception("rows for columns", "You exchanged rows and columns: the grid has `rows` rows, counted down.")
+def _(rows, columns, window, shift):
+    return may_attend(columns, rows, window, shift)
+
+
 @apart.misconception("rolled down",
     "Your grid rolls down and to the right. Up and to the left is a *negative* shift in "
     "torch.roll.")
@@ -605,6 +696,7 @@ merge = Code(
         (torch.arange(16).reshape(1, 2, 4, 2),),
         (torch.arange(32).reshape(2, 4, 4, 1),),
         (torch.zeros(1, 3, 4, 2),),
+        (torch.zeros(1, 4, 5, 1),),
     ],
     checks={
         "any grid": [(numbers(1, 4, 6, 1),), (numbers(1, 6, 2, 3),), (numbers(1, 8, 8, 2),)],
@@ -707,6 +799,29 @@ def _(x):
     "as before. Put them side by side on the last axis: dim=-1.")
 def _(x):
     return torch.cat(corners_of(x), dim=1)
+
+
+@merge.misconception("one beside the other",
+    "You put the four side by side along the columns, so there are as many tokens as before. Put their *numbers* side "
+    "by side, on the last axis: dim=-1.")
+def _(x):
+    return torch.cat(corners_of(x), dim=2)
+
+
+@merge.misconception("looked at the rows alone",
+    "You refuse an odd number of rows, and let an odd number of columns through. Test both sides.")
+def _(x):
+    if x.shape[1] % 2:
+        raise ValueError("odd")
+    return torch.cat([x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]], dim=-1)
+
+
+@merge.misconception("looked at the columns alone",
+    "You refuse an odd number of columns, and let an odd number of rows through. Test both sides.")
+def _(x):
+    if x.shape[2] % 2:
+        raise ValueError("odd")
+    return torch.cat([x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]], dim=-1)
 
 
 @merge.misconception(
@@ -837,6 +952,7 @@ unroll = Code(
         (torch.tensor([[[9], [1], [2], [3], [4]]]), 2, 2),
         (torch.arange(14).reshape(1, 7, 2), 2, 3),
         (torch.arange(36).reshape(2, 6, 3), 3, 2),
+        (torch.arange(9).reshape(1, 9, 1), 2, 3),
         (torch.zeros(1, 5, 2), 2, 3),
     ],
     checks={
@@ -916,6 +1032,38 @@ def _(tokens, rows, columns):
     "The shape is right, but you fill the map down its columns. Patches come row by row.")
 def _(tokens, rows, columns):
     return tokens_to_map(tokens, columns, rows).transpose(2, 3)
+
+
+@unroll.misconception("mirrored along the diagonal",
+    "Your map is [B, D, C, R]: the picture lies on its side. Rows come before columns: permute(0, 3, 1, 2).")
+def _(tokens, rows, columns):
+    return tokens_to_map(tokens, rows, columns).transpose(2, 3)
+
+
+@unroll.misconception("insists on CLS",
+    "You refuse every row that has not exactly one token more than the grid has places. There may be no CLS, or "
+    "registers besides: refuse only where tokens are missing.")
+def _(tokens, rows, columns):
+    if tokens.shape[1] != rows * columns + 1:
+        raise ValueError("no CLS")
+    return tokens_to_map(tokens, rows, columns)
+
+
+@unroll.misconception("refuses CLS",
+    "You refuse tokens that are too many. CLS and registers stand in front: leave them out, and refuse only where "
+    "tokens are missing.")
+def _(tokens, rows, columns):
+    if tokens.shape[1] != rows * columns:
+        raise ValueError("too many")
+    return tokens_to_map(tokens, rows, columns)
+
+
+@unroll.misconception("refuses just enough",
+    "You refuse a row of exactly as many tokens as the grid has places. That is enough: it has no CLS.")
+def _(tokens, rows, columns):
+    if tokens.shape[1] <= rows * columns:
+        raise ValueError("too few")
+    return tokens_to_map(tokens, rows, columns)
 
 
 @unroll.misconception("channels last",

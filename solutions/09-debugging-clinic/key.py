@@ -15,7 +15,7 @@ bisect_runs = Numeric(
     parameters=dict(changes=500, minutes=7), parameter_values=dict(changes=range(20, 2000, 3), minutes=range(3, 60)),
     prompt="Last month's version learned, today's does not. {changes} changes lie between them, and exactly one of "
     "them broke it. A run of {minutes} minutes tells whether a version learns, and before each run you choose the "
-    "version. After how many minutes, at the most, will you have found the change?",
+    "version. After how many minutes, at most, will you have found the change?",
     answer=lambda changes, minutes: (changes - 1).bit_length() * minutes, unit="minutes",
     misconceptions=[
         Misconception("one after another", lambda changes, minutes: (changes - 1) * minutes,
@@ -178,6 +178,7 @@ share_right = Code(
         (torch.tensor([[0.0, 2.0], [3.0, 1.0]]), torch.tensor([1, 0])),
         guesses(1, 8, 3, 6, column=True),
         (torch.tensor([[0.0, 2.0], [3.0, 1.0], [2.0, 1.0], [1.0, 0.0]]), torch.tensor([1, 0, 0, 1])),
+        (torch.tensor([[2.0, 0.0], [1.0, 3.0], [0.0, 1.0]]), torch.tensor([[0], [0], [1]])),
     ],
     checks={
         "labels of shape [B, 1]": [guesses(seed, 12, 5, 9, column=True) for seed in (2, 3, 4)],
@@ -281,6 +282,32 @@ def _(logits, labels):
     "`labels[0]` is one picture's label, and you compare all answers with it.")
 def _(logits, labels):
     return (logits.argmax(dim=1) == labels[0]).float().mean().item()
+
+
+@share_right.misconception("rounded", "Your share is rounded to two decimals. Return it as it is.")
+def _(logits, labels):
+    return round(accuracy(logits, labels), 2)
+
+
+@share_right.misconception("mean over the classes",
+    "You take the share in each class, and their mean: balanced accuracy. Here each picture counts alike.")
+def _(logits, labels):
+    labels = labels.flatten()
+    right = (logits.argmax(dim=1) == labels).float()
+    return torch.stack([right[labels == each].mean() for each in labels.unique()]).mean().item()
+
+
+@share_right.misconception("the logit for the class",
+    "You compare the largest logit itself with the label. The label is a class number: ask *where* the largest logit "
+    "lies, argmax.")
+def _(logits, labels):
+    return (logits.amax(dim=1) == labels.flatten()).float().mean().item()
+
+
+@share_right.misconception("labels of [B, 1] alone",
+    "Right for [B, 1]. For labels of shape [B] it stops with an error: there is no axis 1. `flatten` takes both.")
+def _(logits, labels):
+    return (logits.argmax(dim=1) == labels[:, 0]).float().mean().item()
 
 
 @share_right.misconception("all or nothing", "You say whether *all* are right. The share is asked for.")
@@ -516,6 +543,7 @@ follow = Code(
     examples=[
         (torch.tensor([[[[0.5, 0.5], [0.0, 1.0]]]]),), (some_maps(1, 2, 2, 3),),
         (torch.tensor([[[[0.5, 0.5], [0.0, 0.0]]]]),),
+        (torch.tensor([[[[0.5, 0.5], [0.0, 0.0]]], [[[0.0, 0.5], [0.25, 0.0]]]]),),
     ],
     checks={
         "several layers and heads": [(some_maps(2, 3, 2, 5),), (some_maps(3, 4, 3, 4),)],
@@ -646,6 +674,37 @@ def _(maps):
     return _mixed(maps[0])
 
 
+@follow.misconception("divided at the end",
+    "You divide the rows once, at the end. Where weak links were set to 0 the rows of a layer have different sums: "
+    "divide in every layer.")
+def _(maps):
+    flow = torch.eye(maps.shape[-1])
+    for layer in maps:
+        flow = (layer.mean(dim=0) + torch.eye(maps.shape[-1])) @ flow
+    return flow / flow.sum(dim=-1, keepdim=True)
+
+
+@follow.misconception("averaged the wrong axis",
+    "You average over the layers, and multiply the heads. The maps are [L, h, T, T]: average the heads of each layer.")
+def _(maps):
+    return rollout(maps.transpose(0, 1))
+
+
+@follow.misconception("heads one after another",
+    "You multiply the heads of a layer as if they were layers. They work side by side: average them.")
+def _(maps):
+    return rollout(maps.flatten(0, 1)[:, None])
+
+
+@follow.misconception("softmax of the rows",
+    "You put the rows through a softmax. They are weights already: divide each row by its sum.")
+def _(maps):
+    flow = torch.eye(maps.shape[-1])
+    for layer in maps:
+        flow = (layer.mean(dim=0) + torch.eye(maps.shape[-1])).softmax(dim=-1) @ flow
+    return flow
+
+
 @follow.misconception("averaged layers",
     "You average the layers. What a token has taken in one layer is handed on in the next: "
     "multiply them.")
@@ -723,6 +782,7 @@ load = Code(
         (weights_of(1), weights_of(2)),
         (weights_of(1, count=1), weights_of(2, count=1)),
         (weights_of(1), weights_of(2, "module.", head__weight=torch.zeros(2, 3))),
+        (weights_of(1), weights_of(2, "module.", head__weight=torch.zeros(3, 4))),
         (weights_of(1, count=4), weights_of(2, "module.")),
         (
             weights_of(1, adapter__module__bias=torch.zeros(2)),
@@ -738,6 +798,8 @@ load = Code(
         "another shape": [
             (weights_of(13), weights_of(14, "module.", head__weight=torch.zeros(5, 2))),
             (weights_of(15), weights_of(16, norm__weight=torch.zeros(1))),
+            (weights_of(25), weights_of(26, "module.", head__weight=torch.zeros(2, 3))),
+            (weights_of(27), weights_of(28, head__weight=torch.zeros(3, 5))),
         ],
         "more than is needed": [
             (weights_of(17, count=4), weights_of(18, "module.")),
@@ -821,10 +883,24 @@ def _(own, found):
     "You compare how many numbers there are. [2, 3] and [3, 2] have as many: compare shapes.")
 def _(own, found):
     clean = _clean(found)
-    if any(name not in clean for name in own):
-        raise ValueError("missing")
-    return {name: clean[name].reshape(-1)[: tensor.numel()].expand(tensor.numel()).reshape(tensor.shape)
-            for name, tensor in own.items()}
+    if any(name not in clean or clean[name].numel() != tensor.numel() for name, tensor in own.items()):
+        raise ValueError("does not fit")
+    return {name: clean[name] for name in own}
+
+
+@load.misconception("as many rows",
+    "You compare the first axis alone: `len` of a tensor. [3, 2] and [3, 4] have as many rows: compare shapes.")
+def _(own, found):
+    clean = _clean(found)
+    if any(name not in clean or len(clean[name]) != len(tensor) for name, tensor in own.items()):
+        raise ValueError("does not fit")
+    return {name: clean[name] for name in own}
+
+
+@load.misconception("the first one alone",
+    "Your `return` stands inside the loop: it gives back the first tensor and stops. Return when the loop is done.")
+def _(own, found):
+    return dict([*take_weights(own, found).items()][:1])
 
 
 @load.misconception("letters stripped",

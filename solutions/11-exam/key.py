@@ -200,7 +200,10 @@ attend = Code(
     "masked-weights", title="Attention with a mask", points=5, difficulty=3, minutes=10, hints=None,
     prompt="Write the attention weights of one head, where a mask forbids some pairs of tokens.",
     reference=masked_weights,
-    examples=[heads_and_mask(1), heads_and_mask(2, batch=1, length=5, dim=16)],
+    examples=[
+        heads_and_mask(1), heads_and_mask(2, batch=1, length=5, dim=16),
+        tuple([100 * part for part in heads_and_mask(9)[:2]] + [heads_and_mask(9)[2]]),
+    ],
     checks={
         "any mask": lambda dice: [heads_and_mask(dice.randrange(10**6)) for _ in range(3)],
         "other sizes": lambda dice: [heads_and_mask(dice.randrange(10**6), batch=3, length=6, dim=8)],
@@ -262,6 +265,46 @@ def _(q, k, mask):
     "get a weight. Which score gives the weight 0?")
 def _(q, k, mask):
     return (q @ k.mT / q.shape[-1] ** 0.5 * mask).softmax(dim=-1)
+
+
+@attend.misconception("masked after the softmax, and divided again", "You mask the weights and divide each row again. "
+    "On paper that is the same. But where a forbidden score is much larger than the others, the rest of the row has "
+    "become 0, and 0 / 0 is nan. Mask the scores.")
+def _(q, k, mask):
+    weights = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1) * mask
+    return weights / weights.sum(dim=-1, keepdim=True)
+
+
+@attend.misconception("powers that overflow", "You take e to the power of each score yourself, and large scores "
+    "overflow. `softmax` subtracts the largest score of the row first.")
+def _(q, k, mask):
+    powers = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).exp() * mask
+    return powers / powers.sum(dim=-1, keepdim=True)
+
+
+@attend.misconception("not low enough", "Your forbidden scores are low, but a real score may be lower still. Only −∞ "
+    "is below all of them.")
+def _(q, k, mask):
+    return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).masked_fill(~mask, -100.0).softmax(dim=-1)
+
+
+@attend.misconception("scaled by the batch", "`len(q)` is the batch. The scale is √d_k, with the numbers of one query: "
+    "`q.shape[-1]`.")
+def _(q, k, mask):
+    return (q @ k.transpose(-2, -1) / len(q) ** 0.5).masked_fill(~mask, float("-inf")).softmax(dim=-1)
+
+
+@attend.misconception("scaled after the softmax", "You divide by √d_k after the softmax, so that no row sums to 1. "
+    "Divide the scores.")
+def _(q, k, mask):
+    return (q @ k.transpose(-2, -1)).masked_fill(~mask, float("-inf")).softmax(dim=-1) / q.shape[-1] ** 0.5
+
+
+@attend.misconception("a triangle for the mask", "You forbid what comes later, as language models do. Use the mask "
+    "that is given.")
+def _(q, k, mask):
+    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+    return scores.masked_fill(~torch.ones_like(mask).tril(), float("-inf")).softmax(dim=-1)
 
 
 @attend.misconception("softmax over the queries", "Your columns sum to 1. The softmax goes along the keys, the last "
@@ -547,6 +590,20 @@ def _(logits, labels):
         if answer < classes:
             matrix[label, answer] += 1
     return matrix
+
+
+@confused.misconception("one_hot without the classes",
+    "`F.one_hot(labels)` has as many columns as the largest label asks for. Pass the number of classes, too.")
+def _(logits, labels):
+    return torch.nn.functional.one_hot(labels).T @ torch.nn.functional.one_hot(logits.argmax(dim=1), logits.shape[1])
+
+
+@confused.misconception("as many counts as were found",
+    "Your counts are fewer than K · K where the last pair of classes does not occur, and the reshape fails. "
+    "`bincount` takes `minlength`.")
+def _(logits, labels):
+    classes = logits.shape[1]
+    return torch.bincount(labels * classes + logits.argmax(dim=1)).reshape(classes, classes)
 
 
 @confused.misconception("labels alone", "You counted the labels twice, and never asked what the model says.")

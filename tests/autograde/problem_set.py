@@ -56,6 +56,7 @@ PROBLEM1 = [
 PROBLEM2 = [
     _by_hand("markdown", "part-a", 1, "### BEGIN SOLUTION\nIt calls itself.\n### END SOLUTION"),
     _by_hand("markdown", "part-b", 2, "### BEGIN SOLUTION\nIt never stops.\n### END SOLUTION"),
+    _test("nothing-to-run", 1, ""),
 ]
 RIGHT = {
     "squares": "def squares(n):\n    if n < 1:\n        raise ValueError(n)\n    return [i**2 for i in range(1, n+1)]",

@@ -22,6 +22,7 @@ GRADED = [path for path in SOLUTIONS if (path.parent / "key.py").exists()]
 CHAPTERS = sorted(ROOT.glob("chapters/*/*.ipynb"))
 REFERENCE = ROOT / "solutions" / "10-reference" / "10-reference.ipynb"
 CITATION = re.compile(r"([A-Z][\w'-]+)(?: et al\.| (?:&|and) ([A-Z][\w'-]+)),? \(?((?:19|20)\d\d)\b")
+ALONE = re.compile(r"\[([A-Z][\w'-]+)(), ((?:19|20)\d\d)\]")  # a single author, in a link
 PICTURES = {
     "00-flow-at-a-glance": 4,
     "01-patch-grid": 12,
@@ -122,7 +123,7 @@ def test_every_paper_cited_is_in_the_bibliography() -> None:
     entries = [line for line in markdown(REFERENCE).splitlines() if re.match(r"- .*\(\d{4}\)\. \[", line)]
     sources = [*ROOT.glob("solutions/*/key.py"), *ROOT.glob("vitlib/**/*.py")]
     texts = [markdown(path) for path in SOLUTIONS] + [path.read_text(encoding="utf-8") for path in sources]
-    cited = {match for text in texts for match in CITATION.findall(text)}
+    cited = {match for text in texts for kind in (CITATION, ALONE) for match in kind.findall(text)}
     missing = [
         names
         for *names, year in cited

@@ -36,7 +36,7 @@ FLOORS = {
         {"training", "models"},
         {"weights"},
         {"data", "backbones", "plotting"},
-        {"vit", "device", "trained"},
+        {"vit", "device", "trained", "svg"},
     ],
 }
 # A room of its own side, whatever its floor: a learner's kernel imports this and nothing else.

@@ -2,8 +2,8 @@
 
 import gc
 
-from vitlib.backbones.convnext import ConvNeXtConfig
 from vitlib.backbones.presets import BACKBONES, Config
+from vitlib.backbones.stages import StageConfig
 from vitlib.cost import Run
 from vitlib.cost.gpus import budget_of, nearest
 from vitlib.cost.job import Job, largest_within, priced
@@ -11,6 +11,8 @@ from vitlib.cost.remedies import combined, remedies
 from vitlib.cost.report import report
 from vitlib.cost.room import Room, allocatable
 from vitlib.models import PRESETS
+from vitlib.vit.checks import require_kind
+from vitlib.vit.config import ViTConfig
 
 
 class Fit(Room):
@@ -43,12 +45,11 @@ def will_it_fit(model: str | Config, gpu: str | float, run: Run = Run()) -> Fit:
 
 def _fit(model: str | Config, gpu: str | float, run: Run) -> Fit:
     config = config_of(model)
-    if run.checkpointing and isinstance(config, ConvNeXtConfig):
-        raise ValueError("a ConvNeXt has no vitlib.vit.encoder.Block to checkpoint: leave checkpointing off")
+    require_kind("run", run, Run)
     name = model if isinstance(model, str) else type(model).__name__.removesuffix("Config")
     gpu, budget = budget_of(gpu)
 
-    room, job = allocatable(budget), Job(config, run)
+    room, job = allocatable(budget), Job(config, run, gpu=gpu)
     single = remedies(job, room)
     enough = job.peak <= room or any(each.fits for each in single)
     several = () if enough else combined(job, room)
@@ -59,8 +60,12 @@ def _fit(model: str | Config, gpu: str | float, run: Run) -> Fit:
 def config_of(model: str | Config) -> Config:
     """A model's configuration, by its name.
 
-    Errors: ValueError for a name that is not known (the nearest is suggested).
+    Errors: ValueError for a name that is not known (the nearest is suggested); TypeError for what is neither.
     """
+    given: object = model
+    if not isinstance(given, str | ViTConfig | StageConfig):
+        remedy = "; it has one, model.config" * hasattr(given, "config")
+        raise TypeError(f"model is a {type(given).__name__}: expected a name or a configuration{remedy}")
     if not isinstance(model, str):
         return model
     models = PRESETS | BACKBONES

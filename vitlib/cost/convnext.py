@@ -67,4 +67,5 @@ def block(c: ConvNeXtConfig, number: int, index: int, run: Run) -> Call:
         drop(inner * size, size, 0.0, c.drop_paths[number][index], run),
         widened(rows, width, run),
         Op("sum", outer * size, weights=width, keeps="in", scratch_back=outer * size, adds=True),
+        block=True,
     )

@@ -9,6 +9,8 @@ import difflib
 import math
 import re
 from collections.abc import Iterable
+from numbers import Real
+from typing import Literal
 
 GIB = 2**30  # bytes
 GPUS: dict[str, float] = {  # GiB
@@ -36,6 +38,8 @@ GPUS: dict[str, float] = {  # GiB
     "A100 80GB": 79.15,  # vllm-project/vllm 4408
     "B200": 178.35,  # pytorch/ao 4002
 }
+# from before Ampere: their units know no bfloat16, and torch makes up for it many times slower
+NO_BFLOAT16 = ("RTX 2060 6GB", "RTX 2080 Ti", "T4", "V100 16GB", "V100 32GB", "P40", "RTX 8000")
 MAKERS = {"nvidia", "geforce", "tesla", "quadro", "sxm", "sxm2", "sxm4", "sxm5", "pcie", "generation", "hbm3"}
 
 
@@ -64,8 +68,9 @@ def budget_of(gpu: str | float) -> tuple[str, int]:
     for a number that is not positive and finite.
     """
     if not isinstance(gpu, str):
-        if not (math.isfinite(gpu) and gpu > 0):
-            raise ValueError(f"gpu is {gpu}: expected its memory in GiB, more than 0, such as 24, or its name")
+        given: object = gpu
+        if given is True or not isinstance(given, Real) or not 0 < gpu < math.inf:
+            raise ValueError(f"gpu is {gpu!r}: expected its memory in GiB, more than 0, such as 24, or its name")
         return "a GPU", int(gpu * GIB)
     wanted = _plain(gpu)
     found = [name for name in GPUS if wanted in (_plain(name), _plain(re.sub(r" \d+GB$", "", name)))]
@@ -77,6 +82,15 @@ def budget_of(gpu: str | float) -> tuple[str, int]:
             f"{', '.join(GPUS)}"
         )
     return found[0], int(GPUS[found[0]] * GIB)
+
+
+def half_of(gpu: str) -> Literal["bfloat16", "float16"]:
+    """Which numbers of 2 bytes a GPU is made for.
+
+    >>> half_of("T4"), half_of("RTX 4090")
+    ('float16', 'bfloat16')
+    """
+    return "float16" if gpu in NO_BFLOAT16 else "bfloat16"
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

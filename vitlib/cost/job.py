@@ -19,6 +19,7 @@ class Job:
     config: Config
     run: Run
     steps: int = 1  # forward and backward passes whose gradients are added up before the optimizer's step
+    gpu: str = ""  # its name; "": one that computes in bfloat16
 
     @property
     def peak(self) -> int:

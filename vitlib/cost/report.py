@@ -1,7 +1,7 @@
 """The answer of `will_it_fit` in words: what the command prints, and what the widget says."""
 
 from vitlib.backbones.swin import SwinConfig
-from vitlib.cost.gpus import gib
+from vitlib.cost.gpus import gib, half_of
 from vitlib.cost.room import Room
 from vitlib.cost.run import Breakdown, Kind, Run
 from vitlib.vit.config import ViTConfig
@@ -32,7 +32,7 @@ def report(fit: Room) -> str:
         f"{fit.model}: {pictures(fit)}",
         f"{way(fit)}, on {fit.gpu} with {gib(fit.budget)}",
         "",
-        verdict(fit),
+        *filter(None, (verdict(fit), halves(fit))),
         f"  {gib(fit.allocated):>11} allocated: tensors at the peak, in {PASSES[fit.phase]}",
         f"  {gib(fit.reserved):>11} reserved: what torch's allocator holds for them (estimate)",
         f"  {gib(fit.needed):>11} needed: with what CUDA takes for itself (estimate)",
@@ -54,7 +54,7 @@ def sentence(fit: Room) -> str:
     name, share = largest_part(fit.breakdown)
     passes = PASSES[fit.phase]
     peak = f"{passes[0].upper()}{passes[1:]} sets the peak, {share} % of it {name}."
-    return f"{verdict(fit)} {peak} {batches(fit)} {advice(fit)}".rstrip()
+    return " ".join(filter(None, (verdict(fit), halves(fit), peak, batches(fit), advice(fit))))
 
 
 def verdict(fit: Room) -> str:
@@ -62,6 +62,17 @@ def verdict(fit: Room) -> str:
     if fit.fits:
         return f"It fits: {gib(fit.needed)} of {gib(fit.budget)}, {gib(fit.budget - fit.needed)} to spare."
     return f"It does not fit: {gib(fit.needed)} needed, {gib(fit.budget)} there."
+
+
+def halves(fit: Room) -> str:
+    """What to take for bfloat16 where the GPU has none. It needs as much memory."""
+    if fit.run.precision == "fp32" or half_of(fit.gpu) == "bfloat16":
+        return ""
+    if fit.run.precision == "bf16" and fit.run.training:
+        instead = "amp, as float16 is too coarse for weights that learn"
+    else:
+        instead = "float16" + ", with a GradScaler: Recipe(amp=True) does" * fit.run.training
+    return f"{fit.gpu} computes in no bfloat16: take {instead}."
 
 
 def batches(fit: Room) -> str:

@@ -23,7 +23,7 @@ class Run:
 
     batch_size: int = 1  # pictures in a step
     training: bool = True  # forward, backward and optimizer step; False: inference, without gradients
-    precision: Literal["fp32", "amp", "bf16"] = "fp32"  # amp: fp32 weights, autocast to bfloat16; bf16: everything
+    precision: Literal["fp32", "amp", "bf16"] = "fp32"  # amp: fp32 weights, products in bfloat16; bf16: everything
     checkpointing: bool = False  # vitlib.training.memory.checkpointed; without effect on inference
     optimizer: Literal["adamw", "adamw-foreach", "sgd"] = "adamw"  # "adamw" is fused, as in vitlib.training.optim
     ema: bool = False  # one more copy of the weights, their moving average
@@ -37,6 +37,8 @@ class Run:
             value, choices = getattr(self, field.name), get_args(field.type)
             if get_origin(field.type) is Literal and value not in choices:
                 raise ValueError(f"{field.name} is {value!r}: expected one of {', '.join(map(repr, choices))}")
+            if field.type is bool and not isinstance(value, bool):
+                raise TypeError(f"{field.name} is {value!r}: expected True or False")
         for name in self.dropins:
             require_size(name, getattr(self, name))
         if len(self.dropins) > 1:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
 MAX_PIXELS = 64_000_000  # of one picture; more would be slow to show and teaches nothing more
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
+PHOTOMETRIC = 262  # the TIFF tag that says whether 0 is white (0) or black (1)
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -107,7 +108,9 @@ def _without_exif(content: bytes) -> bytes:
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        return _grey(np.asarray(image), image.mode)
+        grey = _grey(np.asarray(image), image.mode)
+        # Pillow heeds this tag of TIFF up to 8 bits alone
+        return ImageOps.invert(grey) if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0 else grey
     if image.mode == "LAB":
         to_rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(image, *to_rgb, outputMode="RGB")
@@ -122,16 +125,16 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _grey(numbers: np.ndarray, mode: str) -> Image.Image:
-    """Grey of more than 8 bits: 0…1 for fractions, else 0…255 or 0…65535, whichever the numbers need."""
+    """Grey of more than 8 bits: 0…1 for fractions, 0…255 or 0…65535, whichever the numbers need.
+
+    Numbers just beyond a range, such as 0…1.2, would be all black in the next one: nothing tells their white.
+    """
     if not np.isfinite(numbers).all():
         raise _Unclear("holds numbers that are not finite")
     low, high = numbers.min().item(), numbers.max().item()
-    if low < 0 or high > 65535:
+    whites = (65535,) if mode.startswith("I;16") else (255, 65535) if mode == "I" else (1, 255, 65535)
+    white = next((each for each in whites if high <= each), None)  # 16 bits say so themselves
+    if low < 0 or white is None or any(each < high < 16 * each for each in whites[:-1]):
         raise _Unclear(f"holds numbers from {low:g} to {high:g}: expected 0…1, 0…255 or 0…65535")
-    if mode == "F" and high <= 1:
-        bytes_ = np.rint(numbers * 255)
-    elif mode.startswith("I;16") or high > 255:  # 16 bits say so themselves
-        bytes_ = numbers // 256
-    else:
-        bytes_ = np.rint(numbers)
+    bytes_ = numbers // 256 if white == 65535 else np.rint(numbers * (255 / white))
     return Image.fromarray(bytes_.astype(np.uint8)).convert("RGB")

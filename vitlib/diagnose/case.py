@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from vitlib.backbones.stages import StageConfig
 from vitlib.data.pictures import Pictures, normalisation, normalise
-from vitlib.training.predict import in_mode
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.patches import PatchGrid
+from vitlib.vit.wrappers import in_mode
 
 MOST = 64  # pictures that are looked at
 FEW = 8  # pictures in a question that asks the model many times

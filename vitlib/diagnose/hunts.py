@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from vitlib.data.pictures import Pictures
 from vitlib.diagnose.mistakes import infect
 from vitlib.diagnose.script import Script
-from vitlib.training.predict import in_mode
 from vitlib.vit.model import ViT
+from vitlib.vit.wrappers import in_mode
 
 
 class WrongLabels(Script):

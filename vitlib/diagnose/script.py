@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vitlib.data.datasets import digits
 from vitlib.data.pictures import Pictures
 from vitlib.diagnose.patients import body, grey
-from vitlib.training.predict import in_mode
+from vitlib.vit.wrappers import in_mode
 
 
 class Script:

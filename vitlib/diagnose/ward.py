@@ -15,10 +15,10 @@ from vitlib.data.pictures import Pictures
 from vitlib.diagnose import Report, examine
 from vitlib.diagnose.mistakes import BATCH
 from vitlib.diagnose.patients import PATIENTS, Patient, grey
-from vitlib.training.predict import in_mode
 from vitlib.training.steps import steps
 from vitlib.vit.model import ViT
 from vitlib.vit.patches import patchify, unpatchify
+from vitlib.vit.wrappers import in_mode
 
 
 @dataclass(frozen=True, eq=False)

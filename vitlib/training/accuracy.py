@@ -6,8 +6,8 @@ from torch import nn
 from vitlib.data.pictures import Pictures
 from vitlib.device import Amp
 from vitlib.training.classes import same_classes
-from vitlib.training.predict import predict
-from vitlib.vit.checks import require_size
+from vitlib.training.predict import predict, require_largest
+from vitlib.vit.checks import require_kind, require_size
 
 
 def evaluate(
@@ -24,20 +24,17 @@ def evaluate(
     >>> evaluate(create("vit_digits_patch2_8"), blank) in (0.0, 1.0)  # all four alike
     True
 
-    Errors: ValueError for no pictures, for pictures of classes that the model does not know, and for logits that are
-    NaN, of which none is the largest; those of `predict`.
+    Errors: ValueError for no pictures, for answers that are no logits [N, K], for pictures of classes that the model
+    does not know, and for logits that are NaN, of which none is the largest; those of `predict`.
     """
+    require_kind("pictures", pictures, Pictures)
     require_size("batch_size", batch_size)
     if not len(pictures):
         raise ValueError("there are no pictures: expected at least one")
     parts = pictures.images.split(batch_size)
     logits = torch.cat([predict(model, part, batch_size, amp) for part in parts])  # a part is no long wait: no bar
-    if lost := int(logits.isnan().any(dim=1).sum()):
-        raise ValueError(
-            f"{lost} of {len(logits)} answers of the model are NaN: there is no largest logit; look for weights or "
-            "pixels that are not finite"
-        )
-    labels = same_classes(model, pictures, logits.shape[1]).labels
+    labels = same_classes(model, pictures, logits).labels
+    require_largest(logits)
     right = logits.argmax(dim=1) == labels
     if not balanced:
         return int(right.sum()) / len(right)

@@ -1,11 +1,12 @@
 """Chapter 7: which logit means which class. A model stores the names of its classes; pictures are matched by name."""
 
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from vitlib.data.pictures import Pictures
+from vitlib.vit.config import check_class_names
 from vitlib.vit.wrappers import unwrapped
 
 
@@ -17,8 +18,17 @@ def class_names(model: nn.Module) -> tuple[str, ...]:
 
 
 def name_classes(model: nn.Module, names: tuple[str, ...]) -> None:
-    """Store the names of the classes in the model: in its configuration, which `save` writes, or as an attribute."""
+    """Store the names of the classes in the model: in its configuration, which `save` writes, or as an attribute.
+
+    Errors: TypeError for names that are no words; ValueError for two the same, and for another number than the model
+    has logits.
+    """
     bare = unwrapped(model)
+    given: object = names
+    if not isinstance(given, (tuple, list)) or not all(isinstance(name, str) for name in given):
+        raise TypeError(f'names are {names!r}: expected words, such as ("cat", "dog")')
+    names, own = tuple(names), cast(Any, getattr(bare, "config", None))
+    check_class_names(names, own.num_classes if _named(own) else len(names))
     for module in bare.modules():  # the model, and a ViT inside it that gives the same logits
         config: Any = getattr(module, "config", None)
         if _named(config) and len(names) in (0, config.num_classes):
@@ -27,14 +37,17 @@ def name_classes(model: nn.Module, names: tuple[str, ...]) -> None:
         bare.class_names = names  # type: ignore[assignment]
 
 
-def same_classes(model: nn.Module, pictures: Pictures, logits: int) -> Pictures:
-    """The pictures, with the index of the logit of their class as labels.
+def same_classes(model: nn.Module, pictures: Pictures, answers: Tensor) -> Pictures:
+    """The pictures, with the index of the logit of their class as labels. `answers`: what the model says to some.
 
-    Errors: ValueError for pictures of a class that the model does not know; and, where it knows no names, for another
-    number of classes than it has logits.
+    Errors: ValueError for answers that are no logits [N, K], and for pictures of a class that the model does not know;
+    and, where it knows no names, for another number of classes than it has logits.
     """
-    names = class_names(model)
+    if answers.ndim != 2:
+        raise ValueError(f"the model answers {tuple(answers.shape)}: expected (N, K), a logit for each class")
+    names, logits = class_names(model), answers.shape[1]
     if names:
+        check_class_names(names, logits)
         return pictures.aligned(names)
     if logits != len(pictures.classes):
         raise ValueError(

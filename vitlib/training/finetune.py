@@ -10,7 +10,7 @@ from torch import nn
 
 from vitlib.backbones.stages import Staged
 from vitlib.data.pictures import Pictures
-from vitlib.training.fit import Recipe, fit
+from vitlib.training.fit import Recipe, check_kinds, fit
 from vitlib.training.history import History
 from vitlib.training.optim import layer_groups, parameters_of
 from vitlib.vit.model import ViT
@@ -56,6 +56,7 @@ def finetune(
     Errors: ValueError for a model that is no ViT, Hybrid, Swin or ConvNeXt, for more blocks than there are, for
     pictures with another number of channels, or of a size that the patch does not divide; those of fit.
     """
+    check_kinds(model, train, recipe, test, valid)
     bare = _backbone(model)
     require_numbers(bare)
     depth, channels = len(layer_groups(bare)) - 2, train.images.shape[1]

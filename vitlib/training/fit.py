@@ -29,6 +29,7 @@ from vitlib.training.predict import predict
 from vitlib.training.recipe import Recipe
 from vitlib.training.snapshot import Snapshot, TrainingError, about
 from vitlib.training.steps import Diverged, steps, train_mode
+from vitlib.vit.checks import require_kind
 from vitlib.vit.wrappers import require_numbers, unwrapped
 
 __all__ = ["History", "Recipe", "TrainingError", "changed", "evaluate", "fit", "shuffled"]
@@ -81,7 +82,7 @@ def fit(
     classes that it does not have, for a single class, and where every parameter is frozen; FileNotFoundError where the
     folder of `save` does not exist.
     """
-    _check_kinds(model, train, recipe, test, valid, teacher)
+    check_kinds(model, train, recipe, test, valid, teacher)
     require_numbers(model)
     recipe.check(train)
     first = next(model.parameters(), None)
@@ -95,7 +96,7 @@ def fit(
             "the weights are torch.float16, too coarse for the small steps of training: train model.float(), with "
             "amp='float16' if you like, and call model.half() afterwards"
         )
-    train = same_classes(model, train, predict(model, train.images[:1]).shape[1])
+    train = same_classes(model, train, predict(model, train.images[:1]))
     for name, part in (("test", test), ("valid", valid)):  # now, and not after an epoch
         if part is not None:
             if not len(part):
@@ -182,13 +183,14 @@ def fit(
     return history
 
 
-def _check_kinds(model: object, train: object, recipe: object, test: object, valid: object, teacher: object) -> None:
+def check_kinds(
+    model: object, train: object, recipe: object, test: object, valid: object, teacher: object = None
+) -> None:
     """TypeError for arguments in another order, or of another kind."""
     needed = (("model", model, nn.Module), ("train", train, Pictures), ("recipe", recipe, Recipe))
     others = (("test", test, Pictures), ("valid", valid, Pictures), ("teacher", teacher, nn.Module))
     for name, value, kind in (*needed, *(each for each in others if each[1] is not None)):
-        if not isinstance(value, kind):
-            raise TypeError(f"{name} is a {type(value).__name__}: expected {kind.__module__}.{kind.__name__}")
+        require_kind(name, value, kind)
 
 
 def _check_teacher(teacher: nn.Module, model: nn.Module, train: Pictures) -> None:

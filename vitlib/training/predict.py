@@ -15,7 +15,8 @@ from vitlib.device import Amp, autocast
 from vitlib.training.classes import class_names
 from vitlib.training.memory import out_of_memory
 from vitlib.vit.checks import require_images, require_pair, require_size
-from vitlib.vit.wrappers import require_numbers, unwrapped
+from vitlib.vit.config import check_class_names
+from vitlib.vit.wrappers import in_mode, require_numbers, unwrapped
 
 Size = int | tuple[int, int]
 Blend = Literal["tent", "flat"]
@@ -72,9 +73,9 @@ def predict(
     >>> [len(guesses) for guesses in predict(model, images[:2], top=3)]
     [3, 3]
 
-    Errors: ValueError for no pictures, for images without the four axes, for `top` beyond the classes, for classes of
-    a model without a classifier, for a model on the meta device, and those of the model; TypeError for a model that
-    answers with anything but a tensor; OutOfMemoryError where a batch does not fit.
+    Errors: ValueError for no pictures, for images without the four axes, for `top` beyond the classes or of logits that
+    are NaN, for classes of a model without a classifier, for a model on the meta device, and those of the model;
+    TypeError for a model that answers with anything but a tensor; OutOfMemoryError where a batch does not fit.
     """
     require_images(images)
     require_size("batch_size", batch_size)
@@ -116,11 +117,22 @@ def _guesses(logits: Float[Tensor, "N K"], names: tuple[str, ...], top: int) -> 
     require_size("top", top)
     if logits.ndim != 2 or top > logits.shape[1]:
         raise ValueError(f"top is {top}, and the model answers {tuple(logits.shape)}: expected (N, {top}) or more")
+    check_class_names(names, logits.shape[1])
+    require_largest(logits)
     shares, places = logits.softmax(dim=1).topk(top)
     return [
         [Guess(names[place] if names else str(place), share) for share, place in zip(*each, strict=True)]
         for each in zip(shares.tolist(), places.tolist(), strict=True)
     ]
+
+
+def require_largest(logits: Float[Tensor, "N K"]) -> None:
+    """ValueError for logits that are NaN, of which none is the largest."""
+    if lost := int(logits.isnan().any(dim=1).sum()):
+        raise ValueError(
+            f"{lost} of {len(logits)} answers of the model are NaN: there is no largest logit; look for weights or "
+            "pixels that are not finite"
+        )
 
 
 def as_pixels(images: Shaped[Tensor, "B C H W"], model: nn.Module) -> Float[Tensor, "B C H W"]:
@@ -190,18 +202,6 @@ def sliding_window(
             # the mean moves towards each answer by its share: by all of the way for the first, by nothing where equal
             mean[area] += (each - mean[area]) * (weight / total[area])
     return mean[:, :height, :width]
-
-
-@contextmanager
-def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
-    """Inside the block every part of the model is in training mode, or none is; afterwards each is as it was."""
-    modes = {module: module.training for module in model.modules()}
-    model.train(training)
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 @contextmanager

@@ -6,13 +6,15 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from vitlib.data.pictures import Pictures
-from vitlib.device import Amp
+from vitlib.device import Amp, check_amp
 from vitlib.vit.config import renamed
 
 Kind = Literal["adamw", "muon"]
 WHOLE = {"epochs": 1, "batch_size": 1, "shift": 0, "erase": 0, "seed": 0}  # whole numbers, and the least of each
+MOST_SEED = 2**40  # each step has a seed of its own, and torch's have 64 bits
 POSITIVE = ("lr", "clip")
 SHARES = ("warmup", "floor", "label_smoothing", "ema", "validation")  # from 0 to below 1
+SWITCHES = ("flip", "balanced", "checkpointing", "compile")
 NOT_NEGATIVE = ("weight_decay", "mixup", "cutmix")
 
 
@@ -52,12 +54,16 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.optimizer not in get_args(Kind):
             raise ValueError(f"optimizer is {self.optimizer!r}: expected 'adamw' or 'muon'")
-        if self.amp not in (True, False, "bfloat16", "float16"):
-            raise ValueError(f"amp is {self.amp!r}: expected True, False, 'bfloat16' or 'float16'")
+        check_amp(self.amp)
+        for name in SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is {getattr(self, name)!r}: expected True or False")
         for name, least in WHOLE.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} is {value!r}: expected a whole number, at least {least}")
+        if self.seed > MOST_SEED:
+            raise ValueError(f"seed is {self.seed}: expected 0 to {MOST_SEED}")
         for name in (*POSITIVE, *SHARES, *NOT_NEGATIVE, "layer_decay"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or isinstance(value, bool) or math.isnan(value):

@@ -97,9 +97,10 @@ class Snapshot:
             optimizer.load_state_dict({"state": moments, "param_groups": groups})
         if note.get("scaler"):
             self.scaler.load_state_dict(note["scaler"])
-        device = next(self.model.parameters()).device
-        best = {name: each.to(device) for name, each in _under("best", tensors).items()}
-        return History(**note["history"]), best or None
+        device, best = next(self.model.parameters()).device, _under("best", tensors)
+        # in the model's order, which a file does not keep: a digest depends on it
+        ordered = {name: best[name].to(device) for name in self.model.state_dict() if best}
+        return History(**note["history"]), ordered or None
 
 
 def about(

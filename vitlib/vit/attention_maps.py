@@ -1,10 +1,12 @@
 """Chapter 4: see where a model looks, while its fused attention runs, and what that did to the answer.
 
 A fused kernel never stores the attention maps, so they are computed again from what each block's attention read.
-The logits are those of an ordinary call, bit for bit. Shapes: B pictures, L layers, h heads, T tokens, N patches.
+The logits are those of an ordinary call, bit for bit. A model is asked in evaluation mode, and left in the mode it was
+in. Shapes: B pictures, L layers, h heads, T tokens, N patches.
 """
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from vitlib.vit.attention import split_heads
 from vitlib.vit.model import ViT
 from vitlib.vit.patches import PatchGrid
-from vitlib.vit.wrappers import unwrapped
+from vitlib.vit.wrappers import in_mode, unwrapped
 
 
 def attention_maps(
@@ -44,7 +46,8 @@ def attention_maps(
     vit = _plain(model, "ViT, Hybrid or Swin")
     chosen = _choose("layer", layers, vit.config.depth)
     kept = _choose("head", heads, vit.config.num_heads)
-    out = vit(images, return_all=True)
+    with in_mode(vit, training=False):
+        out = vit(images, return_all=True)
     maps = [vit.blocks[i].attn.weights(out[f"blocks.{i}.norm1"])[:, kept] for i in chosen]
     return out["logits"].to(images.device), torch.stack(maps, dim=1).to(images.device)
 
@@ -58,7 +61,8 @@ def _of_windows(
     read: dict[nn.Module, Tensor] = {}
     hooks = [each.register_forward_pre_hook(lambda module, inputs: read.update({module: inputs[0]})) for each in chosen]
     try:
-        logits = model(images)
+        with in_mode(model, training=False):
+            logits = model(images)
     finally:
         for hook in hooks:
             hook.remove()
@@ -82,9 +86,10 @@ def attention_gradients(
     >>> attention_gradients(create("vit_digits_patch2_8", seed=0), torch.zeros(1, 1, 8, 8)).shape
     torch.Size([1, 3, 4, 17, 17])
 
-    Errors: ValueError for a model that is no ViT or Hybrid.
+    Errors: ValueError for a model that is no ViT or Hybrid, and for classes that are not one each, or not there.
     """
     vit = _plain(model, "ViT or Hybrid")
+    vit.checked(images)
     read: list[Tensor] = []
     found: list[Tensor] = []
     hooks = [block.attn.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0])) for block in vit.blocks]
@@ -92,12 +97,15 @@ def attention_gradients(
         block.attn.proj.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0])) for block in vit.blocks
     ]
     try:
-        with torch.enable_grad():  # the pictures start the graph: the weights may be frozen
+        with (
+            in_mode(vit, training=False),
+            torch.enable_grad(),
+        ):  # the pictures start the graph: the weights may be frozen
             logits = vit.forward_head(vit.forward_features(images.detach().clone().requires_grad_()))
     finally:
         for hook in hooks:
             hook.remove()
-    chosen = logits.argmax(dim=1) if classes is None else classes.to(logits.device)
+    chosen = _classes(classes, logits)
     slopes = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), found)  # L times B T D
     layers = []
     for block, x, slope in zip(vit.blocks, read, slopes, strict=True):
@@ -122,13 +130,16 @@ def covering(
     Errors: ValueError for a model that is no ViT or Hybrid. Source: Zeiler & Fergus, 2014, section 4.2.
     """
     grid = _plain(model, "ViT or Hybrid").config.grid
-    logits = model(images)
-    chosen = logits.argmax(dim=1) if classes is None else classes.to(logits.device)
-    covers = torch.eye(grid.tokens, device=images.device).reshape(-1, 1, grid.rows, grid.columns)  # N 1 rows columns
+    with in_mode(model, training=False):
+        logits = model(images)
+    chosen = _classes(classes, logits)
+    covers = torch.eye(grid.tokens, dtype=images.dtype, device=images.device)  # N N
+    covers = covers.unflatten(1, (1, grid.rows, grid.columns))  # N 1 rows columns
     covers = covers.repeat_interleave(grid.patch_height, dim=2).repeat_interleave(grid.patch_width, dim=3)  # N 1 H W
     falls = []
-    for image, whole, chosen_class in zip(images, logits, chosen, strict=True):
-        falls.append(whole[chosen_class] - model(image * (1 - covers))[:, chosen_class])  # N
+    with in_mode(model, training=False):
+        for image, whole, chosen_class in zip(images, logits, chosen, strict=True):
+            falls.append(whole[chosen_class] - model(image * (1 - covers))[:, chosen_class])  # N
     return torch.stack(falls).to(images.device)
 
 
@@ -181,9 +192,25 @@ def _plain(model: nn.Module, expected: str) -> ViT:
     return vit
 
 
+def _classes(classes: Any, logits: Float[Tensor, "B K"]) -> Int64[Tensor, "B"]:
+    """One class for each picture: the one that is given, or that the model takes it for."""
+    if classes is None:
+        return logits.argmax(dim=1)
+    number, kinds = logits.shape
+    if not isinstance(classes, Tensor) or classes.shape != (number,) or classes.dtype != torch.int64:
+        found = f"{classes.dtype} {tuple(classes.shape)}" if isinstance(classes, Tensor) else repr(classes)
+        raise ValueError(f"classes are {found}: expected torch.int64 ({number},), one for each picture")
+    if wrong := [each for each in classes.tolist() if not 0 <= each < kinds]:
+        raise ValueError(f"class {wrong[0]} is not there: the model has {kinds}, numbered 0 to {kinds - 1}")
+    return classes.to(logits.device)
+
+
 def _choose(what: str, wanted: Sequence[int] | None, there: int) -> list[int]:
     """Indices from 0, where None asks for all and -1 is the last."""
-    indices = list(range(there)) if wanted is None else list(wanted)
+    try:
+        indices = list(range(there)) if wanted is None else [index(i) for i in wanted]
+    except TypeError:
+        raise TypeError(f"{what}s are {wanted!r}: expected whole numbers in a list, such as [0, -1]") from None
     if not indices:
         raise ValueError(f"no {what} was chosen: name some of 0 to {there - 1}, or leave {what}s out for all")
     if wrong := [i for i in indices if not -there <= i < there]:

@@ -12,6 +12,7 @@ def check_images(images: Tensor, channels: int, image_size: tuple[int, int], wei
     ValueError: images are torch.float32 (1, 3, 9, 9): expected torch.float32 (B, 3, 8, 8); resize the images, or take
     model.resized((9, 9))
     """
+    require_tensor(images)
     shape, dtype = tuple(images.shape), weight.dtype
     if images.ndim != 4:
         remedy = "images[None] is a batch of one"
@@ -27,6 +28,12 @@ def check_images(images: Tensor, channels: int, image_size: tuple[int, int], wei
         return images if images.device == weight.device else images.to(weight.device)
     expected = f"(B, {channels}, {image_size[0]}, {image_size[1]})"
     raise ValueError(f"images are {images.dtype} {shape}: expected {dtype} {expected}; {remedy}")
+
+
+def require_kind(name: str, value: object, kind: type) -> None:
+    """TypeError where `value` is of another kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is a {type(value).__name__}: expected {kind.__module__}.{kind.__name__}")
 
 
 def require_size(name: str, value: object) -> None:
@@ -59,10 +66,20 @@ def require_patch(patch: object) -> tuple[int, int]:
 
 def require_images(images: Tensor) -> None:
     """TypeError for what is no tensor; ValueError where `images` has no batch axis, or too many axes."""
-    if not isinstance(images, Tensor):
-        raise TypeError(
-            f"images are a {type(images).__name__}: expected a torch.Tensor; torch.as_tensor(images) makes one"
-        )
+    require_tensor(images)
     if images.ndim != 4:
         hint = "; add the batch axis with images[None]" if images.ndim == 3 else ""
         raise ValueError(f"images have shape {tuple(images.shape)}: expected four axes, (B, C, H, W){hint}")
+
+
+def require_tensor(images: object) -> None:
+    """TypeError for what is no tensor, with the way to one."""
+    if isinstance(images, Tensor):
+        return
+    if hasattr(images, "images"):  # Pictures
+        remedy = "; give what they hold, its .images"
+    elif isinstance(images, (list, tuple)):
+        remedy = "; torch.stack(images) makes one of pictures of one size"
+    else:
+        remedy = "; torch.as_tensor(images) makes one" * hasattr(images, "__array__")
+    raise TypeError(f"images are a {type(images).__name__}: expected a torch.Tensor of shape (B, C, H, W){remedy}")

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vitlib.vit.model import ViT
-from vitlib.vit.wrappers import unwrapped
+from vitlib.vit.wrappers import in_mode, unwrapped
 
 
 @torch.no_grad()
@@ -14,7 +14,7 @@ def readout(model: nn.Module, images: Float[Tensor, "B C H W"], norm: bool = Tru
 
     Row 0 reads the row of tokens before the first block, the last row is `model(images)`. The head was trained on
     the last block alone: an earlier row says which way the token points by then, as far as this head can read it.
-    `norm=False` leaves the final LayerNorm out, which no trained head expects.
+    `norm=False` leaves the final LayerNorm out, which no trained head expects. The model is asked in evaluation mode.
 
     >>> from vitlib import create
     >>> readout(create("vit_digits_patch2_8"), torch.zeros(1, 1, 8, 8)).shape
@@ -26,7 +26,8 @@ def readout(model: nn.Module, images: Float[Tensor, "B C H W"], norm: bool = Tru
     vit = unwrapped(model)
     if not isinstance(vit, ViT):
         raise ValueError(f"a {type(vit).__name__} has other tokens in every stage: expected a ViT or Hybrid")
-    steps = vit(images, return_all=True)
+    with in_mode(vit, training=False):
+        steps = vit(images, return_all=True)
     rows = [steps["tokens"], *(steps[f"blocks.{i}.+mlp"] for i in range(vit.config.depth))]
     if norm:
         said = [vit.head(vit.pool(row[:, vit.reads])) for row in rows]

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from vitlib.vit.checks import require_pair
+
 # How each library stretches learned positions to another grid: arguments of torch's interpolate
 CONVENTIONS: dict[str, dict[str, Any]] = {
     "timm": {"mode": "bicubic", "antialias": True},
@@ -32,10 +34,12 @@ def resize_positions(
     >>> resize_positions(torch.zeros(1, 1 + 14 * 14, 768), (14, 14), (24, 16)).shape
     torch.Size([1, 385, 768])
 
-    Errors: ValueError where `positions` do not fit `from_grid`, and for an unknown convention.
+    Errors: ValueError where `positions` do not fit `from_grid`, for a grid without tokens, and for an unknown
+    convention.
     """
     if convention not in CONVENTIONS:
         raise ValueError(f"convention is {convention!r}: expected one of {', '.join(CONVENTIONS)}")
+    from_grid, to_grid = require_pair("from_grid", from_grid), require_pair("to_grid", to_grid)
     if positions.shape[1] != prefix + from_grid[0] * from_grid[1]:
         raise ValueError(
             f"there are {positions.shape[1]} position rows: expected {prefix} + {from_grid[0]}·{from_grid[1]}; "

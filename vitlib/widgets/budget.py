@@ -95,7 +95,7 @@ class BudgetExplorer(Explorer):
     def _draw(self, _: Any = None) -> None:
         training = self.mode.value == "training"
         self.optimizer.disabled = self.ema.disabled = not training
-        self.checkpointing.disabled = not training or self.attention.disabled
+        self.checkpointing.disabled = not training
         self.gib.layout.display = "" if self.gpu.value == OTHER else "none"
         try:
             gpu = self.gib.value if self.gpu.value == OTHER else self.gpu.value

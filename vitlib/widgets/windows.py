@@ -1,4 +1,4 @@
-"""The window explorer: choose a grid, windows and a token, and see whom it hears, in one block and after several."""
+"""The window explorer: choose a grid, windows and a token, and see what reaches it, in one block and after several."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the window explorer shows: which tokens one token may attend to, how far it hears, and what that costs.
+"""What the window explorer shows: which tokens one token may attend to, what reaches it, and what that costs.
 
 Pure functions; the controls are in windows.py.
 """
@@ -49,17 +49,17 @@ def states(windows: Windows, token: int) -> Int[Tensor, "N"]:
 def reach(plain: Windows, shifted: Windows, token: int, blocks: int) -> Bool[Tensor, "N"]:
     """Which tokens can have influenced `token` after so many blocks, plain and shifted by turns.
 
-    From the last block back to the first: those that the token hears, those that they have heard, and so on.
+    From the last block back to the first: those that the token attends to, those that they attended to, and so on.
 
     >>> corner = Windows(4, 4, window=2), Windows(4, 4, window=2, shift=1)
     >>> [reach(*corner, token=5, blocks=blocks).sum().item() for blocks in (1, 2)]
     [4, 16]
     """
     tables = attends(plain), attends(shifted)
-    heard = torch.arange(plain.rows * plain.columns) == token
+    reached = torch.arange(plain.rows * plain.columns) == token
     for block in reversed(range(blocks)):
-        heard = tables[block % 2][heard].any(dim=0)
-    return heard
+        reached = tables[block % 2][reached].any(dim=0)
+    return reached
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,21 +87,21 @@ class WindowView:
     def panels(self) -> list[dict[str, Any]]:
         """The pictures from left to right: caption, each token's state, and the borders of the windows."""
         shift = self.shifted.shift
-        after = f"after {self.blocks} block{'s' * (self.blocks > 1)}: whom it can have heard"
-        heard = reach(self.plain, self.shifted, self.token, self.blocks).long()
+        after = f"after {self.blocks} block{'s' * (self.blocks > 1)}: what reached it"
+        reached = reach(self.plain, self.shifted, self.token, self.blocks).long()
         moved = states(self.shifted, self.token)
         title = f"a shifted block: moved by {shift}" + "; orange: masked" * bool((moved == APART).any())
         return [
             _panel("a plain block", states(self.plain, self.token), self.plain),
             _panel(title, moved, self.shifted),
-            _panel(after, heard, None),
+            _panel(after, reached, None),
         ]
 
     @cached_property
     def counts(self) -> tuple[int, int, int, int]:
         """Tokens that the chosen one attends to in a plain and in a shifted block; its window's others; its reach."""
-        plain, shifted, heard = (torch.tensor(panel["states"]) for panel in self.panels)
-        among = [int((each == ATTENDS).sum()) for each in (plain, shifted, heard)]
+        plain, shifted, reached = (torch.tensor(panel["states"]) for panel in self.panels)
+        among = [int((each == ATTENDS).sum()) for each in (plain, shifted, reached)]
         return among[0], among[1], int((shifted == APART).sum()), among[2]
 
     @property
@@ -126,7 +126,7 @@ def borders(windows: Windows) -> list[list[int]]:
 
 
 def panels_html(view: WindowView) -> str:
-    """The pictures: clear where the chosen token hears, pale where not, orange and struck out where it is masked."""
+    """The pictures: clear where the chosen token attends, pale where not, orange and struck out where it is masked."""
     size = (view.pixels.shape[1], view.pixels.shape[2])
     grid = view.grid
     picture = data_uri(view.pixels, longest=max(size))
@@ -153,19 +153,19 @@ def _squares(states: list[int], state: int, grid: PatchGrid, shape: str = "h1v1h
 
 def sentence(view: WindowView) -> str:
     """What is shown, in words."""
-    plain, shifted, apart, heard = view.counts
+    plain, shifted, apart, reached = view.counts
     rows, columns, w, shift = view.plain.rows, view.plain.columns, view.plain.window, view.shifted.shift
     name = token_name(view.token + 1, PatchGrid(rows, columns, 1)).replace("patch", "token")
     words = f"{name[0].upper()}{name[1:]} attends to the {plain} tokens of its {w} × {w} window in a plain block. "
     if not shift:
-        words += "With shift 0 the next block has the same windows, so it hears the same tokens again. "
+        words += "With shift 0 the next block has the same windows, so it attends to the same tokens again. "
     elif apart:
         words += f"In a shifted block it attends to {shifted}: {apart} more roll into its window from the opposite "
         words += "edge, and the mask keeps them apart. "
     else:
         words += f"In a shifted block it attends to the {shifted} of a window that lies across the old borders. "
-    share = 100 * heard / view.tokens
-    words += f"After {view.blocks} block{'s' * (view.blocks > 1)} it can have heard {heard} of {view.tokens} tokens, "
+    share = 100 * reached / view.tokens
+    words += f"After {view.blocks} block{'s' * (view.blocks > 1)} it can know of {reached} of {view.tokens} tokens, "
     inside, full = view.scores
     times = full // inside
     fewer = f"{times} times fewer" if times > 1 else "as many: one window is the whole grid"
@@ -174,12 +174,12 @@ def sentence(view: WindowView) -> str:
 
 def words_html(view: WindowView) -> str:
     """The numbers large, and the sentence."""
-    plain, shifted, apart, heard = view.counts
+    plain, shifted, apart, reached = view.counts
     inside, full = view.scores
     tiles = [
         (f"{plain}", "attended to in a plain block", ""),
         (f"{shifted}", f"in a shifted one; {apart} masked", " class=vit-left" if apart else ""),
-        (f"{heard} of {view.tokens}", f"heard after {view.blocks} block{'s' * (view.blocks > 1)}", ""),
+        (f"{reached} of {view.tokens}", f"can have reached it after {view.blocks} block{'s' * (view.blocks > 1)}", ""),
         (f"1/{full // inside}", f"of the scores: {inside:,} for {full:,}", ""),
     ]
     cells = "".join(f"<div{kind}><b>{number}</b>{meaning}</div>" for number, meaning, kind in tiles)
@@ -190,7 +190,7 @@ def words_html(view: WindowView) -> str:
 
 def still(view: WindowView) -> Plate:
     """The explorer without a kernel: its three pictures side by side."""
-    figure = Plate(figsize=(9.0, 3.5), layout="constrained")
+    figure = Plate(figsize=(8.0, 3.1), layout="constrained")
     height, width = view.pixels.shape[1:]
     rows, columns = view.plain.rows, view.plain.columns
     grid = view.grid
@@ -208,5 +208,5 @@ def still(view: WindowView) -> Plate:
         axes.set(xlim=(0, width), ylim=(height, 0))
         axes.set_title(each["title"], fontsize=9)
         axes.label_outer()
-    figure.description = f"The same picture three times, pale where the chosen token hears nothing. {sentence(view)}"
+    figure.description = f"The same picture three times, pale where nothing reaches the chosen token. {sentence(view)}"
     return figure

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from autograde.answers.compare import difference
+from autograde.answers.compare import difference, first_difference
 from autograde.answers.serialize import Named, Opaque
 
 same = [
@@ -80,3 +80,8 @@ def test_same(expected, got, tolerance):
 def test_different(expected, got, words):
     message = difference(expected, got, 1e-6)
     assert message is not None and re.search(words, message)
+
+
+def test_tensors_that_differ_only_in_the_kind_of_their_numbers_are_told_apart():
+    places = [np.array([0]), np.zeros(0, dtype=int)]
+    assert first_difference(places, [np.array([0]), np.zeros(0)]) == ("[1]", "int64 values", "float64 values")

@@ -1,10 +1,15 @@
 """Every wrong form of an answer gets one line that says what came, what was expected and what to do."""
 
 import json
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
+import sympy
+import torch
 
+from autograde.answers.deserialize import unpack_plain
 from autograde.answers.forms import (
     NotAnswered,
     last_places,
@@ -17,7 +22,7 @@ from autograde.answers.forms import (
     readings,
     truth,
 )
-from autograde.answers.serialize import BadAnswer, Opaque
+from autograde.answers.serialize import BadAnswer, Named, Opaque, pack
 
 
 @pytest.mark.parametrize(("value", "expected"), [(196, 196), (196.0, 196), (True, 1), (0.5, 0.5), (9**30, 9**30)])
@@ -26,11 +31,39 @@ def test_numbers_are_read(value, expected):
 
 
 @pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (torch.tensor(196), 196),
+        (torch.tensor([[0.67]]), 0.67),  # float32: its digits are what the learner sees
+        (torch.nn.Parameter(torch.tensor(196.0)), 196),
+        (torch.tensor(0.1, dtype=torch.bfloat16), 0.100097656),
+        (torch.tensor([True]), 1),
+        (np.float32(0.67), 0.67),
+        (np.longdouble(0.5), 0.5),
+        (np.array(196, "uint8"), 196),
+        (Fraction(1, 3), 1 / 3),
+        (Fraction(-(10**30)), -(10**30)),
+        (Decimal("0.67"), 0.67),
+        (Decimal("1e30"), 10**30),
+        (sympy.Integer(196), 196),
+        (sympy.Float(0.67), 0.67),
+    ],
+    ids=lambda value: f"{type(value).__name__} {value!r}"[:40],
+)
+def test_what_a_cell_computes_is_read_by_its_value(value, expected):
+    assert read_number(unpack_plain(pack(value))) == expected
+
+
+@pytest.mark.parametrize(
     ("value", "words"),
     [
         ("196", "the text '196'; expected a number: write it without quotes"),
-        (np.array(196.0), r"shape \(\); expected a plain number: take it out with .item\(\)"),
-        (np.ones((2, 3)), r"shape \(2, 3\)"),
+        (np.ones((2, 3)), r"shape \(2, 3\); expected a number$"),
+        (np.array(1 + 0j), r"shape \(\); expected a number$"),
+        (Named("fractions.Fraction", "1/0"), r"1/0 \(fractions.Fraction\); expected a number$"),
+        (Named("decimal.Decimal", "sNaN"), "expected a number$"),
+        (Named("decimal.Decimal", "1e999999999"), "inf; expected a finite number"),
+        (Named("datetime.date", "2026"), "expected a number$"),
         ([196], "a list or tuple of 1 value; expected a number"),
         ([8, 457], "a list or tuple of 2 values; expected one number: write it without commas"),
         ("true", "the text 'true'; expected a number$"),
@@ -85,6 +118,8 @@ INTERVAL = list_of(number(decimals=1), length=2)
         (list_of(option(4), ordered=False), [3, 1], [1, 3]),
         (list_of(truth()), [True, 0], [1, 0]),
         (list_of(number()), [], []),
+        (INTERVAL, np.array([0.5, 2], "float32"), [5, 20]),
+        (list_of(truth()), [np.array(True), np.array([0])], [1, 0]),
     ],
 )
 def test_a_list_is_read_item_by_item(form, value, canonical):
@@ -97,6 +132,7 @@ def test_a_list_is_read_item_by_item(form, value, canonical):
     [
         (INTERVAL, [1], "a list or tuple of 1 value; expected 2"),
         (INTERVAL, 1.5, "expected a list, such as"),
+        (INTERVAL, np.ones((1, 2)), "expected a list, such as"),
         (INTERVAL, [1, "2"], "without quotes"),
         (list_of(option(4), ordered=False), [1, 1], "names an item twice"),
         (list_of(option(4), ordered=False), [5], "an option, 1 to 4"),

@@ -74,6 +74,25 @@ def test_a_key_that_cannot_be_read(course, capsys):
         assert "01-toy/key.py, line" in (error := capsys.readouterr().err) and "NameError" in error
 
 
+@pytest.mark.parametrize(
+    ("seal", "said"),
+    [
+        (
+            '{"cells": [], "metadata": {"kernelspec": {"language": "R"}}, "nbformat": 4, "nbformat_minor": 5}',
+            "only Python",
+        ),
+        ("{}", "the sealed release of 01-toy is damaged: run"),
+    ],
+)
+def test_a_release_that_cannot_be_graded_is_said_once_and_nobody_scores_0(course, capsys, seal, said):
+    simulate(course, TOY, 2)
+    (course.seal(TOY).folder / f"{TOY}.ipynb").write_text(seal)
+    assert main(["grade", "--jobs", "0"]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert said in told[-1] and sum("autograde: " in line for line in told) == 1
+    assert graded(course) == set()
+
+
 def test_points_that_round_above_the_maximum_are_full_points(course):
     """A third of a point, rounded to 0.34, would be more than there is; nbgrader refuses that."""
     path = course.solutions / TOY / "key.py"

@@ -10,8 +10,17 @@ from autograde.course.handed_in import MAX_BESIDE, MAX_FILES, read_submission
 from autograde.course.seal import Seal
 
 CHAPTER = "01-toy"
-RIGHT = json.dumps({"cells": [{"cell_type": "code", "source": "right"}]}).encode()
-OTHER = json.dumps({"cells": [{"cell_type": "code", "source": "other"}]}).encode()
+
+
+def notebook(source):
+    metadata = {"nbgrader": {"grade_id": "tokens-answer", "solution": True}}
+    return json.dumps(
+        {"cells": [{"cell_type": "code", "source": source, "metadata": metadata}], "metadata": {}}
+    ).encode()
+
+
+RIGHT, OTHER = notebook("right"), notebook("another try")
+BLANK = notebook("answer = ...")  # as released
 
 
 @pytest.fixture
@@ -19,7 +28,7 @@ def place(tmp_path):
     """A submission's folder, and the released one."""
     folder = tmp_path / "submitted" / "anna" / CHAPTER
     (tmp_path / "released").mkdir()
-    (tmp_path / "released" / f"{CHAPTER}.ipynb").write_bytes(OTHER)
+    (tmp_path / "released" / f"{CHAPTER}.ipynb").write_bytes(BLANK)
     folder.mkdir(parents=True)
     return folder
 
@@ -47,6 +56,8 @@ def read(folder):
         ([f"{CHAPTER}.IPYNB"], f"Graded is {CHAPTER}.IPYNB"),
         ([f"{CHAPTER}.ipynb.txt"], f"Graded is {CHAPTER}.ipynb.txt"),  # as browsers save what they show
         ([f"{CHAPTER}.ipynb.json", "answers.txt"], f"Graded is {CHAPTER}.ipynb.json"),
+        ([f"{CHAPTER}.json"], f"Graded is {CHAPTER}.json"),
+        ([f"{CHAPTER}.txt"], f"Graded is {CHAPTER}.txt"),
     ],
 )
 def test_a_renamed_or_nested_notebook_is_found_and_said(place, names, words):
@@ -72,11 +83,12 @@ def test_of_two_notebooks_the_chapters_is_graded_and_the_other_is_named(place, r
     assert any(f"Not graded: {other}" in note for note in found.notes)
 
 
-@pytest.mark.parametrize("broken", [b"", b"{", RIGHT[:-3]])
-def test_a_notebook_that_cannot_be_read_gives_way_to_one_that_can(place, broken):
+@pytest.mark.parametrize("broken", [b"", b"{", RIGHT[:-3], BLANK])
+def test_a_notebook_that_cannot_be_read_or_is_as_released_gives_way_to_one_that_can(place, broken):
     put(place, **{f"{CHAPTER}.ipynb": broken, "saved.ipynb": RIGHT})
     found = read(place)
     assert found.notebook == RIGHT and "Graded is saved.ipynb" in found.notes[0]
+    assert "Not graded: 01-toy.ipynb" in found.notes[1]
 
 
 def test_what_is_there_instead_of_a_notebook_is_named(place):

@@ -81,11 +81,11 @@ def test_the_rows_are_nbgraders(ours, stock):
 def test_the_class_is_worth_comparing(ours):
     marks = {one.student: one for one in read_marks(ours, PS1)}
     auto = {student: sum(verdict["auto"] or 0 for verdict in one.verdicts) for student, one in marks.items()}
-    assert auto == {"bitdiddle": 5, "hacker": 6, "visible-only": 1, "blank": 0, "noisy": 6, "slip": 0, "late": 6,
+    assert auto == {"bitdiddle": 6, "hacker": 7, "visible-only": 2, "blank": 1, "noisy": 7, "slip": 1, "late": 7,
                     "one-notebook": 6}  # fmt: skip
     assert marks["bitdiddle"].by_hand == ["equation", "application", "project", "part-a", "part-b"]
-    assert marks["late"].penalty == 6 and marks["late"].points == 0 and marks["late"].is_late
-    assert marks["hacker"].out_of == 16
+    assert marks["late"].penalty == 7 and marks["late"].points == 0 and marks["late"].is_late
+    assert marks["hacker"].out_of == 17
 
 
 def test_formgraders_button_and_nbgraders_command_leave_every_row_as_it_was(ours):
@@ -134,6 +134,21 @@ def test_an_attack_on_the_tests_is_caught_or_flagged(attacked, attack, capsys):
     assert "look at this one" in capsys.readouterr().out
     with attacked.api.gradebook as gradebook:
         assert gradebook.find_submission_notebook("problem1", PS1, "eve").flagged
+
+
+HONEST = """
+for layer in torch.nn.ReLU().modules():
+    pass
+torch.backends.cudnn.deterministic = True
+get_ipython().run_line_magic('matplotlib', 'inline')
+"""
+
+
+def test_what_honest_code_says_is_no_attack(attacked):
+    hand_in(attacked.released / PS1, attacked.submitted, {"ada": RIGHT | {"application": f"import torch{HONEST}"}})
+    assert main(["grade", "--jobs", "1"]) == 0
+    (ada,) = read_marks(attacked, PS1)
+    assert ada.look == [] and ada.points == 7
 
 
 def test_honest_work_is_not_flagged(ours):

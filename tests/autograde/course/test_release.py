@@ -1,14 +1,17 @@
 """What learners get holds no answer, no hidden case and no key, and is what `solutions/` says."""
 
 import json
+import shutil
 
 import nbformat
 import pytest
 
-from autograde.course.course import Course, CourseError
+from autograde.course.course import CONFIG_FILE, Course, CourseError
 from autograde.course.release import differences, find_leaks, release, solution_lines
+from autograde.engine.repair import repair
 from autograde.exercises import Code
 from tests.autograde.conftest import ROOT, TOY
+from tests.autograde.problem_set import PS1, write_source
 
 BOOK = Course(ROOT)
 
@@ -108,3 +111,23 @@ def test_an_unknown_chapter_suggests_the_nearest(course):
 def test_solution_lines_are_what_stands_between_the_markers():
     source = "def f():\n    ### BEGIN SOLUTION\n    a = 1\n\n    return a\n    ### END SOLUTION\n"
     assert solution_lines(source) == ["a = 1", "return a"]
+
+
+def test_hidden_tests_between_a_courses_own_marks_are_no_change_of_the_learners(tmp_path, monkeypatch):
+    shutil.copy(ROOT / CONFIG_FILE, tmp_path)
+    with (tmp_path / CONFIG_FILE).open("a") as config:
+        config.writelines(
+            f'c.ClearHiddenTests.{edge}_test_delimeter = "{mark}"\n'
+            for edge, mark in (("begin", "# HIDE"), ("end", "# SHOW"))
+        )
+    write_source(tmp_path / "solutions" / PS1)
+    path = tmp_path / "solutions" / PS1 / "problem1.ipynb"
+    text = path.read_text().replace("### BEGIN HIDDEN TESTS", "# HIDE").replace("### END HIDDEN TESTS", "# SHOW")
+    path.write_text(text)
+    monkeypatch.chdir(tmp_path)
+    course = Course(tmp_path)
+    release(course, [])
+    released = (course.released / PS1 / "problem1.ipynb").read_text()
+    assert "squares(10)" not in released
+    repaired = repair(released.encode(), course.template(PS1, "problem1"))
+    assert repaired.notes == [] and any("squares(10)" in cell.source for cell in repaired.notebook.cells)

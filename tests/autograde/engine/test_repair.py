@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autograde.engine.matching import RELEASED
 from autograde.engine.repair import repair
 from tests.autograde.edited import (
     about,
@@ -16,6 +17,7 @@ from tests.autograde.edited import (
     answered,
     cell_of,
     copy_of,
+    own,
     sources,
     stubs,
     without,
@@ -34,6 +36,16 @@ def test_an_unreadable_file_leaves_the_release_and_a_note_that_says_why(template
     repaired = repair(b"%PDF-1.7", template)
     assert "a PDF" in repaired.unreadable and repaired.notes == [f"Unreadable: {repaired.unreadable}."]
     assert sources(repaired.notebook)[1:] == sources(template)
+
+
+@pytest.mark.parametrize("nbgrader", [{}, {"grade_id": "tokens-of-chapter-3", "solution": True}])
+def test_another_notebook_is_not_taken_for_one_that_nobody_answered(template, nbgrader):
+    other = nbformat.v4.new_notebook(cells=[own("mine = 1", "mine", nbgrader=nbgrader)])
+    if nbgrader:
+        other.cells += template.cells[:2]  # chapters have their imports in common
+    assert "another notebook" in repair(written(other), template).unreadable
+    other.cells.append(own("tokens = 16"))  # all that is left of this one
+    assert bool(repair(written(other), template).unreadable) == bool(nbgrader)
 
 
 def test_an_answer_cell_that_is_gone_comes_back_and_does_not_run(template):
@@ -175,6 +187,9 @@ def test_what_nbgrader_takes_out_at_release_is_no_change_of_the_learners():
     handed_in = copy.deepcopy(sealed)
     for cell in handed_in.cells:
         cell.source = re.sub(r"\n### BEGIN (HIDDEN TESTS|MARK SCHEME)\n.*?### END \1", "", cell.source, flags=re.DOTALL)
+    for cell, shown in zip(sealed.cells, handed_in.cells, strict=True):
+        if shown.source != cell.source:
+            cell.metadata[RELEASED] = shown.source
     assert "HIDDEN" not in str(handed_in) and "SCHEME" not in str(handed_in)
     repaired = repair(nbformat.writes(handed_in).encode(), sealed)
     assert repaired.notes == []

@@ -56,10 +56,14 @@ def test_what_killed_runs_left_and_what_is_long_unused_is_swept(tmp_path, monkey
     (results.folder / f"x.ipynb.{os.getpid()}-abc.part").touch()
     with scratch_folder() as mine:
         theirs = Path(tempfile.mkdtemp(prefix=f"autograde-{dead}-"))
-        recent = Path(tempfile.mkdtemp(prefix=f"ag-{dead}-"))
+        recent = Path(tempfile.mkdtemp(prefix=f"ag-{dead}-"))  # of whatever machine
+        elsewhere = Path(tempfile.mkdtemp(prefix=f"autograde-01234567-{dead}-"))
+        killed = Path(mine.parent, mine.name.replace(f"-{os.getpid()}-", f"-{dead}-"))
+        killed.mkdir()
         os.utime(theirs, (long_ago, long_ago))
         (tmp_path / "tmp" / f"autograde-{dead}").symlink_to("/")
         results.sweep()
-        assert mine.exists() and recent.exists() and not theirs.exists()
+        assert mine.exists() and recent.exists() and elsewhere.exists()
+        assert not theirs.exists() and not killed.exists()
     kept = sorted(path.name for path in results.folder.iterdir())
     assert kept == ["asked.ipynb", "new.ipynb", f"x.ipynb.{os.getpid()}-abc.part"]

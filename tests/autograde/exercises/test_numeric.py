@@ -1,8 +1,15 @@
 """A number: what is accepted, and what is said to one that is nearly right. Marking and `check` read it alike."""
 
-import pytest
+from fractions import Fraction
+from typing import Any
 
+import numpy as np
+import pytest
+import torch
+
+from autograde.answers.deserialize import unpack_plain
 from autograde.answers.forms import readings
+from autograde.answers.serialize import pack
 from autograde.answers.sheet import find_reply, make_replies
 from autograde.exercises import Misconception, Numeric
 from autograde.exercises.verdict import Status
@@ -21,11 +28,12 @@ def number(answer, decimals, unit="", misconceptions=()):
     )
 
 
-def told(exercise: Numeric, reply: float) -> str:
+def told(exercise: Numeric, reply: Any) -> str:
     """What grading says, after a look at the sheet: `check` has to say the same."""
-    verdict = exercise.mark({"answer": reply})
+    packed = pack(reply)
+    verdict = exercise.mark({"answer": packed})
     entry = {"salt": "s", "replies": make_replies("s", exercise.replies())}
-    replies = (find_reply(entry, canonical) for canonical in readings(exercise.form, reply))
+    replies = (find_reply(entry, canonical) for canonical in readings(exercise.form, unpack_plain(packed)))
     found = next(filter(None, replies), None)
     assert found == (
         None if "is not the answer" in verdict.message else (verdict.status is Status.RIGHT, verdict.message)
@@ -34,7 +42,7 @@ def told(exercise: Numeric, reply: float) -> str:
     return verdict.message
 
 
-@pytest.mark.parametrize("reply", [0.67, 0.66, 0.68, 2 / 3])
+@pytest.mark.parametrize("reply", [0.67, 0.66, 0.68, 2 / 3, Fraction(2, 3), torch.tensor([0.67]), np.float16(0.66)])
 def test_an_answer_with_more_places_may_be_off_by_one_in_the_last(reply):
     assert told(number(2 / 3, 2), reply) == "So."
 

@@ -32,6 +32,8 @@ def right_rows(images, patch):
     [
         ("tokens", 16, "✓ Count tokens: 16 patches is right."),
         ("tokens", 16.0, "✓ Count tokens: 16.0 patches is right."),
+        ("tokens", torch.tensor([16]), "16 patches is right."),
+        ("share", torch.tensor(0.67), "0.67 is right"),
         ("share", 0.67, "0.67 is right"),
         ("share", 2 / 3, "is right"),
         ("positions", True, "True is right"),
@@ -59,7 +61,8 @@ def in_place(images, patch):
         ("tokens", (1, 6), "write it without commas"),
         ("tokens", ..., "✎ Your turn: `tokens` is not answered yet: put your answer in place of the dots, and run"),
         ("tokens", "16", "write it without quotes"),
-        ("tokens", torch.tensor(16), "take it out with .item()"),
+        ("tokens", torch.tensor([15]), "✗ 15 patches is not the answer."),
+        ("tokens", torch.ones(16), "shape (16,); expected a number"),
         ("tokens", None, "is None; expected a number"),
         ("tokens", float("nan"), "expected a finite number"),
         ("tokens", 10**60, "a number of 61 digits patches is not the answer"),

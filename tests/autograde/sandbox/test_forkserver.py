@@ -48,6 +48,23 @@ def test_what_forks_print_is_shown_once(kernel):
     assert kernel.run(f"{code}; None").split() == ["parent", "child"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("%matplotlib inline", "%matplotlib", "%config InlineBackend.figure_format = 'retina'", "%gui", "%env A=1"),
+        *("%load_ext autoreload", "%store -r", "%xmode Verbose", "%precision 3"),
+    ],
+)
+def test_what_notebooks_begin_with_costs_nothing_behind_it(kernel, line):
+    assert kernel.run(f"{line}\nprint('goes on')").endswith("goes on")
+
+
+def test_a_figure_is_shown_inline(kernel):
+    code = "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]); assert plt.gca().lines"
+    assert "image/png" in kernel.run(code)
+    assert "no windows of qt" in kernel.run("%gui qt")
+
+
 def test_nobody_is_there_to_answer(kernel):
     assert kernel.run("input('who? ')").startswith("StdinNotImplementedError")
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from vitlib.cost import Run, cost
 from vitlib.cost.__main__ import main
 from vitlib.cost.budget import will_it_fit
-from vitlib.cost.gpus import GIB
+from vitlib.cost.gpus import GIB, GPUS
 from vitlib.cost.room import CONTEXT, SEGMENT, WORKSPACE, reserved
-from vitlib.models import PRESETS
+from vitlib.models import PRESETS, create
 
 VIT = "vit_base_patch16_224"
 RUNS = st.fixed_dictionaries(
@@ -76,6 +76,20 @@ def test_every_kind_of_model_gets_an_answer(model):
     assert f"The largest batch that fits is {fit.largest_batch:,}." in str(fit)
 
 
+@pytest.mark.parametrize("gpu", GPUS)
+@pytest.mark.parametrize("training", [True, False])
+def test_bfloat16_is_advised_where_the_gpu_has_it(gpu, training):
+    old = gpu.startswith(("RTX 20", "T4", "V100", "P40", "RTX 8000"))
+    fit = will_it_fit(VIT, gpu, Run(batch_size=100_000, training=training))
+    half = next(each.name for each in fit.remedies if "float16" in each.name)
+    assert ("bfloat16" not in half) == old
+    assert ("GradScaler" in half) == (old and training)
+    assert "bfloat16" not in str(fit) or not old
+    for precision in ("amp", "bf16"):
+        said = str(will_it_fit(VIT, gpu, Run(batch_size=100_000, training=training, precision=precision)))
+        assert (f"{gpu} computes in no bfloat16: take" in said) == old
+
+
 @given(st.integers(0, 10**15))
 def test_reserved_is_whole_segments_and_grows_with_allocated(allocated):
     assert reserved(allocated) % SEGMENT == 0
@@ -129,12 +143,23 @@ def test_pictures_of_a_million_pixels_a_side_get_an_exact_answer():
         ((VIT, -8), "gpu is -8: expected its memory in GiB"),
         ((VIT, 8, Run(window=5)), "5"),
         (("convnext_tiny", 8, Run(window=7)), "window"),
-        (("convnext_tiny", 8, Run(checkpointing=True)), "checkpoint"),
+        ((VIT, None), "gpu is None: expected its memory in GiB"),
+        ((VIT, True), "gpu is True: expected its memory in GiB"),
+        ((create("vit_digits_patch2_8"), 8), "model is a ViT: expected a name or a configuration; it has one, model."),
+        ((VIT, 8, {"batch_size": 4}), "run is a dict: expected vitlib.cost.run.Run"),
     ],
 )
+@pytest.mark.usefixtures("as_a_learner")
 def test_what_cannot_be_is_said_clearly(arguments, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)):
         will_it_fit(*arguments)
+
+
+@pytest.mark.usefixtures("as_a_learner")
+@pytest.mark.parametrize("field", ["training", "checkpointing", "ema"])
+def test_a_switch_is_on_or_off(field):
+    with pytest.raises(TypeError, match=f"{field} is 'no': expected True or False"):
+        Run(**{field: "no"})
 
 
 # the command

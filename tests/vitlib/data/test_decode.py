@@ -45,10 +45,25 @@ def test_grey_of_any_depth_is_the_same_ramp(numbers, within):
     assert abs(grey(saved(Image.fromarray(numbers))) - RAMP).max() <= within
 
 
-@pytest.mark.parametrize("numbers", [RAMP.astype(np.int32) - 300, RAMP.astype(np.float32) * 1e6])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        RAMP.astype(np.int32) - 300,
+        RAMP.astype(np.float32) * 1e6,
+        (RAMP / 255 * 1.2).astype(np.float32),  # just beyond a range, as a filter leaves it: no black picture
+        (RAMP * 4).astype(np.int32),
+    ],
+)
 def test_numbers_that_could_mean_anything_are_refused_by_name(numbers):
     with pytest.raises(ValueError, match=r"scan\.tif holds numbers from .* to .*: expected 0…1, 0…255 or 0…65535"):
         read_picture(saved(Image.fromarray(numbers)), "scan.tif")
+
+
+@pytest.mark.parametrize("numbers", [RAMP.astype(np.uint8), (RAMP * 257).astype(np.uint16), RAMP.astype(np.float32)])
+def test_where_0_is_white_no_negative_is_shown(numbers):
+    whole = bytearray(saved(Image.fromarray(numbers)))
+    whole[whole.index(struct.pack("<HHI", 262, 3, 1)) + 8] = 0  # PhotometricInterpretation: WhiteIsZero
+    assert abs(grey(bytes(whole)) - (255 - RAMP)).max() == 0
 
 
 def test_numbers_that_are_not_finite_are_refused():

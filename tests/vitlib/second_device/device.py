@@ -115,6 +115,8 @@ def second_device() -> Iterator[None]:
     """A machine whose best device is the fake one. For a process of its own: torch takes such a device for good."""
     backend_registration._setup_privateuseone_for_python_backend("fake", backend_module=Module())
     device.available_devices = lambda: ["fake", "cpu"]
+    autocast = torch.library.Library("_", "IMPL", "AutocastPrivateUse1")
+    autocast.fallback(torch.library.fallthrough_kernel)  # in the block, too, it computes in the precision that comes in
     torch.__future__.set_overwrite_module_params_on_conversion(True)  # a wrapper cannot swap what it wraps
     # a wrapper cannot be an inference tensor
     torch.inference_mode = lambda mode=True: torch.set_grad_enabled(not mode)  # type: ignore[assignment, misc]

@@ -106,6 +106,16 @@ def models_answer_where_they_lie(name: str) -> None:
 
 
 @job
+def precision_is_mixed() -> None:
+    train, _ = digits()
+    few = train.take(slice(0, 32))
+    for amp in (True, "float16"):
+        model = vit()
+        fit(model, few, recipe=Recipe(epochs=1, batch_size=16, amp=amp), progress=False)
+        assert predict(model, few.images, amp=amp).shape == (32, 10)
+
+
+@job
 def a_teacher_teaches() -> None:
     train, test = digits()
     fit(vit(), train.take(slice(0, 32)), test, Recipe(epochs=1), teacher=vit(depth=1), progress=False)

@@ -87,8 +87,21 @@ def test_names_travel_with_the_weights_and_end_with_the_head(trained, tmp_path):
     assert class_names(vitlib.load(tmp_path / "model.safetensors", num_classes=3)) == NAMES
     assert class_names(vitlib.load(tmp_path / "model.safetensors", num_classes=4)) == ()
     assert class_names(with_new_head(trained, 2)) == ()
-    with pytest.raises(ValueError, match="class_names has 2 names: expected 3"):
-        name_classes(vit(3), ("a", "b")) or vit(3, class_names=("a", "b"))
+    for call in (lambda: name_classes(vit(3), ("a", "b")), lambda: vit(3, class_names=("a", "b"))):
+        with pytest.raises(ValueError, match="class_names has 2 names: expected 3"):
+            call()
+
+
+@pytest.mark.usefixtures("as_a_learner")
+def test_names_that_are_not_one_for_each_logit_name_nothing(pictures):
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 3))
+    name_classes(plain, ("ant", "bear"))  # how many logits it has, nothing says
+    for call in (lambda: predict(plain, pictures.images, top=1), lambda: evaluate(plain, pictures)):
+        with pytest.raises(ValueError, match="class_names has 2 names: expected 3"):
+            call()
+    for names in ("abc", (0, 1, 2)):
+        with pytest.raises(TypeError, match=r"names are .*: expected words"):
+            name_classes(plain, names)
 
 
 def test_answers_are_readable(pictures, trained):

@@ -10,12 +10,16 @@ from tests.vitlib.training.zoo import BACKBONES, EVERY, WRAPPED, moved, shades, 
 from vitlib.data.pictures import Pictures
 from vitlib.diagnose import examine
 from vitlib.training.batch_size import step_memory
+from vitlib.training.classes import name_classes
 from vitlib.training.finetune import finetune, with_new_head
 from vitlib.training.fit import Recipe, TrainingError, evaluate, fit
 from vitlib.training.memory import checkpointed
 from vitlib.training.muon import Muon
 from vitlib.training.predict import predict
-from vitlib.vit.attention_maps import attention_gradients
+from vitlib.vit.attention_maps import attention_gradients, attention_maps
+from vitlib.vit.logit_lens import readout
+from vitlib.vit.model import ViT
+from vitlib.weights import save
 
 SHORT = Recipe(epochs=2, batch_size=8, lr=3e-3)
 
@@ -25,7 +29,7 @@ SHORT = Recipe(epochs=2, batch_size=8, lr=3e-3)
     [
         ("epochs", 1.5), ("batch_size", True), ("lr", math.nan), ("lr", math.inf), ("ema", 1), ("erase", -1),
         ("layer_decay", 1.5), ("weight_decay", math.inf), ("mixup", -0.1), ("amp", "int8"), ("validation", 0.6),
-        ("seed", 0.5), ("warmup", math.nan), ("optimizer", "sgd"),
+        ("seed", 0.5), ("seed", 2**70), ("warmup", math.nan), ("optimizer", "sgd"), ("flip", "no"), ("balanced", 1),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("as_a_learner")
@@ -53,8 +57,25 @@ def test_a_single_class_is_nothing_to_learn(train):
     ],
 )
 def test_arguments_of_another_kind_are_named(arguments, said):
-    with pytest.raises(TypeError, match=said):
-        fit(*arguments(vit(), shades()))
+    for train in (fit, finetune):
+        with pytest.raises(TypeError, match=said):
+            train(*arguments(vit(), shades()))
+
+
+@pytest.mark.usefixtures("as_a_learner")
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda model: predict(model, shades().images), lambda model: evaluate(model, shades()),
+        lambda model: attention_maps(model, torch.zeros(1, 3, 16, 16)), lambda model: readout(model, shades().images),
+        lambda model: step_memory(model, shades().images[0], 1), lambda model: save(model, "model.safetensors"),
+        lambda model: name_classes(model, ("dark", "light")),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("other", ["vit_digits_patch2_8", None, ViT, {}])
+def test_what_is_no_model_is_named(ask, other):
+    with pytest.raises(TypeError, match=f"model is a {type(other).__name__}: expected torch.nn"):
+        ask(other)
 
 
 @pytest.mark.parametrize("name", ["test", "valid"])
@@ -97,14 +118,40 @@ def test_an_answer_that_is_no_number_is_no_accuracy(name):
         next(model.parameters()).fill_(math.nan)
     with pytest.raises(ValueError, match=r"\d+ of \d+ answers of the model are NaN"):
         evaluate(model, shades())
+    with pytest.raises(ValueError, match=r"\d+ of \d+ answers of the model are NaN"):
+        predict(model, shades().images, top=1)
 
 
 @pytest.mark.usefixtures("as_a_learner")
 def test_no_batch_is_no_batch():
     with pytest.raises(ValueError, match="batch_size is 0: expected at least 1"):
         evaluate(vit(), shades(), batch_size=0)
-    with pytest.raises(TypeError, match="images are a ndarray: expected"):
-        predict(vit(), shades().images.numpy())
+    for images, remedy in (
+        (shades().images.numpy(), r"torch\.as_tensor\(images\) makes one"),
+        ([*shades().images], r"torch\.stack\(images\) makes one"),
+        (shades(), r"give what they hold, its \.images"),
+    ):
+        with pytest.raises(TypeError, match=f"images are a {type(images).__name__}: expected .*{remedy}"):
+            predict(vit(), images)
+    for pictures in (shades().images, (shades().images, shades().labels), None):
+        with pytest.raises(TypeError, match=f"pictures is a {type(pictures).__name__}: expected vitlib"):
+            evaluate(vit(), pictures)
+
+
+@pytest.mark.usefixtures("as_a_learner")
+def test_answers_for_places_are_no_logits():
+    """Compared with labels [N], answers [N, K, 1, 1] would give N × N comparisons."""
+    places = nn.Sequential(nn.Conv2d(3, 2, 16))
+    for ask in (lambda: evaluate(places, shades()), lambda: fit(places, shades(), progress=False)):
+        with pytest.raises(ValueError, match=r"the model answers \(\d+, 2, 1, 1\): expected \(N, K\)"):
+            ask()
+
+
+@pytest.mark.usefixtures("as_a_learner")
+@pytest.mark.parametrize("amp", ["int8", torch.float16, None])
+def test_a_precision_that_is_none_is_not_taken_for_another(amp):
+    with pytest.raises(ValueError, match=r"amp is .*: expected True, False, 'bfloat16' or 'float16'"):
+        predict(vit(), shades().images, amp=amp)
 
 
 @pytest.mark.parametrize(("field", "most"), [("erase", 16), ("shift", 15)])

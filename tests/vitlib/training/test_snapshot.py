@@ -67,6 +67,25 @@ def test_a_cell_that_is_run_twice_finds_its_run(tmp_path):
         assert not moved(model, before)
 
 
+def test_a_resumed_run_is_found_again_where_its_best_weights_are_from_before_the_stop(tmp_path, monkeypatch):
+    """A file does not keep the order of its tensors, and the hash of the weights depends on it."""
+    measured = iter([0.9, 0.1])  # so the first epoch is the best
+    monkeypatch.setattr("vitlib.training.fit.evaluate", lambda *_, **__: next(measured))
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    def run(model: nn.Module, **options: object) -> object:
+        path = tmp_path / "run.safetensors"
+        return fit(model, shades(), recipe=SHORT, valid=shades(seed=2), save=path, progress=False, **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(vit(), watch=stop)
+    model = vit()
+    once = run(model)
+    assert run(model) == once
+
+
 def test_a_snapshot_from_before_the_fields_took_timms_words_still_loads(tmp_path):
     path = tmp_path / "run.safetensors"
     recipe = Recipe(epochs=2, batch_size=8, lr=3e-3, ema=0.9)

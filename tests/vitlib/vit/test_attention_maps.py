@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from vitlib.models import create
 from vitlib.vit.attention import attention_weights
 from vitlib.vit.attention_maps import attention_distance, attention_gradients, attention_maps, covering, rollout
+from vitlib.vit.logit_lens import readout
 from vitlib.vit.patches import PatchGrid
 
 IMAGES = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -97,6 +98,45 @@ def test_gradients_and_covering_take_the_models_own_class_unless_told() -> None:
     for way in (attention_gradients, covering):
         assert torch.equal(way(model, IMAGES), way(model, IMAGES, own))
         assert not torch.equal(way(model, IMAGES), way(model, IMAGES, (own + 1) % 10))
+
+
+@pytest.mark.usefixtures("as_a_learner")
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        (torch.tensor([0]), r"classes are torch.int64 \(1,\): expected torch.int64 \(2,\)"),
+        (torch.tensor([0.0, 1.0]), r"classes are torch.float32 \(2,\): expected"),
+        ([0, 1], r"classes are \[0, 1\]: expected"),
+        (torch.tensor([0, 10]), "class 10 is not there: the model has"),
+        (torch.tensor([0, -1]), "class -1 is not there: the model has"),
+    ],
+)
+def test_a_class_for_each_picture(classes: object, words: str) -> None:
+    model = create("vit_digits_patch2_8", seed=0, depth=1)
+    for ask in (attention_gradients, covering):
+        with pytest.raises(ValueError, match=words):
+            ask(model, torch.rand(2, 1, 8, 8), classes)
+
+
+@pytest.mark.parametrize("way", [attention_maps, attention_gradients, covering, readout])
+def test_a_model_is_asked_in_evaluation_mode_and_left_as_it_was(way: Any) -> None:
+    """Otherwise dropout would change the answer, and a hybrid's BatchNorm would learn from it."""
+    model = create("vitc_cifar_patch4_32", seed=0, depth=1, dropout=0.5, image_size=16, device="cpu")
+    before = {name: each.clone() for name, each in model.state_dict().items()}
+    images = torch.rand(2, 3, 16, 16)
+    found = way(model, images)
+    assert all(module.training for module in model.modules())
+    assert all(torch.equal(each, before[name]) for name, each in model.state_dict().items())
+    torch.testing.assert_close(found, way(model.eval(), images), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_a_models_precision_is_no_obstacle(dtype: torch.dtype) -> None:
+    model = create("vit_digits_patch2_8", seed=0, depth=1, device="cpu")
+    for way in (attention_gradients, covering):
+        exact = way(model.float(), IMAGES)
+        found = way(model.to(dtype), IMAGES.to(dtype))
+        torch.testing.assert_close(found.float(), exact, rtol=0.1, atol=0.05 * exact.abs().max().item())
 
 
 def test_covering_is_one_patch_of_mean_colour_after_another() -> None:

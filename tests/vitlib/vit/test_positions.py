@@ -177,6 +177,13 @@ def test_positions_that_do_not_fit_their_grid_are_refused() -> None:
         resize_positions(torch.zeros(1, 196, 8), (14, 14), (7, 7))
 
 
+@pytest.mark.usefixtures("as_a_learner")
+@pytest.mark.parametrize("grid", [(0, 3), (3, -1), (3,)])
+def test_a_grid_without_tokens_is_refused(grid) -> None:
+    with pytest.raises(ValueError, match="to_grid is"):
+        resize_positions(torch.zeros(1, 5, 8), (2, 2), grid)
+
+
 def test_an_unknown_convention_is_refused(as_a_learner: None) -> None:
     with pytest.raises(ValueError, match="convention is 'keras': expected one of timm, hf"):
         resize_positions(torch.zeros(1, 5, 8), (2, 2), (3, 3), "keras")  # type: ignore[arg-type]

@@ -58,7 +58,7 @@ def test_a_token_attends_to_what_has_a_weight_in_swins_attention(w: Windows) -> 
 
 @settings(deadline=None, max_examples=25)
 @given(w=windows(), blocks=st.integers(1, 3), place=st.floats(0, 0.99))
-def test_what_a_token_can_have_heard_is_what_its_gradient_reaches(w: Windows, blocks: int, place: float) -> None:
+def test_what_can_have_reached_a_token_is_what_its_gradient_reaches(w: Windows, blocks: int, place: float) -> None:
     plain, tokens = Windows(w.rows, w.columns, w.window), w.rows * w.columns
     token = int(place * tokens)
     model = nn.Sequential(*(WindowAttention(4, 1, (plain, w)[i % 2]) for i in range(blocks))).double()
@@ -133,9 +133,7 @@ def test_in_the_corner_the_mask_is_named(explorer: WindowExplorer) -> None:
     said = "In a shifted block it attends to 4: 12 more roll into its window from the opposite edge, and the mask keeps"
     assert said in words(explorer) and explorer.view.panels[1]["title"].endswith("orange: masked")
     explorer.canvas.chosen = 3 * 8 + 3 + 1
-    said = (
-        "it attends to the 16 of a window that lies across the old borders. After 2 blocks it can have heard 64 of 64"
-    )
+    said = "it attends to the 16 of a window that lies across the old borders. After 2 blocks it can know of 64 of 64"
     assert said in words(explorer) and "orange" not in explorer.view.panels[1]["title"]
 
 
@@ -145,7 +143,7 @@ def test_a_click_in_any_of_the_pictures_chooses_a_token(explorer: WindowExplorer
         assert explorer.view.token == token - 1 and agrees(explorer)
 
 
-def test_what_is_pale_and_what_is_struck_out_is_what_is_not_heard(explorer: WindowExplorer) -> None:
+def test_what_is_pale_and_what_is_struck_out_does_not_reach_it(explorer: WindowExplorer) -> None:
     explorer.canvas.chosen = 1
     for panel, markup in zip(explorer.view.panels, explorer.canvas.html.split("data-panel=")[1:], strict=True):
         drawn = re.findall(
@@ -157,10 +155,10 @@ def test_what_is_pale_and_what_is_struck_out_is_what_is_not_heard(explorer: Wind
         assert squares == [set(states), set(masked), set(masked)]
 
 
-def test_without_a_shift_it_hears_no_more(explorer: WindowExplorer) -> None:
+def test_without_a_shift_nothing_more_reaches_it(explorer: WindowExplorer) -> None:
     explorer.shift.value, explorer.blocks.value = 0, BLOCKS
     assert "With shift 0 the next block has the same windows" in words(explorer)
-    assert "After 8 blocks it can have heard 16 of 64 tokens, 25 %" in words(explorer)
+    assert "After 8 blocks it can know of 16 of 64 tokens, 25 %" in words(explorer)
 
 
 def test_the_cost_of_windows_and_of_all_pairs(explorer: WindowExplorer) -> None:
