@@ -52,15 +52,18 @@ class Plate(Figure):
         return data, {"image/png": {"alt": self.description}}
 
     def html(self) -> str:
-        """The figure as an <img> that is as wide as its inches say, or as wide as a narrower page."""
+        """The figure as an <img>: as wide as its inches say, or as a narrower page; but at least half as wide.
+
+        Were it smaller, nobody could read its letters. The page scrolls to the side instead.
+        """
         drawing = self.svg()
         points = re.search(r'<svg [^>]*width="([\d.]+)pt"', drawing)
         assert points is not None  # matplotlib writes it
         width = round(float(points[1]) / 72 * SCREEN_DPI)
-        source = quote(drawing, safe=" ,:;=/()+-")
+        source = quote(drawing.replace('"', "'"), safe=" ,:;=/()+-'")
         return (
             f'<img class="vit-plate" alt="{escape(self.description)}" src="data:image/svg+xml,{source}" '
-            f'style="width: {width}px; max-width: 100%; height: auto">'
+            f'style="width: {width}px; max-width: 100%; min-width: {width // 2}px; height: auto">'
         )
 
     def svg(self) -> str:

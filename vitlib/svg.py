@@ -9,6 +9,9 @@ from PIL import Image
 
 FEW_PIXELS = 128  # a picture or table with no longer side is shown as squares, not blurred
 
+# What no browser draws: a comment repeats each text, and each part has a name
+_NOT_DRAWN = re.compile(r'<!--.*?-->|(?<=<g) id="[^"]*"', re.DOTALL)
+_SPACES = re.compile(r"(?<=[\d.\s])\s*([A-Zz])\s*")  # "L 3 4 z" is "L3 4z"
 _PATH = re.compile(r' d="[^"]*"')
 _MORE_DECIMALS = re.compile(r"(\.\d\d)\d+")  # than a hundredth of a point
 _PNG_INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
@@ -18,7 +21,8 @@ _IMAGE = re.compile(r'<image ([^>]*?)id="(\w+)"([^>]*?) (transform="[^"]*")([^>]
 
 def small_svg(drawing: str) -> str:
     """The same drawing with less to store: what matplotlib wrote as an SVG file, in one line."""
-    drawing = _PATH.sub(lambda path: _MORE_DECIMALS.sub(r"\1", path[0]), drawing)
+    drawing = _NOT_DRAWN.sub("", drawing)
+    drawing = _PATH.sub(lambda path: _SPACES.sub(r"\1", _MORE_DECIMALS.sub(r"\1", path[0])), drawing)
     drawing = _AS_SQUARES.sub(lambda found: found[1] if _has_many_pixels(found) else found[0], drawing)
     drawing = _PNG_INSIDE.sub(lambda found: _smaller(found[1]), drawing)
     return " ".join(_each_once(drawing).split())

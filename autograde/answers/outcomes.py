@@ -1,6 +1,7 @@
 """Calling a learner's function: inputs in as data, outcomes out as data.
 
 An outcome is packed too: `{"value": packed}` or `{"raised": [names of the exception's classes], "says": its text}`.
+Beside a value stands `"changed": number` where the function changed an argument: which one, counted from 1.
 The same code calls the reference on the grader's side and the learner's function in the learner's process.
 """
 
@@ -20,12 +21,23 @@ from autograde.answers.serialize import BadAnswer, pack
 
 
 def outcome(function: Callable[..., Any], arguments: Any) -> dict[str, Any]:
-    """What `function` does with packed `arguments`. It gets its own copy of them, which it may change."""
+    """What `function` does with packed `arguments`. It gets its own copy of them."""
     try:
-        return {"value": pack(function(*unpack(arguments)))}
+        copies = unpack(arguments)
+        found = {"value": pack(function(*copies))}
     except Exception as error:  # whatever a learner's function raises is an outcome
         names = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, Exception)]
         return {"raised": names, "says": _text_of(error)}
+    changed = [number for number, copy in enumerate(copies, start=1) if _is_changed(copy, arguments[number - 1])]
+    return found | {"changed": changed[0]} if changed else found
+
+
+def _is_changed(value: Any, before: Any) -> bool:
+    """Is an argument no longer what its packed form `before` says?"""
+    try:
+        return bool(pack(value) != before)
+    except BadAnswer:  # it has grown beyond what travels
+        return True
 
 
 def outcomes(function: Callable[..., Any], cases: Sequence[Any]) -> list[dict[str, Any]]:
@@ -77,10 +89,31 @@ def outcome_difference(expected: Any, got: Any, tolerance: float) -> str | None:
             return "it returns nothing (None): give the result back with return; print only shows it"
         case {"value": want}, {"value": have}:
             try:
-                return difference(unpack_plain(want), unpack_plain(have), tolerance)
+                different = difference(unpack_plain(want), unpack_plain(have), tolerance)
+                return different or _other_kind(want, have) or _change(expected, got)
             except BadAnswer as error:
                 return f"its result {error}"
     return "its outcome cannot be read"
+
+
+def _other_kind(expected: Any, got: Any) -> str | None:
+    """The same numbers, in a form that the next line of code would stumble over."""
+    match expected, got:
+        case int(), float():
+            return "it is a float, expected a whole number: // divides whole numbers and gives one"
+        case {"of": "torch"}, {"of": "numpy"}:
+            return "it is an array of NumPy, expected a tensor: leave it one, without .numpy()"
+        case {"of": "torch"}, {"of": "torch"}:
+            wanted, given = unpack_plain(expected).dtype, unpack_plain(got).dtype
+            if wanted.kind == given.kind == "f" and wanted != given:
+                return f"it holds {given} values, expected {wanted}"
+    return None
+
+
+def _change(expected: Any, got: Any) -> str | None:
+    if "changed" not in got or "changed" in expected:
+        return None
+    return f"it changes its argument number {got['changed']}, which whoever calls it still needs: make a new value"
 
 
 def _first(names: list[Any]) -> str:

@@ -11,7 +11,9 @@ from nbformat import NotebookNode
 from autograde.exercises.verdict import Status, Verdict, read_data
 
 METADATA = "autograde"
-_COLOURS = {Status.RIGHT: "#1b7f4b", Status.PARTLY: "#8a6100", Status.BLANK: "#555555"}
+# At least 4.1 to 1 against white and against JupyterLab's dark theme; the message keeps the theme's colour
+_COLOURS = {Status.RIGHT: "#258a53", Status.PARTLY: "#9a6f00", Status.BLANK: "#777777"}
+_WRONG = "#d63f3a"
 
 
 def write_verdict(cell: NotebookNode, verdict: Verdict) -> None:
@@ -20,8 +22,8 @@ def write_verdict(cell: NotebookNode, verdict: Verdict) -> None:
     nbgrader reads the number as the cell's partial credit; the message beside it is for people.
     """
     points = f"{verdict.points:g} of {verdict.out_of:g} point{'s' * (verdict.out_of != 1)}"
-    colour = _COLOURS.get(verdict.status, "#b3261e")
-    rich = f'<div style="color: {colour}"><b>{verdict.mark} {points}.</b> {message_html(verdict.message)}</div>'
+    colour = _COLOURS.get(verdict.status, _WRONG)
+    rich = f'<div><b style="color: {colour}">{verdict.mark} {points}.</b> {message_html(verdict.message)}</div>'
     plain = f"{verdict.mark} {points}. {verdict.message}"
     number = repr(float(verdict.points))
     cell.outputs = [

@@ -41,8 +41,12 @@ def try_examples(entry: dict[str, Any], function: Any) -> str:
         problem = outcome_difference(expected, got, entry["tolerance"])
         if problem:
             call = f"{entry['variable']}({', '.join(_short(argument) for argument in arguments)})"
-            lines = [f"{call}: {problem}.", f"  expected {_told(expected)}", f"  got      {_told(got)}"]
-            lines += [_where(expected, got, entry["tolerance"]), _advice(entry, results)]
+            lines = [f"{call}: {problem}."]
+            if rounded([expected]) == rounded([got]):  # the right value, and the line above says what is wrong with it
+                lines.append(_misconception(entry, bare(results)))
+            else:
+                lines += [f"  expected {_told(expected)}", f"  got      {_told(got)}"]
+                lines += [_where(expected, got, entry["tolerance"]), _advice(entry, results)]
             raise Wrong("\n".join(filter(None, lines)), json.dumps(rounded(bare(results))))
     passed = "the example passes" if len(results) == 1 else f"all {len(results)} examples pass"
     reply = find_reply(entry, rounded(entry["expected"]))
@@ -56,11 +60,13 @@ def _advice(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
     If no misconception agrees on all examples, those where an exception is expected are left out.
     """
     seen = bare(results)
-    for known in (seen, returning(entry["expected"], seen)):
-        reply = find_reply(entry, rounded(known))
-        if reply and not reply[0]:
-            return reply[1]
-    return "Unfold a hint above and try again." if entry["hints"] else ""
+    known = _misconception(entry, seen) or _misconception(entry, returning(entry["expected"], seen))
+    return known or ("Unfold a hint above and try again." if entry["hints"] else "")
+
+
+def _misconception(entry: dict[str, Any], results: list[Any]) -> str:
+    reply = find_reply(entry, rounded(results))
+    return reply[1] if reply and not reply[0] else ""
 
 
 def _silent_error(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:

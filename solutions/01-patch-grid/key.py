@@ -70,7 +70,7 @@ count = Code(
     "strict: where the patches do not fit exactly, it raises a `ValueError` whose text would help *you* find the "
     "mistake. (Section 1.6 shows gentler ways.)",
     reference=count_patches,
-    examples=[(32, 48, 16), (32, 50, 16), (50, 32, 16), (20, 50, 16), (8, 32, 16)],
+    examples=[(32, 48, 16), (6, 4, 2), (32, 50, 16), (50, 32, 16), (20, 50, 16), (24, 32, 16), (8, 32, 16)],
     checks={
         "square pictures": [(224, 224, 16), (32, 32, 8), (64, 64, 64), (7, 7, 1)],
         "any grid": lambda dice: [
@@ -309,7 +309,7 @@ cut = Code(
     examples=[
         (torch.arange(16).reshape(1, 1, 4, 4), 2),
         (torch.arange(48).reshape(1, 2, 4, 6), 2),
-        (torch.arange(48).reshape(2, 3, 2, 4), 2),
+        (torch.arange(48.0).reshape(2, 3, 2, 4), 2),
         (torch.arange(20).reshape(1, 1, 4, 5), 2),
     ],
     checks={
@@ -539,6 +539,7 @@ mend = Code(
         (torch.arange(48).reshape(1, 6, 8), 4, 6, 2),
         (torch.arange(48).reshape(2, 2, 12), 2, 4, 2),
         (torch.arange(20).reshape(1, 5, 4), 4, 4, 2),
+        (torch.arange(12).reshape(1, 3, 4), 4, 4, 2),
     ],
     checks={
         "one channel": [(torch.arange(36.0).reshape(1, 4, 9), 6, 6, 3), (torch.arange(24.0).reshape(1, 6, 4), 4, 6, 2)],

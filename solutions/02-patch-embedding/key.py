@@ -316,7 +316,7 @@ kernels = Code(
     "says what was expected.",
     reference=conv_weight,
     examples=[
-        (ramp(1, 8), 2, 2), (ramp(2, 4), 1, 2), (ramp(3, 3), 3, 1), (ramp(2, 4), 2, 2),
+        (ramp(1, 8), 2, 2), (ramp(2, 4), 1, 2), (ramp(3, 3), 3, 1), (ramp(2, 4), 2, 2), (ramp(2, 8), 1, 2),
     ],
     checks={
         "several channels": [(ramp(4, 12), 3, 2), (ramp(2, 27), 3, 3), (ramp(5, 32), 2, 4)],
@@ -459,6 +459,14 @@ def _(weight, channels, patch):
     "with a RuntimeError about shapes. Look first, and raise a ValueError that says what is wrong.")
 def _(weight, channels, patch):
     return weight.reshape(len(weight), channels, patch, patch)
+
+
+@kernels.misconception("any multiple of the columns",
+    "Your test asks whether C·P·P divides the number of columns, and twice as many pass it. They have to be equal.")
+def _(weight, channels, patch):
+    if weight.shape[1] % (channels * patch**2):
+        raise ValueError("another number of columns")
+    return weight.reshape(-1, channels, patch, patch)
 
 
 @kernels.misconception("expects P times C", "You compare the columns with P·C. A filter has P²·C weights.")

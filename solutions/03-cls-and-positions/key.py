@@ -308,6 +308,7 @@ place = Code(
         (row(2, 3, 2), table(2, 2)),
         (row(2, 3, 2), table(4, 2)),
         (row(2, 3, 2), table(3, 1)),
+        (row(2, 3, 2), table(2, 3)),
     ],
     checks={
         "one picture": [(row(1, 4, 3), table(4, 3)), (row(1, 2, 5), table(2, 5))],
@@ -316,6 +317,7 @@ place = Code(
             (row(2, 4, 3), table(1, 3)), (row(2, 4, 3), table(3, 3)), (row(2, 4, 3), table(5, 3)),
         ],
         "refuses another width": [(row(2, 4, 3), table(4, 1)), (row(2, 4, 3), table(4, 2))],
+        "refuses as many numbers in another shape": [(row(2, 4, 3), table(3, 4)), (row(1, 4, 2), table(2, 4))],
     },
     hints=[
         "torch adds (N + 1, D) to (B, N + 1, D) by itself: the same table for every picture.",
@@ -357,6 +359,15 @@ def _(tokens, positions):
     "without complaint, and then all tokens get the same. Compare the shapes first, and raise a ValueError.")
 def _(tokens, positions):
     return tokens + positions
+
+
+@place.misconception("counts the numbers",
+    "You compare how many numbers there are. A table of 2 × 3 has as many as one of 3 × 2, and its rows belong to "
+    "other places. Compare the shapes.")
+def _(tokens, positions):
+    if positions.numel() != tokens[0].numel():
+        raise ValueError("another number of positions")
+    return tokens + positions.reshape(tokens.shape[1:])
 
 
 @place.misconception("looks at the rows only",

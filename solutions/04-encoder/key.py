@@ -2,6 +2,7 @@
 
 import math
 import random
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -103,7 +104,8 @@ attend = Code(
             torch.tensor([[10.0, 0, 0, 4], [0, 10, 0, 4], [0, 0, 10, 4]]),
         ),
         (eighths(1, 2, 3, 4, 2), eighths(2, 2, 3, 4, 2), eighths(3, 2, 3, 4, 2)),
-        (100 * torch.eye(2), 100 * torch.eye(2), torch.tensor([[2.0, 0.0], [4.0, 6.0]])),
+        # scores of ±181 and ±182.4: their exponentials overflow, and so they do below the largest score of all
+        (torch.tensor([[16.0, 0], [0, -16]]), torch.tensor([[16.0, 16], [16.125, 16.125]]), torch.eye(2)),
     ],
     checks={
         "one sequence": [
@@ -113,7 +115,10 @@ attend = Code(
         "a batch": [(eighths(10, 3, 4, 6), eighths(11, 3, 4, 6), eighths(12, 3, 4, 6))],
         "a batch with heads": [(eighths(13, 2, 3, 7, 5), eighths(14, 2, 3, 7, 5), eighths(15, 2, 3, 7, 5))],
         "one token": [(eighths(16, 2, 1, 4), eighths(17, 2, 1, 4), eighths(18, 2, 1, 4))],
-        "large scores": [(80 * eighths(19, 4, 3), 80 * eighths(20, 4, 3), eighths(21, 4, 3))],
+        "large scores": [
+            (80 * eighths(19, 4, 3), 80 * eighths(20, 4, 3), eighths(21, 4, 3)),
+            (torch.tensor([[24.0, 0], [0, -24]]), torch.tensor([[16.0, 16], [16.125, 16.125]]), torch.eye(2)),
+        ],
     },
     hints=[
         "Three lines: scores, weights, mixture. `@` multiplies matrices, and it leaves the axes in front alone.",
@@ -191,6 +196,43 @@ def _(q, k, v):
     return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-2) @ v
 
 
+@attend.misconception("softmax along axis 1",
+    "Right for one sequence. With more axes, axis 1 counts the heads or the queries: the keys are the last axis, "
+    "`dim=-1`.")
+def _(q, k, v):
+    return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=1) @ v
+
+
+@attend.misconception("lost the axis of the sums",
+    "Your sums of the rows have lost their axis, and torch spreads them over the columns. Keep it: "
+    "`sum(dim=-1, keepdim=True)`.")
+def _(q, k, v):
+    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+    powers = (scores - scores.amax(dim=-1, keepdim=True)).exp()
+    return powers / powers.sum(dim=-1) @ v
+
+
+@attend.misconception("len(q) for d_k",
+    "`len(q)` is the size of the first axis: the number of tokens, or of pictures. d_k is the last one, `q.shape[-1]`.")
+def _(q, k, v):
+    return (q @ k.transpose(-2, -1) / len(q) ** 0.5).softmax(dim=-1) @ v
+
+
+@attend.misconception("reshaped the keys",
+    "Kᵀ is a transpose, not a reshape: a reshape to [d_k, S] mixes the numbers of several keys. Take "
+    "`k.transpose(-2, -1)`.")
+def _(q, k, v):
+    keys = k.reshape(*k.shape[:-2], k.shape[-1], k.shape[-2])
+    return (q @ keys / q.shape[-1] ** 0.5).softmax(dim=-1) @ v
+
+
+@attend.misconception("weights transposed",
+    "Your weights are right, and then you transpose them. Row i mixes the values for token i: weights @ v.")
+def _(q, k, v):
+    weights = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1)
+    return weights.transpose(-2, -1) @ v
+
+
 @attend.misconception("softmax over the whole table",
     "All weights of your table together sum to 1. Each row must sum to 1 by "
     "itself: take `dim=-1` of the table as it is.")
@@ -238,6 +280,15 @@ def _(q, k, v):
     "last two: count them from the back, -2 and -1.")
 def _(q, k, v):
     return (q @ k.transpose(0, 1) / q.shape[-1] ** 0.5).softmax(dim=-1) @ v
+
+
+@attend.misconception("one maximum for all rows",
+    "You subtract the largest of all scores. In a row of much smaller ones every exponential is then 0, and 0 / 0 is "
+    "not a number. Subtract each row's own largest score, or let `softmax` do it.")
+def _(q, k, v):
+    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+    weights = (scores - scores.max()).exp()
+    return weights / weights.sum(dim=-1, keepdim=True) @ v
 
 
 @attend.misconception("overflow",
@@ -480,6 +531,23 @@ def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     return F.linear(attention(q, k, v).permute(0, 2, 3, 1).flatten(2), out_weight, out_bias)
 
 
+@several.misconception("d_k and h exchanged",
+    "You split D into d_k groups of h numbers. It is h heads of d_k numbers: `reshape(B, S, heads, D // heads)`.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    parts = F.linear(x, qkv_weight, qkv_bias).chunk(3, -1)
+    q, k, v = (part.reshape(B, N, d // heads, heads).transpose(1, 2) for part in parts)
+    return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
+
+
+@several.misconception("not scaled", "Split and join are right. The scores of each head are not divided by √d_k.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    mixed = (q @ k.mT).softmax(-1) @ v
+    return F.linear(mixed.transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
+
+
 @several.misconception("scaled with the whole width",
     "Your scores are divided by √D. Each head has only d_k = D / h numbers, "
     "so its scale is √d_k.")
@@ -564,7 +632,8 @@ block = Code(
     "`multi_head_attention`. (If that is not finished yet, `from vitlib.vit.functional import multi_head_attention`.)",
     reference=encoder_block,
     examples=[
-        block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 3, 4, 2), block_case(350, 1, 3, 4, 2, scale=2**-9),
+        block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 3, 4, 2, ratio=2),
+        block_case(350, 1, 3, 4, 2, scale=2**-9),
     ],
     checks={
         "a fresh block": [block_case(400, 1, 4, 6, 2, plain=1), block_case(500, 1, 5, 8, 4, plain=1)],
@@ -586,6 +655,14 @@ block = Code(
 
 def norm(x: torch.Tensor, w: dict[str, torch.Tensor], name: str, eps: float = 1e-6) -> torch.Tensor:
     return F.layer_norm(x, x.shape[-1:], w[f"{name}.weight"], w[f"{name}.bias"], eps)
+
+
+def norm_by_hand(x: torch.Tensor, w: dict[str, torch.Tensor], name: str, **how: Any) -> torch.Tensor:
+    """A norm as learners write it, with one thing about it that is wrong."""
+    over = how.get("over", (-1,))
+    mean, variance = x.mean(over, keepdim=True), x.var(over, keepdim=True, unbiased=how.get("unbiased", False))
+    root = variance.sqrt() + 1e-6 if how.get("outside") else (variance + 1e-6).sqrt()
+    return (x - mean) / root * w[f"{name}.weight"] + w[f"{name}.bias"]
 
 
 def attn(x: torch.Tensor, w: dict[str, torch.Tensor], heads: int) -> torch.Tensor:
@@ -733,6 +810,49 @@ def _(x, weights, heads):
 def _(x, weights, heads):
     x = x + attn(norm(x, weights, "norm1", 1e-5), weights, heads)
     return x + mlp(norm(x, weights, "norm2", 1e-5), weights)
+
+
+@block.misconception("divided by D − 1",
+    "Your norms divide the sum of squares by D − 1, as `var` does unless told otherwise. A LayerNorm divides by D: "
+    "`var(dim=-1, unbiased=False)`, or `F.layer_norm`.")
+def _(x, weights, heads):
+    x = x + attn(norm_by_hand(x, weights, "norm1", unbiased=True), weights, heads)
+    return x + mlp(norm_by_hand(x, weights, "norm2", unbiased=True), weights)
+
+
+@block.misconception("eps outside of the root",
+    "Right except for tokens of tiny numbers: your eps is added to the standard deviation. It is added to the "
+    "variance, below the root.")
+def _(x, weights, heads):
+    x = x + attn(norm_by_hand(x, weights, "norm1", outside=True), weights, heads)
+    return x + mlp(norm_by_hand(x, weights, "norm2", outside=True), weights)
+
+
+@block.misconception("one mean for the whole sequence",
+    "Your norms take the mean over all tokens of a picture. Each token is normalised by itself, over its own D "
+    "numbers: `dim=-1`.")
+def _(x, weights, heads):
+    x = x + attn(norm_by_hand(x, weights, "norm1", over=(-2, -1)), weights, heads)
+    return x + mlp(norm_by_hand(x, weights, "norm2", over=(-2, -1)), weights)
+
+
+@block.misconception("norms exchanged", "norm2 stands before your attention, and norm1 before your MLP. Exchange them.")
+def _(x, weights, heads):
+    x = x + attn(norm(x, weights, "norm2"), weights, heads)
+    return x + mlp(norm(x, weights, "norm1"), weights)
+
+
+@block.misconception("one head", "You attend with one head, whatever `heads` says. Hand it on.")
+def _(x, weights, heads):
+    x = x + attn(norm(x, weights, "norm1"), weights, 1)
+    return x + mlp(norm(x, weights, "norm2"), weights)
+
+
+@block.misconception("no biases in the MLP", "Both linear layers of the MLP have a bias, and you left them out.")
+def _(x, weights, heads):
+    x = x + attn(norm(x, weights, "norm1"), weights, heads)
+    hidden = F.gelu(norm(x, weights, "norm2") @ weights["mlp.fc1.weight"].T)
+    return x + hidden @ weights["mlp.fc2.weight"].T
 
 
 @block.misconception("norms without weights",

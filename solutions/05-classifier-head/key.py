@@ -246,6 +246,13 @@ def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     return F.linear(F.layer_norm(tokens[:, 0], norm_weight.shape, eps=1e-6), head_weight, head_bias)
 
 
+@read.misconception("γ and β exchanged",
+    "You hand the norm its shift as the scale, and its scale as the shift: norm_weight comes first.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_bias, norm_weight, 1e-6)
+    return F.linear(cls, head_weight, head_bias)
+
+
 @read.misconception("forgot β", "The norm's shift, norm_bias, is missing.")
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     return F.linear(F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, eps=1e-6), head_weight, head_bias)
@@ -440,7 +447,7 @@ loss = Code(
     reference=cross_entropy,
     examples=[
         (torch.zeros(2, 4), torch.tensor([0, 3])),
-        (torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 3.0]]), torch.tensor([0, 1])),
+        (torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 3.0], [1.0, 1.0, 0.0]]), torch.tensor([0, 1, 0])),
         (torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([1, 1])),
     ],
     checks={
@@ -508,6 +515,13 @@ def _(logits, labels):
 @loss.misconception("a loss for each picture", "You return one loss for each picture. Average them to one number.")
 def _(logits, labels):
     return logits.logsumexp(dim=1) - logits[torch.arange(len(labels)), labels]
+
+
+@loss.misconception("averaged over the classes, too",
+    "You average over all B·K places of the table. Only one of each row counts, so divide by B, the number of "
+    "pictures.")
+def _(logits, labels):
+    return -(F.one_hot(labels, logits.shape[1]) * logits.log_softmax(dim=1)).mean()
 
 
 @loss.misconception("forgot the minus",
@@ -670,7 +684,10 @@ whole = Code(
     "`pieces.patchify`, `pieces.embed` and so on, so that you can replace them with your own in the next section. "
     "`weights` is a dict with the names that you printed above.",
     reference=vit,
-    examples=[sample(1), sample(2, batch=2, rows=1, columns=3, channels=2, depth=2), sample(3, heads=4)],
+    examples=[
+        sample(1), sample(2, batch=2, rows=1, columns=3, channels=2, depth=2), sample(3, heads=4, patch=3),
+        sample(4, rows=1, columns=1, patch=1, depth=11),
+    ],
     checks={
         "one block": lambda dice: [sample(dice.randrange(10**6)), sample(dice.randrange(10**6), patch=3, classes=5)],
         "a batch of colour pictures": lambda dice: [sample(dice.randrange(10**6), batch=3, channels=3)],
@@ -785,6 +802,21 @@ def _(images, weights, patch, heads):
     x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
     x = pieces.encoder_block(x, blocks_of(w)[0], heads)
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.misconception("blocks in the order of their names",
+    "Right for up to ten blocks. As text, \"10\" comes before \"2\": `blocks_of` goes by the numbers.")
+def _(images, weights, patch, heads):
+    x = pieces.embed(
+        pieces.patchify(images, patch), weights["patch_embed.proj.weight"].flatten(1), weights["patch_embed.proj.bias"]
+    )
+    x = pieces.prepend_cls(x, weights["cls_token"][0, 0]) + weights["pos_embed"]
+    for number in sorted({name.split(".")[1] for name in weights if name.startswith("blocks.")}):
+        start = f"blocks.{number}."
+        block = {name.removeprefix(start): weights[name] for name in weights if name.startswith(start)}
+        x = pieces.encoder_block(x, block, heads)
+    names = ("norm.weight", "norm.bias", "head.weight", "head.bias")
+    return pieces.classify(x, *(weights[name] for name in names))
 
 
 @whole.misconception("one block again and again",

@@ -96,7 +96,10 @@ def test_a_notebook_gets_a_sharp_figure_with_its_description():
     figure = show_grid(noise(3, 32, 32), PatchGrid(32, 32, 16))
     figure.description = 'N < 5, "small"'
     data, metadata = figure._repr_mimebundle_()
-    assert 'alt="N &lt; 5, &quot;small&quot;"' in data["text/html"] and "max-width: 100%" in data["text/html"]
+    assert (
+        'alt="N &lt; 5, &quot;small&quot;"' in data["text/html"]
+        and "max-width: 100%; min-width: 356px" in data["text/html"]
+    )
     assert drawing(data["text/html"]).tag.endswith("svg")
     assert metadata["image/png"]["alt"] == data["text/plain"] == figure.description
     assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).format == "PNG"

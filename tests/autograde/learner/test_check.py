@@ -8,6 +8,7 @@ import torch
 from nbclient import NotebookClient
 
 from autograde import check, solution
+from autograde.answers.outcomes import outcome_difference
 from autograde.answers.serialize import pack
 from autograde.course.release import release
 from autograde.learner.check import CheckFailed, Tick
@@ -45,6 +46,12 @@ def test_right_answers_get_a_tick(chapter, capsys, exercise, answer, words):
     assert words in capsys.readouterr().out
 
 
+def in_place(images, patch):
+    rows = right_rows(images, patch).clone()
+    images *= 2
+    return rows
+
+
 @pytest.mark.parametrize(
     ("exercise", "answer", "words"),
     [
@@ -52,11 +59,7 @@ def test_right_answers_get_a_tick(chapter, capsys, exercise, answer, words):
         ("tokens", 17, "CLS is no patch."),
         ("tokens", 15, "15 patches is not the answer. Unfold a hint above"),
         ("tokens", (1, 6), "write it without commas"),
-        (
-            "tokens",
-            ...,
-            "✎ Your turn: `tokens` is not answered yet: put your answer in place of the dots, and run",
-        ),
+        ("tokens", ..., "✎ Your turn: `tokens` is not answered yet: put your answer in place of the dots, and run"),
         ("tokens", "16", "write it without quotes"),
         ("tokens", torch.tensor([15]), "✗ 15 patches is not the answer."),
         ("tokens", torch.ones(16), "shape (16,); expected a number"),
@@ -75,6 +78,8 @@ def test_right_answers_get_a_tick(chapter, capsys, exercise, answer, words):
         ("cut-rows", lambda images, patch: print(images.shape), "print only shows it"),
         ("cut-rows", lambda images, patch: ValueError("no"), "got      an object of type ValueError"),
         ("cut-rows", lambda images, patch: images.unflatten(-2, (-1, patch)), "has shape (1, 1, 2, 2, 2)"),
+        ("cut-rows", in_place, "it changes its argument number 1, which whoever calls it still needs: make a new"),
+        ("cut-rows", lambda images, patch: right_rows(images, patch).numpy(), "leave it one, without .numpy()."),
         ("no-such", 1, "this chapter has no exercise 'no-such'; it has tokens, share"),
     ],
 )
@@ -96,6 +101,16 @@ def test_a_wrong_function_is_shown_the_example(chapter):
     assert "rows(tensor (1, 1, 4, 2) [[[[0, 1], [2, 3], [4, 5], [6, 7]]]], 2)" in str(caught.value)
     assert "expected tensor (1, 2, 1, 2, 2) [[[[[0, 1], [2, 3]]], [[[4, 5], [6, 7]]]]]" in str(caught.value)
     assert "got      tensor (1, 1, 4, 2)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "words"),
+    [(torch.ones(2), torch.ones(2).double(), "it holds float64 values, expected float32"), (2, 2.0, "it is a float")],
+)
+def test_right_numbers_in_a_wrong_form_are_wrong(wanted, given, words):
+    one, other = {"value": pack(wanted)}, {"value": pack(given)}
+    assert outcome_difference(one, one, 1e-5) is None
+    assert str(outcome_difference(one, other, 1e-5)).startswith(words)
 
 
 def test_without_its_sheet_a_notebook_says_what_to_fetch(tmp_path, monkeypatch):
