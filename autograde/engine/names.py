@@ -69,7 +69,7 @@ def _of_python(source: str) -> Names:
     needed: set[str] = set()
     later: set[str] = set()  # needed by functions when they are called, which may be after the cell's last line
     for statement in ast.parse(source).body:
-        module = symtable.symtable(ast.unparse(statement), "cell", "exec")
+        module = symtable.symtable(ast.unparse(_Generators().visit(statement)), "cell", "exec")
         inner = _scopes_in(module)
         own = {symbol.get_name() for symbol in module.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
         for scope in inner:
@@ -85,6 +85,18 @@ def _of_python(source: str) -> Names:
     if needed & _BY_TEXT:
         needed |= _words(source)
     return Names(frozenset(defined), frozenset(needed), frozenset(certain))
+
+
+class _Generators(ast.NodeTransformer):
+    """Every comprehension as a generator: from Python 3.12 on, only these have a scope of their own."""
+
+    def visit_ListComp(self, node: ast.ListComp | ast.SetComp) -> ast.AST:
+        return self.generic_visit(ast.GeneratorExp(node.elt, node.generators))
+
+    visit_SetComp = visit_ListComp
+
+    def visit_DictComp(self, node: ast.DictComp) -> ast.AST:
+        return self.generic_visit(ast.GeneratorExp(ast.Tuple([node.key, node.value], ast.Load()), node.generators))
 
 
 def _scopes_in(table: symtable.SymbolTable) -> list[symtable.SymbolTable]:

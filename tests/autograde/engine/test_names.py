@@ -72,7 +72,14 @@ DOES_NOT_NEED_X = [
     "def f(x):\n    return x",
     "def f():\n    x = 1\n    return x",
     "lambda x: x",
-    "[x for x in y]",
+    *(
+        COMPREHENSIONS := [
+            "[x for x in y]",
+            "{x for x in y}",
+            "{x: 1 for x in y}",
+            "[[x] for x in y if [x for x in x]]",
+        ]
+    ),
     "import x\nx.y",
     "def f():\n    return x\n\nx = 1",
     "y.x",
@@ -86,6 +93,11 @@ DOES_NOT_NEED_X = [
 @pytest.mark.parametrize("source", DEFINES_X)
 def test_it_is_defined(source):
     assert "x" in names_of(source).defined
+
+
+@pytest.mark.parametrize("source", COMPREHENSIONS)
+def test_what_a_comprehension_binds_is_its_own(source):
+    assert "x" not in names_of(source).defined
 
 
 @pytest.mark.parametrize("source", NEEDS_X)
