@@ -12,7 +12,7 @@ from autograde.authoring.prompt import question
 from autograde.exercises import Exercise
 
 FEEDBACK = ("full", "check", "form")  # with worked solutions; without; without any digest of an answer
-_FORMAT = 2  # of the sheet; a sheet in another format is rewritten
+_FORMAT = 3  # of the sheet; a sheet in another format is rewritten
 _COMPUTED = {"examples", "expected", "replies"}  # computed by the functions of a Code exercise
 
 

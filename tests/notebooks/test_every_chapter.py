@@ -14,6 +14,8 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
+from autograde.answers.outcomes import rounded
+from autograde.answers.sheet import find_reply, read_sheet
 from autograde.authoring.key import load_key
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +57,16 @@ def test_the_title_counts_exercises_minutes_and_points(path: Path) -> None:
     claim = f"{len(exercises)} exercises take {minutes} of these minutes and give {points:g} points"
     if points and path.stem in PICTURES:
         assert claim in nbformat.read(path, as_version=4).cells[0].source
+
+
+@pytest.mark.parametrize("path", GRADED, ids=lambda path: path.stem)
+def test_a_right_function_earns_its_reason(path: Path) -> None:
+    """Where values are written for a digest in another way, sheets have to be made anew (`_FORMAT`)."""
+    for name, entry in read_sheet(path.parent)["exercises"].items():
+        for one in entry.get("variants", [entry]):
+            if "expected" in one and "replies" in one:
+                reply = find_reply(one, rounded(one["expected"]))
+                assert reply and reply[0], f"{name}: weave it again"
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)

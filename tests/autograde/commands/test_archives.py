@@ -34,7 +34,7 @@ def test_links_are_refused_or_left_out(course, capsys):
 
 
 def test_bombs_are_refused(course, capsys, monkeypatch):
-    monkeypatch.setattr(archive, "FROM", 2**20)
+    monkeypatch.setattr(archive, "CHECKED_FROM", 2**20)
     make_zip(course.root / "in.zip", {f"ada_4711_1_{NB}": "0" * 2**21})
     assert main(["collect", "in.zip"]) == 1
     assert "times its size" in capsys.readouterr().err

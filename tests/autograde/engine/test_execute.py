@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 
 import nbformat
 import pytest
@@ -34,6 +35,7 @@ def run(course, folder, notebook, **limits):
     return run_notebook(notebook, course.key(TOY), folder, Limits(**{"cell_seconds": 4, **limits}))
 
 
+OVERFLOWS = None if sys.version_info[:2] == (3, 12) else "ended the kernel"  # 3.12 raises a RecursionError in time
 HANGS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
 CATCHES = "import time\nwhile True:\n    try: time.sleep(60)\n    except BaseException: pass"
 
@@ -45,7 +47,7 @@ CATCHES = "import time\nwhile True:\n    try: time.sleep(60)\n    except BaseExc
         ("exit()", "ended the kernel"),
         ("quit", "ended the kernel"),
         ("raise SystemExit", None),
-        ("import sys\nsys.setrecursionlimit(10**6)\nf = lambda n: sorted([n], key=f)\nf(1)", "ended the kernel"),
+        ("import sys\nsys.setrecursionlimit(10**6)\nf = lambda n: sorted([n], key=f)\nf(1)", OVERFLOWS),
         ("import ctypes; ctypes.string_at(0)", "ended the kernel"),
         ("import os; os.closerange(0, 256)", "ended the kernel|did not stop|cannot be read"),
         (HANGS, "did not stop when asked"),

@@ -130,9 +130,9 @@ def test_what_cannot_be_read_is_not_taken_for_unanswered(course, damage, words, 
 def test_a_submission_without_its_notebook_has_a_feedback_page_that_says_so(course, monkeypatch):
     simulate(course, TOY, 2)
     missing = course.submitted / "student-001" / TOY
-    (missing / f"{TOY}.ipynb").rename(missing / "notebook.txt")
+    (missing / f"{TOY}.ipynb").rename(missing / "essay.docx")
     first, _ = in_order(grade(course, TOY, []))
-    reason = "expected 01-toy.ipynb in the submission, but it holds no notebook, but notebook.txt"
+    reason = "expected 01-toy.ipynb in the submission, but it holds no notebook, but essay.docx"
     assert (first.points, first.failure) == (0, reason)
     assert {score for student, _, score, _ in gradebook_rows(course) if student == "student-001"} == {0}
     assert main(["feedback", TOY]) == 0
