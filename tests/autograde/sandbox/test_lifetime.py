@@ -55,6 +55,7 @@ def test_a_kernel_dies_with_its_keeper(tmp_path):
     marker = f"96{os.getpid()}"
     with sandboxed(tmp_path) as kernel:
         kernel.run(f"subprocess.Popen(['sleep', '{marker}'])")
+        assert until(lambda: running(marker))  # a program that has just started has no command line yet
         started = next(process for process in processes() if marker in command_line(process))
         os.kill(parent(parent(started)), signal.SIGKILL)  # the parent is the kernel, and the keeper is its parent
         assert until(lambda: not running(marker))
