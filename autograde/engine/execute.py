@@ -109,7 +109,6 @@ class _Run:
         Raises:
             Accident: it did not come to the end.
         """
-        self.accidents.begin()
         self.ran: set[int] = set()
         late: dict[int, Verdict] = {}  # of checks that found no answer: it is read again at the end
         left = [index for index in self.to_run if index not in self.accidents.left_out and index not in self.verdicts]
@@ -117,6 +116,7 @@ class _Run:
         if not left:
             return  # essays alone need no kernel
         with Session.started(self.folder, self.limits) as session:
+            self.accidents.begin(session.held)
             begun = time.monotonic()
             self._begun = self._begun or begun
             for index, following in zip(left, [*left[1:], -1], strict=True):

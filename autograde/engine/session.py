@@ -34,10 +34,10 @@ class KernelGone(Exception):
 class Session:
     """A kernel for one notebook; start it with `started`."""
 
-    def __init__(self, channel: Channel, process: Process, limits: Limits):
+    def __init__(self, channel: Channel, process: Process, limits: Limits, held: int):
         self._channel, self._process, self._limits = channel, process, limits
         self._shown = Shown()
-        self.held = 0  # bytes of memory, after the last reply, as the kernel says
+        self.held = held  # bytes of memory, after the last reply, as the kernel says
 
     @classmethod
     @contextlib.contextmanager
@@ -52,7 +52,8 @@ class Session:
             with theirs:
                 process = _kernel(folder, limits, theirs.fileno())
             try:
-                yield cls(_ready(Channel(ours, process), limits.overtime), process, limits)
+                channel = Channel(ours, process)
+                yield cls(channel, process, limits, held=_ready(channel, limits.overtime))
             finally:
                 process.kill()
                 process.close()
@@ -149,13 +150,12 @@ class Session:
                     show(kind, content)
 
 
-def _ready(channel: Channel, seconds: float) -> Channel:
-    """The channel, once its kernel has sent its first message."""
+def _ready(channel: Channel, seconds: float) -> int:
+    """The bytes of memory that a kernel holds before anything has run in it, once it has sent its first message."""
     try:
-        channel.receive(time.monotonic() + seconds)
+        return int(channel.receive(time.monotonic() + seconds)["held"])
     except (TimeoutError, EOFError):
         raise RuntimeError("the kernel did not answer") from None
-    return channel
 
 
 def _kernel(folder: Path, limits: Limits, pipe: int) -> Process:

@@ -3,8 +3,8 @@
 Both ends write JSON, a message a line. The grader sends `{"id", "code", "silent", "expressions"}`. The kernel sends
 outputs with Jupyter's names, `{"type": "stream", "content": {...}}`, and behind them the reply to the request,
 `{"type": "reply", "id", "content", "held"}`, with the bytes of memory that the kernel holds now; before the first
-request, `{"type": "ready", "content": {}}`. Cells run in ipykernel's `do_execute`, inside a running event loop, as they
-do in a notebook.
+request, `{"type": "ready", "content": {}, "held"}`. Cells run in ipykernel's `do_execute`, inside a running event loop,
+as they do in a notebook.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class PipedKernel(IPythonKernel):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # but while a cell runs
         requests, _ = await asyncio.open_connection(sock=pipe.connection.dup(), limit=MAX_REQUEST)
         elsewhere = {"stdout": _Elsewhere(1), "stderr": _Elsewhere(2)}
-        pipe.tell(type="ready", content={})
+        pipe.tell(type="ready", content={}, held=_held(statm))
         while line := await requests.readline():
             request = json.loads(line)
             content = await self._run(request["code"], request["silent"], request["expressions"])

@@ -1,0 +1,73 @@
+"""What a learner sees of the examples that a function is tried on: which one fails, where, and what to look at."""
+
+import pytest
+import torch
+
+from autograde import check
+from autograde.answers.outcomes import outcome_difference
+from autograde.answers.serialize import pack
+from autograde.learner.check import CheckFailed
+from tests.autograde.learner.test_check import failure, right_rows
+
+
+def test_a_wrong_function_is_shown_the_example(chapter):
+    with pytest.raises(CheckFailed) as caught:
+        check("cut-rows", lambda images, patch: images)
+    assert "rows(tensor (1, 1, 4, 2) [[[[0, 1], [2, 3], [4, 5], [6, 7]]]], 2)" in str(caught.value)
+    assert "expected tensor (1, 2, 1, 2, 2) [[[[[0, 1], [2, 3]]], [[[4, 5], [6, 7]]]]]" in str(caught.value)
+    assert "got      tensor (1, 1, 4, 2)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "words"),
+    [(torch.ones(2), torch.ones(2).double(), "it holds float64 values, expected float32"), (2, 2.0, "it is a float")],
+)
+def test_right_numbers_in_a_wrong_form_are_wrong(wanted, given, words):
+    one, other = {"value": pack(wanted)}, {"value": pack(given)}
+    assert outcome_difference(one, one, 1e-5) is None
+    assert str(outcome_difference(one, other, 1e-5)).startswith(words)
+
+
+@pytest.mark.parametrize("count", [2, 12, 19, 20, 500])
+def test_the_first_place_that_differs_is_shown_whatever_the_size(chapter, monkeypatch, count):
+    entry = {"salt": "s", "variable": "f", "hints": 0, "tolerance": 1e-5, "examples": [[]]}
+    entry["expected"] = [{"value": pack(torch.arange(count).float())}]
+    wrong = torch.arange(count).float()
+    wrong[count // 2] += 0.25
+    monkeypatch.setattr("autograde.learner.check.entry_for", lambda exercise: entry)
+    assert f"first at [{count // 2}]: expected {count // 2}.0, got {count // 2 + 0.25}" in failure(
+        check, "f", lambda: wrong
+    )
+
+
+def test_the_first_place_inside_of_a_dict_and_a_list_is_shown(chapter, monkeypatch):
+    entry = {"salt": "s", "variable": "f", "hints": 0, "tolerance": 0, "examples": [[]]}
+    entry["expected"] = [{"value": pack({"bias": [1, torch.zeros(2, 2)]})}]
+    monkeypatch.setattr("autograde.learner.check.entry_for", lambda exercise: entry)
+    message = failure(check, "f", lambda: {"bias": [1, torch.eye(2)]})
+    assert "first at ['bias'][1][0, 0]: expected 0.0, got 1.0" in message
+    assert "first at ['bias'][0]: expected 1, got 2" in failure(check, "f", lambda: {"bias": [2, torch.zeros(2, 2)]})
+
+
+def test_a_name_that_is_not_defined_is_named(chapter):
+    assert "raises NameError: `patchs` is not defined" in failure(check, "cut-rows", lambda images, patch: patchs)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError(), "Your ValueError says nothing: let it name the value"),
+        (ValueError("no"), "Your ValueError says only “no”: let it name the value"),
+        (ValueError("height 3 does not divide"), ""),
+        (ValueError("expected a multiple of 2."), ""),
+    ],
+)
+def test_a_tick_remarks_on_an_error_that_names_no_value(chapter, capsys, error, words):
+    def rows(images, patch):
+        if images.shape[2] % patch:
+            raise error
+        return right_rows(images, patch)
+
+    check("cut-rows", rows)
+    told = capsys.readouterr().out
+    assert words in told and ("Your ValueError" in told) == bool(words)
