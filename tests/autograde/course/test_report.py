@@ -177,3 +177,16 @@ def test_where_formgrader_is_has_to_be_an_address(course, capsys):
     assert main(["grade", "--jobs", "0"]) == 0
     assert main(["report"]) == 1
     assert "c.Report.formgrader is 'javascript:alert(1)'" in capsys.readouterr().err
+
+
+def test_a_chapter_of_practice_alone_is_reported_too(course):
+    """Nobody earns a share of no points, as in chapter 0."""
+    key = course.solutions / TOY / "key.py"
+    practice = "\nfor name in 'tokens', 'share', 'positions', 'remedy', 'cut_rows':\n"
+    practice += "    globals()[name] = __import__('dataclasses').replace(globals()[name], points=0)\n"
+    key.write_text(key.read_text() + practice)
+    assert main(["weave", TOY]) == main(["release", TOY]) == 0
+    simulate(course, TOY, 2)
+    assert main(["grade", TOY, "--jobs", "0"]) == main(["report", TOY]) == main(["report", TOY]) == 0
+    page = (course.submitted.parent / "report.html").read_text(encoding="utf-8")
+    assert "2 graded submissions. They earn no points: it is all practice." in page
