@@ -99,7 +99,7 @@ def page(browser: Browser, lab: Lab, request: pytest.FixtureRequest) -> Iterator
             problems.append(f"console: {message.text} ({message.location.get('url', '')})")
 
     page.on("console", on_console)
-    page.on("pageerror", lambda error: problems.append(f"uncaught: {error}"))
+    page.on("pageerror", lambda error: problems.append(f"uncaught: {error.stack or error}"))
     page.on("request", lambda request: problems.extend(_leaving(request.url, lab)))
     yield page
     page.screenshot(path=ARTEFACTS / f"{request.node.name}.png")

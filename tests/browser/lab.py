@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "build" / "artefacts"  # git-ignored; CI keeps them
@@ -45,3 +45,10 @@ def run_all(page: Page, path: str) -> list[dict[str, Any]]:
     page.wait_for_function(f"{CELLS}.every(cell => cell.ran) && {KERNEL_IS_IDLE}")
     cells: list[dict[str, Any]] = page.evaluate(CELLS)
     return cells
+
+
+def change_theme(page: Page, theme: str) -> None:
+    """Another theme, until it is there and JupyterLab's splash has faded: it removes two splashes only one by one."""
+    page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+    page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+    expect(page.locator("#jupyterlab-splash")).to_have_count(0)

@@ -8,7 +8,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.lab import ARTEFACTS, Lab, run_all
+from tests.browser.lab import ARTEFACTS, Lab, change_theme, run_all
 
 READOUT = """\
 from vitlib import create
@@ -80,9 +80,9 @@ def test_the_attention_explorer_answers_to_clicks(page: Page, lab: Lab) -> None:
     explorer.get_by_role("radio", name="covers a patch").or_(explorer.get_by_text("covers a patch")).first.click()
     asks.locator("rect[data-token='20']").click()
     expect(covered).to_contain_text("Covered: patches 9, 20.")
-    for width, theme in product((1400, 620), ("JupyterLab Light", "JupyterLab Dark")):
+    for theme, width in product(("JupyterLab Light", "JupyterLab Dark"), (1400, 620)):
         page.set_viewport_size({"width": width, "height": 1200})
-        page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        change_theme(page, theme)
         explorer.scroll_into_view_if_needed()
         name = f"attention-{width}-{theme.split()[1].lower()}.png"
         explorer.screenshot(path=ARTEFACTS / name)
