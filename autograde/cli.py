@@ -30,8 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # the disk is full, or a file belongs to somebody else
-        place = f"{error.filename} cannot be used" if error.filename else "a file cannot be read or written"
-        print(f"autograde: {place}: {error.strerror or error}", file=sys.stderr)
+        from autograde.course.refused import refused
+
+        print(f"autograde: {refused(error)}", file=sys.stderr)
         return 1
     finally:
         os.umask(before)

@@ -25,6 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from autograde.course.course import Course, CourseError
     from autograde.course.export import read_table, rows_of
     from autograde.course.gradebook import refresh_times
+    from autograde.course.refused import require_writable
     from autograde.course.roster import read_roster
     from autograde.course.tables import as_csv
     from autograde.engine.results import write_whole
@@ -32,17 +33,17 @@ def run(options: argparse.Namespace) -> int:
     course = Course.find()
     roster = read_roster(options.roster) if options.roster else None
     chapters = course.choose(options.chapters)
-    problems = [problem for chapter in chapters for problem in refresh_times(course, chapter)]
+    problems = course.nobodys + [problem for chapter in chapters for problem in refresh_times(course, chapter)]
     marks = read_table(course, chapters)
     if not marks.chapters:
         print(NOTHING_GRADED)
         return 0
     table, unknown = rows_of(marks, options.to, roster)
     path = options.out or course.submitted.parent / f"marks-{options.to}.csv"
-    try:
-        write_whole(path, as_csv(table).encode())
-    except OSError as error:
-        raise CourseError(f"{path} cannot be written: {error.strerror}") from None
+    if path.is_dir() or not path.parent.is_dir():
+        raise CourseError(f"{path} cannot be written: expected a file's name in a folder that is there")
+    require_writable(path.parent)
+    write_whole(path, as_csv(table).encode())
     learners = len(table) - (2 if options.to == "canvas" else 1)
     print(f"{path}: {learners} learners, {', '.join(marks.chapters)}")
     if marks.waiting:

@@ -19,9 +19,10 @@ def run(options: argparse.Namespace) -> int:
     from autograde.course.course import Course, CourseError
     from autograde.course.feedback import write_feedback
     from autograde.course.marks import read_marks
+    from autograde.course.refused import refused
 
     course = Course.find()
-    failures: list[CourseError] = []  # of single pages; the others are written all the same
+    failures: list[str] = []  # of single pages; the others are written all the same
     pages = 0
     for name in course.choose_graded(options.chapters):
         graded = [
@@ -34,12 +35,15 @@ def run(options: argparse.Namespace) -> int:
             try:
                 write_feedback(course, name, student)
             except CourseError as error:
-                failures.append(error)
+                failures.append(str(error))
+            except OSError as error:
+                failures.append(refused(error))
         written = len(graded) - len(failures) + before
         pages += len(graded)
         print(f"{name}: {written} feedback pages in {course.feedback.relative_to(course.root)}/")
     if not pages:
         print(NOTHING_GRADED)
-    for failure in failures:
-        print(f"autograde: {failure}", file=sys.stderr)
-    return int(bool(failures))
+    problems = dict.fromkeys(course.nobodys + failures)
+    for problem in problems:
+        print(f"autograde: {problem}", file=sys.stderr)
+    return int(bool(problems))

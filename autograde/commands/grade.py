@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from autograde.sandbox import view
 
     course = Course.find()
-    problems = [f"a folder in submitted/ has no readable name, {name!r}: rename it" for name in course.unreadable_names]
+    problems = course.nobodys
     if options.no_sandbox:
         course.config.Limits.sandbox = False
     elif not options.scheduler:

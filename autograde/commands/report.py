@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
 
     course = Course.find()
     chapters = course.choose_graded(options.chapters)
-    problems: list[str] = []
+    problems = course.nobodys
     graded = False
     for name in chapters:
         problems += refresh_times(course, name)

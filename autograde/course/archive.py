@@ -56,6 +56,8 @@ def open_archive(path: Path) -> Iterator[list[Entry]]:
     except RuntimeError as error:
         raise CourseError(f"{path} cannot be read: {error}") from None  # it has a password
     except OSError as error:
+        if error.filename and not Path(error.filename).is_relative_to(path):  # of whoever works with the entries
+            raise
         raise CourseError(f"{path} cannot be read: {error.strerror or error}") from None
 
 

@@ -22,6 +22,7 @@ from autograde.answers.names import normal
 from autograde.course.course import Course, CourseError
 from autograde.course.handed_in import is_notebook, stem
 from autograde.course.people import people
+from autograde.course.refused import refused
 from autograde.course.roster import Learner, Roster
 from autograde.course.uploads import Sender, Sent
 from autograde.course.who import is_student
@@ -63,7 +64,7 @@ def collect(course: Course, sent: Sequence[Sent], chapter: str, roster: Roster |
         except CourseError as error:
             taken.append(Taken(sender.name, students[sender], str(error), wrong=True))
         except OSError as error:
-            taken.append(Taken(sender.name, students[sender], f"cannot be filed: {error.strerror}", wrong=True))
+            taken.append(Taken(sender.name, students[sender], f"cannot be filed: {refused(error)}", wrong=True))
     return taken
 
 

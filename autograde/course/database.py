@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
+import sqlite3
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 
-from nbgrader.api import Gradebook, MissingEntry
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from nbgrader.api import Gradebook, InvalidEntry, MissingEntry
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from tqdm import tqdm
 
 from autograde.course.folder import CourseFolder
+from autograde.course.refused import refused
 from autograde.course.settings import CourseError
 
 PATIENCE = 60  # seconds for another program to let go of the gradebook
+SILENCE = 2  # seconds of them before it is said what is waited for
+_SQLITE = "sqlite:///"
 
 
 def gradebook_url(course: CourseFolder) -> str:
     """Where the gradebook is; SQLite waits for a lock."""
     url = str(course.api.coursedir.db_url)
     return f"{url}?timeout={PATIENCE}" if url.startswith("sqlite") and "?" not in url else url
+
+
+def gradebook_file(course: CourseFolder) -> Path | None:
+    """The gradebook's file; None where a server has it."""
+    url = str(course.api.coursedir.db_url)
+    return Path(url.removeprefix(_SQLITE).partition("?")[0]) if url.startswith(_SQLITE) else None
 
 
 class GradebookLocked(CourseError):
@@ -31,24 +47,49 @@ def open_gradebook(course: CourseFolder) -> Iterator[Gradebook]:
     Raises:
         CourseError: another program keeps it locked, or it cannot be read or written.
     """
+    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)  # nbgrader's: what matters is raised, too
+    path = gradebook_file(course)
     try:
         (course.submitted.parent).mkdir(parents=True, exist_ok=True)
+        if path is not None and path.is_file():
+            _say_what_is_waited_for(path)
         with Gradebook(gradebook_url(course), course.id) as gradebook:
             yield gradebook
-    except OperationalError as error:
-        reason = str(error.orig)
-        if "locked" in reason:
-            raise GradebookLocked(
-                f"the gradebook has been locked by another program for {PATIENCE} seconds: "
-                "close what has it open (a database browser?), then run this again"
-            ) from None
-        raise CourseError(
-            f"the gradebook cannot be used ({reason}); after an upgrade, run `nbgrader db upgrade`"
-        ) from None
+    except InvalidEntry as error:  # nbgrader's word for whatever keeps it from writing
+        raise _explained(error.__context__ or error, path) from None
     except SQLAlchemyError as error:
-        raise CourseError(
-            f"the gradebook refused an entry ({type(error).__name__}): {str(error).splitlines()[0]}"
-        ) from None
+        raise _explained(error, path) from None
+
+
+def _say_what_is_waited_for(path: Path) -> None:
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=SILENCE)) as gradebook:
+            gradebook.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    except sqlite3.Error as error:
+        if "locked" in str(error):
+            said = f"autograde: another program has locked {path}: waiting until it lets go, up to {PATIENCE} seconds"
+            tqdm.write(said, file=sys.stderr)  # above a progress bar
+
+
+def _explained(error: BaseException, path: Path | None) -> CourseError:
+    """What the database says, and what to do, in one line."""
+    reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    name = path or "the gradebook"
+    if "locked" in reason:
+        return GradebookLocked(
+            f"the gradebook has been locked by another program for {PATIENCE} seconds: "
+            "close what has it open (a database browser?), then run this again"
+        )
+    for part, number in (("readonly", errno.EACCES), ("unable to open", errno.EACCES), ("is full", errno.ENOSPC)):
+        if path is not None and part in reason:
+            return CourseError(refused(OSError(number, os.strerror(number), str(path))))
+    if "malformed" in reason or "not a database" in reason:
+        return CourseError(f"{name} is damaged ({reason}): put a backup of it in its place")
+    if "no such" in reason or "has no column" in reason:
+        return CourseError(f"{name} is of another nbgrader ({reason}): keep a copy, then run `nbgrader db upgrade`")
+    if isinstance(error, DBAPIError):
+        return CourseError(f"{name} cannot be used ({reason})")
+    return CourseError(f"the gradebook refused an entry ({type(error).__name__}): {reason}")
 
 
 def require_chapter(gradebook: Gradebook, chapter: str) -> None:

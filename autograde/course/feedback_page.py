@@ -24,8 +24,9 @@ from autograde.course.course import Course
 from autograde.course.lateness import lateness
 from autograde.course.rows import BY_HAND, NO_RESPONSE, read_result
 from autograde.course.settings import Release, read_settings
+from autograde.engine.plain import is_test
 from autograde.engine.repair import ABOUT, OURS
-from autograde.engine.verdict_cell import message_html, read_verdict
+from autograde.engine.verdict_cell import message_html
 from autograde.exercises.verdict import Status
 
 Resources = dict[str, Any]
@@ -162,10 +163,10 @@ def _items(nb: NotebookNode, key: Key | None, language: str) -> Iterator[Item]:
 
 
 def _leave_out_old_points(nb: NotebookNode) -> None:
-    """Where a teacher gave other points than the verdict in a cell says, the verdict is left out of the chapter."""
-    for cell in nb.cells:
-        if (verdict := read_verdict(cell)) and verdict["points"] != cell.metadata.nbgrader.score:
-            cell.outputs = []
+    """Where a teacher gave other points than a test's own number says, that and its verdict are left out."""
+    for cell in filter(is_test, nb.cells):
+        if (result := read_result(cell)) and result["points"] != cell.metadata.nbgrader.score:
+            cell.outputs = [one for one in cell.outputs if not one.get("data")]
 
 
 def _heading(source: str) -> str:

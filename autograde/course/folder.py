@@ -135,11 +135,11 @@ class CourseFolder:
         return strays(self.submitted, self.chapters)
 
     @property
-    def unreadable_names(self) -> list[str]:
-        """Folders among the submissions whose names are no UTF-8, or no line: nobody can say whose they are."""
-        return [
-            os.fsencode(p.name).decode("utf-8", "replace") for p in self.submitted.glob("*/") if not _is_text(p.name)
-        ]
+    def nobodys(self) -> list[str]:
+        """In words: folders among the submissions whose names are no UTF-8, or no line, so that no list has them."""
+        names = [path.name for path in sorted(self.submitted.glob("*/")) if not _is_text(path.name)]
+        shown = [os.fsencode(name).decode("utf-8", "replace") for name in names]
+        return [f"a folder in {self.submitted.name}/ has no readable name, {name!r}: rename it" for name in shown]
 
 
 def _is_text(name: str) -> bool:

@@ -24,6 +24,7 @@ from autograde.course.handed_in import is_own
 from autograde.course.lateness import enter_extension
 from autograde.course.nbgrader import succeed
 from autograde.course.plugins import GRADING_STEPS
+from autograde.course.refused import require_writable
 from autograde.course.rows import write_rows
 from autograde.engine.jobs import as_bytes
 from autograde.engine.results import write_whole
@@ -55,12 +56,14 @@ class Entries:
 
         Raises:
             CourseError: nbgrader could not, where it does the work.
+            OSError: the notebooks' folder may not be written to, or the disk is full.
         """
         if self.by_nbgrader:
             succeed(self.course.api.autograde(self.chapter, student, force=True), f"grading {student}")
             return
         for notebook in notebooks.values():
             self.limit_output.preprocess(notebook, {})
+        require_writable(self.course.autograded / student / self.chapter)
         try:
             self._write_marks(student, notebooks)
         except Exception:

@@ -17,6 +17,7 @@ from autograde.authoring.key import nearest
 from autograde.course.course import Course, CourseError
 from autograde.course.database import open_gradebook
 from autograde.course.gradebook import Entries
+from autograde.course.refused import refused, require_writable
 from autograde.course.rows import doubts, read_result
 from autograde.engine.jobs import Job, Unsettled, WrongEnvironment, lost
 from autograde.engine.watch import Watch
@@ -69,6 +70,7 @@ def grade(
     for student in students:
         if student not in submissions:
             raise CourseError(f"{student} handed in no {chapter}{nearest(student, list(submissions))}")
+    require_writable(course.autograded, course.results.folder)
     with _alone(course), open_gradebook(course) as gradebook:
         course.results.sweep()
         entries = Entries(course, chapter, gradebook)
@@ -80,8 +82,7 @@ def grade(
                 wanted = {name: course.job(chapter, student, name) for name in names}
             except OSError as error:
                 del done[student]
-                reason = f"{error.filename} cannot be read ({error.strerror})"
-                yield Graded(student, chapter, failure=reason.encode("utf-8", "replace").decode())
+                yield Graded(student, chapter, failure=refused(error))
                 continue
             for name, job in wanted.items():
                 known = None if regrade else course.results.get(job.fingerprint)
@@ -123,9 +124,13 @@ def _enter(entries: Entries, student: str, notebooks: dict[str, NotebookNode], u
         return graded
     try:
         entries.enter(student, notebooks)
-    except (OperationalError, KeyboardInterrupt):  # the gradebook is locked or gone: that holds for everybody
+    except OperationalError:  # the gradebook is locked or gone: that holds for everybody
         raise
+    except OSError as error:
+        return replace(graded, failure=f"its marks could not be written: {refused(error)}")
     except Exception as error:
+        if isinstance(error.__context__, OperationalError):  # the same in nbgrader's words
+            raise
         return replace(graded, failure=f"its marks could not be written: {error!s:.200}")
     return graded
 

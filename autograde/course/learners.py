@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from datetime import timedelta
 from importlib import resources
@@ -14,6 +13,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 
 from autograde.course.lateness import span
 from autograde.course.marks import Marks
+from autograde.engine.results import write_whole
 
 LEARNERS = "learners"  # the folder of the pages, beside report.html
 _TEMPLATES = ("base.html", "report.html", "learner.html")
@@ -40,15 +40,16 @@ def late(marks: Marks) -> str:
 
 def write_learners(folder: Path, chapters: Sequence[str], results: Sequence[Marks]) -> None:
     """Write a page for everybody who handed something in; pages of others go."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     theirs: dict[str, dict[str, Marks]] = {}
     for marks in results:
         theirs.setdefault(marks.student, {})[marks.chapter] = marks
     for student, by_chapter in theirs.items():
         rows = [(chapter, by_chapter.get(chapter)) for chapter in chapters]
         page = render("learner.html", {"student": student, "rows": rows, "results": list(by_chapter.values())})
-        (folder.parent / address(student)).write_text(page, encoding="utf-8")
+        write_whole(folder.parent / address(student), page.encode())
+    for path in set(folder.glob("*.html")) - {folder.parent / address(student) for student in theirs}:
+        path.unlink()
 
 
 def _colour(share: float) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autograde.course.course import Course
 from autograde.course.learners import LEARNERS, render, write_learners
 from autograde.course.marks import Marks, read_marks, spread, summarise
 from autograde.course.next_steps import queue, topics, who_needs_help
+from autograde.course.refused import require_writable
 from autograde.course.rows import BY_HAND
 from autograde.course.similar import MOST_ROWS, alike
-from autograde.course.tables import harmless
+from autograde.course.tables import as_csv
+from autograde.engine.results import write_whole
 from autograde.exercises.verdict import Status
 
 
@@ -34,12 +35,13 @@ def write_report(course: Course, chapters: list[str]) -> Path:
         })  # fmt: skip
         results += group
     folder = course.submitted.parent
+    require_writable(folder, folder / LEARNERS)
     folder.mkdir(parents=True, exist_ok=True)
     write_learners(folder / LEARNERS, chapters, results)
     path = folder / "report.html"
     page = {"chapters": pages, "help": who_needs_help(results, chapters), "count": len(results)}
-    path.write_text(render("report.html", page), encoding="utf-8")
-    _write_marks(folder / "marks.csv", results)
+    write_whole(path, render("report.html", page).encode())
+    write_whole(folder / "marks.csv", as_csv(_marks_table(results)).encode())
     return path
 
 
@@ -67,15 +69,12 @@ def _sign(status: str) -> str:
 _COLUMNS = ("exercise", "points", "out_of", "auto", "manual", "extra", "status", "misconception", "message")
 
 
-def _write_marks(path: Path, results: Sequence[Marks]) -> None:
+def _marks_table(results: Sequence[Marks]) -> Iterator[list[object]]:
     """One row for each graded cell, and one for a late penalty: a submission's rows add up to its score."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["student", "chapter", *_COLUMNS, "notes"])
-        for marks in results:
-            rows = [[verdict[name] for name in _COLUMNS] for verdict in marks.verdicts]
-            if marks.points != marks.raw:
-                rows.append(["late penalty", marks.points - marks.raw, 0, "", "", "", "late", "", ""])
-            for row in rows:
-                notes = " ".join([*marks.look, *marks.notes])
-                writer.writerow([harmless(cell) for cell in (marks.student, marks.chapter, *row, notes)])
+    yield ["student", "chapter", *_COLUMNS, "notes"]
+    for marks in results:
+        rows: list[list[object]] = [[verdict[name] for name in _COLUMNS] for verdict in marks.verdicts]
+        if marks.points != marks.raw:
+            rows.append(["late penalty", marks.points - marks.raw, 0, "", "", "", "late", "", ""])
+        for row in rows:
+            yield [marks.student, marks.chapter, *row, " ".join([*marks.look, *marks.notes])]

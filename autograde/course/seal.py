@@ -65,6 +65,8 @@ class Seal:
                 path.unlink()
         leave_out = shutil.ignore_patterns(*ignored, "*.ipynb")
         shutil.copytree(source, self.folder, ignore=leave_out, dirs_exist_ok=True)
+        for folder in (self.folder, *self.folder.glob("**/")):  # the source may be read-only
+            folder.chmod(folder.stat().st_mode | 0o700)
         self._path(name).write_text(nbformat.writes(_with_ids(notebook)), encoding="utf-8")
 
     def keep_hashes(self, released: Path) -> None:

@@ -76,7 +76,7 @@ def storage(database: str, *folders: Path) -> Iterator[Finding]:
 
 def _sqlite(path: Path) -> Iterator[Finding]:
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
         try:
             (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         finally:

@@ -29,10 +29,22 @@ def test_a_folder_whose_name_is_no_utf8_or_no_line(course, capsys, name, shown):
     simulate(course, TOY, 1)
     odd = os.path.join(os.fsencode(course.submitted), name)
     shutil.copytree(os.fsencode(course.submitted / "student-001"), odd)
-    assert main(["grade", "--jobs", "1"]) == 1
-    assert f"has no readable name, {shown}: rename it" in capsys.readouterr().err
-    assert main(["feedback"]) == 0 and main(["report"]) == 0
+    for command in (["grade", "--jobs", "1"], ["feedback"], ["report"], ["export"]):
+        assert main(command) == 1
+        assert f"has no readable name, {shown}: rename it" in capsys.readouterr().err
     assert graded(course) == {"student-001"}
+
+
+def test_every_name_that_is_graded_gets_its_page(course, capsys):
+    """nbgrader takes spaces from a name's end, and its patterns end at a line break."""
+    simulate(course, TOY, 1)
+    names = {"ada", "ada ", "ada[1]", " ben", "cy\u00a0", "dan\u2028x", "eve (1)+"}
+    for name in names:
+        shutil.copytree(course.submitted / "student-001" / TOY, course.submitted / name / TOY)
+    assert main(["grade", "--jobs", "1"]) == main(["feedback"]) == 0
+    pages = course.feedback.glob(f"*/{TOY}/{TOY}.html")
+    assert {page.parts[-3] for page in pages} == graded(course) == names | {"student-001"}
+    assert "8 feedback pages" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["a folder", "a broken link", "a pipe"])

@@ -12,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from autograde.cli import main
 from autograde.course.cell_html import cell_html, clean, markdown
 from autograde.course.course import CONFIG_FILE, Course
+from autograde.course.feedback_page import _leave_out_old_points
 from autograde.course.simulate import simulate
 from autograde.engine.client import rebuild
 from tests.autograde.conftest import TOY, make_course, run_nbgrader
@@ -136,6 +137,17 @@ def test_an_exercise_says_points_message_answer_and_the_way(handed_back):
     assert not any("No response." in text for text in blank), "not answered is said once"
     right = [text for kind, text in items(page(handed_back, "student-001")) if kind == "right"]
     assert len(right) == 5 and not any("The way to the answer" in text for text in right)  # the message has it
+
+
+def test_the_chapter_shows_no_points_that_a_teacher_has_changed():
+    """Neither a verdict's nor those of a test that gives part of them."""
+    cell = plain_cell("code", "print('two of three')\n2", "parts", 3, grade=True, locked=True)
+    printed = new_output("stream", name="stdout", text="two of three")
+    for score, shown in ((2.0, True), (2.5, False)):
+        cell.outputs = [printed, new_output("execute_result", {"text/plain": "2"}, execution_count=1)]
+        cell.metadata.nbgrader.score = score
+        _leave_out_old_points(nbformat.v4.new_notebook(cells=[cell]))
+        assert cell.outputs[:1] == [printed] and (len(cell.outputs) == 2) is shown
 
 
 def test_lateness_and_its_penalty_are_said(handed_back):

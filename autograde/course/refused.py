@@ -1,0 +1,96 @@
+"""What the machine refuses: which file or folder, why, and what to do about it, in one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import re
+import shlex
+import shutil
+import tempfile
+from itertools import takewhile
+from pathlib import Path
+
+from autograde.course.settings import CONFIG_FILE
+
+_FULL = "make room there, then run this again"
+_LITTLE = 2**20  # bytes that are free on a full disk, at most
+_READ_ONLY = "its disk is mounted read-only; copy the course to where you may write"
+
+
+def refused(error: OSError, path: Path | None = None) -> str:
+    """What went wrong with a file, in words.
+
+    path: which file, where the error does not say it, or names another that only stands for it.
+    """
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):  # of a whole folder: its first file's
+        _, target, text = error.args[0][0]
+        number = int((re.search(r"\[Errno (\d+)\]", text) or [0, 0])[1])
+        error = OSError(number, os.strerror(number) if number else text, target)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    name, reason = path or error.filename or (full and _full_disk()), error.strerror or str(error)
+    if not name:
+        return f"a file cannot be read or written: {reason}"
+    place, todo = Path(os.fsdecode(name)), ""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        place = _in_the_way(place)
+        todo = f": {_permit(place)}"
+    elif error.errno == errno.EROFS:
+        todo = f": {_READ_ONLY}"
+    elif full:
+        place = _existing(place)
+        todo = f": {_FULL}"
+    return f"{place} cannot be used: {reason}{todo}".encode("utf-8", "replace").decode()
+
+
+def require_writable(*paths: Path) -> None:
+    """Make sure that files or folders may be written to, or made where they are not there yet.
+
+    Raises:
+        OSError: one may not.
+    """
+    for path in paths:
+        if not _usable(place := _existing(path)):
+            number = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(number, os.strerror(number), str(place))
+
+
+def _full_disk() -> Path | None:
+    """The folder whose disk has no room left: where this runs, or that of temporary files."""
+    places = (Path.cwd(), Path(tempfile.gettempdir()))
+    return next((place for place in places if shutil.disk_usage(place).free < _LITTLE), None)
+
+
+def _existing(path: Path) -> Path:
+    """The path, or else the nearest folder above it that is there."""
+    return next(place for place in (path, *path.absolute().parents) if os.path.exists(place))
+
+
+def _usable(place: Path) -> bool:
+    wanted = os.R_OK | os.W_OK | (os.X_OK if place.is_dir() else 0)
+    return os.access(place, wanted, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _in_the_way(path: Path) -> Path:
+    """What keeps a file or folder from being used: itself or a folder that it is in, in a course the outermost."""
+    place = _existing(path)
+    places = [place, *place.absolute().parents]
+    course = next((number for number, outer in enumerate(places) if (outer / CONFIG_FILE).is_file()), 1)
+    closed = list(takewhile(lambda one: not _usable(one), places[_usable(place) : course + 1]))
+    return closed[-1] if closed else place
+
+
+def _permit(place: Path) -> str:
+    """How whoever runs this may use a file or folder again."""
+    owner, me, quoted = place.stat().st_uid, os.geteuid(), shlex.quote(str(place))
+    if owner != me:
+        return f"it belongs to {_user(owner)}; run `sudo chown -R {_user(me)} {quoted}`"
+    return f"run `chmod -R u+rwX {quoted}`"
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # no such user here: a container's
+        return str(number)
