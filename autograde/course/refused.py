@@ -27,7 +27,7 @@ def refused(error: OSError, path: Path | None = None) -> str:
     if isinstance(error, shutil.Error) and isinstance(error.args[0], list):  # of a whole folder: its first file's
         _, target, text = error.args[0][0]
         number = int((re.search(r"\[Errno (\d+)\]", text) or [0, 0])[1])
-        error = OSError(number, os.strerror(number) if number else text, target)
+        error = OSError(number, os.strerror(number) if number else text, str(_existing(Path(target))))
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     name, reason = path or error.filename or (full and _full_disk()), error.strerror or str(error)
     if not name:
@@ -39,7 +39,6 @@ def refused(error: OSError, path: Path | None = None) -> str:
     elif error.errno == errno.EROFS:
         todo = f": {_READ_ONLY}"
     elif full:
-        place = _existing(place)
         todo = f": {_FULL}"
     return f"{place} cannot be used: {reason}{todo}".encode("utf-8", "replace").decode()
 
