@@ -17,7 +17,7 @@ from torch import Tensor
 MAX_PIXELS = 64_000_000  # of one picture; more would be slow to show and teaches nothing more
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
-PHOTOMETRIC = 262  # the TIFF tag that says whether 0 is white (0) or black (1)
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # TIFF tags: bits a channel; is 0 white (0)? are bytes signed (2)?
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -80,7 +80,17 @@ def _opened(content: bytes) -> Image.Image:
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
         image.load()
+    _scale_transparent(image, content)
     return image
+
+
+def _scale_transparent(image: Image.Image, content: bytes) -> None:
+    """Pillow brings a PNG's pixels to 8 bits, but leaves the one transparent colour with the bits of the file."""
+    colour = image.info.get("transparency")
+    if image.format == "PNG" and image.mode in ("L", "RGB") and colour is not None:
+        bits = content[24]  # a channel
+        scaled = [each >> 8 if bits == 16 else each * 255 // (2**bits - 1) for each in np.atleast_1d(colour).tolist()]
+        image.info["transparency"] = scaled[0] if image.mode == "L" else tuple(scaled)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -107,15 +117,22 @@ def _without_exif(content: bytes) -> bytes:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        grey = _grey(np.asarray(image), image.mode)
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    signed = image.mode == "L" and tags.get(SAMPLE_FORMAT) == (2,)  # Pillow takes −1 for 255
+    if image.mode.startswith("I") or image.mode == "F" or signed:
+        numbers = np.asarray(image).view(np.int8) if signed else np.asarray(image)
+        grey = _grey(numbers, image.mode, tags.get(BITS, (16,))[0])
+        if (transparent := image.info.get("transparency")) is not None:
+            grey.paste("white", mask=Image.fromarray(numbers == transparent))
         # Pillow heeds this tag of TIFF up to 8 bits alone
-        return ImageOps.invert(grey) if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0 else grey
+        return ImageOps.invert(grey) if tags.get(PHOTOMETRIC) == 0 else grey
     if image.mode == "LAB":
-        to_rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, *to_rgb, outputMode="RGB")
-        assert converted is not None
-        return converted
+        return _by_profile(image, ImageCms.createProfile("LAB"))
+    if image.mode == "CMYK" and (profile := image.info.get("icc_profile")):  # which says how these inks look
+        try:
+            return _by_profile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+        except (ImageCms.PyCMSError, OSError):  # the profile is damaged
+            return image.convert("RGB")
     if image.mode in ("La", "RGBa"):  # colours that were multiplied by their opacity
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
     if image.has_transparency_data:
@@ -124,16 +141,25 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _grey(numbers: np.ndarray, mode: str) -> Image.Image:
-    """Grey of more than 8 bits: 0…1 for fractions, 0…255 or 0…65535, whichever the numbers need.
+def _by_profile(image: Image.Image, profile: ImageCms.core.CmsProfile | ImageCms.ImageCmsProfile) -> Image.Image:
+    """The picture in sRGB; `profile` is the ICC profile of its own colours."""
+    converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    assert converted is not None
+    return converted
+
+
+def _grey(numbers: np.ndarray, mode: str, bits: int) -> Image.Image:
+    """Grey that is not in bytes: 0…1 for fractions, 0…255 or 0…65535, whichever the numbers need.
+
+    In the modes "I;16…" the file says how many bits a pixel has, and so what is white.
 
     Numbers just beyond a range, such as 0…1.2, would be all black in the next one: nothing tells their white.
     """
     if not np.isfinite(numbers).all():
         raise _Unclear("holds numbers that are not finite")
     low, high = numbers.min().item(), numbers.max().item()
-    whites = (65535,) if mode.startswith("I;16") else (255, 65535) if mode == "I" else (1, 255, 65535)
-    white = next((each for each in whites if high <= each), None)  # 16 bits say so themselves
+    whites = (2**bits - 1,) if mode.startswith("I;16") else (1, 255, 65535) if mode == "F" else (255, 65535)
+    white = next((each for each in whites if high <= each), None)
     if low < 0 or white is None or any(each < high < 16 * each for each in whites[:-1]):
         raise _Unclear(f"holds numbers from {low:g} to {high:g}: expected 0…1, 0…255 or 0…65535")
     bytes_ = numbers // 256 if white == 65535 else np.rint(numbers * (255 / white))

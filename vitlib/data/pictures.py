@@ -14,7 +14,7 @@ from vitlib.vit.wrappers import unwrapped
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """N pictures of one size, with a class each. `len` counts them.
+    """N pictures of one size, with a class each. `len` counts them, and torch's DataLoader takes them as a dataset.
 
     >>> images = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
     >>> some = Pictures(images, labels=torch.tensor([0, 1, 1, 0, 1, 1]), classes=("cat", "dog"))
@@ -57,6 +57,10 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[UInt8[Tensor, "C H W"], Int64[Tensor, ""]]:
+        """One picture and its label. Errors: IndexError."""
+        return self.images[index], self.labels[index]
 
     def to(self, device: torch.device | str) -> "Pictures":
         """The same pictures on another device."""
