@@ -1,7 +1,7 @@
-"""A picture file as a tensor of bytes: shown as its pixels mean, upright, in RGB, or refused by name.
+"""From a picture file to a tensor of bytes, upright and in RGB.
 
-Files come from phones, scanners and microscopes. Damaged metadata never loses the pixels. Values of more than 8 bits
-are scaled to 0…255 where their range is clear; they are never clipped to black or white.
+Files come from phones, scanners and microscopes. Damaged metadata does not lose the pixels. Values of more than 8 bits
+are scaled to 0…255, never clipped; a file whose range is not clear is refused with a reason.
 """
 
 import io
@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
-MAX_PIXELS = 64_000_000  # of one picture; more would be slow to show and teaches nothing more
+MAX_PIXELS = 64_000_000  # of one picture; more would be slow to show
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
 BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # TIFF tags: bits a channel; is 0 white (0)? are bytes signed (2)?
@@ -30,10 +30,10 @@ UPRIGHT = {
 
 
 def read_picture(file: Path | bytes, name: str = "") -> UInt8[Tensor, "3 H W"]:
-    """The picture in a file, or in the bytes of an uploaded file, which `name` names in an error.
+    """The picture in a file, or in the bytes of an uploaded file. `name` stands for it in messages.
 
-    Errors: ValueError for what is no picture, is damaged, has more than MAX_PIXELS, or holds numbers whose range does
-    not tell what is black and what is white.
+    Errors: ValueError for a file that is no picture, is damaged, has more than MAX_PIXELS, or holds numbers whose range
+    does not show what is black and what is white.
     """
     name = name or (str(file) if isinstance(file, Path) else "the file")
     content = file if isinstance(file, bytes) else file.read_bytes()
@@ -57,14 +57,14 @@ def as_tensor(image: Image.Image) -> UInt8[Tensor, "3 H W"]:
 
 
 class _Unclear(Exception):
-    """Pixel values whose range does not tell which is black and which is white."""
+    """The range of the pixel values does not show what is black and what is white."""
 
 
 def _decoded(content: bytes) -> Image.Image:
     try:
         image = _opened(content)
     except Image.UnidentifiedImageError:
-        bare = _without_exif(content)  # Pillow reads a JPEG's resolution from it, and may stumble
+        bare = _without_exif(content)  # Pillow reads a JPEG's resolution there, and fails if it is damaged
         if bare == content:
             raise
         image = _opened(bare)
@@ -75,7 +75,7 @@ def _decoded(content: bytes) -> Image.Image:
 
 def _opened(content: bytes) -> Image.Image:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about metadata, pages behind the first, and size: our limit is stricter
+        warnings.simplefilter("ignore")  # about metadata, further pages, and size (MAX_PIXELS is stricter)
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
@@ -85,7 +85,7 @@ def _opened(content: bytes) -> Image.Image:
 
 
 def _scale_transparent(image: Image.Image, content: bytes) -> None:
-    """Pillow brings a PNG's pixels to 8 bits, but leaves the one transparent colour with the bits of the file."""
+    """Scale a PNG's transparent colour to 8 bits. Pillow scales the pixels, but leaves this colour as in the file."""
     colour = image.info.get("transparency")
     if image.format == "PNG" and image.mode in ("L", "RGB") and colour is not None:
         bits = content[24]  # a channel
@@ -94,17 +94,17 @@ def _scale_transparent(image: Image.Image, content: bytes) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """As EXIF has it; 1, upright, where it cannot be read."""
+    """EXIF's number, 1 to 8; 1 (upright) if it cannot be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # whatever damaged metadata brings about
+    except Exception:  # damaged metadata can raise anything
         return 1
 
 
 def _without_exif(content: bytes) -> bytes:
-    """A JPEG without its application segments, in which cameras write; anything else as it is."""
+    """A JPEG without its EXIF segments; any other file unchanged."""
     if not content.startswith(b"\xff\xd8"):
         return content
     kept, at = bytearray(content[:2]), 2
@@ -124,7 +124,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         grey = _grey(numbers, image.mode, tags.get(BITS, (16,))[0])
         if (transparent := image.info.get("transparency")) is not None:
             grey.paste("white", mask=Image.fromarray(numbers == transparent))
-        # Pillow heeds this tag of TIFF up to 8 bits alone
+        # Pillow itself inverts only up to 8 bits
         return ImageOps.invert(grey) if tags.get(PHOTOMETRIC) == 0 else grey
     if image.mode == "LAB":
         return _by_profile(image, ImageCms.createProfile("LAB"))
@@ -149,11 +149,11 @@ def _by_profile(image: Image.Image, profile: ImageCms.core.CmsProfile | ImageCms
 
 
 def _grey(numbers: np.ndarray, mode: str, bits: int) -> Image.Image:
-    """Grey that is not in bytes: 0…1 for fractions, 0…255 or 0…65535, whichever the numbers need.
+    """A grey picture from numbers that are not bytes. White is 1, 255 or 65535: the least that the numbers allow.
 
-    In the modes "I;16…" the file says how many bits a pixel has, and so what is white.
+    In the modes "I;16…" the file says how many bits a pixel has, and white is the largest number of so many bits.
 
-    Numbers just beyond a range, such as 0…1.2, would be all black in the next one: nothing tells their white.
+    Numbers slightly above a range, such as 0…1.2, are refused: in the next range they would be nearly black.
     """
     if not np.isfinite(numbers).all():
         raise _Unclear("holds numbers that are not finite")

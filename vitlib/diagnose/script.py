@@ -1,6 +1,6 @@
-"""A training script in seven parts, from the digits on the disk to an accuracy: what the clinic's hunts hide faults in.
+"""A training script in seven parts, from the digits on the disk to an accuracy. Chapter 9's hunts hide faults in it.
 
-Each part promises something in its docstring. Here all promises are kept; in a hunt (hunts.py) one to three are not.
+The docstring of each part says what it promises. Here all promises are kept; in a hunt (hunts.py) one to three are not.
 """
 
 from collections.abc import Iterator
