@@ -111,5 +111,5 @@ def _answer(check: str, question: Question, case: Case) -> Finding:
     try:
         return question(case)
     except Exception as error:  # a faulty model may raise anything: that is the finding
-        words = f"it stumbles: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        words = f"it fails: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         return alarm(check, words, "an answer", "run model(pixels) by itself, and read the whole message")

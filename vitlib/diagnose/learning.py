@@ -125,7 +125,7 @@ def gradients(case: Case) -> Finding:
 
 
 def gradient_scale(case: Case) -> Finding:
-    """Have the gradients of all blocks a similar size?"""
+    """Do the gradients of all blocks have a similar size?"""
     check = "gradients' scale"
     slopes, means = _slopes(case), {}
     for block in _blocks(case.exact):

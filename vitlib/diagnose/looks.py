@@ -65,7 +65,7 @@ def pixel_values(case: Case) -> Finding:
 
 
 def test_pictures(case: Case) -> Finding:
-    """Do test pictures look like training pictures, and have they the same size and classes?"""
+    """Do test pictures look like training pictures, with the same size and classes?"""
     check = "test pictures"
     if case.test is None:
         return left_out(check, "no `test` pictures were given")
