@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from autograde.answers import forms
-from autograde.answers.compare import first_difference
+from autograde.answers.compare import difference, first_difference
 from autograde.answers.deserialize import unpack, unpack_plain
 from autograde.answers.outcomes import bare, outcome_difference, outcomes, returning, rounded
 from autograde.answers.serialize import BadAnswer, Opaque, pack
@@ -42,7 +42,7 @@ def try_examples(entry: dict[str, Any], function: Any) -> str:
         if problem:
             call = f"{entry['variable']}({', '.join(_short(argument) for argument in arguments)})"
             lines = [f"{call}: {problem}."]
-            if rounded([expected]) == rounded([got]):  # the right value, and the line above says what is wrong with it
+            if _right_value(expected, got, entry["tolerance"]):  # the line above says what is wrong with it
                 lines.append(_misconception(entry, bare(results)))
             else:
                 lines += [f"  expected {_told(expected)}", f"  got      {_told(got)}"]
@@ -52,6 +52,13 @@ def try_examples(entry: dict[str, Any], function: Any) -> str:
     reply = find_reply(entry, rounded(entry["expected"]))
     parts = [f"{passed}. Grading tries other inputs too.", reply[1] if reply else "", _silent_error(entry, results)]
     return " ".join(filter(None, parts))
+
+
+def _right_value(expected: dict[str, Any], got: dict[str, Any], tolerance: float) -> bool:
+    """Whether both are values, and the same ones: then it is their form that differs, or an argument was changed."""
+    if "value" not in expected or "value" not in got:
+        return False
+    return difference(unpack_plain(expected["value"]), unpack_plain(got["value"]), tolerance) is None
 
 
 def _advice(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
