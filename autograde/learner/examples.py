@@ -46,7 +46,9 @@ def try_examples(entry: dict[str, Any], function: Any) -> str:
                 lines.append(_misconception(entry, bare(results)))
             else:
                 lines += [f"  expected {_told(expected)}", f"  got      {_told(got)}"]
-                lines += [_where(expected, got, entry["tolerance"]), _advice(entry, results)]
+                close = rounded([expected]) == rounded([got])  # for a digest it is the right value
+                lines += [_where(expected, got, entry["tolerance"])]
+                lines += [_hint(entry) if close else _advice(entry, results)]
             raise Wrong("\n".join(filter(None, lines)), json.dumps(rounded(bare(results))))
     passed = "the example passes" if len(results) == 1 else f"all {len(results)} examples pass"
     reply = find_reply(entry, rounded(entry["expected"]))
@@ -68,7 +70,11 @@ def _advice(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
     """
     seen = bare(results)
     known = _misconception(entry, seen) or _misconception(entry, returning(entry["expected"], seen))
-    return known or ("Unfold a hint above and try again." if entry["hints"] else "")
+    return known or _hint(entry)
+
+
+def _hint(entry: dict[str, Any]) -> str:
+    return "Unfold a hint above and try again." if entry["hints"] else ""
 
 
 def _misconception(entry: dict[str, Any], results: list[Any]) -> str:

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from autograde import check
-from autograde.answers.outcomes import outcome_difference
+from autograde.answers.outcomes import outcome_difference, rounded
 from autograde.answers.serialize import pack
+from autograde.answers.sheet import make_replies
 from autograde.learner.check import CheckFailed
 from tests.autograde.learner.test_check import failure, right_rows
 
@@ -61,9 +62,11 @@ def test_a_value_that_is_off_in_the_fourth_decimal_is_shown_beside_the_right_one
 ):
     entry = {"salt": "s", "variable": "f", "hints": 1, "tolerance": 1e-5, "examples": [[]]}
     entry["expected"] = [{"value": pack(right)}]
+    known = rounded(entry["expected"])  # as every key says it of a function that does not raise
+    entry["replies"] = make_replies("s", [(known, False, "Every value is right. Now raise what is asked for.")])
     monkeypatch.setattr("autograde.learner.check.entry_for", lambda exercise: entry)
     message = failure(check, "f", lambda: wrong)
-    assert words in message and "Unfold a hint" in message
+    assert words in message and message.endswith("Unfold a hint above and try again.")
 
 
 def test_a_name_that_is_not_defined_is_named(chapter):
