@@ -669,7 +669,8 @@ def budgets(dice: random.Random) -> tuple[int, int, int]:
 
 most = Code(
     "largest-batch", title="Your own largest_batch", points=3, difficulty=1, minutes=5, tolerance=0,
-    prompt="Write the reverse: not how much memory a batch needs, but how large a batch fits into a given memory.",
+    prompt="Now the other way round: not how much memory a batch needs, but how large a batch fits into the memory "
+    "that there is.",
     reference=largest_batch,
     examples=[
         (100, 30, 20), (95, 30, 20), (100, 40, 20), (20, 30, 20), (100, 130, 20),
