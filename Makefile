@@ -58,7 +58,7 @@ notebooks: setup  ## every chapter's stored outputs against a fresh run, with th
 in-sync: setup  ## chapters/ against a fresh release of solutions/
 	autograde release --check
 
-browser: setup  ## chapter 1, all widgets, formgrader and the assignment list in headless Chromium
+browser: setup  ## every page, all widgets, formgrader and the assignment list in headless Chromium
 	@$(BRING) chromium
 	pytest -q tests/browser
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -216,12 +217,25 @@ class Code(Exercise):
                 yield wrong.line, f"{wrong.name!r} passes every example and gets a tick: add an example that it fails"
             elif (text := told[_text(rounded(self._seen(wrong.answer)))]) != wrong.message:
                 yield wrong.line, f"{wrong.name!r} gets the message {text!r} on the examples; add one where it differs"
+        for name, value in self._constants():
+            yield self.line, f"`{name}` is {value!r} in every example: who writes that instead gets a tick; vary it"
         hidden = [arguments for _, arguments in self.cases]
         for number, example in enumerate(self.packed_examples, start=1):
             if example in hidden:
                 yield self.line, f"example {number} is a hidden case, too: choose another"
             elif "value" in outcome(self.reference, example) and self._changes(number - 1):
                 yield self.line, f"the reference changes its arguments in example {number}: work on a copy"
+
+    def _constants(self) -> Iterator[tuple[str, Any]]:
+        """(name, value) of each argument that is the same in every example, and not in the hidden cases."""
+        hidden = [arguments for _, arguments in self.cases]
+        for place, name in enumerate(inspect.signature(self.reference).parameters):
+            shown, tried = (
+                {json.dumps(arguments[place : place + 1]) for arguments in some}
+                for some in (self.packed_examples, hidden)
+            )
+            if len(shown) == 1 and tried - shown:
+                yield name, self.examples[0][place]
 
     def _changes(self, example: int) -> bool:
         self.reference(*self.examples[example])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from autograde.answers import forms
-from autograde.answers.compare import first_difference
+from autograde.answers.compare import difference, first_difference
 from autograde.answers.deserialize import unpack, unpack_plain
 from autograde.answers.outcomes import bare, outcome_difference, outcomes, returning, rounded
 from autograde.answers.serialize import BadAnswer, Opaque, pack
@@ -42,16 +42,25 @@ def try_examples(entry: dict[str, Any], function: Any) -> str:
         if problem:
             call = f"{entry['variable']}({', '.join(_short(argument) for argument in arguments)})"
             lines = [f"{call}: {problem}."]
-            if rounded([expected]) == rounded([got]):  # the right value, and the line above says what is wrong with it
+            if _right_value(expected, got, entry["tolerance"]):  # the line above says what is wrong with it
                 lines.append(_misconception(entry, bare(results)))
             else:
                 lines += [f"  expected {_told(expected)}", f"  got      {_told(got)}"]
-                lines += [_where(expected, got, entry["tolerance"]), _advice(entry, results)]
+                close = rounded([expected]) == rounded([got])  # for a digest it is the right value
+                lines += [_where(expected, got, entry["tolerance"])]
+                lines += [_hint(entry) if close else _advice(entry, results)]
             raise Wrong("\n".join(filter(None, lines)), json.dumps(rounded(bare(results))))
     passed = "the example passes" if len(results) == 1 else f"all {len(results)} examples pass"
     reply = find_reply(entry, rounded(entry["expected"]))
     parts = [f"{passed}. Grading tries other inputs too.", reply[1] if reply else "", _silent_error(entry, results)]
     return " ".join(filter(None, parts))
+
+
+def _right_value(expected: dict[str, Any], got: dict[str, Any], tolerance: float) -> bool:
+    """Whether both are values, and the same ones: then it is their form that differs, or an argument was changed."""
+    if "value" not in expected or "value" not in got:
+        return False
+    return difference(unpack_plain(expected["value"]), unpack_plain(got["value"]), tolerance) is None
 
 
 def _advice(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
@@ -61,7 +70,11 @@ def _advice(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
     """
     seen = bare(results)
     known = _misconception(entry, seen) or _misconception(entry, returning(entry["expected"], seen))
-    return known or ("Unfold a hint above and try again." if entry["hints"] else "")
+    return known or _hint(entry)
+
+
+def _hint(entry: dict[str, Any]) -> str:
+    return "Unfold a hint above and try again." if entry["hints"] else ""
 
 
 def _misconception(entry: dict[str, Any], results: list[Any]) -> str:

@@ -311,6 +311,7 @@ cut = Code(
         (torch.arange(48).reshape(1, 2, 4, 6), 2),
         (torch.arange(48.0).reshape(2, 3, 2, 4), 2),
         (torch.arange(20).reshape(1, 1, 4, 5), 2),
+        (torch.arange(36).reshape(1, 1, 3, 12), 3),
     ],
     checks={
         "one channel": [(torch.arange(36.0).reshape(1, 1, 6, 6), 3), (torch.arange(24.0).reshape(1, 1, 4, 6), 2)],
@@ -540,6 +541,7 @@ mend = Code(
         (torch.arange(48).reshape(2, 2, 12), 2, 4, 2),
         (torch.arange(20).reshape(1, 5, 4), 4, 4, 2),
         (torch.arange(12).reshape(1, 3, 4), 4, 4, 2),
+        (torch.arange(36).reshape(1, 4, 9), 3, 12, 3),
     ],
     checks={
         "one channel": [(torch.arange(36.0).reshape(1, 4, 9), 6, 6, 3), (torch.arange(24.0).reshape(1, 6, 4), 4, 6, 2)],

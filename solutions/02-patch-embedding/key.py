@@ -62,9 +62,9 @@ def embed(patches: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> to
 
 
 def numbers(*shape: int, start: int = 0) -> torch.Tensor:
-    """Small whole numbers, no two neighbours alike, as floats: every sum of them is exact."""
+    """Small halves, no two neighbours alike, as floats: every sum of them is exact, and a rounded one is wrong."""
     count = torch.Size(shape).numel()
-    return ((torch.arange(start, start + count) * 7) % 11 - 4).float().reshape(shape)
+    return ((torch.arange(start, start + count) * 7) % 11 / 2 - 2).reshape(shape)
 
 
 def any_embedding(dice: random.Random) -> list[tuple[torch.Tensor, ...]]:
@@ -144,6 +144,20 @@ def _(patches, weight, bias):
     return patches @ weight + bias
 
 
+@tokens.misconception("E on the left",
+    "torch cannot multiply the two like this. `weight @ x` is for one patch, written as a column. In `patches` every "
+    "patch is a row: `patches` stands on the left, and E, transposed, on the right.")
+def _(patches, weight, bias):
+    return weight @ patches + bias
+
+
+@tokens.misconception("reshaped in place of transposed",
+    "You gave E the shape [L, D] with a reshape. The shape is right, but the weights of different filters are mixed: "
+    "a reshape never swaps rows and columns. Transpose E: `weight.T`.")
+def _(patches, weight, bias):
+    return patches @ weight.reshape(weight.shape[1], weight.shape[0]) + bias
+
+
 @tokens.misconception("took the bias away", "The bias is subtracted. In z = E x + b it is added.")
 def _(patches, weight, bias):
     return patches @ weight.T - bias
@@ -166,6 +180,13 @@ def _(patches, weight, bias):
 @tokens.misconception("first picture only", "Only the first picture comes back. Keep the batch axis: [B, N, D].")
 def _(patches, weight, bias):
     return patches[:1] @ weight.T + bias
+
+
+@tokens.misconception("first picture, without its axis",
+    "You embed the first picture only, and its batch axis is gone. Leave `patches` whole: `@` goes through the batch "
+    "by itself, and gives [B, N, D].")
+def _(patches, weight, bias):
+    return patches[0] @ weight.T + bias
 
 
 @tokens.misconception("batch axis lost",
@@ -265,6 +286,10 @@ embedding_parameters = Numeric(
             "You counted an E for every patch of the picture. One E serves them all."),
         Misconception("one bias in all", lambda width, patch, channels, side: width * patch**2 * channels + 1,
             "You counted one bias in all. Each of the D filters has its own."),
+        Misconception("multiplications", lambda width, patch, channels, side:
+            (side // patch) ** 2 * width * patch**2 * channels,
+            "That is how many multiplications a whole picture takes: every weight is used once for each patch. As a "
+            "parameter it counts once. And the bias is missing."),
         Misconception("one filter", lambda width, patch, channels, side: patch**2 * channels + 1,
             "That is one filter with its bias. There are D of them."),
     ],
@@ -305,8 +330,8 @@ def conv_weight(weight: torch.Tensor, channels: int, patch: int) -> torch.Tensor
 
 
 def ramp(*shape: int) -> torch.Tensor:
-    """0, 1, 2, … as floats: every number tells where it came from."""
-    return torch.arange(float(torch.Size(shape).numel())).reshape(shape)
+    """0.5, 1.5, 2.5, …: every number tells where it came from, and a rounded one is wrong."""
+    return torch.arange(0.5, torch.Size(shape).numel()).reshape(shape)
 
 
 kernels = Code(
@@ -316,7 +341,7 @@ kernels = Code(
     "says what was expected.",
     reference=conv_weight,
     examples=[
-        (ramp(1, 8), 2, 2), (ramp(2, 4), 1, 2), (ramp(3, 3), 3, 1), (ramp(2, 4), 2, 2), (ramp(2, 8), 1, 2),
+        (ramp(1, 8), 2, 2), (ramp(4, 4), 1, 2), (ramp(3, 3), 3, 1), (ramp(2, 4), 2, 2), (ramp(2, 8), 1, 2),
     ],
     checks={
         "several channels": [(ramp(4, 12), 3, 2), (ramp(2, 27), 3, 3), (ramp(5, 32), 2, 4)],
@@ -462,9 +487,27 @@ def _(weight, channels, patch):
 
 
 @kernels.misconception("any multiple of the columns",
-    "Your test asks whether C·P·P divides the number of columns, and twice as many pass it. They have to be equal.")
+    "Your test lets twice as many columns as C·P·P pass. The two numbers have to be equal.")
 def _(weight, channels, patch):
     if weight.shape[1] % (channels * patch**2):
+        raise ValueError("another number of columns")
+    return weight.reshape(-1, channels, patch, patch)
+
+
+@kernels.misconception("compares the rows",
+    "You compare the rows of E with C·P·P. Rows are filters, as many as you like; what has to fit is the number of "
+    "columns, `weight.shape[1]`.")
+def _(weight, channels, patch):
+    if len(weight) != channels * patch**2:
+        raise ValueError("another number of columns")
+    return weight.reshape(-1, channels, patch, patch)
+
+
+@kernels.misconception("refuses P times C only",
+    "You refuse P·C columns, and nothing else. P·C was an example: any number of columns other than C·P·P is wrong. "
+    "And where P = 1, P·C columns are right.")
+def _(weight, channels, patch):
+    if weight.shape[1] == channels * patch:
         raise ValueError("another number of columns")
     return weight.reshape(-1, channels, patch, patch)
 
@@ -500,6 +543,8 @@ conv_output = Numeric(
         Misconception("counted CLS", lambda height, width, patch, filters:
             filters * ((height // patch) * (width // patch) + 1),
             "You counted a CLS token. A convolution gives none."),
+        Misconception("the weights", lambda height, width, patch, filters: filters * patch**2 * 3,
+            "Those are the weights of the filters. The question is how many numbers come out."),
         Misconception("the pixels", lambda height, width, patch, filters: 3 * height * width,
             "Those are the numbers that go in."),
     ],
@@ -659,6 +704,34 @@ def _(tokens, basis, mean):
     "same.")
 def _(tokens, basis, mean):
     return tokens @ basis.T + mean
+
+
+@rebuild.misconception("basis on the left",
+    "torch cannot multiply the two like this. Eᵀ z is for one token, written as a column. In `tokens` every token is "
+    "a row: `tokens` stands on the left, and the basis, as it is, on the right.")
+def _(tokens, basis, mean):
+    return basis.T @ tokens + mean
+
+
+@rebuild.misconception("mean before the product",
+    "You add the mean patch to the tokens, before the product. It is a patch, of L numbers: it is added last, to "
+    "patches.")
+def _(tokens, basis, mean):
+    return (tokens + mean) @ basis
+
+
+@rebuild.misconception("one number for the mean patch",
+    "You add the same number everywhere, the mean of the mean patch. Every pixel has a mean of its own: add the whole "
+    "vector `mean`.")
+def _(tokens, basis, mean):
+    return tokens @ basis + mean.mean()
+
+
+@rebuild.misconception("first picture, without its axis",
+    "You rebuild the first picture only, and its batch axis is gone. Leave `tokens` whole: `@` goes through the batch "
+    "by itself, and gives [B, N, L].")
+def _(tokens, basis, mean):
+    return tokens[0] @ basis + mean
 
 
 @rebuild.misconception("first picture only", "Only the first picture comes back. Keep the batch axis: [B, N, L].")

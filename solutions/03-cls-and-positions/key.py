@@ -28,6 +28,8 @@ row_length = Numeric(
             "That is how many patches lie along one side. How many lie in the whole grid?"),
         Misconception("only one side, and CLS", lambda side, patch: side // patch + 1,
             "You counted the patches along one side. The grid has rows and columns."),
+        Misconception("divided once", lambda side, patch: side * side // patch + 1,
+            "You divided the pixels by {patch} once. A patch has {patch} × {patch} of them."),
         Misconception("one at each end", lambda side, patch: (side // patch) ** 2 + 2,
             "One too many: CLS stands at the front of the sequence, and nothing stands at its end."),
     ],
@@ -59,8 +61,8 @@ def prepend_cls(tokens: torch.Tensor, cls: torch.Tensor) -> torch.Tensor:
 
 
 def row(batch: int, count: int, width: int) -> torch.Tensor:
-    """Tokens of which no two numbers are equal, and none is one of `vector`'s."""
-    return torch.arange(1.0, 1 + batch * count * width).reshape(batch, count, width)
+    """Tokens of which no two numbers are equal, none is one of `vector`'s, and a rounded one is wrong."""
+    return torch.arange(0.5, batch * count * width).reshape(batch, count, width)
 
 
 def vector(width: int) -> torch.Tensor:
@@ -123,6 +125,32 @@ def _(tokens, cls):
     "stops. Repeat it for every picture with `expand`.")
 def _(tokens, cls):
     return torch.cat([cls[None, None], tokens], dim=1)
+
+
+@prepend.misconception("axes that cannot be joined",
+    "torch cannot join the two. `torch.cat` wants tensors with the same number of axes, and of the same size along "
+    "all but the one that grows. `tokens` is (B, N, D): give CLS the shape (B, 1, D), and join along dim=1.")
+def _(tokens, cls):
+    return torch.cat([cls, tokens])
+
+
+@prepend.misconception("first picture, without its axis",
+    "Only the first picture comes back, and its batch axis is gone. Join whole batches: (B, 1, D) and (B, N, D).")
+def _(tokens, cls):
+    return torch.cat([cls[None], tokens[0]])
+
+
+@prepend.misconception("along the batch",
+    "CLS has the right shape, (B, 1, D). But you join along dim=0, the batch. The axis of the tokens is dim=1.")
+def _(tokens, cls):
+    return torch.cat([cls.expand(len(tokens), 1, -1), tokens], dim=0)
+
+
+@prepend.misconception("along the numbers",
+    "CLS has the right shape, (B, 1, D). But you join along dim=2, the numbers of a token. The axis of the tokens is "
+    "dim=1.")
+def _(tokens, cls):
+    return torch.cat([cls.expand(len(tokens), 1, -1), tokens], dim=2)
 
 
 @prepend.misconception("as a picture",
@@ -208,6 +236,8 @@ orders_alike = Numeric(
             "That is the number of patches. In how many orders can they lie?"),
         Misconception("squared", lambda rows, columns: (rows * columns) ** 2,
             "Once a patch has a place, the place is taken: there is one choice fewer for the next patch."),
+        Misconception("every patch again", lambda rows, columns: (rows * columns) ** (rows * columns),
+            "You let every place choose from all the patches again. A patch that is laid is gone."),
         Misconception("powers of two", lambda rows, columns: 2 ** (rows * columns),
             "That is how many subsets the patches have. All patches are laid every time; only the order changes."),
         Misconception("counted CLS", lambda rows, columns: math.factorial(rows * columns + 1),
@@ -228,24 +258,21 @@ orders_alike = Numeric(
 swapped_logits = Choice(
     "swapped-logits", title="Two patches change places", points=1, difficulty=2, minutes=2,
     prompt="A model has **no position embeddings**, and its head reads CLS. In the picture, the patch with the cat's "
-        "ear "
-    "and the patch with its tail change places. What happens to the logits (the scores of the classes)?",
+    "ear and the patch with its tail change places. What happens to the logits (the scores of the classes)?",
     options={
         "Two of them change places, too.":
             "It is the outputs of the two *patches* that change places. A logit belongs to a class, not to a position "
-            "in "
-            "the sequence.",
+            "in the sequence.",
         "They change a little, since only two of many tokens moved.":
             "CLS weighs the same patches by the same weights. Whether one comes sooner or later in the sequence does "
-            "not "
-            "enter the formula.",
+            "not enter the formula.",
         "They stay as they were: CLS itself has not moved, and reads the same patches.": None,
         "They cannot be computed: the patches lie where the model does not expect them.":
             "A model without position embeddings expects nothing at a position. It computes as always.",
     },
     hints=["In the proof, Π moves the outputs as it moves the inputs. Where does Π move CLS?"],
     why="Π leaves CLS where it is. Its output is the same vector as before, and so are the logits that the head makes "
-        "of it.",
+    "of it.",
 )
 
 # ── 3.3 · Every token gets its position ───────────────────────────────────────────────────────────────────────────────
@@ -268,6 +295,8 @@ position_numbers = Numeric(
         Misconception("as long as a patch", lambda side, patch, width: ((side // patch) ** 2 + 1) * patch**2 * 3,
             "You made a position embedding as long as a flattened patch. It is added *after* the patch embedding, to "
             "a token of {width} numbers."),
+        Misconception("one for all", lambda side, patch, width: width,
+            "That is one position embedding. Every token has one of its own."),
         Misconception("only one side", lambda side, patch, width: (side // patch + 1) * width,
             "You took the patches along one side. The grid has rows and columns."),
     ],
@@ -359,6 +388,50 @@ def _(tokens, positions):
     "without complaint, and then all tokens get the same. Compare the shapes first, and raise a ValueError.")
 def _(tokens, positions):
     return tokens + positions
+
+
+@place.misconception("compares with the batch",
+    "You refuse a table that fits. `tokens` is (B, N + 1, D), CLS included, and `positions` is (N + 1, D): compare its "
+    "shape with `tokens.shape[1:]`, without the batch axis, and add no 1.")
+def _(tokens, positions):
+    if positions.shape != tokens.shape:
+        raise ValueError("positions do not fit the tokens")
+    return tokens + positions
+
+
+@place.misconception("waits for torch to complain",
+    "You leave the test to torch, and it complains too rarely: it stretches a table of one row, or of one column. "
+    "Compare the shapes yourself, before the sum.")
+def _(tokens, positions):
+    try:
+        return tokens + positions
+    except RuntimeError:
+        raise ValueError("positions do not fit the tokens") from None
+
+
+@place.misconception("refuses only what is wrong twice",
+    "You refuse a table only where the number of rows *and* their length are wrong. One of the two is enough: `or`, "
+    "not `and`.")
+def _(tokens, positions):
+    if len(positions) != tokens.shape[1] and positions.shape[1] != tokens.shape[2]:
+        raise ValueError("positions do not fit the tokens")
+    return tokens + positions
+
+
+@place.misconception("looks at the length of the rows only",
+    "You check the length of the rows only. A table of a single row passes unnoticed, and torch stretches it. Compare "
+    "the number of rows, too.")
+def _(tokens, positions):
+    if positions.shape[1] != tokens.shape[2]:
+        raise ValueError("positions do not fit the tokens")
+    return tokens + positions
+
+
+@place.misconception("first picture, without its axis",
+    "Only the first picture comes back, and its batch axis is gone. torch adds the table to every picture by itself.")
+def _(tokens, positions):
+    fits(tokens, positions)
+    return tokens[0] + positions
 
 
 @place.misconception("counts the numbers",
@@ -506,7 +579,7 @@ waves = Code(
     prompt="Write the formula for a whole table. The sine and the cosine of one angle stand **side by side**: column 0 "
     "is a sine, column 1 its cosine, column 2 the next sine. An odd width is refused with a `ValueError`.",
     reference=sincos_positions,
-    examples=[(1, 6), (2, 2), (6, 4), (2, 5)],
+    examples=[(1, 6), (2, 2), (6, 4), (2, 6), (2, 5)],
     checks={
         "one pair": [(4, 2), (9, 2)],
         "many pairs": [(5, 8), (12, 6), (3, 32)],
@@ -532,7 +605,7 @@ def angle_table(count, width, base=10_000.0, first=0, share=1.0):
     if width % 2:
         raise ValueError("the width is odd")
     places = torch.arange(first, first + count, dtype=torch.float64)[:, None]
-    return places / base ** (share * torch.arange(0, width, 2) / width)
+    return places / base ** (share * torch.arange(0, width, 2, dtype=torch.float64) / width)
 
 
 def side_by_side(even, odd):
@@ -615,6 +688,44 @@ def _(count, width):
 def _(count, width):
     angles = angle_table(count, width, share=2.0)
     return side_by_side(angles.sin(), angles.cos())
+
+
+@waves.misconception("power before the fraction",
+    "All your angles are nearly 0. The exponent of 10,000 is 2k/D, all of it: write `10_000 ** (2 * k / width)`. "
+    "Without the brackets, Python takes the power first.")
+def _(count, width):
+    angles = angle_table(count, width, base=1.0) / 10_000**2 * torch.arange(width // 2) / width
+    return side_by_side(angles.sin(), angles.cos())
+
+
+@waves.misconception("exponents up to 1",
+    "Your exponents run from 0 to exactly 1: you divide k by D/2 − 1. In the formula it is 2k/D, which stays below 1.")
+def _(count, width):
+    angles = angle_table(count, width, share=width / max(1, width - 2))
+    return side_by_side(angles.sin(), angles.cos())
+
+
+@waves.misconception("over the number of positions",
+    "You divide 2k by the number of positions. The exponent is 2k/D, and D is the number of columns.")
+def _(count, width):
+    angles = angle_table(count, width, share=width / count)
+    return side_by_side(angles.sin(), angles.cos())
+
+
+@waves.misconception("odd columns left empty",
+    "The sines are right, and the odd columns are still 0. Column 2k + 1 holds the cosine of the same angle.")
+def _(count, width):
+    angles = angle_table(count, width)
+    return side_by_side(angles.sin(), torch.zeros_like(angles))
+
+
+@waves.misconception("last pair left empty",
+    "The last two columns are still 0. k runs from 0 to D/2 − 1, and `range(width // 2)` ends there by itself.")
+def _(count, width):
+    angles = angle_table(count, width)
+    filled = side_by_side(angles.sin(), angles.cos())
+    filled[:, -2:] = 0
+    return filled
 
 
 @waves.misconception("multiplied instead of divided",
@@ -702,6 +813,8 @@ sincos_length = Numeric(
         Misconception("the place squared", lambda place, width: place**2,
             "You multiplied the position by itself. Row {place} holds sines and cosines."),
         Misconception("zero", 0, "The numbers are squared before they are added: nothing can cancel."),
+        Misconception("took the root", lambda place, width: math.sqrt(width // 2),
+            "That is the length of the embedding. The question is its square, the dot product."),
         Misconception("quarter", lambda place, width: width // 4,
             "You halved once too often. There are {width} / 2 pairs, and each of them gives a whole 1."),
     ],
@@ -736,10 +849,8 @@ resized_rows = Numeric(
     parameter_values=dict(height=range(240, 481, 16), width=range(256, 641, 16)),
     valid_if=lambda height, width: height < width,
     prompt="A model with CLS learned its table of 197 position embeddings on pictures of 224 × 224 pixels, with "
-        "patches "
-    "of 16. You "
-    "want to use it on pictures of {height} × {width} pixels (height × width). How many rows does the **resized** "
-    "table have?",
+    "patches of 16. You want to use it on pictures of {height} × {width} pixels (height × width). How many rows does "
+    "the **resized** table have?",
     answer=lambda height, width: (height // 16) * (width // 16) + 1, unit="rows",
     misconceptions=[
         Misconception("forgot CLS", lambda height, width: (height // 16) * (width // 16),
@@ -755,9 +866,8 @@ resized_rows = Numeric(
         Misconception("added the old table", lambda height, width: (height // 16) * (width // 16) + 197,
             "You put the new rows behind the old ones. The new table takes the place of the old one."),
     ],
-    hints=["How many patches does the new grid have?", "The patches' part of the table gets the size of the new grid. "
-        "What "
-           "happens to CLS's row?"],
+    hints=["How many patches does the new grid have?",
+           "The patches' part of the table gets the size of the new grid. What happens to CLS's row?"],
     why=lambda height, width: f"{height} / 16 = {height // 16} rows and {width} / 16 = {width // 16} columns make "
     f"{(height // 16) * (width // 16)} patches; with CLS's row it is {(height // 16) * (width // 16) + 1}.",
 )

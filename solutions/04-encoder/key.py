@@ -632,7 +632,7 @@ block = Code(
     "`multi_head_attention`. (If that is not finished yet, `from vitlib.vit.functional import multi_head_attention`.)",
     reference=encoder_block,
     examples=[
-        block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 3, 4, 2, ratio=2),
+        block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 3, 4, 4, ratio=2),
         block_case(350, 1, 3, 4, 2, scale=2**-9),
     ],
     checks={

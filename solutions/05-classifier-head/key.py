@@ -30,8 +30,8 @@ def centred(a: float, b: float, c: float, d: float) -> float:
 
 norm_by_hand = Numeric(
     "norm-by-hand", title="A LayerNorm by hand", points=1, difficulty=2, minutes=4, decimals=2,
-    parameters=dict(a=1, b=3, c=3, d=9, scale=2, shift=5),
-    parameter_values=dict(d=range(7, 16), scale=(2, 3, 4, 5), shift=range(-9, 10)),
+    parameters=dict(a=1, b=3, c=3, d=9, scale=4, shift=2),
+    parameter_values=dict(d=range(7, 16), scale=(3, 4, 5, 6), shift=range(-9, 10)),
     valid_if=lambda a, b, c, d, scale, shift: shift != 0,
     prompt="A token has four numbers, ({a}, {b}, {c}, {d}). It goes through a LayerNorm with scale γ = {scale} and "
     "shift β = {shift}, the same for all four places; ε is too small to matter. What becomes of the **last** number?",
@@ -59,6 +59,15 @@ norm_by_hand = Numeric(
             "You divided the number by the standard deviation, but did not take the mean away first."),
         Misconception("did not divide", lambda a, b, c, d, scale, shift: scale * centred(a, b, c, d) + shift,
             "You took the mean away. What is left still has to be divided by the standard deviation σ."),
+        Misconception("summed the squares", lambda a, b, c, d, scale, shift:
+            scale * centred(a, b, c, d) / (2 * spread(a, b, c, d)) + shift,
+            "You added the squared distances up. σ² is their mean: divide by 4 before you take the root."),
+        Misconception("took the first number", lambda a, b, c, d, scale, shift:
+            scale * centred(b, c, d, a) / spread(a, b, c, d) + shift,
+            "That is what becomes of the first number. The question is about the last one."),
+        Misconception("subtracted the shift", lambda a, b, c, d, scale, shift:
+            scale * centred(a, b, c, d) / spread(a, b, c, d) - shift,
+            "You subtracted β. It is added."),
     ],
     hints=["First μ, the mean of the four numbers. Then σ²: the mean of the four squared distances from μ.",
            "(x − μ) / σ for the last number, then times {scale}, then plus {shift}."],
@@ -75,7 +84,7 @@ head_reads = Choice(
         "the first token, as the last block left it":
             "Nothing has normalised that sum of branches yet. What stands between the last block and the head?",
         "the first token, after the final LayerNorm": None,
-        "all 197 tokens, one behind the other":
+        "all 197 tokens, one after another":
             "W would need 197 · 768 columns then. It has 768: it reads one vector for the whole picture.",
         "the last token, after the final LayerNorm":
             "The last token belongs to the patch at the bottom right. Which one belongs to the whole picture, and "
@@ -130,6 +139,9 @@ read = Code(
         (torch.tensor([[[2.0, 2.0], [1.0, 3.0]]]), torch.ones(2), torch.zeros(2), torch.eye(2), torch.zeros(2)),
         (torch.tensor([[[0.001, 0.003, 0.0], [8.0, 8.0, 9.0], [1.0, 5.0, 2.0]]]),
          torch.ones(3), torch.zeros(3), torch.eye(3), torch.zeros(3)),
+        (torch.tensor([[[1.0, 5.0], [2.0, 7.0]], [[4.0, 0.0], [0.0, 6.0]]]),
+         torch.tensor([1.0, 3.0]), torch.tensor([0.0, 2.0]),
+         torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.tensor([10.0, 30.0])),
     ],
     checks={
         "any picture": lambda dice: [rows(dice.randrange(10**6), 2, 5, 6, 3), rows(dice.randrange(10**6), 1, 4, 8, 5)],
@@ -232,6 +244,67 @@ def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return cls @ head_weight + head_bias
+
+
+@read.misconception("W before a batch",
+    "`W @ x`, as in the cell for one picture, needs one vector. Here x is a batch, [B, D], with a picture in each row: "
+    "x @ Wᵀ, or `F.linear(x, W, b)`.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
+    return head_weight @ cls + head_bias
+
+
+@read.misconception("a picture in each column",
+    "The logits are right, but a picture stands in each column, [K, B]. Transpose them, or multiply x @ Wᵀ.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
+    return head_weight @ cls.T + head_bias[:, None]
+
+
+@read.misconception("one mean for all pictures",
+    "`x.mean()` without `dim` takes one mean over all the pictures; in section 5.2, x was a single token. Give every "
+    "picture its own: `x.mean(dim=-1, keepdim=True)`, and likewise for σ².")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = tokens[:, 0]
+    cls = (cls - cls.mean()) / (cls.var(correction=0) + 1e-6).sqrt()
+    return F.linear(cls * norm_weight + norm_bias, head_weight, head_bias)
+
+
+@read.misconception("lost an axis",
+    "The mean of a batch [B, D] over its last axis has the shape [B], and torch subtracts it along the wrong axis, or "
+    "stops with a RuntimeError. `keepdim=True` makes it [B, 1].")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = tokens[:, 0]
+    cls = (cls - cls.mean(dim=-1)) / (cls.var(dim=-1, correction=0) + 1e-6).sqrt()
+    return F.linear(cls * norm_weight + norm_bias, head_weight, head_bias)
+
+
+@read.misconception("did not centre",
+    "You divide by the size of the numbers, but do not subtract their mean first. That is another norm, the RMSNorm.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = tokens[:, 0]
+    cls = cls / (cls.square().mean(dim=-1, keepdim=True) + 1e-6).sqrt()
+    return F.linear(cls * norm_weight + norm_bias, head_weight, head_bias)
+
+
+@read.misconception("a norm of its own",
+    "A new `torch.nn.LayerNorm` has γ = 1, β = 0 and ε = 1e-5. Use this model's norm_weight, norm_bias and 1e-6: "
+    "`F.layer_norm` takes all three.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    return F.linear(torch.nn.LayerNorm(tokens.shape[-1])(tokens[:, 0]), head_weight, head_bias)
+
+
+@read.misconception("normalised the logits",
+    "You normalise the logits. The norm comes first: it acts on the token, and the head reads what it returns.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    logits = F.linear(tokens[:, 0], head_weight, head_bias)
+    return F.layer_norm(logits, logits.shape[-1:], eps=1e-6)
+
+
+@read.misconception("normalised twice", "You normalise twice. Once is right: γ and β come last.")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    cls = F.layer_norm(tokens[:, 0], norm_weight.shape, eps=1e-6)
+    return F.linear(F.layer_norm(cls, norm_weight.shape, norm_weight, norm_bias, 1e-6), head_weight, head_bias)
 
 
 @read.misconception("forgot b", "The bias b of the head is missing.")
@@ -348,7 +421,7 @@ other_readout = Choice(
         "Nothing changes: CLS is the mean of the patches.":
             "CLS has gathered from the patches through attention, layer by layer, and it chose what to take. That is "
             "no average.",
-        "It runs without a word, and it is wrong far more often.": None,
+        "It runs without complaint, and it is wrong far more often.": None,
         "It gets better: a mean of many tokens is less noisy.":
             "A model that is *trained* to read the mean does well. This head has learned directions for CLS, and has "
             "never seen a mean.",
@@ -384,10 +457,20 @@ softmax_by_hand = Numeric(
             "That is the logarithm of the probability."),
         Misconception("did not divide", lambda cat, dog, ship: math.exp(cat),
             "That is e to the power of cat's logit. Divide it by the sum over all classes."),
+        Misconception("gave dog's", lambda cat, dog, ship:
+            math.exp(dog) / (math.exp(cat) + math.exp(dog) + math.exp(ship)),
+            "That is the probability of dog. The question is about cat."),
+        Misconception("gave ship's", lambda cat, dog, ship:
+            math.exp(ship) / (math.exp(cat) + math.exp(dog) + math.exp(ship)),
+            "That is the probability of ship. The question is about cat."),
+        Misconception("lost a minus", lambda cat, dog, ship:
+            math.exp(abs(cat)) / (math.exp(abs(cat)) + math.exp(abs(dog)) + math.exp(abs(ship))),
+            "A minus got lost: e to the power of a negative logit is less than 1."),
+        Misconception("left out dog", lambda cat, dog, ship: math.exp(cat) / (math.exp(cat) + math.exp(ship)),
+            "You left dog out. The sum is over all classes; a logit of 0 counts as well, for e⁰ is 1."),
     ],
-    hints=["Three powers of e first, one for each class.", "Cat's power, divided by the sum of all three. "
-    "After `import math`, "
-           "`math.exp(2)` is e²."],
+    hints=["Three powers of e first, one for each class.",
+           "Cat's power, divided by the sum of all three. After `import math`, `math.exp(2)` is e²."],
     why=lambda cat, dog, ship: f"e to the power of the logits gives {math.exp(cat):.3f}, {math.exp(dog):.3f} and "
     f"{math.exp(ship):.3f}, and cat's share of their sum is "
     f"{math.exp(cat) / (math.exp(cat) + math.exp(dog) + math.exp(ship)):.3f}.",
@@ -414,6 +497,8 @@ first_loss = Numeric(
             "loss positive."),
         Misconception("gave the classes", lambda classes: classes,
             "That is 1 divided by the probability. The loss is the logarithm of it."),
+        Misconception("ten classes", math.log(10),
+            "That is ln 10, the loss for the ten digits above. There are {classes} classes here."),
     ],
     hints=["Which probability does the right class get, if all are the same?", "−ln(1/{classes}) = ln {classes}."],
     why=lambda classes: f"−ln(1/{classes}) = ln {classes} = {math.log(classes):.2f}. If an untrained model starts far "
@@ -448,7 +533,9 @@ loss = Code(
     examples=[
         (torch.zeros(2, 4), torch.tensor([0, 3])),
         (torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 3.0], [1.0, 1.0, 0.0]]), torch.tensor([0, 1, 0])),
-        (torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([1, 1])),
+        (torch.tensor([[1000.0, 0.0], [-1000.0, -2000.0]]), torch.tensor([1, 0])),
+        (torch.tensor([[1000.0, 0.0]]), torch.tensor([0])),
+        (torch.tensor([[0.0, 200.0], [0.0, 1.0]]), torch.tensor([1, 0])),
     ],
     checks={
         "ordinary logits": lambda dice: [
@@ -459,6 +546,7 @@ loss = Code(
         "large logits": lambda dice: [
             guesses(dice.randrange(10**6), 6, 4, 500.0), guesses(dice.randrange(10**6), 3, 9, 90.0),
         ],
+        "sure and right": [(torch.tensor([[0.0, 700.0, 3.0], [400.0, -90.0, 0.0]]), torch.tensor([1, 0]))],
     },
     hints=[
         "The logit of each picture's right class: `logits[torch.arange(len(labels)), labels]`, [B].",
@@ -490,6 +578,66 @@ def _(logits, labels):
 def _(logits, labels):
     probabilities = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
     return -probabilities[torch.arange(len(labels)), labels].log().mean()
+
+
+@loss.misconception("log of a sum of exp",
+    "Right for ordinary logits. exp(1000) is infinite, and so is the logarithm of the sum. `logsumexp` subtracts the "
+    "largest logit first and adds it again at the end.")
+def _(logits, labels):
+    return (logits.exp().sum(dim=1).log() - logits[torch.arange(len(labels)), labels]).mean()
+
+
+@loss.misconception("one maximum for the whole batch",
+    "You subtract the largest logit of the whole batch. In a row far below it every power is 0, and the logarithm of "
+    "0 is −∞. Each row needs its own maximum: `dim=1, keepdim=True`, or `logsumexp`.")
+def _(logits, labels):
+    shifted = logits - logits.max()
+    return (shifted.exp().sum(dim=1).log() - shifted[torch.arange(len(labels)), labels]).mean()
+
+
+@loss.misconception("the maximum was not added again",
+    "You subtract the largest logit in one of the two terms only. Add it to the logarithm of the sum, or take the "
+    "right logit from the shifted ones as well.")
+def _(logits, labels):
+    shifted = logits - logits.max(dim=1, keepdim=True).values
+    return (shifted.exp().sum(dim=1).log() - logits[torch.arange(len(labels)), labels]).mean()
+
+
+@loss.misconception("the sum runs over the pictures",
+    "Your `logsumexp` runs over the pictures, dim=0. It is a sum over the classes of one picture: dim=1.")
+def _(logits, labels):
+    return (logits.logsumexp(dim=0) - logits[torch.arange(len(labels)), labels]).mean()
+
+
+@loss.misconception("one sum for the whole batch",
+    "You take one sum over all the pictures. Each picture has a sum of its own, over its classes: dim=1.")
+def _(logits, labels):
+    return (logits.logsumexp(dim=(0, 1)) - logits[torch.arange(len(labels)), labels]).mean()
+
+
+@loss.misconception("divided by the number of classes",
+    "You divide by K, the number of classes. Divide by B, the number of pictures: `.mean()` does.")
+def _(logits, labels):
+    return (logits.logsumexp(dim=1) - logits[torch.arange(len(labels)), labels]).sum() / logits.shape[1]
+
+
+@loss.misconception("one picture only",
+    "You return the loss of one picture. In a loop, add up the losses of all pictures, and divide after it.")
+def _(logits, labels):
+    return logits[-1].logsumexp(dim=0) - logits[-1, labels[-1]]
+
+
+@loss.misconception("averaged before the logarithm",
+    "You average the probabilities and take the logarithm then. Take the logarithm for each picture, and average then.")
+def _(logits, labels):
+    return -(logits.softmax(dim=1)[torch.arange(len(labels)), labels].mean().log())
+
+
+@loss.misconception("minus the probability",
+    "You return the probability with a minus in front. Its logarithm is missing: `F.nll_loss`, too, expects "
+    "logarithms.")
+def _(logits, labels):
+    return -logits.softmax(dim=1)[torch.arange(len(labels)), labels].mean()
 
 
 @loss.misconception("softmax, then log",
@@ -610,6 +758,10 @@ new_head = Numeric(
             "You left the old head's bias in the model: 1000 numbers."),
         Misconception("the head alone", lambda classes, D: classes * (D + 1),
             "That is the new head alone. Count the whole model."),
+        Misconception("the head's matrix alone", lambda classes, D: classes * D,
+            "That is the new head's matrix W alone. Count its bias, and the whole model."),
+        Misconception("in millions", lambda classes, D: round((VIT_B - (1000 - classes) * (D + 1)) / 1e6),
+            "Those are millions. Give every parameter: a whole number of eight digits."),
     ],
     hints=["A head for K classes has K·D numbers in W and K in b.", "Take the old head away, add the new one."],
     why=lambda classes, D: f"{VIT_B:,} − 1000·{D + 1} + {classes}·{D + 1} = "
@@ -699,7 +851,7 @@ whole = Code(
                                      sample(dice.randrange(10**6), width=6, heads=3)],
     },
     hints=[
-        "Six steps, one line each. Write the shape behind every line: it tells you what the next one needs.",
+        "Six steps, one line each. Write the shape after every line: it tells you what the next one needs.",
         "`cls_token` has shape [1, 1, D] and `pos_embed` [1, N+1, D]: `[0, 0]` and `[0]` remove the leading axes. "
         "The embedding's weight is kept as a convolution's, [D, C, P, P]: `.flatten(1)` gives [D, C·P·P], as in "
         "chapter 2.",
@@ -883,7 +1035,7 @@ def _(images, weights, patch, heads):
 
 
 @whole.misconception("the final norm after every block",
-    "The final LayerNorm comes once, behind the last block. The blocks "
+    "The final LayerNorm comes once, after the last block. The blocks "
     "have norms of their own.")
 def _(images, weights, patch, heads):
     w = weights
@@ -915,6 +1067,95 @@ def _(images, weights, patch, heads):
     x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
     for block in blocks_of(w):
         x = pieces.encoder_block(x, block, 2)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.misconception("four heads for ever",
+    "You call every block with four heads, as the model above has. Hand `heads` on.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, 4)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.misconception("normalised twice",
+    "You apply the final LayerNorm, and `pieces.classify` applies it once more. Give it the tokens as the last block "
+    "left them.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+    x = F.layer_norm(x, x.shape[-1:], w["norm.weight"], w["norm.bias"], 1e-6)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.misconception("γ and β exchanged",
+    "`pieces.classify` takes the norm's weight first, and its bias second.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+    return pieces.classify(x, w["norm.bias"], w["norm.weight"], w["head.weight"], w["head.bias"])
+
+
+@whole.misconception("a block's norm for the final one",
+    "You give the head a LayerNorm of the first block, `blocks.0.norm1`. The final one is `norm.weight` and "
+    "`norm.bias`.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+    norm = w["blocks.0.norm1.weight"], w["blocks.0.norm1.bias"]
+    return pieces.classify(x, *norm, w["head.weight"], w["head.bias"])
+
+
+@whole.misconception("the embedding's weight transposed",
+    "The matrix of the embedding is turned round. `pieces.embed` expects [D, C·P·P], which `.flatten(1)` gives as it "
+    "is: leave out the transpose.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1).T, w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+
+
+@whole.misconception("tokens without a head",
+    "You return the sequence. The last step is missing: `pieces.classify` makes K logits of it.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w):
+        x = pieces.encoder_block(x, block, heads)
+    return x
+
+
+@whole.misconception("the first block left out",
+    "The first block is left out. Blocks are numbered from 0.")
+def _(images, weights, patch, heads):
+    w = weights
+    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
+    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    for block in blocks_of(w)[1:]:
+        x = pieces.encoder_block(x, block, heads)
     return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
@@ -966,7 +1207,7 @@ early_readout = Choice(
         "The second block has not seen the whole picture yet.":
             "In a ViT every token can look at every patch from the first block on.",
         "Much of the class is in the token already, but not where the model's own head looks.": None,
-        "The blocks behind the second are of no use.":
+        "The blocks after the second are of no use.":
             "They may well raise the 7 to more, and they bring what is known to where the head looks. Compare with the "
             "last block before you cut.",
         "The model's own head was trained badly.":

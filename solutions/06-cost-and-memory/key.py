@@ -108,6 +108,36 @@ def _(tokens, width, hidden):
     return 2 * (12 * tokens * width**2 + 2 * tokens**2 * width)
 
 
+@products.misconception("the formula of the text",
+    "That is 12·S·D² + 2·S²·D. It counts multiply-adds, which are two operations each, and it holds for an MLP of four "
+    "times the width: use `hidden`.")
+def _(tokens, width, hidden):
+    return 12 * tokens * width**2 + 2 * tokens**2 * width
+
+
+@products.misconception("four times hidden",
+    "You multiply `hidden` by 4. It is the width of the MLP's hidden layer already, often 4D.")
+def _(tokens, width, hidden):
+    return 2 * (tokens * (4 * width**2 + 2 * width * 4 * hidden) + 2 * tokens**2 * width)
+
+
+@products.misconception("no MLP",
+    "That is attention alone, with its linear layers. The MLP belongs to the block: fc1 and fc2.")
+def _(tokens, width, hidden):
+    return 2 * (4 * tokens * width**2 + 2 * tokens**2 * width)
+
+
+@products.misconception("twelve blocks", "You counted the twelve blocks of a ViT-B. Count a single one.")
+def _(tokens, width, hidden):
+    return 24 * (tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width)
+
+
+@products.misconception("scores twice, the rest once",
+    "You doubled attention's two products only. In every product a multiply-add is two operations.")
+def _(tokens, width, hidden):
+    return tokens * (4 * width**2 + 2 * width * hidden) + 4 * tokens**2 * width
+
+
 @products.misconception("one token's linear layers",
     "You counted the linear layers for one token. Every token goes through "
     "them: S times.")
@@ -143,7 +173,7 @@ def _(tokens, width, hidden):
 
 
 @products.misconception("backward as well",
-    "That is three times too much: forward and backward. Count the forward pass only.")
+    "That is three times as much: forward and backward. Count the forward pass only.")
 def _(tokens, width, hidden):
     return 6 * (tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width)
 
@@ -167,8 +197,9 @@ width_doubles = Numeric(
     parameters=dict(tokens=1024, D=256),
     parameter_values=dict(tokens=range(256, 6401, 64), D=(128, 192, 256, 384, 512)),
     valid_if=lambda tokens, D: 0.15 < tokens / (6 * D) < 8,
-    prompt="A block reads {tokens} tokens of D = {D} numbers; its MLP is 4 times as wide as D. Now **D is "
-    "doubled**, and everything else stays. How many times as many multiply-adds does the block make?",
+    prompt="A block reads {tokens} tokens of D = {D} numbers; the hidden layer of its MLP has 4D. Now **D is "
+    "doubled**, and with it the hidden layer; the number of tokens stays. By what factor does the number of "
+    "multiply-adds grow?",
     answer=lambda tokens, D: 2 * (12 * D + tokens) / (6 * D + tokens),
     misconceptions=[
         Misconception("linear layers alone", 4,
@@ -184,6 +215,12 @@ width_doubles = Numeric(
             "You weighted with S/(6D). That is scores over linear layers, not the scores' share of the sum."),
         Misconception("turned round", lambda tokens, D: (6 * D + tokens) / (2 * (12 * D + tokens)),
             "The right size, the wrong way round: the new number over the old one."),
+        Misconception("the hidden layer kept its width", lambda tokens, D: (16 * D + 2 * tokens) / (6 * D + tokens),
+            "You kept the MLP's hidden layer as wide as it was. It has 4D numbers, and doubles with D."),
+        Misconception("weights exchanged", lambda tokens, D: (2 * 6 * D + 4 * tokens) / (6 * D + tokens),
+            "You gave attention the 4 and the linear layers the 2. Which of the two terms has D²?"),
+        Misconception("both factors at once", 8,
+            "You multiplied 4 by 2. The two terms are added, and each grows by its own factor."),
     ],
     hints=["Write down 12·S·D² + 2·S²·D, once with D and once with 2D in its place.",
            "Divide the second by the first, with S = {tokens} and D = {D}."],
@@ -196,7 +233,8 @@ side_doubles = Numeric(
     parameters=dict(side=512, patch=16, D=384),
     parameter_values=dict(side=range(256, 1281, 32), D=(192, 384, 768, 1024)),
     prompt="A ViT with D = {D} and patches of {patch} × {patch} pixels reads pictures of {side} × {side}. Now you give "
-    "it pictures of **twice the side**. How many times as many multiply-adds does each block make? (Leave CLS out.)",
+    "it pictures of **twice the side**. By what factor does the number of multiply-adds in each block grow? (Leave CLS "
+    "out.)",
     answer=lambda side, patch, D: 4 * (6 * D + 4 * (side // patch) ** 2) / (6 * D + (side // patch) ** 2),
     misconceptions=[
         Misconception("tokens alone", 4, "So S grows, and the linear layers with it. Attention has S²."),
@@ -211,6 +249,14 @@ side_doubles = Numeric(
             "You counted one of attention's two products: 2·S²·D."),
         Misconception("averaged the factors", 10,
             "4 for the one part, 16 for the other, yes. But the parts are not equally large: put the numbers in."),
+        Misconception("ratio for a share", lambda side, patch, D: 4 + 12 * (side // patch) ** 2 / (6 * D),
+            "You weighted with S/(6D). That is attention over linear layers, not attention's share of the sum."),
+        Misconception("weights exchanged", lambda side, patch, D:
+            (16 * 6 * D + 4 * (side // patch) ** 2) / (6 * D + (side // patch) ** 2),
+            "You gave the linear layers the 16 and attention the 4. Which of the two terms has S²?"),
+        Misconception("turned round", lambda side, patch, D:
+            (6 * D + (side // patch) ** 2) / (4 * (6 * D + 4 * (side // patch) ** 2)),
+            "The right size, the wrong way round: the new number over the old one."),
     ],
     hints=["S = ({side} / {patch})², and with twice the side it is 4 times as large.",
            "Put both into 12·S·D² + 2·S²·D, and divide."],
@@ -226,8 +272,8 @@ crossover_side = Numeric(
     parameters=dict(D=864, patch=14),
     parameter_values=dict(D=(96, 150, 216, 294, 384, 486, 600, 726, 864, 1014, 1176), patch=(8, 12, 14, 16, 20, 32)),
     valid_if=lambda D, patch: 200 < patch * math.isqrt(6 * D) < 4000,
-    prompt="A ViT has D = {D} and patches of {patch} × {patch} pixels. From which side of a square picture on, in "
-    "pixels, do attention's products cost as much as the linear layers? (Leave CLS out.)",
+    prompt="A ViT has D = {D} and patches of {patch} × {patch} pixels. How long must the side of a square picture be, "
+    "in pixels, for attention's products to cost as much as the linear layers? (Leave CLS out.)",
     answer=lambda D, patch: patch * math.isqrt(6 * D), unit="pixels",
     misconceptions=[
         Misconception("gave the tokens", lambda D, patch: 6 * D,
@@ -242,6 +288,11 @@ crossover_side = Numeric(
             "You took S = 12D: one of attention's two products is missing."),
         Misconception("crossed at 2D", lambda D, patch: round(patch * math.sqrt(2 * D)),
             "You took S = 2D: that is the crossover with attention's own four matrices, without the MLP."),
+        Misconception("ViT-B/16's side", 1086,
+            "That is the side for ViT-B/16, with D = 768 and patches of 16. This model has D = {D} and patches of "
+            "{patch}."),
+        Misconception("crossed at 6", lambda D, patch: round(patch * math.sqrt(6)),
+            "You took S = 6: D is missing. The terms are equal where S = 6D."),
     ],
     hints=["2·S²·D = 12·S·D². Divide both sides by 2·S·D.", "S = 6D tokens, as a square: √S along each side."],
     why=lambda D, patch: f"S = 6·{D} = {6 * D} = {math.isqrt(6 * D)}², and {math.isqrt(6 * D)} patches of {patch} "
@@ -270,6 +321,8 @@ state_bytes = Numeric(
         Misconception("gave GiB", lambda millions: 16e6 * millions / 2**30,
             "That is GiB, units of 2³⁰ bytes. The question asks for GB, units of 10⁹."),
         Misconception("gave MB", lambda millions: 16 * millions, "Those are megabytes: a thousand of them are one GB."),
+        Misconception("gave bytes", lambda millions: 16_000_000 * millions,
+            "Those are bytes. A GB is 10⁹ of them: divide."),
     ],
     hints=["How many numbers are there for each parameter? Count: the weight, its gradient, and AdamW's.",
            "Four numbers of 4 bytes: 16 bytes for each parameter."],
@@ -302,7 +355,7 @@ scores = Code(
     prompt="How many bytes do the tables of attention weights take up, over a batch, all heads and all layers, when "
     "attention is computed as the formula is written and every layer keeps its table for the backward pass?",
     reference=attention_bytes,
-    examples=[(32, 16, 1, 1, 1), (224, 16, 1, 12, 12), (32, 16, 2, 3, 4)],
+    examples=[(32, 16, 1, 1, 1), (224, 16, 1, 12, 12), (16, 8, 2, 3, 4)],
     checks={
         "any model": lambda dice: [tables(dice) for _ in range(4)],
         "one picture": lambda dice: [(384, 16, 1, dice.randrange(3, 9), 12)],
@@ -386,7 +439,9 @@ def _(side, patch, batch, heads, depth):
     return 2 * depth * batch * heads * ((side // patch) ** 2 + 1) ** 2
 
 
-@scores.misconception("64 bits", "You took 8 bytes for a number. In float32 it takes 4.")
+@scores.misconception("twice as much",
+    "That is twice as much: 8 bytes for a number, where float32 takes 4, or two tables a head. The scores before the "
+    "softmax need not be kept: the attention weights are enough.")
 def _(side, patch, batch, heads, depth):
     return 8 * depth * batch * heads * ((side // patch) ** 2 + 1) ** 2
 
@@ -394,6 +449,23 @@ def _(side, patch, batch, heads, depth):
 @scores.misconception("counted bits", "Those are bits: 32 for a number. Return bytes.")
 def _(side, patch, batch, heads, depth):
     return 32 * depth * batch * heads * ((side // patch) ** 2 + 1) ** 2
+
+
+@scores.misconception("patches of 16",
+    "Right for patches of 16 pixels. `patch` says how large they are: use it.")
+def _(side, patch, batch, heads, depth):
+    return 4 * depth * batch * heads * ((side // 16) ** 2 + 1) ** 2
+
+
+@scores.misconception("one table", "That is a single table. There is one for each picture, head and layer.")
+def _(side, patch, batch, heads, depth):
+    return 4 * ((side // patch) ** 2 + 1) ** 2
+
+
+@scores.misconception("no CLS, not squared",
+    "You counted patches. CLS is a token, too, and a table has a row *and* a column for each token.")
+def _(side, patch, batch, heads, depth):
+    return 4 * depth * batch * heads * (side // patch) ** 2
 
 
 @scores.misconception("one head", "That is one head. Every head makes a table of its own.")
@@ -433,21 +505,36 @@ def _(side, patch, batch, heads, depth):
     return 2 * depth * batch * heads * tokens * (tokens + 1)
 
 
+@scores.misconception("gave GB", "Those are gigabytes. Return bytes, a whole number.")
+def _(side, patch, batch, heads, depth):
+    return 4 * depth * batch * heads * ((side // patch) ** 2 + 1) ** 2 / 1e9
+
+
+@scores.misconception("gave GiB", "Those are GiB, units of 2³⁰ bytes. Return bytes, a whole number.")
+def _(side, patch, batch, heads, depth):
+    return 4 * depth * batch * heads * ((side // patch) ** 2 + 1) ** 2 / 2**30
+
+
+@scores.misconception("gave MiB", "Those are MiB, units of 2²⁰ bytes. Return bytes, a whole number.")
+def _(side, patch, batch, heads, depth):
+    return 4 * depth * batch * heads * ((side // patch) ** 2 + 1) ** 2 / 2**20
+
+
 @scores.misconception("gave megabytes", "Those are megabytes. Return bytes, a whole number.")
 def _(side, patch, batch, heads, depth):
     return 4 * depth * batch * heads * ((side // patch) ** 2 + 1) ** 2 / 1e6
 
 
 fused_products = TrueFalse(
-    "fused-products", title="What fused attention spares", points=1, difficulty=2, minutes=1,
-    prompt="“Fused attention makes fewer multiply-adds than the formula as it is written: its cost grows with S "
+    "fused-products", title="What fused attention saves", points=1, difficulty=2, minutes=1,
+    prompt="“Fused attention takes fewer multiply-adds than the formula as it is written: its cost grows with S "
     "instead of S².”",
     answer=False,
     misconception="Its *memory* grows with S instead of S². But every token still meets every token: look at what the "
     "code above does with each piece.",
     hints=["How many scores are computed in the loop above, over all pieces? And how many are in memory at a time?"],
-    why="False. Every one of the S² scores is computed, but never are all of them stored. In the backward pass they "
-    "are even computed a second time.",
+    why="False. Every one of the S² scores is computed, but they are never all stored. In the backward pass they are "
+    "even computed a second time.",
 )
 
 # ── 6.8 · The peak ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -476,7 +563,8 @@ at_inference = Choice(
 oom_message = Choice(
     "oom-message", title="Whose 6.00 GiB?", points=1, difficulty=2, minutes=4,
     prompt="A ViT-B/16 (D = 768, 12 heads, 12 layers, CLS) is trained in float32, 8 pictures of 1024 × 1024 pixels at "
-    "a time, with attention as the formula says. It stops with *“Tried to allocate 6.00 GiB”*. Which tensor was it?",
+    "a time, with attention as its formula is written. It stops with *“Tried to allocate 6.00 GiB”*. Which "
+    "tensor was it?",
     options={
         "the scores of one layer, for all heads and pictures": None,
         "the scores of all layers":
@@ -581,7 +669,8 @@ def budgets(dice: random.Random) -> tuple[int, int, int]:
 
 most = Code(
     "largest-batch", title="Your own largest_batch", points=3, difficulty=1, minutes=5, tolerance=0,
-    prompt="Write the reverse: not how much memory a batch needs, but how large a batch fits into a given memory.",
+    prompt="Now the other way round: not how much memory a batch needs, but how large a batch fits into the memory "
+    "that there is.",
     reference=largest_batch,
     examples=[
         (100, 30, 20), (95, 30, 20), (100, 40, 20), (20, 30, 20), (100, 130, 20),
@@ -628,6 +717,24 @@ def _(budget, fixed, each):
     "0.")
 def _(budget, fixed, each):
     return (budget - fixed) // each
+
+
+@most.misconception("minus one for nothing", "Where not even one picture fits you say −1. The answer is 0.")
+def _(budget, fixed, each):
+    return (budget - fixed) // each if budget >= fixed + each else -1
+
+
+@most.misconception("a tenth left free",
+    "You leave a tenth of the budget free. That is wise, but not asked for here: `budget` may be used to the last "
+    "byte.")
+def _(budget, fixed, each):
+    return max(0, (budget * 9 // 10 - fixed) // each)
+
+
+@most.misconception("fixed and each exchanged",
+    "You subtract `each` and divide by `fixed`. It is the other way round: `fixed` is there once.")
+def _(budget, fixed, each):
+    return max(0, (budget - each) // fixed)
 
 
 @most.misconception("cut towards zero",
@@ -752,7 +859,8 @@ widest = Code(
     reference=largest_side,
     examples=[
         (20_000, 1_000, 16, 8, 2, 1), (1_000, 900, 16, 8, 2, 1), (8 * 2**30, 1_385_082_496, 16, 768, 12, 16),
-        (1_000 + 64 * 5 * 8 * 2, 1_000, 16, 8, 2, 1), (1_000 + 64 * 4 * 8 * 2, 1_000, 16, 8, 2, 1),
+        (1_000 + 64 * 5 * 8 * 2, 1_000, 14, 8, 2, 1), (1_000 + 64 * 4 * 8 * 2, 1_000, 14, 8, 2, 1),
+        (20_000_000, 1_000, 8, 8, 2, 1),
     ],
     checks={
         "any budget": lambda dice: [rooms(dice) for _ in range(4)],
@@ -844,6 +952,46 @@ def _(budget, fixed, patch, width, depth, batch):
     "tensors, 64 bytes.")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (4 * batch * width * depth), lambda r: r**2 + 1)
+
+
+@widest.misconception("numbers for bytes",
+    "You took 16 for each of B·S·D numbers: a block keeps sixteen such tensors, of 4 bytes a number. That is 64 bytes.")
+def _(budget, fixed, patch, width, depth, batch):
+    return patch * longest((budget - fixed) / (16 * batch * width * depth), lambda r: r**2 + 1)
+
+
+@widest.misconception("bytes twice",
+    "You multiplied 64 by 4. The 64 are bytes already: sixteen tensors of 4 bytes a number.")
+def _(budget, fixed, patch, width, depth, batch):
+    return patch * longest((budget - fixed) / (256 * batch * width * depth), lambda r: r**2 + 1)
+
+
+@widest.misconception("patches of 16", "Right for patches of 16 pixels. `patch` says how large they are: use it.")
+def _(budget, fixed, patch, width, depth, batch):
+    return 16 * longest((budget - fixed) / (64 * batch * width * depth), lambda r: r**2 + 1)
+
+
+@widest.misconception("CLS taken from the side",
+    "You take CLS away after the root: a whole row and column less. Take it from the tokens, and then the root.")
+def _(budget, fixed, patch, width, depth, batch):
+    return patch * max(0, math.isqrt(max(0, int((budget - fixed) / (64 * batch * width * depth)))) - 1)
+
+
+@widest.misconception("every side that fits",
+    "You try every number of pixels. A side is a multiple of the patch: go in steps of `patch`.")
+def _(budget, fixed, patch, width, depth, batch):
+    row = longest((budget - fixed) / (64 * batch * width * depth), lambda r: r**2 + 1)
+    return row * patch + patch - 1 if row else 0
+
+
+@widest.misconception("stopped where nothing fits",
+    "Where not even one patch fits your function raises an exception: your own, or that of `math.isqrt`, which takes "
+    "no negative number. The answer is 0.")
+def _(budget, fixed, patch, width, depth, batch):
+    row = longest((budget - fixed) / (64 * batch * width * depth), lambda r: r**2 + 1)
+    if not row:
+        raise ValueError("nothing fits")
+    return row * patch
 
 
 @widest.misconception("mixed precision", "You took 36u, the sum for mixed precision. In float32 it is 64u.")

@@ -359,7 +359,7 @@ plan = Code(
     "t runs from 0 to 1 while the rate falls.",
     reference=learning_rate,
     examples=[
-        (0, 6, 2, 1.0, 0.0), (1, 6, 2, 1.0, 0.0), (2, 6, 2, 1.0, 0.0), (4, 6, 2, 1.0, 0.0),
+        (0, 6, 2, 1.0, 0.0), (1, 6, 2, 1.0, 0.0), (2, 6, 2, 1.0, 0.0), (4, 6, 2, 0.5, 0.0),
         (0, 6, 2, 1.0, 0.3), (3, 6, 2, 1.0, 0.3), (5, 6, 2, 1.0, 0.3), (0, 4, 0, 1.0, 0.0),
     ],
     checks={
@@ -1054,7 +1054,7 @@ starts = Code(
     "window-starts", title="Your own window_starts", points=3, difficulty=2, minutes=7, tolerance=0,
     prompt="A model reads windows of a larger picture. Where does each window begin, along one axis?",
     reference=window_starts,
-    examples=[(10, 4, 3), (12, 4, 3), (4, 4, 2), (17, 4, 3)],
+    examples=[(10, 4, 3), (12, 4, 3), (4, 4, 2), (18, 5, 3)],
     checks={
         "pixels left over": lambda dice: roads(dice, left=True),
         "nothing left over": lambda dice: roads(dice, left=False),

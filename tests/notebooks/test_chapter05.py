@@ -36,6 +36,15 @@ def test_the_head_reads_the_final_norm() -> None:
     torch.testing.assert_close(read, model.head(model.pool(sequence[:, model.reads])))
 
 
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_the_mean_is_taken_in_the_order_that_section_4_says(norm_first: bool) -> None:
+    model = create("vit_digits_patch2_8", seed=0, device="cpu", global_pool="avg", norm_before_pool=norm_first)
+    patches = torch.randn(3, 16, 48) * torch.arange(1.0, 17)[:, None]  # some are larger than others
+    normed = F.layer_norm(patches, (48,), eps=1e-6).mean(dim=1)
+    averaged = F.layer_norm(patches.mean(dim=1), (48,), eps=1e-6)
+    torch.testing.assert_close(model.pool(patches), normed if norm_first else averaged)
+
+
 def test_everyones_new_head_fits_the_model() -> None:
     exercise = KEY["new-head"]
     assert isinstance(exercise, Plain)

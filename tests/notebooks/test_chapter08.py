@@ -123,7 +123,7 @@ def test_everyones_share_of_the_convolution_is_what_torch_counts() -> None:
         block = ConvNeXtBlock(it.channels, it.kernel)
         with torch.no_grad():
             with FlopCounterMode(display=False) as whole:
-                block(torch.zeros(1, 8, 8, it.channels))
+                block(torch.zeros(1, it.channels, 8, 8))
             with FlopCounterMode(display=False) as conv:
                 block.conv_dw(torch.zeros(1, it.channels, 8, 8))
         assert 100 * conv.get_total_flops() / whole.get_total_flops() == pytest.approx(answer)

@@ -1,8 +1,8 @@
 """Chapter 8: ConvNeXt, a convolutional network with the Transformer's habits.
 
 Its block is the ViT's, with attention taken out: a 7 × 7 convolution of each channel by itself lets neighbours talk,
-and the same MLP works on each place by itself. Inside, tensors are [B, H, W, C]: what stands at one place lies together
-in memory, as the normalisation and the MLP want it, and as fast convolutions do.
+and the same MLP works on each place by itself. Tensors are [B, C, H, W], as convolutions take them, but lie in memory
+as [B, H, W, C] (torch.channels_last): what stands at one place lies together, as normalisation and MLP want it.
 """
 
 from dataclasses import dataclass
@@ -44,21 +44,21 @@ class ConvNeXtConfig(StageConfig):
             raise ValueError(f"kernel_size is {self.kernel_size}: expected an odd side, with a token in its middle")
 
 
-def convolve(x: Float[Tensor, "B H W C"], conv: nn.Conv2d) -> Float[Tensor, "B H2 W2 C2"]:
-    """A convolution of tensors with their channels last; no copy is made, [B, C, H, W] is another view of them.
+def norm2d(norm: nn.Module, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+    """LayerNorm over the channels of each place; channels last in memory, without a copy where they are so already.
 
-    >>> convolve(torch.zeros(1, 4, 6, 8), nn.Conv2d(8, 16, kernel_size=2, stride=2)).shape
-    torch.Size([1, 2, 3, 16])
+    >>> norm2d(nn.LayerNorm(8), torch.randn(1, 8, 4, 6)).is_contiguous(memory_format=torch.channels_last)
+    True
     """
-    out: Tensor = conv(x.permute(0, 3, 1, 2))
-    return out.permute(0, 2, 3, 1)
+    out: Tensor = norm(x.permute(0, 2, 3, 1))
+    return out.permute(0, 3, 1, 2)
 
 
 class ConvNeXtBlock(nn.Module):
-    """x + γ mlp(norm(conv(x))): [B, H, W, C] → [B, H, W, C].
+    """x + γ mlp(norm(conv(x))): [B, C, H, W] → [B, C, H, W].
 
-    >>> ConvNeXtBlock(embed_dim=96)(torch.zeros(2, 14, 14, 96)).shape
-    torch.Size([2, 14, 14, 96])
+    >>> ConvNeXtBlock(embed_dim=96)(torch.zeros(2, 96, 14, 14)).shape
+    torch.Size([2, 96, 14, 14])
 
     Source: Liu et al., 2022, "A ConvNet for the 2020s", figure 4.
     """
@@ -82,15 +82,15 @@ class ConvNeXtBlock(nn.Module):
         self.gamma = nn.Parameter(layer_scale * torch.ones(embed_dim))
         self.drop = Drop(0.0, drop_path) if drop_path else None
 
-    def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
-        branch = self.mlp(self.norm(convolve(x, self.conv_dw)))
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        branch = self.gamma * self.mlp(self.norm(self.conv_dw(x).permute(0, 2, 3, 1)))  # B H W C
         if self.drop:
-            branch = self.drop(branch.flatten(1, 2)).view_as(x)
-        return torch.addcmul(x, self.gamma, branch)  # x + γ · branch, in one pass
+            branch = self.drop(branch.flatten(1, 2)).view_as(branch)
+        return x + branch.permute(0, 3, 1, 2)
 
 
 class ConvNeXtStage(nn.Module):
-    """Halve the sides (but in the first stage), then the blocks: [B, H, W, C] → [B, H/2, W/2, C2]."""
+    """Halve the sides (but in the first stage), then the blocks: [B, C, H, W] → [B, C2, H/2, W/2]."""
 
     def __init__(self, config: ConvNeXtConfig, stage: int) -> None:
         super().__init__()
@@ -105,10 +105,10 @@ class ConvNeXtStage(nn.Module):
         ]
         self.blocks = cast(list[ConvNeXtBlock], nn.ModuleList(blocks))
 
-    def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H2 W2 C2"]:
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
         if isinstance(self.downsample, nn.Sequential):
             norm, conv = self.downsample
-            x = convolve(norm(x), cast(nn.Conv2d, conv))
+            x = conv(norm2d(norm, x))
         for block in self.blocks:
             x = block(x)
         return x
@@ -120,7 +120,7 @@ class ConvNeXt(Staged):
     >>> model = ConvNeXt(ConvNeXtConfig(image_size=(32, 32), depths=(1, 1), dims=(16, 32), num_classes=5))
     >>> out = model(torch.zeros(2, 3, 32, 32), return_all=True)
     >>> {name: tuple(each.shape) for name, each in out.items()}
-    {'stem': (2, 8, 8, 16), 'stages.0': (2, 8, 8, 16), 'stages.1': (2, 4, 4, 32), 'pooled': (2, 32), 'logits': (2, 5)}
+    {'stem': (2, 16, 8, 8), 'stages.0': (2, 16, 8, 8), 'stages.1': (2, 32, 4, 4), 'pooled': (2, 32), 'logits': (2, 5)}
 
     Errors: ValueError for images of another size, rank, number of channels or dtype.
     Source: Liu et al., 2022, "A ConvNet for the 2020s".
@@ -146,25 +146,25 @@ class ConvNeXt(Staged):
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, also what each stage gives, by name."""
-        out = {"stem": (x := self.embed(images))}  # B H W C
+        out = {"stem": (x := self.embed(images))}  # B C H W
         for i, stage in enumerate(self.stages):
             out[f"stages.{i}"] = x = stage(x)
-        out["pooled"] = x = self.head["norm"](x.mean(dim=(1, 2)))  # B C
+        out["pooled"] = x = self.head["norm"](x.mean(dim=(2, 3)))  # B C
         out["logits"] = self.head["fc"](x)  # B K
         return out if return_all else out["logits"]
 
-    def embed(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H2 W2 D"]:
+    def embed(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H2 W2"]:
         """The stem: patches, embedded and normalised."""
         conv, norm = cast(nn.Conv2d, self.stem[0]), self.stem[1]
         images = check_images(images, self.config.in_chans, self.config.image_size, conv.weight)
-        return norm(conv(images).permute(0, 2, 3, 1))
+        return norm2d(norm, conv(images))
 
     def forward_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H2 W2"]:
-        """What the last stage gives, as timm gives it: channels first, before the last norm."""
+        """What the last stage gives, as timm gives it: before the last norm."""
         x = self.embed(images)
         for stage in self.stages:
             x = stage(x)
-        return x.permute(0, 3, 1, 2)
+        return x
 
     def forward_head(self, features: Float[Tensor, "B D H2 W2"], pre_logits: bool = False) -> Float[Tensor, "B K"]:
         """The logits, from what `forward_features` gave; or the vector that the classifier reads (`pre_logits`)."""

@@ -51,7 +51,7 @@ def halving(c: ConvNeXtConfig, number: int, run: Run) -> Call:
 
 @lru_cache(maxsize=8)
 def block(c: ConvNeXtConfig, number: int, index: int, run: Run) -> Call:
-    """x + γ mlp(norm(conv(x))). The sum is computed in float32, and so is in float32 under autocast as well."""
+    """x + γ mlp(norm(conv(x))). γ is float32 under autocast, and so is the sum."""
     rows, width, (outer, inner) = run.batch_size * places(c, number), c.dims[number], run.numbers
     narrow = index == 0 and number > 0  # x is what a product wrote
     hidden, size = int(width * c.mlp_ratio), rows * width
@@ -64,8 +64,8 @@ def block(c: ConvNeXtConfig, number: int, index: int, run: Run) -> Call:
         widened(rows, width, run),
         norm("norm", rows, width, run),
         mlp(rows, width, hidden, run),
-        drop(inner * size, size, 0.0, c.drop_paths[number][index], run),
-        widened(rows, width, run),
-        Op("sum", outer * size, weights=width, keeps="in", scratch_back=outer * size, adds=True),
+        Op("scale", outer * size, weights=width, keeps="in", scratch_back=outer * size),
+        drop(outer * size, size, 0.0, c.drop_paths[number][index], run),
+        Op("add", outer * size, adds=True, passes=True),
         block=True,
     )

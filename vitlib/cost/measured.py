@@ -212,7 +212,7 @@ class _AsOnCuda(TorchFunctionMode):
     """Inside the block, a CPU computes as CUDA does, as far as it shows in memory.
 
     Attention goes to the kernels that CUDA has. Autocast computes in float32 what it does on CUDA: the softmax (whose
-    weights are then kept twice: in float32 for its own gradient, in bfloat16 for the product), LayerNorm and addcmul.
+    weights are then kept twice: in float32 for its own gradient, in bfloat16 for the product) and LayerNorm.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -224,7 +224,7 @@ class _AsOnCuda(TorchFunctionMode):
                 (loss,) = args
                 everything = {"allow_unreachable": True, "accumulate_grad": True}
                 return _engine_run_backward((loss,), (torch.ones_like(loss),), False, False, (), **everything)
-        if func in (Tensor.softmax, F.layer_norm, torch.addcmul) and torch.is_autocast_enabled("cpu"):
+        if func in (Tensor.softmax, F.layer_norm) and torch.is_autocast_enabled("cpu"):
             args = tuple(each.float() if isinstance(each, Tensor) else each for each in args)
         return func(*args, **kwargs)
 

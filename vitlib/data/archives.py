@@ -1,6 +1,6 @@
-"""Published archives of pictures: fetched only on request, checked against the publisher's checksum, read in memory.
+"""Published archives of pictures: downloaded only on request, checked against the publisher's checksum, read in memory.
 
-An archive arrives whole or not at all. Nothing in it is run and nothing is unpacked onto the disk.
+A download that fails leaves no file. No code in an archive is run, and nothing is unpacked onto the disk.
 """
 
 import gzip
@@ -20,16 +20,16 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 CHUNK = 1 << 20  # bytes read at a time
-PATIENCE = 30  # seconds without a byte before a download is given up
+TIMEOUT = 30  # seconds without a byte, after which a download fails
 
 
 class DatasetError(ValueError):
-    """Data that cannot be used: what came, what was expected, and what to do."""
+    """Data that cannot be used. The message says what was found, what was expected, and what to do."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One published file. MD5 is what the publishers state: it finds damage; the encrypted address finds forgery."""
+    """One published file. The publishers state its MD5, which finds damage; HTTPS protects against forgery."""
 
     url: str  # official address
     md5: str  # hexadecimal, as published
@@ -40,10 +40,10 @@ class Archive:
 
 
 def fetch(archive: Archive, folder: Path) -> Path:
-    """Download an archive into a folder. It gets its name there only when it is whole and its checksum right.
+    """Download an archive into a folder. The file appears there only when it is complete and its checksum is right.
 
-    Errors: DatasetError for an address that does not answer, a download that breaks off, a disk that is full and a
-    wrong checksum. Nothing is left in the folder then.
+    Errors: DatasetError for an address that does not answer, a download that breaks off, a full disk and a wrong
+    checksum. The folder then holds no part of the file.
     """
     target = folder / archive.name
     try:
@@ -62,7 +62,7 @@ def fetch(archive: Archive, folder: Path) -> Path:
 
 
 def _download(url: str, draft: Path) -> None:
-    with urllib.request.urlopen(url, timeout=PATIENCE) as answer, draft.open("wb") as file:
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, draft.open("wb") as file:
         expected = int(answer.headers["Content-Length"] or 0)  # bytes; 0: the server does not say
         with tqdm(total=expected or None, unit="B", unit_scale=True, desc=draft.name, delay=2) as bar:
             while block := answer.read(CHUNK):
@@ -73,7 +73,7 @@ def _download(url: str, draft: Path) -> None:
 
 
 def check(archive: Archive, path: Path) -> None:
-    """DatasetError where a file is not the one that was published."""
+    """Raise DatasetError if a file is not the one that was published."""
     with path.open("rb") as file:
         md5 = hashlib.file_digest(file, "md5").hexdigest()
     if md5 != archive.md5:
@@ -84,7 +84,7 @@ def check(archive: Archive, path: Path) -> None:
 
 
 def read_members(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
-    """The named files inside a .tar.gz, by the last part of their paths."""
+    """The contents of the named files in a .tar.gz; a name is the last part of a path."""
     found = {}
     try:
         with tarfile.open(path, "r:gz") as tar:
@@ -100,7 +100,8 @@ def read_members(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
 
 
 def read_idx(path: Path) -> UInt8[Tensor, "..."]:
-    """The bytes of one idx file, MNIST's format, compressed or not: 0, 0, 8, the number of axes, their lengths, data.
+    """The array in an idx file, MNIST's format, compressed or not. It holds 0, 0, 8, the number of axes, their lengths,
+    and the data, all unsigned.
 
     Source: LeCun, Cortes & Burges, 1998, "The MNIST database of handwritten digits", file formats.
     """
@@ -121,7 +122,7 @@ def read_idx(path: Path) -> UInt8[Tensor, "..."]:
 
 
 def read_records(name: str, content: bytes, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
-    """CIFAR's binary format, a byte of label before each picture's bytes: images [N, C, H, W] and labels [N]."""
+    """Images [N, C, H, W] and labels [N] in CIFAR's binary format, which has a byte of label before each picture."""
     size = 1 + int(np.prod(shape))
     if not content or len(content) % size:
         raise DatasetError(f"{name} has {len(content):,} bytes: expected whole records of {size:,}; fetch it again")

@@ -1,7 +1,7 @@
 """Chapter 7: labelled pictures to train on. Nothing is downloaded unless `download=True` asks for it.
 
-Every set comes as Pictures: decoded once and kept as bytes. `pictures.to(device)` moves the whole set, and batches are
-then cut, augmented and normalised where the model is.
+Each function gives Pictures, which are stored as bytes. `pictures.to(device)` moves the whole set; batches are then
+cut, augmented and normalised on that device.
 """
 
 import io
@@ -34,8 +34,8 @@ __all__ = [
     "same_different",
 ]
 
-# Krizhevsky, 2009, "Learning multiple layers of features from tiny images". The binary version: its bytes are pixels,
-# while the Python version's are pickles, which run code when they are read.
+# Krizhevsky, 2009, "Learning multiple layers of features from tiny images". This is the binary version: the Python
+# version consists of pickles, which can run code when they are read.
 CIFAR10 = Archive("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530")
 CIFAR10_TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
 CIFAR10_TEST = ("test_batch.bin",)
@@ -55,9 +55,9 @@ FASHION_CLASSES = (
 
 
 def digits() -> tuple[Pictures, Pictures]:
-    """Handwritten digits (UCI, 1998), 8 × 8 grey: 1347 to train on and 450 to test, always the same ones.
+    """Handwritten digits (UCI, 1998), 8 × 8 grey: 1347 to train on and 450 to test, always the same split.
 
-    Every class has its quarter in the test. Writers are mixed: the same hand may be in both.
+    A quarter of each class is in the test. The same writer may be in both parts.
 
     >>> train, test = digits()
     >>> len(train), len(test), test.labels.bincount().tolist()
@@ -70,7 +70,7 @@ def digits() -> tuple[Pictures, Pictures]:
 def faces() -> tuple[Pictures, Pictures]:
     """100 faces and 100 pieces of background, grey: half to train on, half to test.
 
-    They have 25 × 25 pixels; the last row and column are left out, so that patches of 4, 6, 8 or 12 fit.
+    The files have 25 × 25 pixels; the last row and column are cropped, so that patches of 4, 6, 8 or 12 fit.
 
     >>> train, test = faces()
     >>> train.images.shape, test.labels.bincount().tolist()
@@ -78,7 +78,7 @@ def faces() -> tuple[Pictures, Pictures]:
 
     Source: Huang et al., 2012, "Learning to align from scratch": a subset of Labeled Faces in the Wild, as
     skimage.data.lfw_subset gives it. The people did not ask to be in a book, and the set names no licence: train on
-    it, and print averages.
+    it, but print no single face.
     """
     with Image.open(FACES.path) as sheet:
         tiles = torch.from_numpy(np.array(sheet)).unflatten(0, (10, 25)).unflatten(2, (20, 25))  # 10 25 20 25
@@ -90,10 +90,10 @@ def cifar10(source: str | PathLike[str], download: bool = False) -> tuple[Pictur
     """CIFAR-10, 32 × 32 colour pictures of ten classes: 50,000 to train on and 10,000 to test (184 MB in memory).
 
     `source` is the official archive of the binary version, a folder with it or with its unpacked files, or an .npz of
-    JPEG files (see read_jpegs). With `download`, the archive is fetched into the folder where it is not there.
+    JPEG files (see read_jpegs). With `download`, the archive is fetched into the folder if it is missing.
 
-    Errors: FileNotFoundError; DatasetError for a file that is damaged, incomplete or another one, and for a download
-    that fails.
+    Errors: FileNotFoundError; DatasetError for a file that is damaged, incomplete or a different one, and for a
+    download that fails.
     """
     path = Path(source)
     if path.suffix == ".npz":
@@ -121,10 +121,10 @@ def _cifar10(files: dict[str, bytes]) -> tuple[Pictures, Pictures]:
 def fashion_mnist(folder: str | PathLike[str], download: bool = False) -> tuple[Pictures, Pictures]:
     """Fashion-MNIST, 28 × 28 grey pictures of ten kinds of clothes: 60,000 to train on and 10,000 to test (55 MB).
 
-    `folder` holds the four official files, compressed (then their checksums are compared) or not. With `download`,
-    those that are missing are fetched into it.
+    `folder` holds the four official files, compressed or not; checksums are compared for compressed ones. With
+    `download`, missing files are fetched into it.
 
-    Errors: as cifar10.
+    Errors: those of cifar10.
     """
     tensors = []
     for archive in FASHION:
@@ -143,8 +143,9 @@ def fashion_mnist(folder: str | PathLike[str], download: bool = False) -> tuple[
 def read_jpegs(path: Path) -> tuple[Pictures, Pictures]:
     """Training and test pictures from an .npz of JPEG files, all of one size.
 
-    For each split, "train" and "test": `{split}_jpeg`, the bytes of all files one after another; `{split}_offsets`, one
-    more than there are pictures: file i is jpeg[offsets[i]:offsets[i + 1]]; `{split}_labels`; and `classes`, the names.
+    Arrays for each split, "train" and "test": `{split}_jpeg` holds the bytes of all files one after another. File i is
+    jpeg[offsets[i]:offsets[i + 1]], where `{split}_offsets` has N + 1 numbers. `{split}_labels` has N class indices.
+    The array `classes` holds the names.
 
     Errors: DatasetError for arrays that are missing or do not fit together, and for a picture that cannot be read.
     """
@@ -156,7 +157,7 @@ def read_jpegs(path: Path) -> tuple[Pictures, Pictures]:
             found = {name: arrays[name] for name in wanted}
     except DatasetError:
         raise
-    except Exception as error:  # damaged bytes make zipfile stumble in any way
+    except Exception as error:  # damaged bytes make zipfile raise anything
         raise DatasetError(f"{path} is no whole .npz file ({error}); fetch it again") from None
     classes = tuple(str(name) for name in found["classes"])
     train, test = (
@@ -177,7 +178,7 @@ def _decode_all(path: Path, split: str, jpeg: np.ndarray, offsets: np.ndarray) -
     for i in tqdm(range(len(offsets) - 1), desc=f"decoding {split} pictures", delay=2):
         try:
             image = Image.open(io.BytesIO(content[offsets[i] : offsets[i + 1]]), formats=("JPEG",)).convert("RGB")
-        except (OSError, SyntaxError) as error:  # Pillow's ways of meeting a damaged file
+        except (OSError, SyntaxError) as error:  # what Pillow raises for a damaged file
             raise DatasetError(f"{path}: {split} picture {i} cannot be read ({error}); fetch it again") from None
         pictures.append(np.asarray(image))
         if pictures[i].shape != pictures[0].shape:
@@ -186,7 +187,7 @@ def _decode_all(path: Path, split: str, jpeg: np.ndarray, offsets: np.ndarray) -
 
 
 def _local(archive: Archive, folder: Path, download: bool) -> Path:
-    """The archive in the folder, fetched into it first where it is missing and `download` says so."""
+    """The path of the archive in the folder. A missing one is downloaded if `download` is true."""
     path = folder / archive.name
     if path.is_file():
         return path

@@ -1,7 +1,7 @@
-"""A picture file as a tensor of bytes: shown as its pixels mean, upright, in RGB, or refused by name.
+"""From a picture file to a tensor of bytes, upright and in RGB.
 
-Files come from phones, scanners and microscopes. Damaged metadata never loses the pixels. Values of more than 8 bits
-are scaled to 0…255 where their range is clear; they are never clipped to black or white.
+Files come from phones, scanners and microscopes. Damaged metadata does not lose the pixels. Values of more than 8 bits
+are scaled to 0…255, never clipped; a file whose range is not clear is refused with a reason.
 """
 
 import io
@@ -14,10 +14,10 @@ from jaxtyping import UInt8
 from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
-MAX_PIXELS = 64_000_000  # of one picture; more would be slow to show and teaches nothing more
+MAX_PIXELS = 64_000_000  # of one picture; more would be slow to show
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
-PHOTOMETRIC = 262  # the TIFF tag that says whether 0 is white (0) or black (1)
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # TIFF tags: bits a channel; is 0 white (0)? are bytes signed (2)?
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -30,10 +30,10 @@ UPRIGHT = {
 
 
 def read_picture(file: Path | bytes, name: str = "") -> UInt8[Tensor, "3 H W"]:
-    """The picture in a file, or in the bytes of an uploaded file, which `name` names in an error.
+    """The picture in a file, or in the bytes of an uploaded file. `name` stands for it in messages.
 
-    Errors: ValueError for what is no picture, is damaged, has more than MAX_PIXELS, or holds numbers whose range does
-    not tell what is black and what is white.
+    Errors: ValueError for a file that is no picture, is damaged, has more than MAX_PIXELS, or holds numbers whose range
+    does not show what is black and what is white.
     """
     name = name or (str(file) if isinstance(file, Path) else "the file")
     content = file if isinstance(file, bytes) else file.read_bytes()
@@ -57,14 +57,14 @@ def as_tensor(image: Image.Image) -> UInt8[Tensor, "3 H W"]:
 
 
 class _Unclear(Exception):
-    """Pixel values whose range does not tell which is black and which is white."""
+    """The range of the pixel values does not show what is black and what is white."""
 
 
 def _decoded(content: bytes) -> Image.Image:
     try:
         image = _opened(content)
     except Image.UnidentifiedImageError:
-        bare = _without_exif(content)  # Pillow reads a JPEG's resolution from it, and may stumble
+        bare = _without_exif(content)  # Pillow reads a JPEG's resolution there, and fails if it is damaged
         if bare == content:
             raise
         image = _opened(bare)
@@ -75,26 +75,36 @@ def _decoded(content: bytes) -> Image.Image:
 
 def _opened(content: bytes) -> Image.Image:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about metadata, pages behind the first, and size: our limit is stricter
+        warnings.simplefilter("ignore")  # about metadata, further pages, and size (MAX_PIXELS is stricter)
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
         image.load()
+    _scale_transparent(image, content)
     return image
 
 
+def _scale_transparent(image: Image.Image, content: bytes) -> None:
+    """Scale a PNG's transparent colour to 8 bits. Pillow scales the pixels, but leaves this colour as in the file."""
+    colour = image.info.get("transparency")
+    if image.format == "PNG" and image.mode in ("L", "RGB") and colour is not None:
+        bits = content[24]  # a channel
+        scaled = [each >> 8 if bits == 16 else each * 255 // (2**bits - 1) for each in np.atleast_1d(colour).tolist()]
+        image.info["transparency"] = scaled[0] if image.mode == "L" else tuple(scaled)
+
+
 def _orientation(image: Image.Image) -> int:
-    """As EXIF has it; 1, upright, where it cannot be read."""
+    """EXIF's number, 1 to 8; 1 (upright) if it cannot be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # whatever damaged metadata brings about
+    except Exception:  # damaged metadata can raise anything
         return 1
 
 
 def _without_exif(content: bytes) -> bytes:
-    """A JPEG without its application segments, in which cameras write; anything else as it is."""
+    """A JPEG without its EXIF segments; any other file unchanged."""
     if not content.startswith(b"\xff\xd8"):
         return content
     kept, at = bytearray(content[:2]), 2
@@ -107,15 +117,22 @@ def _without_exif(content: bytes) -> bytes:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        grey = _grey(np.asarray(image), image.mode)
-        # Pillow heeds this tag of TIFF up to 8 bits alone
-        return ImageOps.invert(grey) if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0 else grey
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    signed = image.mode == "L" and tags.get(SAMPLE_FORMAT) == (2,)  # Pillow takes −1 for 255
+    if image.mode.startswith("I") or image.mode == "F" or signed:
+        numbers = np.asarray(image).view(np.int8) if signed else np.asarray(image)
+        grey = _grey(numbers, image.mode, tags.get(BITS, (16,))[0])
+        if (transparent := image.info.get("transparency")) is not None:
+            grey.paste("white", mask=Image.fromarray(numbers == transparent))
+        # Pillow itself inverts only up to 8 bits
+        return ImageOps.invert(grey) if tags.get(PHOTOMETRIC) == 0 else grey
     if image.mode == "LAB":
-        to_rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, *to_rgb, outputMode="RGB")
-        assert converted is not None
-        return converted
+        return _by_profile(image, ImageCms.createProfile("LAB"))
+    if image.mode == "CMYK" and (profile := image.info.get("icc_profile")):  # which says how these inks look
+        try:
+            return _by_profile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+        except (ImageCms.PyCMSError, OSError):  # the profile is damaged
+            return image.convert("RGB")
     if image.mode in ("La", "RGBa"):  # colours that were multiplied by their opacity
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
     if image.has_transparency_data:
@@ -124,16 +141,25 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _grey(numbers: np.ndarray, mode: str) -> Image.Image:
-    """Grey of more than 8 bits: 0…1 for fractions, 0…255 or 0…65535, whichever the numbers need.
+def _by_profile(image: Image.Image, profile: ImageCms.core.CmsProfile | ImageCms.ImageCmsProfile) -> Image.Image:
+    """The picture in sRGB; `profile` is the ICC profile of its own colours."""
+    converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    assert converted is not None
+    return converted
 
-    Numbers just beyond a range, such as 0…1.2, would be all black in the next one: nothing tells their white.
+
+def _grey(numbers: np.ndarray, mode: str, bits: int) -> Image.Image:
+    """A grey picture from numbers that are not bytes. White is 1, 255 or 65535: the least that the numbers allow.
+
+    In the modes "I;16…" the file says how many bits a pixel has, and white is the largest number of so many bits.
+
+    Numbers slightly above a range, such as 0…1.2, are refused: in the next range they would be nearly black.
     """
     if not np.isfinite(numbers).all():
         raise _Unclear("holds numbers that are not finite")
     low, high = numbers.min().item(), numbers.max().item()
-    whites = (65535,) if mode.startswith("I;16") else (255, 65535) if mode == "I" else (1, 255, 65535)
-    white = next((each for each in whites if high <= each), None)  # 16 bits say so themselves
+    whites = (2**bits - 1,) if mode.startswith("I;16") else (1, 255, 65535) if mode == "F" else (255, 65535)
+    white = next((each for each in whites if high <= each), None)
     if low < 0 or white is None or any(each < high < 16 * each for each in whites[:-1]):
         raise _Unclear(f"holds numbers from {low:g} to {high:g}: expected 0…1, 0…255 or 0…65535")
     bytes_ = numbers // 256 if white == 65535 else np.rint(numbers * (255 / white))

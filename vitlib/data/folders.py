@@ -13,20 +13,20 @@ from tqdm.auto import tqdm
 from vitlib.data.archives import DatasetError
 from vitlib.data.decode import as_tensor, read_picture
 from vitlib.data.pictures import Pictures
-from vitlib.vit.checks import require_pair
+from vitlib.vit.checks import require_pair, shortened
 
 
 def image_folder(folder: str | PathLike[str], size: int | tuple[int, int], skip_damaged: bool = False) -> Pictures:
     """Every picture below `folder`, at one size; the class is the sub-folder, in alphabetical order.
 
-    `size` is in pixels, (height, width) or the side of a square. A picture is scaled until it covers that size, and the
-    middle is kept; it is read as `picture` reads it: upright, in RGB. What systems leave behind (names that begin with
-    a dot, Thumbs.db, desktop.ini, __MACOSX) is passed over, and a warning names files that lie outside the
-    sub-folders. Every other file must be a picture, and every link lead to one; with `skip_damaged`, those that are
-    not are left out, and a warning names them.
+    `size` is in pixels, (height, width) or the side of a square. A picture is scaled until it covers that size, and its
+    centre is cropped; it is read as `picture` reads it: upright, in RGB. Files that an operating system leaves (names
+    that begin with a dot, Thumbs.db, desktop.ini, __MACOSX) are ignored, and a warning names files outside the
+    sub-folders. Every other file must be a picture, or a link to one; with `skip_damaged`, those that cannot be read
+    are left out, and a warning names them.
 
-    Errors: FileNotFoundError; ValueError for a size that is none; DatasetError for a folder without sub-folders, a
-    class without pictures, and files that cannot be read, which it names.
+    Errors: FileNotFoundError; ValueError for a size that is not positive; DatasetError for a folder without
+    sub-folders, a class without pictures, and files that cannot be read (the message names them).
     """
     return _labelled(folder, size, skip_damaged)[0]
 
@@ -34,12 +34,12 @@ def image_folder(folder: str | PathLike[str], size: int | tuple[int, int], skip_
 def image_files(
     folder: str | PathLike[str], size: int | tuple[int, int], skip_damaged: bool = False
 ) -> tuple[Pictures, list[Path]]:
-    """The pictures of image_folder, and where each lies. Errors: those of image_folder."""
+    """The pictures of image_folder, and the path of each. Errors: those of image_folder."""
     return _labelled(folder, size, skip_damaged)
 
 
 def image_file(path: Path, size: int | tuple[int, int]) -> UInt8[Tensor, "3 H W"]:
-    """One picture, read and cut as `image_folder` does it. Errors: ValueError for a size or a file that is none."""
+    """One picture, read, scaled and cropped as in `image_folder`. Errors: ValueError for the size or the file."""
     return _cover(read_picture(path), *require_pair("size", size))
 
 
@@ -52,7 +52,7 @@ def _labelled(folder: str | PathLike[str], size: int | tuple[int, int], skip: bo
             "unlabelled_folder reads pictures without classes"
         )
     if outside := sorted(each.name for each in root.iterdir() if each.is_file() and not _debris(each, root)):
-        warnings.warn(f"left out, as they lie in no class of {root}: {_few(outside)}", stacklevel=3)
+        warnings.warn(f"left out, as they lie in no class of {root}: {shortened(outside, 5)}", stacklevel=3)
     files = [(path, label) for label, name in enumerate(classes) for path in _files(root / name)]
     images, good = _read(root, [path for path, _ in files], size, skip, stacklevel=4)
     labels = torch.tensor([files[i][1] for i in good], dtype=torch.int64)
@@ -65,10 +65,10 @@ def _labelled(folder: str | PathLike[str], size: int | tuple[int, int], skip: bo
 def unlabelled_folder(
     folder: str | PathLike[str], size: int | tuple[int, int], skip_damaged: bool = False
 ) -> tuple[UInt8[Tensor, "N 3 H W"], list[Path]]:
-    """Every picture below `folder`, at one size and in alphabetical order, and where each lies: for `predict`.
+    """Every picture below `folder`, at one size and in alphabetical order, and the path of each: for `predict`.
 
-    Read as `image_folder` reads them, whichever sub-folders they lie in. Errors: those of image_folder; DatasetError
-    for a folder without a picture.
+    They are read as in `image_folder`; sub-folders mean nothing. Errors: those of image_folder; DatasetError for a
+    folder without a picture.
     """
     root = _existing(folder)
     files = _files(root)
@@ -101,7 +101,7 @@ def _read(
         except (ValueError, OSError) as error:
             bad.append(str(error))
     if bad:
-        told = f"{len(bad)} of {len(files)} files in {root} cannot be read: {_few(bad, '; ')}"
+        told = f"{len(bad)} of {len(files)} files in {root} cannot be read: {shortened(bad, 5, '; ')}"
         if not skip_damaged:
             raise DatasetError(f"{told}. Mend or remove them, or leave them out with skip_damaged=True")
         warnings.warn(told, stacklevel=stacklevel)
@@ -109,21 +109,17 @@ def _read(
 
 
 def _files(folder: Path) -> list[Path]:
-    """Links that lead to no file are among them: they cannot be read, and are named, not lost."""
+    """All files below a folder. Broken links are among them, so that a message names them."""
     found = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
     return sorted(path for path in found if not _debris(path, folder))
 
 
 def _debris(path: Path, root: Path) -> bool:
-    """Whether a system left it behind, not a person."""
+    """Whether an operating system or a program made this file for itself."""
     return any(
         part.startswith(".") or part.lower() in ("thumbs.db", "desktop.ini", "__macosx")
         for part in path.relative_to(root).parts
     )
-
-
-def _few(words: list[str], join: str = ", ") -> str:
-    return join.join(words[:5]) + " …" * (len(words) > 5)
 
 
 def _cover(picture: UInt8[Tensor, "3 H W"], height: int, width: int) -> UInt8[Tensor, "3 H2 W2"]:

@@ -1,29 +1,28 @@
-"""Labelled pictures, decoded once and kept as bytes: a quarter of the memory of floats, on whichever device trains."""
+"""Labelled pictures in memory. They are stored as bytes, which take a quarter of the memory of floats."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
-from vitlib.vit.checks import require_images
+from vitlib.vit.checks import require_images, shortened
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.wrappers import unwrapped
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """N pictures of one size, with a class each. `len` counts them.
+    """N pictures of one size, with a class each. `len` counts them, and torch's DataLoader takes them as a dataset.
 
     >>> images = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
     >>> some = Pictures(images, labels=torch.tensor([0, 1, 1, 0, 1, 1]), classes=("cat", "dog"))
     >>> len(some), some.take(torch.tensor([1, 3])).labels.tolist()
     (6, [1, 0])
 
-    Errors: TypeError for labels that are no tensor, and for classes that are no words; ValueError for images that are
-    no bytes of shape (N, C, H, W), for another number of labels, for labels that are no whole numbers, for two classes
-    of one name, and for a label that no class has, with the first picture that carries it.
+    Errors: TypeError for labels that are no tensor, and for classes that are no strings; ValueError for images that are
+    no bytes of shape (N, C, H, W), for another number of labels, for labels that are not int64, for two classes of the
+    same name, and for a label out of range (the message names the first picture that has it).
     """
 
     images: UInt8[Tensor, "N C H W"]  # 0…255
@@ -58,6 +57,10 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __getitem__(self, index: int) -> tuple[UInt8[Tensor, "C H W"], Int64[Tensor, ""]]:
+        """One picture and its label. Errors: IndexError."""
+        return self.images[index], self.labels[index]
+
     def to(self, device: torch.device | str) -> "Pictures":
         """The same pictures on another device."""
         return Pictures(self.images.to(device), self.labels.to(device), self.classes)
@@ -67,14 +70,14 @@ class Pictures:
         return Pictures(self.images[indices], self.labels[indices], self.classes)
 
     def aligned(self, classes: tuple[str, ...]) -> "Pictures":
-        """The same pictures, labelled by their place in `classes`, where each class is found by its name.
+        """The same pictures, with labels that are indices into another list, `classes`. Classes are matched by name.
 
         >>> images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
         >>> some = Pictures(images, labels=torch.tensor([0, 1]), classes=("bear", "cat"))
         >>> some.aligned(("ant", "bear", "cat")).labels.tolist()
         [1, 2]
 
-        Errors: ValueError for pictures of a class that is not among them.
+        Errors: ValueError for pictures of a class that is not in `classes`.
         """
         if self.classes == classes:
             return self
@@ -82,14 +85,14 @@ class Pictures:
         unknown = [name for name, count in zip(self.classes, here, strict=True) if count and name not in classes]
         if unknown:
             raise ValueError(
-                f"there are pictures of {_some(unknown)}, and the classes are {_some(classes)}: rename the classes of "
-                "one of them, or leave these pictures out"
+                f"there are pictures of {shortened(unknown, 10)}, and the classes are {shortened(classes, 10)}: rename "
+                "the classes of one of them, or leave these pictures out"
             )
         places = [classes.index(name) if name in classes else -1 for name in self.classes]
         return Pictures(self.images, torch.tensor(places, device=self.labels.device)[self.labels], classes)
 
     def split(self, every: int, seed: int = 0) -> tuple["Pictures", "Pictures"]:
-        """Pictures to train on, and to test: one in `every` of each class, drawn at random, the same ones each time.
+        """Training pictures, and test pictures: of each class, one in `every`. The same seed gives the same split.
 
         >>> labels = torch.tensor([0] * 8 + [1] * 4)
         >>> pictures = Pictures(torch.zeros(12, 1, 2, 2, dtype=torch.uint8), labels, ("cat", "dog"))
@@ -102,7 +105,7 @@ class Pictures:
         return self.take(rest), self.take(part)
 
     def split_places(self, every: int, seed: int = 0) -> tuple[Int64[Tensor, "n"], Int64[Tensor, "m"]]:
-        """The indices of the two parts of `split`, to split what belongs to the pictures, such as files, likewise."""
+        """The indices of the two parts of `split`: to split a list of the pictures' files in the same way."""
         if not 2 <= every <= len(self):
             raise ValueError(f"every is {every}: expected 2…{len(self)} (all pictures); 5 keeps a fifth to test")
         generator = torch.Generator().manual_seed(seed)
@@ -113,9 +116,9 @@ class Pictures:
         return shuffled[~tested[shuffled]], shuffled[tested[shuffled]]
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation of the pixels (0…1), one each a channel: ViTConfig's `mean` and `std`.
+        """Mean and standard deviation of the pixels (0…1), for each channel: ViTConfig's `mean` and `std`.
 
-        Counted in whole numbers, so that they are the same on every machine.
+        Computed with integers, so that they are the same on every machine.
 
         >>> images = torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1)
         >>> Pictures(images, labels=torch.tensor([0, 0]), classes=("dot",)).statistics()
@@ -138,7 +141,8 @@ def normalise(
     std: tuple[float, ...],
     dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, "B C H W"]:
-    """(x / 255 − mean) / std: bytes as the numbers that a model was trained on. One mean for all channels, or one each.
+    """(x / 255 − mean) / std: from bytes to the numbers that a model reads. `mean` and `std` have one value for all
+    channels, or one for each.
 
     >>> normalise(torch.tensor([0, 255], dtype=torch.uint8).reshape(1, 1, 1, 2), mean=(0.5,), std=(0.5,)).tolist()
     [[[[-1.0, 1.0]]]]
@@ -148,10 +152,6 @@ def normalise(
 
 
 def normalisation(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of the pixels that a model was made for; 0.5 both where its configuration does not say."""
+    """Mean and standard deviation of the pixels that a model was made for; 0.5 if its configuration has none."""
     config, usual = getattr(unwrapped(model), "config", None), ViTConfig()
     return getattr(config, "mean", usual.mean), getattr(config, "std", usual.std)
-
-
-def _some(names: Sequence[str], most: int = 10) -> str:
-    return ", ".join(names[:most]) + " …" * (len(names) > most)

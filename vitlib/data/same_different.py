@@ -1,4 +1,4 @@
-"""A task made for a ViT, and one that breaks it: are two symbols the same, on the patch grid and off it?"""
+"""Are two symbols the same? A task that is easy for a ViT if the symbols lie on its patch grid, and hard otherwise."""
 
 from itertools import combinations
 from math import comb
@@ -10,28 +10,28 @@ from torch import Tensor
 from vitlib.data.pictures import Pictures
 from vitlib.vit.checks import require_size
 
-SIDE, SYMBOL = 16, 4  # pixels: of a picture, of a symbol; patches of SYMBOL pixels are meant
-INK = SYMBOL * SYMBOL // 2  # lit pixels of every symbol: to count them tells nothing
-SYMBOLS = comb(SYMBOL * SYMBOL, INK)  # 12,870: every way to light 8 of 16 pixels
+SIDE, SYMBOL = 16, 4  # side in pixels of a picture, and of a symbol, which is also the patch size
+INK = SYMBOL * SYMBOL // 2  # white pixels of every symbol, so that their number says nothing about the class
+SYMBOLS = comb(SYMBOL * SYMBOL, INK)  # 12,870: every choice of 8 white pixels out of 16
 
 
 def same_different(number: int, aligned: bool = True, seed: int = 0, symbols: int = SYMBOLS) -> Pictures:
     """`number` pictures of 16 × 16 pixels with two symbols of 4 × 4 each; half of the pairs are the same symbol twice.
 
-    `aligned` puts each symbol on one cell of the 4 × 4 patch grid: two patches are then equal, or not. Otherwise the
-    grid's lines cut each both ways, and it lies in four patches. Every symbol has 8 lit pixels, and appears as often in
-    one class as in the other: no single pixel, and no sum of pixels, tells the classes apart.
+    With `aligned`, each symbol fills one patch of the 4 × 4 grid: two patches are then equal, or not. Otherwise each
+    symbol is cut both ways by the lines of the grid, and lies in four patches. Every symbol has 8 white pixels, and is
+    as frequent in one class as in the other: no single pixel, and no sum of pixels, separates the classes.
 
-    `symbols` is how many there are to choose from, the same ones for every `seed`. With all of them, a picture comes
-    up once, and only a model that compares can answer. With 4, the grid has room for 120 · 4² = 1920 pictures, and a
-    model may know them by heart. Take one seed for training and another for testing.
+    `symbols` is the size of the alphabet, which is the same for every `seed`. With all symbols, hardly any picture
+    occurs twice, and a model has to compare. With 4, there are only 120 · 4² = 1920 aligned pictures, which a model can
+    memorise. Take one seed for training and another for testing.
 
     >>> pairs = same_different(1000)
     >>> pairs.images.shape, pairs.classes, pairs.labels.float().mean()
     (torch.Size([1000, 1, 16, 16]), ('different', 'same'), tensor(0.5000))
 
-    Errors: TypeError or ValueError for a number of pictures that is no whole number from 1, and for fewer than 2
-    symbols, or more than there are.
+    Errors: TypeError or ValueError for a number of pictures that is not a positive integer; ValueError for fewer than 2
+    symbols, or more than SYMBOLS.
     """
     require_size("number", number)
     known = _alphabet(symbols)  # K 16
@@ -53,7 +53,7 @@ def same_different(number: int, aligned: bool = True, seed: int = 0, symbols: in
 
 
 def _alphabet(symbols: int) -> Bool[Tensor, "K 16"]:
-    """Which pixels each symbol lights: so many of all the ways to choose 8 pixels of 16, drawn once and for all."""
+    """The white pixels of each symbol: so many of the choices of 8 pixels out of 16, always the same ones."""
     if not 2 <= symbols <= SYMBOLS:
         raise ValueError(f"symbols is {symbols}: expected 2…{SYMBOLS}, which differ and have {INK} lit pixels each")
     ways = torch.tensor(list(combinations(range(SYMBOL * SYMBOL), INK)))
@@ -62,7 +62,7 @@ def _alphabet(symbols: int) -> Bool[Tensor, "K 16"]:
 
 
 def _places(aligned: bool) -> Int64[Tensor, "pairs 2 2"]:
-    """Every way to put two symbols on one picture without overlap: the row and column of each one's corner."""
+    """Every way to place two symbols without overlap: the row and column of the top left corner of each."""
     steps = torch.tensor([step for step in range(SIDE - SYMBOL + 1) if (step % SYMBOL == 0) == aligned])
     corners = torch.cartesian_prod(steps, steps)
     pairs = torch.cartesian_prod(torch.arange(len(corners)), torch.arange(len(corners)))

@@ -1,6 +1,6 @@
-"""Pictures to look at: those that come with vitlib, by name, and the learner's own, by their path.
+"""Single pictures: those that come with vitlib, by name, and your own, by their path.
 
-Nothing is downloaded. `PICTURES` says of each bundled picture what it shows, whose it is, and under which terms.
+Nothing is downloaded. `PICTURES` gives the subject, the author and the licence of each bundled picture.
 """
 
 import difflib
@@ -20,14 +20,14 @@ from vitlib.data.photos import PICTURES
 def picture(name: str | Path) -> UInt8[Tensor, "3 H W"]:
     """A picture as a tensor of bytes, [3, H, W]: a bundled one by its name, or your own by its path.
 
-    A file is turned upright (EXIF), grey and palette pictures become RGB, and transparent pixels are laid on
-    white. A name of PICTURES wins over a file of the same name: write "./coffee" for the file.
+    A file is turned upright (EXIF), grey and palette pictures become RGB, and transparent pixels lie on white. If a
+    file has a name of PICTURES, the bundled picture is taken: write "./coffee" for the file.
 
     >>> picture("chelsea").shape
     torch.Size([3, 300, 451])
 
-    Errors: ValueError for a name that is neither (the nearest name is suggested), for a file that is no
-    picture, is damaged, or has more than MAX_PIXELS; FileNotFoundError for a path with nothing there.
+    Errors: ValueError for an unknown name (the nearest one is suggested), and for a file that is no picture, is
+    damaged, or has more than MAX_PIXELS; FileNotFoundError for a path without a file.
     """
     if name == "digits":
         return _digit_sheet()
@@ -80,7 +80,7 @@ def digits() -> tuple[UInt8[Tensor, "1797 1 8 8"], Int64[Tensor, "1797"]]:
 
 
 def _digit_sheet() -> UInt8[Tensor, "3 80 80"]:
-    """The first hundred digits on one sheet: cut into patches of 8, every token is one digit."""
+    """The first hundred digits, 10 × 10 on one picture: with patches of 8 pixels, every patch is one digit."""
     images, _ = digits()
     sheet = images[:100, 0].reshape(10, 10, 8, 8).permute(0, 2, 1, 3).reshape(1, 80, 80)
     return sheet.repeat(3, 1, 1)

@@ -1,7 +1,7 @@
 """Chapter 9: what is wrong with this model? A practitioner's checklist that runs.
 
-`examine` asks some twenty questions about a model and a few labelled pictures, cheap ones first: at the pictures, at
-the answers, at the parts, at learning. Each answer says what was looked at, what was expected and what to do.
+`examine` asks twenty questions about a model and a few labelled pictures: about the pictures, the logits, the parts of
+the model, and its training. Each answer says what was measured, what was expected and what to do.
 """
 
 import copy
@@ -46,7 +46,7 @@ QUESTIONS: dict[str, Question] = {  # in the order in which they are asked
     "gradients' scale": gradient_scale,
     "one batch": one_batch,
 }
-FIRST = ("picture size", "numbers", "logits")  # without these the others make no sense
+FIRST = ("picture size", "numbers", "logits")  # if one of these raises an alarm, the later ones are left out
 
 
 @torch.inference_mode(False)
@@ -61,17 +61,19 @@ def examine(
     frozen: tuple[str, ...] = (),
     lr: float | None = None,
 ) -> Report:
-    """What is wrong with `model`, as far as questions can tell.
+    """Look for what is wrong with `model`, and report it.
 
-    pictures: some that it should know how to name, 8 to 64 of several classes; the first 64 count. prepare: your own
-    way from bytes [B, C, H, W] to the pixels that the model gets, if you have one. test: pictures that it will be asked
-    about. criterion: your loss, of logits and labels. pretrained: whether the weights should be trained ones. frozen:
-    shell patterns of parameters that are meant not to learn. lr: a learning rate at which the model, on a copy, is to
-    learn 8 pictures by heart; None leaves that out, since it takes seconds.
+    - pictures: labelled ones of the model's classes, best 8 to 64 of several classes; only the first 64 are used.
+    - prepare: your own function from bytes [B, C, H, W] to the pixels that the model reads, if you have one.
+    - test: pictures that the model will be used for.
+    - criterion: your loss, a function of logits and labels.
+    - pretrained: whether the weights should be trained ones.
+    - frozen: shell patterns of the parameters that should not learn.
+    - lr: a learning rate. A copy of the model is then trained to memorise 8 pictures, which takes seconds.
 
-    The model may be anything that maps pixels [B, C, H, W] to logits [B, K]; of a model of vitlib's more can be asked.
-    It is left as it was, weights, gradients, mode and torch's dice: the questions are put to copies, in double
-    precision, so that rounding hides nothing. That takes about four times the memory of the model.
+    The model may be any module that maps pixels [B, C, H, W] to logits [B, K]; vitlib's own models get more questions.
+    Its weights, gradients and mode, and torch's random state, stay as they are: the questions are about copies, mostly
+    in double precision, so that rounding hides nothing. That takes about four times the memory of the model.
 
     >>> from vitlib import create
     >>> from vitlib.data.datasets import digits
@@ -108,6 +110,6 @@ def examine(
 def _answer(check: str, question: Question, case: Case) -> Finding:
     try:
         return question(case)
-    except Exception as error:  # a sick model may stumble over anything: then that is what was found
-        words = f"it stumbles: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    except Exception as error:  # a faulty model may raise anything: that is the finding
+        words = f"it fails: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         return alarm(check, words, "an answer", "run model(pixels) by itself, and read the whole message")

@@ -1,4 +1,4 @@
-"""Questions about what comes out: they poke the model as a whole, and need to know nothing of what is inside."""
+"""Questions about a model's outputs. They treat the model as a black box."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,7 +12,7 @@ from vitlib.vit.patches import patchify, unpatchify
 
 
 def numbers(case: Case) -> Finding:
-    """Are all weights, and all that the model computes, finite numbers?"""
+    """Are all weights, and the outputs of all modules, finite?"""
     check = "numbers"
     broken = [name for name, each in case.model.state_dict().items() if not each.isfinite().all()]
     if broken:
@@ -47,7 +47,7 @@ def numbers(case: Case) -> Finding:
 
 
 def logits_fit(case: Case) -> Finding:
-    """One number for each class, and no probabilities?"""
+    """Does the model give one number for each class, and logits rather than probabilities?"""
     check, logits, classes = "logits", case.logits, len(case.pictures.classes)
     expected = f"({len(case.pixels)}, {classes}): for each picture one number a class"
     if tuple(logits.shape) != (len(case.pixels), classes):
@@ -68,7 +68,7 @@ def logits_fit(case: Case) -> Finding:
 
 
 def mode(case: Case) -> Finding:
-    """Does the model give the same answer twice, and the one that it gives in evaluation mode?"""
+    """Are the logits the same in two passes, and the same as in evaluation mode?"""
     check = "mode"
     training = any(module.training for module in case.model.modules())
     once, again = (as_handed_over(case, case.few) for _ in range(2))
@@ -96,7 +96,7 @@ def mode(case: Case) -> Finding:
 
 
 def neighbours(case: Case) -> Finding:
-    """Does a picture get the same answer alone, in a batch, and in another order?"""
+    """Are a picture's logits the same alone, in a batch, and in a batch of another order?"""
     check, pixels = "neighbours", case.few
     remedy = (
         "look for a tensor whose first axis is the batch and should not be: positions of shape (B, …), a softmax or a "
@@ -105,7 +105,7 @@ def neighbours(case: Case) -> Finding:
     together = case.ask(pixels)
     try:
         alone = torch.cat([case.ask(pixels[i : i + 1]) for i in range(len(pixels))])
-    except Exception as error:  # whatever a model makes of a batch of one
+    except Exception as error:  # a model may raise anything for a batch of one
         return alarm(check, f"a batch of one is refused: {error}", "the same answers as in a batch", remedy)
     turned = case.ask(pixels.flip(0)).flip(0)
     for how, other in (("alone", alone), ("in reverse order", turned)):
@@ -146,7 +146,7 @@ def positions(case: Case) -> Finding:
 
 
 def reach(case: Case) -> Finding:
-    """Does what the head reads depend on every pixel?"""
+    """Do the logits depend on every pixel?"""
     check = "reach"
     pixels = case.few.clone().requires_grad_()
     with torch.enable_grad():

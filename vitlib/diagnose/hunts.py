@@ -1,6 +1,6 @@
 """SPOILER: the faults of chapter 9's hunts. Come back when you have found yours.
 
-Each fault breaks one promise of the training script (script.py), and is as small as people make it.
+Each fault breaks what one docstring of the training script (script.py) promises, and is small and realistic.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from vitlib.vit.wrappers import in_mode
 
 
 class WrongLabels(Script):
-    """A third of the training pictures carry the label of another."""
+    """A third of the training pictures have the label of another picture."""
 
     def split(self) -> tuple[Pictures, Pictures]:
         train, test = super().split()
@@ -29,7 +29,7 @@ class WrongLabels(Script):
 
 
 class Leak(Script):
-    """Half of the test pictures are trained on."""
+    """Half of the test pictures are also training pictures."""
 
     def split(self) -> tuple[Pictures, Pictures]:
         train, test = super().split()
@@ -39,7 +39,7 @@ class Leak(Script):
 
 
 class OtherPixels(Script):
-    """In use, pixels go from 0 to 1."""
+    """In evaluation, pixels go from 0 to 1 instead of −1 to 1."""
 
     def prepare(self, images: Tensor, training: bool) -> Tensor:
         return super().prepare(images, training) if training else images / 255
@@ -52,12 +52,12 @@ class NoPositions(Script):
         model = super().build(seed)
         assert isinstance(model, ViT)
         sick = infect(model, "positions")
-        sick.__class__ = type("ViT", (type(sick),), {})  # printing the model shall not give it away
+        sick.__class__ = type("ViT", (type(sick),), {})  # so that print(model) does not show the fault
         return sick
 
 
 class Probabilities(Script):
-    """The model ends with a softmax, and cross-entropy takes another."""
+    """The model ends with a softmax, although cross-entropy applies one itself."""
 
     def build(self, seed: int = 0) -> nn.Module:
         model = super().build(seed)
@@ -66,7 +66,7 @@ class Probabilities(Script):
 
 
 class HeadAlone(Script):
-    """The optimizer knows the weights of the head, and no others."""
+    """The optimizer has the parameters of the head only."""
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         assert isinstance(model, ViT)
@@ -74,7 +74,7 @@ class HeadAlone(Script):
 
 
 class Pile(Script):
-    """Gradients are never set back to zero."""
+    """Gradients are never set to zero, so they add up."""
 
     def step(self, model: nn.Module, optimizer: torch.optim.Optimizer, pixels: Tensor, labels: Tensor) -> float:
         model.train()
@@ -85,7 +85,7 @@ class Pile(Script):
 
 
 class StillTraining(Script):
-    """Dropout goes on when the model is asked."""
+    """Dropout stays on in evaluation."""
 
     @torch.no_grad()
     def accuracy(self, model: nn.Module, pictures: Pictures) -> float:
@@ -95,7 +95,7 @@ class StillTraining(Script):
 
 
 class AlwaysTheSame(Script):
-    """Whatever pictures are handed over, it is the training pictures that are counted."""
+    """The accuracy is always that of the training pictures."""
 
     def accuracy(self, model: nn.Module, pictures: Pictures) -> float:
         return super().accuracy(model, self.split()[0])
@@ -112,7 +112,7 @@ FAULTS: dict[int, type[Script]] = {  # as chapter 9 numbers them
     8: StillTraining,
     9: AlwaysTheSame,
 }
-ROOMS = ((1, 2, 3), (4, 5), (6, 7), (8, 9))  # data, model, loop, evaluation: of each at most one is at fault
+GROUPS = ((1, 2, 3), (4, 5), (6, 7), (8, 9))  # data, model, loop, evaluation: a case has at most one fault of each
 
 
 def faults(case: int) -> tuple[int, ...]:
@@ -125,13 +125,13 @@ def faults(case: int) -> tuple[int, ...]:
     """
     if case < 0:
         raise ValueError(f"there is no case {case}: expected 0 or more")
-    dice = random.Random(hashlib.sha256(f"hunt {case}".encode()).digest())
-    count = min(case, 1) if case < 100 else 2 if case < 200 else dice.randint(1, 3)
-    return tuple(sorted(dice.choice(room) for room in dice.sample(ROOMS, count)))
+    generator = random.Random(hashlib.sha256(f"hunt {case}".encode()).digest())
+    count = min(case, 1) if case < 100 else 2 if case < 200 else generator.randint(1, 3)
+    return tuple(sorted(generator.choice(group) for group in generator.sample(GROUPS, count)))
 
 
 def hunt(case: int) -> Script:
-    """The training script of chapter 9 with the faults of this case in it; case 0 is sound.
+    """The training script of chapter 9 with the faults of this case; case 0 has none.
 
     >>> train, test = hunt(0).split()
     >>> len(train), len(test)

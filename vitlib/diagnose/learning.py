@@ -1,4 +1,4 @@
-"""Questions about learning: where the loss begins, what a gradient reaches, and whether one batch can be learned."""
+"""Questions about training: the first loss, the gradients, and whether the model can memorise one batch."""
 
 import copy
 import math
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from vitlib.diagnose.case import FEW, Case
 from vitlib.diagnose.report import Finding, alarm, fine, left_out
 
-NEAR = 0.5  # nats: how far from ln K a first loss may lie
-STEEP = 1e4  # between the gradients of two blocks
-STEPS = 60  # with one batch
+NEAR = 0.5  # nats: largest distance of the first loss from ln K
+STEEP = 1e4  # largest ratio of the gradients of two blocks
+STEPS = 60  # training steps with one batch
 
 
 def weights(case: Case) -> Finding:
-    """Are the weights trained, where they are said to be?"""
+    """If the weights should be trained ones, are they?"""
     check = "weights"
     if not case.norms:
         return left_out(check, "without a normalisation layer there is no telling trained weights from fresh ones")
@@ -39,7 +39,7 @@ def weights(case: Case) -> Finding:
 
 
 def first_loss(case: Case) -> Finding:
-    """Is the loss of a fresh model near ln K, and that of a trained one not above it?"""
+    """Is the loss near ln K for an untrained model, and not above it for a trained one?"""
     check, labels = "loss", case.pictures.labels
     loss = float(F.cross_entropy(case.logits, labels))
     classes = len(case.pictures.classes)
@@ -84,7 +84,7 @@ def loss_function(case: Case) -> Finding:
 
 
 def frozen(case: Case) -> Finding:
-    """Do all parameters learn, but those that are meant not to?"""
+    """Are only those parameters frozen that should be?"""
     check = "frozen"
     still = [name for name, each in case.model.named_parameters() if not each.requires_grad]
     odd = [name for name in still if not any(fnmatch(name, pattern) for pattern in case.frozen)]
@@ -99,7 +99,7 @@ def frozen(case: Case) -> Finding:
 
 
 def gradients(case: Case) -> Finding:
-    """Does a gradient reach every parameter that may learn?"""
+    """Does every parameter that requires a gradient get one?"""
     check = "gradients"
     slopes = _slopes(case)
     if not slopes:
@@ -125,7 +125,7 @@ def gradients(case: Case) -> Finding:
 
 
 def gradient_scale(case: Case) -> Finding:
-    """Are the gradients of the first and of the last block of one size?"""
+    """Do the gradients of all blocks have a similar size?"""
     check = "gradients' scale"
     slopes, means = _slopes(case), {}
     for block in _blocks(case.exact):
@@ -148,11 +148,11 @@ def gradient_scale(case: Case) -> Finding:
 
 
 def one_batch(case: Case) -> Finding:
-    """Can the model learn a handful of pictures by heart, at the learning rate that you want to take?"""
+    """Can the model memorise a few pictures at the given learning rate?"""
     check = "one batch"
     if case.lr is None:
         return left_out(check, "no `lr` was given")
-    model = copy.deepcopy(case.model).float().eval()  # no dice: the question is whether it can, not how well it guesses
+    model = copy.deepcopy(case.model).float().eval()  # without dropout, which makes memorising harder
     learners = [each for each in model.parameters() if each.requires_grad]
     if not learners:
         return left_out(check, "no parameter requires a gradient")
@@ -182,7 +182,7 @@ def one_batch(case: Case) -> Finding:
 
 
 def _blocks(model: nn.Module) -> list[str]:
-    """The names of the parts that repeat: of the kind that is found most often, numbered, with parts of its own."""
+    """The names of the model's blocks: of the modules in lists that have children, those of the most frequent class."""
     numbered = [
         (name, type(module))
         for name, module in model.named_modules()
@@ -193,7 +193,7 @@ def _blocks(model: nn.Module) -> list[str]:
 
 
 def _slopes(case: Case) -> dict[str, Tensor | None]:
-    """The gradient of every parameter that may learn, by name."""
+    """The gradient of every parameter that requires one, by name."""
     learners = {name: each for name, each in case.exact.named_parameters() if each.requires_grad}
     if not learners:
         return {}

@@ -1,4 +1,4 @@
-"""Questions about what goes in: sizes, pixel values, and whether training and test pictures are of one kind."""
+"""Questions about a model's inputs: sizes, pixel values, and whether training and test pictures are alike."""
 
 import torch
 from torch import Tensor
@@ -7,11 +7,11 @@ from vitlib.data.pictures import Pictures, normalisation
 from vitlib.diagnose.case import Case
 from vitlib.diagnose.report import Finding, alarm, fine, left_out
 
-WIDE = 0.8  # standard deviations between two groups of pictures: a large difference (Cohen, 1988)
+WIDE = 0.8  # Cohen's d of two groups of pictures from which a difference is called large (Cohen, 1988)
 
 
 def picture_size(case: Case) -> Finding:
-    """Do the pictures have the size and the channels that the model was made for?"""
+    """Do the pictures have the size and number of channels that the model expects?"""
     check, shape = "picture size", tuple(case.pictures.images.shape[1:])
     config = case.config
     if config is None:
@@ -65,7 +65,7 @@ def pixel_values(case: Case) -> Finding:
 
 
 def test_pictures(case: Case) -> Finding:
-    """Are the pictures that the model will be asked about of the kind that it has learned?"""
+    """Do test pictures look like training pictures, with the same size and classes?"""
     check = "test pictures"
     if case.test is None:
         return left_out(check, "no `test` pictures were given")
@@ -96,25 +96,25 @@ def test_pictures(case: Case) -> Finding:
 
 
 def _looks(pictures: Pictures) -> dict[str, Tensor]:
-    """Three numbers for each picture, whatever it shows."""
+    """Brightness, contrast and sharpness of each picture."""
     x = pictures.images.float() / 255  # B C H W
     across, down = x.diff(dim=3).abs().mean(dim=(1, 2, 3)), x.diff(dim=2).abs().mean(dim=(1, 2, 3))
     contrast = x.flatten(1).std(dim=1)
     return {
         "brightness": x.mean(dim=(1, 2, 3)),
         "contrast": contrast,
-        "sharpness": (across + down) / contrast.clamp(min=1e-3),  # steps from pixel to pixel, for the contrast there is
+        "sharpness": (across + down) / contrast.clamp(min=1e-3),  # differences of neighbours, relative to contrast
     }
 
 
 def _effect(ours: Tensor, theirs: Tensor) -> float:
-    """Cohen's d: the distance of two means in standard deviations."""
+    """Cohen's d: the difference of two means in standard deviations."""
     spread = ((ours.var() + theirs.var()) / 2).sqrt() if min(len(ours), len(theirs)) > 1 else torch.tensor(torch.inf)
     return float((theirs.mean() - ours.mean()) / spread.clamp(min=1e-6))
 
 
 def _close(given: Tensor, mean: Tensor, std: Tensor) -> bool:
-    """Whether the pixels have this mean and deviation, a little change such as cropping allowed."""
+    """Whether the pixels have about this mean and standard deviation; cropping, for example, changes both a little."""
     mean, std = mean.expand(given.shape[1]), std.expand(given.shape[1])
     near = (_mean(given) - mean).abs() <= 0.2 * std + 1e-6
     return bool(near.all() and ((_deviation(given) - std).abs() <= 0.2 * std + 1e-6).all())

@@ -1,7 +1,6 @@
-"""Mistakes that people really make, each as small as it was made: planted in a copy of a healthy ViT by `infect`.
+"""Mistakes that people really make in a ViT. `infect` puts one into a copy of a healthy model.
 
-Every one of them runs without a word. Some keep the weights that the model had, so that a trained model can be looked
-at with the mistake in it.
+None of them raises an error. Most keep the model's weights, so that a trained model can be examined with the mistake.
 """
 
 import copy
@@ -18,11 +17,11 @@ from vitlib.vit.embed import PatchEmbed
 from vitlib.vit.model import ViT
 from vitlib.vit.positions import token_row
 
-BATCH = 64  # pictures in a training step, which some mistakes have in a shape
+BATCH = 64  # pictures in a training step; one mistake has it in a shape
 
 
 class WithoutPositions(ViT):
-    """The positions exist, and nobody adds them."""
+    """The positions exist, but are not added."""
 
     def tokens(self, patches: Tensor) -> Tensor:
         return token_row(patches, None, self.cls_token)
@@ -45,7 +44,7 @@ class ReshapedEmbed(PatchEmbed):
 
 
 class Unscaled(Attention):
-    """Scores that nobody divides by √d_k."""
+    """The scores are not divided by √d_k."""
 
     def forward(self, x: Tensor, rows: slice = EVERY) -> Tensor:
         q, k, v = split_heads(self.qkv(x), self.heads, parts=3)
@@ -59,14 +58,14 @@ class Unscaled(Attention):
 
 
 class LateScale(Unscaled):
-    """The scale comes behind the softmax: rows sum to 1/√d_k."""
+    """The scale comes after the softmax: rows sum to 1/√d_k."""
 
     def _weights(self, q: Tensor, k: Tensor) -> Tensor:
         return (q @ k.mT).softmax(dim=-1) / q.shape[-1] ** 0.5
 
 
 class WideHeads(Attention):
-    """Each head is as wide as a token: keras-io #1907, where the two dimensions are one number."""
+    """Each head is as wide as a token: keras-io #1907, which uses one number for both dimensions."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__(width, heads)
@@ -82,23 +81,20 @@ class WideHeads(Attention):
 
 
 def one_for_all(logits: Float[Tensor, "B K"], labels: Int64[Tensor, "B"]) -> Float[Tensor, ""]:
-    """A cross-entropy whose targets have one axis too many: every picture is taught the labels of all."""
+    """A cross-entropy whose targets have one axis too many: every picture is trained on the labels of all."""
     targets = F.one_hot(labels, logits.shape[1])[:, None]  # B 1 K, where B K was meant
     return -(targets * logits.log_softmax(dim=-1)).sum(dim=-1).mean()  # B B
 
 
 def blurred(pictures: Pictures) -> Pictures:
-    """The same pictures, made half as large and enlarged again, as a thumbnail would be."""
+    """The same pictures, halved in size and enlarged again, like thumbnails."""
     small = F.avg_pool2d(pictures.images.float(), 2)
     large = F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
     return Pictures(large.round().to(torch.uint8), pictures.labels, pictures.classes)
 
 
-# how each gets into a model
-
-
 def infect(model: ViT, mistake: str) -> ViT:
-    """A copy of the model with one of MISTAKES in it, and with the weights that it had, where they still fit.
+    """A copy of the model with one of MISTAKES. It keeps the weights that still fit.
 
     >>> from vitlib import create
     >>> infect(create("vit_digits_patch2_8"), "readout").reads
@@ -126,7 +122,7 @@ def _wide_heads(model: ViT) -> None:
 
 
 def _turn(part: Callable[[ViT], list[nn.Module]], kind: type[nn.Module]) -> Callable[[ViT], None]:
-    """Parts of a model get another forward, and keep their weights."""
+    """A mistake that gives parts of a model another forward, and keeps their weights."""
 
     def turn(model: ViT) -> None:
         for each in part(model):

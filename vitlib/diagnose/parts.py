@@ -1,4 +1,4 @@
-"""Questions about parts: each is held against its formula, and where it differs, against well-known mistakes."""
+"""Questions about parts of a model. Each part is compared with its formula, then with well-known mistakes."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -16,11 +16,11 @@ from vitlib.diagnose.report import Finding, alarm, fine, left_out
 from vitlib.vit.attention import attention_weights, split_heads
 from vitlib.vit.model import ViT
 
-OTHERS = (PooledAttention, WindowedAttention)  # attention by other formulas, on purpose
+OTHERS = (PooledAttention, WindowedAttention)  # these have other formulas on purpose
 
 
 def patch_embedding(case: Case) -> Finding:
-    """Is a token made of one patch, E x + b, and do the tokens stand in the order of the patches?"""
+    """Is each token E x + b of one patch, and are the tokens in the order of the patches?"""
     check, embed = "patch embedding", getattr(case.exact, "patch_embed", None)
     proj = getattr(embed, "proj", None)
     if not isinstance(proj, nn.Conv2d) or proj.kernel_size != proj.stride or hasattr(embed, "backbone"):
@@ -48,7 +48,7 @@ def patch_embedding(case: Case) -> Finding:
 
 
 def attention_formula(case: Case) -> Finding:
-    """Does each attention compute softmax(Q Kᵀ / √d) V, with heads that share the width?"""
+    """Does each attention compute softmax(Q Kᵀ / √d_k) V, with heads that split the embedding dimension?"""
     check, layers = "attention", 0
     for name, module, x in _attentions(case):
         layers += 1
@@ -77,7 +77,7 @@ def attention_formula(case: Case) -> Finding:
 
 
 def attention_focus(case: Case) -> Finding:
-    """Is attention neither on one token alone nor spread over all alike?"""
+    """Is attention neither on a single token nor uniform?"""
     check, focus, spread = "attention's focus", [], []
     for _, module, x in _attentions(case):
         if _inner(module) != x.shape[-1]:
@@ -109,7 +109,7 @@ def attention_focus(case: Case) -> Finding:
 
 
 def readout(case: Case) -> Finding:
-    """Does the head read what the configuration says: CLS, or the mean of the patches, behind the final norm?"""
+    """Does the head read what the configuration says: CLS, or the mean of the patches, after the final norm?"""
     check, model = "readout", case.exact
     if not isinstance(model, ViT) or model.config.global_pool == "map" or not isinstance(model.head, nn.Linear):
         return left_out(check, "the model is no ViT whose head reads CLS or a mean")
@@ -147,7 +147,7 @@ def readout(case: Case) -> Finding:
 
 
 def _recognise(found: Tensor, ways: dict[str, Tensor]) -> str | None:
-    """The name of the way that gives what was found, or None."""
+    """The name of the formula in `ways` whose result is `found`, or None."""
     return next((words for words, way in ways.items() if same(found, way)), None)
 
 
@@ -156,7 +156,7 @@ def _heads(module: nn.Module) -> int:
 
 
 def _inner(module: nn.Module) -> int:
-    """Numbers in the queries of all heads together."""
+    """The dimension of the queries of all heads together."""
     return int(cast(nn.Linear, module.qkv).out_features) // 3
 
 
@@ -166,7 +166,7 @@ def _qkv(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def _attentions(case: Case) -> Iterator[tuple[str, nn.Module, Tensor]]:
-    """Every plain attention of the model, its name, and what it reads."""
+    """Every plain attention of the model: its name, the module, and its input [B, T, D]."""
     found = [
         (name, module)
         for name, module in case.exact.named_modules()
@@ -191,10 +191,9 @@ def _attentions(case: Case) -> Iterator[tuple[str, nn.Module, Tensor]]:
 
 
 def _ways(module: nn.Module, x: Tensor) -> dict[str, Tensor]:
-    """The formula, under the name "", and what it becomes by well-known mistakes."""
+    """The result of the right formula, named "", and of well-known mistakes, each named by its description."""
     q, k, v = _qkv(module, x)
     raw, d = q @ k.mT, q.shape[-1]  # B h T T
-
     proj = cast(nn.Linear, module.proj)
 
     def out(mixed: Tensor) -> Tensor:

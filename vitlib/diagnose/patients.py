@@ -1,6 +1,6 @@
-"""The clinic's patients: small ViTs for digits, each sick in one way, by one of mistakes.py or by what was done to it.
+"""The clinic's patients: small ViTs for digits, each with one fault in its code (mistakes.py), training or use.
 
-Every one of them runs, and most of them learn. Which symptoms they show is measured in ward.py.
+All of them run without an error, and most of them learn. ward.py measures their symptoms.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ SHAPE: dict[str, Any] = {"patch_size": 4, "embed_dim": 32, "depth": 2, "num_head
 
 
 def body(seed: int = 0, **changes: Any) -> ViT:
-    """The model that all patients are made of, healthy and fresh; on the CPU, which is done with 4 tokens soonest.
+    """A healthy, untrained model, from which all patients are made; on the CPU, which is fastest for so few tokens.
 
     >>> body().config.tokens
     5
@@ -30,23 +30,23 @@ def body(seed: int = 0, **changes: Any) -> ViT:
 
 
 def grey(images: UInt8[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
-    """Bytes as the numbers −1…1 that the patients learn from."""
+    """Bytes as numbers −1…1, on which the patients are trained."""
     return normalise(images, (0.5,), (0.5,))
 
 
 @dataclass(frozen=True, eq=False)
 class Patient:
-    """One model with its story: how it is built, trained and asked, and what is wrong with it."""
+    """One model: how it is built, trained and used, and what is wrong with it."""
 
     cause: str  # in a few words
-    why: str  # what the mistake does, and how it is mended
+    why: str  # what the mistake does, and how to correct it
     build: Callable[[], ViT] = body
     lr: float = 1e-2
     epochs: int = 4
     criterion: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy
-    asked: Callable[[UInt8[Tensor, "B 1 H W"]], Float[Tensor, "B 1 H W"]] = grey  # pixels when it is tested
-    test: Callable[[Pictures], Pictures] = field(default=lambda pictures: pictures)  # what it is tested with
-    testing: bool = True  # whether somebody remembered model.eval()
+    asked: Callable[[UInt8[Tensor, "B 1 H W"]], Float[Tensor, "B 1 H W"]] = grey  # from bytes to pixels in the test
+    test: Callable[[Pictures], Pictures] = field(default=lambda pictures: pictures)  # the test pictures it gets
+    testing: bool = True  # whether it is tested in evaluation mode
     pretrained: bool = False  # whether it should start with the weights of the healthy one
 
 

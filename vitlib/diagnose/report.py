@@ -1,4 +1,4 @@
-"""What an examination found: one finding for each question, in words that say what to do."""
+"""The result of an examination: a finding for each question, which says what to do."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class Finding:
 
     check: str  # the question's name, such as "positions"
     verdict: Verdict
-    seen: str  # what was looked at, and what was measured
+    seen: str  # what was measured
     expected: str = ""
-    remedy: str = ""  # what to do, where there is something to be done
+    remedy: str = ""  # what to do, after an alarm
 
     def __str__(self) -> str:
         line = f"{MARKS[self.verdict]} {self.check}: {self.seen}"
@@ -27,7 +27,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """All findings, in the order in which the questions were asked. `print` it, or walk through it.
+    """All findings, in the order of the questions. `print` it, iterate over it, or index it by the name of a question.
 
     >>> report = Report((Finding("mode", "fine", "two passes agree"),))
     >>> report.healthy, report["mode"].verdict
@@ -41,12 +41,12 @@ class Report:
 
     @property
     def alarms(self) -> tuple[Finding, ...]:
-        """What needs to be looked into."""
+        """The findings that need attention."""
         return tuple(each for each in self.findings if each.verdict == "alarm")
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing raised an alarm. It says no more than that: only what was asked can be found."""
+        """Whether no question raised an alarm. Faults that no question looks for may remain."""
         return not self.alarms
 
     def __iter__(self) -> Iterator[Finding]:
@@ -68,15 +68,15 @@ class Report:
 
 
 def fine(check: str, seen: str) -> Finding:
-    """Nothing to be done."""
+    """A finding without a fault."""
     return Finding(check, "fine", seen)
 
 
 def alarm(check: str, seen: str, expected: str, remedy: str) -> Finding:
-    """Something to look into."""
+    """A finding that needs attention."""
     return Finding(check, "alarm", seen, expected, remedy)
 
 
 def left_out(check: str, why: str) -> Finding:
-    """A question that makes no sense here, or that nobody asked."""
+    """A question that does not apply to this model, or lacks its input."""
     return Finding(check, "left out", why)

@@ -1,4 +1,4 @@
-"""From symptoms to causes: what can be seen on a chart, which cause shows what, and what tells two causes apart."""
+"""From symptoms to causes: which symptoms a chart shows, which cause has which symptoms, and how two causes differ."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ LN_K = math.log(10)  # ten digits: the loss of a guess
 
 @dataclass(frozen=True)
 class Symptom:
-    """Something that is there or not, and where to look for it."""
+    """A symptom: its description, where to look for it, and whether a chart shows it."""
 
     words: str
     look: str
@@ -24,17 +24,17 @@ def last_loss(chart: Chart) -> float:
 
 
 def alarmed(*checks: str) -> Callable[[Chart], bool]:
-    """Whether one of these questions of vitlib.diagnose raises an alarm."""
+    """A function of a chart: whether one of these questions of `examine` raised an alarm."""
     return lambda chart: bool({*checks} & {*chart.alarms})
 
 
 def attention(chart: Chart) -> str:
-    """What vitlib.diagnose says of the chart's attention, beside the formula."""
+    """What `examine` says about the chart's attention."""
     return chart.report["attention"].seen
 
 
 SYMPTOMS: dict[str, Symptom] = {
-    # to be seen in the curve, and in the two accuracies
+    # visible in the training curve and in the two accuracies
     "stuck": Symptom(
         "the loss hardly leaves ln K",
         "compare the end of the curve with ln K",
@@ -55,18 +55,18 @@ SYMPTOMS: dict[str, Symptom] = {
         "look at the loss of the very first step",
         lambda chart: chart.patient.pretrained and chart.losses[0] > LN_K - 0.5,
     ),
-    # to be found by asking again, in another way
-    "dice": Symptom(
+    # found by running the model again, in another way
+    "random": Symptom(
         "a second pass gives other answers",
         "ask twice",
         lambda chart: chart.again < 0.97,
     ),
-    "company": Symptom(
+    "batch order": Symptom(
         "the order of the batch changes answers",
         "turn the batch round, and compare picture by picture",
         lambda chart: chart.company < 0.97,
     ),
-    "a set": Symptom(
+    "patch order": Symptom(
         "patches change places, and nothing changes",
         "exchange patches, and compare the logits",
         alarmed("positions"),
@@ -76,13 +76,13 @@ SYMPTOMS: dict[str, Symptom] = {
         "train on one batch alone, at the same learning rate",
         alarmed("one batch"),
     ),
-    # to be found by looking at what goes in, and at parts beside their formula
+    # found by looking at the inputs, and by comparing parts with their formula
     "pixels": Symptom(
         "in use, the pixels have another range",
         "print mean and deviation of what the model gets, in training and in use",
         alarmed("pixels"),
     ),
-    "look": Symptom(
+    "sharpness": Symptom(
         "test pictures are less sharp",
         "put pictures of both kinds side by side, and compare how much neighbouring pixels differ",
         alarmed("test pictures"),
@@ -122,10 +122,10 @@ SYMPTOMS: dict[str, Symptom] = {
 SHOWS: dict[str, frozenset[str]] = {  # cause → symptoms; a test holds it against the charts
     "healthy": frozenset(),
     "pixels": frozenset({"test worse", "pixels"}),
-    "blur": frozenset({"test worse", "look"}),
-    "mode": frozenset({"dice", "company"}),
-    "positions": frozenset({"a set"}),
-    "batch positions": frozenset({"company", "a set", "count"}),
+    "blur": frozenset({"test worse", "sharpness"}),
+    "mode": frozenset({"random", "batch order"}),
+    "positions": frozenset({"patch order"}),
+    "batch positions": frozenset({"batch order", "patch order", "count"}),
     "low rate": frozenset({"stuck", "one batch"}),
     "loss": frozenset({"stuck", "right answers"}),
     "high rate": frozenset({"stuck", "jumps", "one batch"}),
@@ -146,8 +146,7 @@ def seen(chart: Chart) -> frozenset[str]:
 def ranked(ticked: Iterable[str]) -> list[tuple[str, float]]:
     """Every cause with how well it fits the ticked symptoms, 0…1, the best first.
 
-    The fit is the share of symptoms that both have among all that one of them has (Jaccard's index). With nothing
-    ticked, the healthy one fits best.
+    The fit is Jaccard's index: symptoms in both sets over symptoms in either. Without any symptom, "healthy" fits best.
 
     >>> [cause for cause, _ in ranked(["stuck"])][:3]
     ['low rate', 'loss', 'high rate']
@@ -163,6 +162,6 @@ def ranked(ticked: Iterable[str]) -> list[tuple[str, float]]:
 
 
 def between(one: str, other: str) -> str | None:
-    """A symptom that one of two causes shows and the other does not: what to look for next; None for the same cause."""
+    """A symptom that only one of two causes shows, to look for next; None if they show the same ones."""
     apart = SHOWS[one] ^ SHOWS[other]
     return next((name for name in SYMPTOMS if name in apart), None)

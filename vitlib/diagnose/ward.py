@@ -1,4 +1,4 @@
-"""Each patient's chart: train it for a second, ask it, and write down what is seen."""
+"""The chart of each patient: train the model for a second, run it, and record what is measured."""
 
 import copy
 from collections.abc import Callable, Iterable
@@ -23,23 +23,23 @@ from vitlib.vit.wrappers import in_mode
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """What is known of a patient before anybody looks inside."""
+    """The measurements of a patient, as anybody can take them without reading its code."""
 
     name: str
     patient: Patient
     model: ViT  # trained
     first: ViT  # as it was before the first step
     losses: list[float]  # step by step, from the patient's own loss
-    train_accuracy: float  # 0…1, on training pictures, as in training
-    test_accuracy: float  # 0…1, asked in the patient's own way
+    train_accuracy: float  # 0…1, on training pictures, prepared as in training
+    test_accuracy: float  # 0…1, on test pictures, prepared in the patient's own way
     again: float  # 0…1: the share of test pictures to which a second pass gives the same class
     company: float  # 0…1: the share that get the same class when the pictures come in reverse order
-    moved: float  # the furthest that a logit moves when patches change places, beside the spread of the logits
+    moved: float  # largest change of a logit when patches change places, in standard deviations of the logits
     parameters: int
 
     @cached_property
     def report(self) -> Report:
-        """What vitlib.diagnose finds: the trained model, as it is used."""
+        """What `examine` finds in the trained model, as it is used."""
         train, test = known_digits()
         patient, model = self.patient, self.first if self.patient.pretrained else self.model
         with in_mode(model, training=not patient.testing):
@@ -54,24 +54,24 @@ class Chart:
 
     @cached_property
     def rate(self) -> Report:
-        """The same for the model before its first step: can it learn one batch at the patient's learning rate?"""
+        """What `examine` finds in the untrained model: can it memorise one batch at the patient's learning rate?"""
         return _rate(self.first, self.patient.lr)
 
     @property
     def alarms(self) -> list[str]:
-        """The names of the questions that raise an alarm."""
+        """The names of the questions that raised an alarm."""
         found = [each.check for each in self.report.alarms]
         return found + [each.check for each in self.rate.alarms if each.check == "one batch"]
 
 
 @cache
 def chart(name: str) -> Chart:
-    """The chart of one of PATIENTS; made once in about a second, and then remembered.
+    """The chart of one of PATIENTS. The first call takes about a second; the result is cached.
 
     >>> chart("healthy").test_accuracy > 0.8
     True
 
-    Errors: KeyError for a patient that is not in the ward; it names those that are.
+    Errors: KeyError for an unknown patient; the message names all.
     """
     if name not in PATIENTS:
         raise KeyError(f"no patient is called {name!r}; there are {', '.join(PATIENTS)}")
@@ -101,12 +101,12 @@ def chart(name: str) -> Chart:
 
 
 def bed(number: int) -> Chart:
-    """The chart of the patient in bed 1, 2, …; which one that is, the number does not tell.
+    """The chart of the patient in bed 1, 2, …; unlike its name, the number does not give the fault away.
 
     >>> bed(1).name
     'healthy'
 
-    Errors: KeyError for a bed that is not there.
+    Errors: KeyError for a bed that does not exist.
     """
     if not 1 <= number <= len(PATIENTS):
         raise KeyError(f"there is no bed {number!r}: expected 1 to {len(PATIENTS)}")
@@ -114,7 +114,7 @@ def bed(number: int) -> Chart:
 
 
 def charts(names: Iterable[str] = tuple(PATIENTS), progress: bool = True) -> dict[str, Chart]:
-    """The charts of several patients, with a bar for the seconds that they take the first time."""
+    """The charts of several patients, with a progress bar for the first time, which takes seconds."""
     names = list(names)
     missing = chart.cache_info().currsize < len(PATIENTS)
     bar = tqdm(names, desc="ward round", disable=not (progress and missing), delay=1, leave=False)
@@ -128,17 +128,17 @@ def _rate(first: ViT, lr: float) -> Report:
 
 @cache
 def known_digits() -> tuple[Pictures, Pictures]:
-    """The digits to train on and to test with, read from their file once."""
+    """The training and test digits; the file is read once."""
     return digits()
 
 
-@cache  # three patients are only asked in another way than the healthy one
+@cache  # three patients are trained like the healthy one, and only tested in another way
 def _trained(
     build: Callable[[], ViT], lr: float, epochs: int, criterion: Callable[[Tensor, Tensor], Tensor], pretrained: bool
 ) -> tuple[ViT, ViT, list[float]]:
-    """The model before and after plain AdamW with a warm-up and a way down, and the loss of every step."""
+    """The model before and after training by AdamW with a one-cycle schedule, and the loss of every step."""
     model = build()
-    if pretrained:  # as it is done wrongly: no name fits, and strict=False does not say so
+    if pretrained:  # the fault: no name fits, and strict=False hides it
         found = {f"module.{key}": each for key, each in chart("healthy").model.state_dict().items()}
         model.load_state_dict(found, strict=False)
     first = copy.deepcopy(model)
@@ -146,7 +146,7 @@ def _trained(
     pixels, per_epoch = grey(train.images), len(train) // BATCH
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.05, fused=True)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * per_epoch, pct_start=0.2)
-    dice, losses = torch.Generator().manual_seed(0), []
+    generator, losses = torch.Generator().manual_seed(0), []
 
     def loss_of(chosen: Tensor) -> tuple[Tensor, Tensor]:
         logits, labels = model(pixels[chosen]), train.labels[chosen]
@@ -156,21 +156,21 @@ def _trained(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # for dropout
         for _ in range(epochs):
-            order = torch.randperm(len(train), generator=dice).split(BATCH)[:per_epoch]
+            order = torch.randperm(len(train), generator=generator).split(BATCH)[:per_epoch]
             losses += [step.loss for step in steps(model, order, loss_of, [optimizer], [plan])]
     return first, model.eval(), losses
 
 
 @torch.no_grad()
 def _classes(model: ViT, patient: Patient, images: Tensor, asked: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-    """What the patient says to each picture, asked as it is asked in use, in batches of the size of training."""
+    """The predicted class of each picture, in the mode in which the patient is used, in batches as in training."""
     with in_mode(model, training=not patient.testing):
         return torch.cat([model((asked or patient.asked)(part)) for part in images.split(BATCH)]).argmax(dim=1)
 
 
 @torch.no_grad()
 def _moved(model: ViT, pixels: Tensor) -> float:
-    """How far logits move when the patches of each picture change places, the same for all; in evaluation mode."""
+    """Largest change of a logit when the patches of all pictures are permuted alike, in standard deviations."""
     grid = model.config.grid
     order = torch.arange(grid.tokens).roll(1)
     other = unpatchify(patchify(pixels, grid.patch_height)[:, order], grid, pixels.shape[1])
@@ -183,7 +183,7 @@ def _share(right: Tensor) -> float:
 
 
 def smoothed(losses: list[float], window: int = 5) -> list[float]:
-    """The mean of each loss and of those just before it.
+    """The moving average of the losses over the last `window` steps.
 
     >>> smoothed([4.0, 2.0, 0.0], window=2)
     [4.0, 3.0, 1.0]

@@ -1,1 +1,1 @@
-"""Chapter 7: train, fine-tune and ask a model; what a step needs, and what is kept of it."""
+"""Chapter 7: training, fine-tuning, evaluation and prediction; memory of a step, and snapshots of a run."""

@@ -1,4 +1,4 @@
-"""Chapter 7: how many pictures a model puts in their class."""
+"""Chapter 7: the accuracy of a model."""
 
 import torch
 from torch import nn
@@ -13,10 +13,10 @@ from vitlib.vit.checks import require_kind, require_size
 def evaluate(
     model: nn.Module, pictures: Pictures, batch_size: int = 512, amp: Amp = False, balanced: bool = False
 ) -> float:
-    """The share of pictures, 0…1, that the model puts in their class; in evaluation mode, without changes.
+    """The accuracy, 0…1: the share of pictures that the model classifies correctly, in evaluation mode.
 
-    Classes are compared by name where the model knows the names of its own (`fit` tells it), so the pictures may have
-    them in another order, or lack some. `balanced`: the mean over the classes of each one's share, so that a rare class
+    A model that knows the names of its classes (`fit` stores them) is compared by name, so the pictures may have the
+    classes in another order, or lack some. `balanced`: the mean of the accuracies of all classes, in which a rare class
     counts as much as a frequent one.
 
     >>> from vitlib.models import create
@@ -24,8 +24,8 @@ def evaluate(
     >>> evaluate(create("vit_digits_patch2_8"), blank) in (0.0, 1.0)  # all four alike
     True
 
-    Errors: ValueError for no pictures, for answers that are no logits [N, K], for pictures of classes that the model
-    does not know, and for logits that are NaN, of which none is the largest; those of `predict`.
+    Errors: ValueError for no pictures, for outputs that are no logits [N, K], for pictures of classes that the model
+    does not know, and for NaN logits; those of `predict`.
     """
     require_kind("pictures", pictures, Pictures)
     require_size("batch_size", batch_size)

@@ -1,7 +1,7 @@
-"""Chapter 7: data augmentation. Each picture of a batch is changed at random, on the device where the batch lies.
+"""Chapter 7: data augmentation. Each picture of a batch is changed at random, on the device of the batch.
 
-The class stays: a cat that moves, or looks the other way, is a cat; half a cat and half a dog is half of each.
-Everything is drawn from torch's global generator, which the training loop seeds.
+Targets stay true: a cat that moves, or looks the other way, is still a cat; half a cat and half a dog is half of each.
+Random numbers come from torch's global generator, which the training loop seeds.
 """
 
 import torch
@@ -12,9 +12,9 @@ from torch.distributions import Beta
 
 
 def shift(images: UInt8[Tensor, "B C H W"], pixels: int) -> UInt8[Tensor, "B C H W"]:
-    """Each picture moved by up to `pixels` up or down, and left or right; what comes in from outside is black.
+    """Each picture moved by up to `pixels` vertically and horizontally; the new border is black.
 
-    One move for the whole batch would be cheaper, but trains far worse.
+    Each picture moves by itself: one move for the whole batch would be cheaper, but trains far worse.
 
     >>> shift(torch.full((2, 3, 8, 8), 255, dtype=torch.uint8), 1).shape
     torch.Size([2, 3, 8, 8])
@@ -35,7 +35,7 @@ def flip(images: UInt8[Tensor, "B C H W"]) -> UInt8[Tensor, "B C H W"]:
 
 
 def erase(images: UInt8[Tensor, "B C H W"], pixels: int) -> UInt8[Tensor, "B C H W"]:
-    """A square of `pixels` × `pixels` in each picture turns grey: the model must learn to do without any one part.
+    """A random square of `pixels` × `pixels` in each picture turns grey, so that the model does not rely on one part.
 
     >>> erased = erase(torch.full((4, 1, 8, 8), 255, dtype=torch.uint8), 4)
     >>> (erased == 128).sum(dim=(1, 2, 3)).tolist()
@@ -48,14 +48,14 @@ def erase(images: UInt8[Tensor, "B C H W"], pixels: int) -> UInt8[Tensor, "B C H
 
 
 def one_hot(labels: Int64[Tensor, "B"], classes: int) -> Float[Tensor, "B K"]:
-    """A label as the probabilities of K classes: 1 for its own, 0 for the others."""
+    """Labels as probabilities of K classes: 1 for the picture's class, 0 for the others."""
     return F.one_hot(labels, classes).float()
 
 
 def mixup(
     images: Float[Tensor, "B C H W"], targets: Float[Tensor, "B K"], alpha: float
 ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B K"]]:
-    """λ of each picture and 1 − λ of another, laid over one another; so are their targets. λ is from Beta(α, α).
+    """λ times each picture plus 1 − λ times another, and the same for their targets. λ is from Beta(α, α).
 
     >>> images, targets = mixup(torch.ones(2, 1, 4, 4), torch.eye(2), alpha=0.2)
     >>> targets.sum(dim=1).tolist()
@@ -70,7 +70,7 @@ def mixup(
 def cutmix(
     images: Float[Tensor, "B C H W"], targets: Float[Tensor, "B K"], alpha: float
 ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B K"]]:
-    """A box of each picture is another picture's; the targets are mixed by the share of pixels that each has.
+    """A box of each picture is replaced by that of another picture. Targets are mixed by the share of their pixels.
 
     Source: Yun et al., 2019, "CutMix".
     """
@@ -88,7 +88,7 @@ def _beta(alpha: float) -> float:
 
 
 def _boxes(images: Tensor, tall: int, wide: int, number: int) -> Tensor:
-    """`number` boxes of tall × wide pixels, each somewhere else: [number, 1, H, W], True inside."""
+    """Masks [number, 1, H, W], each True in a box of tall × wide pixels at a random place."""
     height, width = images.shape[2:]
     top = torch.randint(0, height - tall + 1, (number, 1), device=images.device)
     left = torch.randint(0, width - wide + 1, (number, 1), device=images.device)

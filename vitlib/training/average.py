@@ -11,10 +11,10 @@ from vitlib.vit.wrappers import unwrapped
 
 
 class Average:
-    """An exponential moving average of the weights that learn and of the statistics of BatchNorm.
+    """An exponential moving average of the trained weights and of the statistics of BatchNorm.
 
-    It is kept in float32, because a half-precision average would be too coarse for small changes. Whole numbers, and
-    values that are not finite, such as masks of −∞, are copied and not averaged.
+    It is stored in float32, because half precision is too coarse for small changes. Integers, and values that are not
+    finite, such as masks of −∞, are not averaged.
 
     >>> layer = nn.Linear(1, 1)
     >>> average = Average(layer, decay=0.9)
@@ -36,9 +36,9 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module, steps: int) -> None:
-        """Move towards the model after so many steps: by 1 − decay, and by more in the first steps.
+        """Move the average towards the model's weights after `steps` steps: by 1 − decay, in the first steps by more.
 
-        Otherwise the average would consist mostly of the first, random weights for a long time.
+        Otherwise the average would consist mostly of the initial, random weights for a long time.
         """
         decay = min(self.decay, (1 + steps) / (10 + steps))
         now = {name: _wide(each) for name, each in self._own(model).items()}
@@ -50,7 +50,7 @@ class Average:
 
     @contextmanager
     def inside(self, model: nn.Module) -> Iterator[None]:
-        """The model has the averaged weights inside the block, and its own ones afterwards."""
+        """Inside the block the model has the averaged weights, afterwards its own again."""
         own = {name: each.detach().clone() for name, each in self._own(model).items()}
         self.give(model)
         try:
@@ -59,11 +59,11 @@ class Average:
             self._fill(model, own)
 
     def give(self, model: nn.Module) -> None:
-        """Put the averaged weights into the model."""
+        """Copy the averaged weights into the model."""
         self._fill(model, self.values)
 
     def take(self, values: Mapping[str, Tensor]) -> None:
-        """Set the average to that of a snapshot. Old snapshots have `module.` before each name."""
+        """Copy the average from a snapshot. Old snapshots have `module.` before each name."""
         for name, mean in self.values.items():
             mean.copy_(values[name if name in values else f"module.{name}"])
 

@@ -1,8 +1,8 @@
-"""Chapter 7: how many pictures fit into a step, found by trying, or estimated where trying would harm the machine.
+"""Chapter 7: how many pictures fit into a step.
 
-A CUDA device refuses what does not fit, and nothing is lost: so try. A CPU does not refuse: the system swaps until the
-machine stands still, or ends the program. There the need of two smaller steps is measured and carried on in a straight
-line: beyond a few pictures, each further one costs the same.
+A CUDA device raises an error if memory runs out, and nothing is lost: so we try. On a CPU the system starts to swap, or
+ends the program. There we measure the memory of two small steps and extrapolate in a straight line: beyond a few
+pictures, each further one needs the same memory.
 """
 
 import math
@@ -22,7 +22,7 @@ from vitlib.training.steps import train_mode
 from vitlib.vit.checks import require_picture, require_size
 from vitlib.vit.wrappers import require_numbers
 
-FIRST = (4, 8)  # pictures in the two steps that are measured for a first guess
+FIRST = (4, 8)  # batch sizes that are measured for a first estimate
 
 
 def largest_batch(
@@ -33,18 +33,18 @@ def largest_batch(
     memory: int | None = None,
     limit: int = 65_536,
 ) -> int:
-    """The largest batch of pictures like this one that fits, at most `limit`; 0 where not even one does.
+    """The largest batch of pictures like this one that fits in memory, at most `limit`; 0 if not even one fits.
 
-    `train`: a training step with AdamW, before its first step; otherwise a call of `predict`. `memory` is how many
-    bytes a step may take beyond what is taken already (to measure takes half as much, or eight pictures' worth). None,
-    on a CUDA device: whatever the device gives. The model is left as it was.
+    `train`: for a training step with AdamW, whose state is not yet in memory; otherwise for a call of `predict`.
+    `memory` is how many bytes a step may take in addition to what is in use. Measuring takes half of it, or that of
+    eight pictures. None, for CUDA only: all memory that the device has. The model is left as it was.
 
     >>> from vitlib.models import create
     >>> largest_batch(create("vit_digits_patch2_8"), torch.zeros(1, 8, 8), memory=10_000_000) > 100
     True
 
-    Errors: ValueError where `memory` is missing on a device that does not refuse or is none, and for what is not one
-    picture; those of the model.
+    Errors: ValueError for `memory` that is missing on another device than CUDA or is not positive, and for a tensor
+    that is not one picture; those of the model.
     """
     require_size("limit", limit)
     require_picture(picture)
@@ -64,12 +64,12 @@ def largest_batch(
     def need(batch: int) -> int:
         return step_memory(model, picture, batch, train, amp)
 
-    guess = _carried_on(need, memory, limit, FIRST)
-    return _carried_on(need, memory, limit, (guess // 4, guess // 2)) if guess > 2 * FIRST[1] else guess
+    guess = _extrapolated(need, memory, limit, FIRST)
+    return _extrapolated(need, memory, limit, (guess // 4, guess // 2)) if guess > 2 * FIRST[1] else guess
 
 
-def _carried_on(bytes_of: Callable[[int], int], memory: int, limit: int, points: tuple[int, int]) -> int:
-    """The batch size at which the straight line through two measured points reaches `memory`, in bytes."""
+def _extrapolated(bytes_of: Callable[[int], int], memory: int, limit: int, points: tuple[int, int]) -> int:
+    """The batch size at which the line through two measured points reaches `memory` bytes."""
     few, more = map(bytes_of, points)
     each = (more - few) / (points[1] - points[0])  # bytes a picture
     return max(0, min(limit, int(points[1] + (memory - more) / each)))
@@ -78,11 +78,11 @@ def _carried_on(bytes_of: Callable[[int], int], memory: int, limit: int, points:
 def step_memory(
     model: nn.Module, picture: Shaped[Tensor, "C H W"], batch_size: int, train: bool = False, amp: Amp = False
 ) -> int:
-    """Bytes that a step with `batch_size` pictures takes at its peak, beyond what is taken already: pictures,
-    activations, and, to `train`, gradients and AdamW's two numbers a parameter.
+    """The peak memory of a step with `batch_size` pictures, in bytes, in addition to what is in use: pictures,
+    activations, and, with `train`, gradients and AdamW's two numbers for each parameter.
 
-    On a CUDA device its allocator keeps the count. Elsewhere every tensor that an operation returns is counted; what
-    a kernel needs inside itself is not.
+    On a CUDA device the allocator reports it. Elsewhere the tensors that operations return are counted, but not the
+    memory that kernels use internally.
     """
     require_size("batch_size", batch_size)
     require_picture(picture)
@@ -110,7 +110,7 @@ def _step(model: nn.Module, picture: Tensor, batch_size: int, train: bool, amp: 
         weights = [each for each in model.parameters() if each.requires_grad]
         if not weights:
             raise ValueError("nothing is left to learn: every parameter is frozen")
-        moments = [torch.empty_like(each) for each in weights for _ in range(2)]  # AdamW's, held through the step
+        moments = [torch.empty_like(each) for each in weights for _ in range(2)]  # AdamW's, alive during the step
         with autocast(device, amp):
             loss = model(as_pixels(images, model)).float().logsumexp(dim=-1).mean()
         torch.autograd.grad(loss, weights, allow_unused=True)

@@ -1,5 +1,4 @@
-"""Chapter 7: what a step of training sees. Some pictures, changed a little; what the model should say, and how wrong
-it is."""
+"""Chapter 7: the data of a training step. Augmented pictures, their targets, and the loss."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,13 +15,16 @@ from vitlib.training.recipe import Recipe
 
 
 def steps_in_epoch(train: Pictures, recipe: Recipe) -> int:
-    """Full batches in an epoch. The few pictures that remain are left out, different ones in each epoch."""
+    """The number of full batches in an epoch. The pictures left over differ from epoch to epoch."""
     return max(len(train) // recipe.batch_size, 1)
 
 
 def batches(train: Pictures, recipe: Recipe, epoch: int) -> Iterator[Int64[Tensor, "B"]]:
-    """The indices of the pictures in each step of an epoch. Every step seeds torch's random state by its own number, so
-    that a resumed run needs no saved random state."""
+    """The indices of the pictures in each step of an epoch.
+
+    Before each step, torch's random state is seeded by the number of the step. So a run can be resumed without a saved
+    random state.
+    """
     per_epoch = steps_in_epoch(train, recipe)
     for step, chosen in enumerate(shuffled(len(train), recipe, epoch)[:per_epoch], start=epoch * per_epoch):
         torch.manual_seed(1_000_003 * recipe.seed + step)
@@ -32,7 +34,10 @@ def batches(train: Pictures, recipe: Recipe, epoch: int) -> Iterator[Int64[Tenso
 def loss_on(
     model: nn.Module, train: Pictures, recipe: Recipe, teacher: nn.Module | None = None
 ) -> Callable[[Int64[Tensor, "B"]], tuple[Float[Tensor, ""], Float[Tensor, ""]]]:
-    """A function from the indices of some pictures to the model's loss on them and the share that it gets right."""
+    """A function from the indices of a batch to the model's loss and accuracy on it.
+
+    With a `teacher`, half of each target is the teacher's probabilities.
+    """
     device, dtype = train.images.device, next(model.parameters()).dtype
     statistics, weight = normalisation(model), class_weights(train) if recipe.balanced else None
 
@@ -53,7 +58,7 @@ def loss_on(
 
 
 def class_weights(train: Pictures) -> Float[Tensor, "K"]:
-    """The weight of a picture in the loss, for each class: N / (K · pictures of that class). So classes count equally.
+    """The weight of each class in the loss: N / (K · pictures of the class). With it, all classes count equally.
 
     >>> few = Pictures(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 0, 0, 1]), ("cat", "dog"))
     >>> class_weights(few)
@@ -64,7 +69,7 @@ def class_weights(train: Pictures) -> Float[Tensor, "K"]:
 
 
 def shuffled(number: int, recipe: Recipe, epoch: int) -> tuple[Int64[Tensor, "_"], ...]:
-    """The indices of the pictures in the order of this epoch, batch by batch; the last batch may be smaller."""
+    """The indices of all pictures in the random order of this epoch, in batches; the last one may be smaller."""
     generator = torch.Generator().manual_seed(2**31 + 1_000_003 * recipe.seed + epoch)
     return torch.randperm(number, generator=generator, device="cpu").split(recipe.batch_size)
 
@@ -72,7 +77,7 @@ def shuffled(number: int, recipe: Recipe, epoch: int) -> tuple[Int64[Tensor, "_"
 def changed(
     train: Pictures, chosen: Int64[Tensor, "B"], recipe: Recipe, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B K"]]:
-    """The chosen pictures, augmented as the recipe says and normalised, and their targets [B, K], probabilities."""
+    """The chosen pictures, augmented as the recipe says and normalised, and their targets [B, K] as probabilities."""
     images = train.images[chosen]
     if recipe.shift:
         images = augment.shift(images, recipe.shift)

@@ -1,4 +1,4 @@
-"""Chapter 7: which logit means which class. A model stores the names of its classes; pictures are matched by name."""
+"""Chapter 7: the classes that logits stand for. A model stores their names, and labels are matched by name."""
 
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, cast
@@ -11,7 +11,7 @@ from vitlib.vit.wrappers import unwrapped
 
 
 def class_names(model: nn.Module) -> tuple[str, ...]:
-    """The names of the classes, in the order of the logits; () where the model does not know them."""
+    """The names of the classes, in the order of the logits; () if the model has none."""
     bare = unwrapped(model)
     config = getattr(bare, "config", None)
     return tuple(getattr(config, "class_names", ()) or getattr(bare, "class_names", ()))
@@ -20,8 +20,8 @@ def class_names(model: nn.Module) -> tuple[str, ...]:
 def name_classes(model: nn.Module, names: tuple[str, ...]) -> None:
     """Store the names of the classes in the model: in its configuration, which `save` writes, or as an attribute.
 
-    Errors: TypeError for names that are no words; ValueError for two the same, and for another number than the model
-    has logits.
+    Errors: TypeError for names that are no strings; ValueError for a name that occurs twice, and for another number of
+    names than logits.
     """
     bare = unwrapped(model)
     given: object = names
@@ -38,10 +38,10 @@ def name_classes(model: nn.Module, names: tuple[str, ...]) -> None:
 
 
 def same_classes(model: nn.Module, pictures: Pictures, answers: Tensor) -> Pictures:
-    """The pictures, with the index of the logit of their class as labels. `answers`: what the model says to some.
+    """The same pictures, with labels that are indices of the model's logits. `answers` is any output of the model.
 
-    Errors: ValueError for answers that are no logits [N, K], and for pictures of a class that the model does not know;
-    and, where it knows no names, for another number of classes than it has logits.
+    Errors: ValueError for outputs that are no logits [N, K], for pictures of a class that the model does not know, and,
+    if it has no names, for another number of classes than logits.
     """
     if answers.ndim != 2:
         raise ValueError(f"the model answers {tuple(answers.shape)}: expected (N, K), a logit for each class")

@@ -1,4 +1,4 @@
-"""Chapters 6 and 7: how many bytes the tensors of a program take, and the most they took at once."""
+"""Chapters 6 and 7: the memory of a program's tensors, in bytes, now and at its peak."""
 
 import weakref
 from typing import Any
@@ -9,9 +9,9 @@ from torch.utils._pytree import tree_leaves
 
 
 class Counter(TorchDispatchMode):
-    """Inside the block, counts the bytes of all tensors that operations return: those alive `now`, and their `peak`.
+    """Inside the block, count the bytes of all tensors that operations return: those alive `now`, and their `peak`.
 
-    A view adds nothing, as it shares the memory of another. What a kernel needs inside itself is not seen.
+    A view adds nothing, as it shares memory. Memory that kernels use internally is not counted.
 
     >>> import torch
     >>> with Counter() as counter:

@@ -1,4 +1,4 @@
-"""Chapter 7: fine-tuning. A trained model learns new classes, from far fewer pictures than a fresh one needs."""
+"""Chapter 7: fine-tuning. A trained model learns new classes from far fewer pictures than an untrained one needs."""
 
 import copy
 from itertools import chain
@@ -35,15 +35,14 @@ def finetune(
 ) -> tuple[Net, History]:
     """A copy of the model with a new head for the classes of `train`, trained on them; `model` stays as it is.
 
-    `blocks` says how much of it learns beside the head:
+    `blocks` says what is trained besides the head:
 
-    - 0: nothing. The features stay frozen, and the head learns to read them (a linear probe).
+    - 0: nothing. The features stay frozen, and the head learns to use them (a linear probe).
     - n: the last n blocks.
-    - None: everything, embedding and positions too.
+    - None: everything, including embedding and positions.
 
-    Pictures of another size get resized positions. Frozen or not, `recipe.layer_decay` makes the lower blocks move
-    less than the upper ones. `valid`, `save`, `resume` and `progress` are those of `fit`. In the copy that comes back
-    nothing is frozen.
+    For pictures of another size, positions are resized. `recipe.layer_decay` gives lower blocks a smaller learning
+    rate. `valid`, `save`, `resume` and `progress` are those of `fit`. No parameter of the returned copy is frozen.
 
     >>> from vitlib.data.datasets import digits
     >>> from vitlib.models import create
@@ -53,8 +52,8 @@ def finetune(
     >>> model.config.image_size, model.head.weight.shape
     ((8, 8), torch.Size([10, 96]))
 
-    Errors: ValueError for a model that is no ViT, Hybrid, Swin or ConvNeXt, for more blocks than there are, for
-    pictures with another number of channels, or of a size that the patch does not divide; those of fit.
+    Errors: ValueError for a model that is no ViT, Hybrid, Swin or ConvNeXt, for more blocks than it has, for pictures
+    with another number of channels, or of a size that the patch size does not divide; those of fit.
     """
     check_kinds(model, train, recipe, test, valid)
     bare = _backbone(model)
@@ -77,9 +76,9 @@ def finetune(
 
 
 def with_new_head(model: Net, classes: int, seed: int = 0) -> Net:
-    """A copy with a fresh classifier: small random weights and no bias, so that every class starts as likely.
+    """A copy with a new classifier: small random weights and zero bias, so that all classes start equally likely.
 
-    With 0 classes there is none, and the copy answers with features.
+    With 0 classes it has no classifier, and gives features.
 
     >>> from vitlib.models import create
     >>> with_new_head(create("vit_digits_patch2_8"), classes=2).head
@@ -95,7 +94,7 @@ def with_new_head(model: Net, classes: int, seed: int = 0) -> Net:
 
 
 def freeze_below(model: nn.Module, blocks: int) -> None:
-    """Only the last `blocks` blocks and what follows them learn; with 0 the classifier alone."""
+    """Freeze all but the last `blocks` blocks and what follows them; with 0, all but the classifier."""
     bare = _backbone(model)
     bare.requires_grad_(False)
     for part in chain(*layer_groups(bare)[-1 - blocks :]) if blocks else [bare.get_classifier()]:

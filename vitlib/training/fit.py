@@ -1,7 +1,6 @@
-"""Chapter 7: training. From fresh weights to good ones, in one loop that you can read in one sitting.
+"""Chapter 7: the training loop, epoch by epoch: train, evaluate, save.
 
-Each step: take some pictures, change them a little, ask the model, measure how wrong it is, and move every weight a
-little downhill.
+In each step (steps.py): take a batch, augment it (batches.py), compute the loss and its gradient, move the weights.
 """
 
 import math
@@ -37,7 +36,7 @@ __all__ = ["History", "Recipe", "TrainingError", "changed", "evaluate", "fit", "
 RECIPE = Recipe()  # the defaults
 
 
-@torch.inference_mode(False)  # a caller's own would leave nothing to learn from
+@torch.inference_mode(False)  # works inside a caller's inference mode, too
 def fit(
     model: nn.Module,
     train: Pictures,
@@ -51,23 +50,23 @@ def fit(
     watch: Callable[[History], object] | None = None,
     progress: bool = True,
 ) -> History:
-    """Train the model, where it lies, and leave it in evaluation mode. Two runs of one recipe give the same weights.
+    """Train the model on its own device, and leave it in evaluation mode. The same recipe gives the same weights.
 
-    Any model that maps normalised pictures [B, C, H, W] to logits [B, K] will do. It learns the names of the classes,
-    and pictures are compared with them by name. Parameters that require no gradient stay as they are, and so do the
-    statistics beside them.
+    The model may be any module that maps normalised pictures [B, C, H, W] to logits [B, K]. The names of the classes
+    are stored in it, and pictures are matched with them by name. Frozen parameters stay as they are, and so do the
+    statistics (BatchNorm) of frozen modules.
 
-    Without validation pictures, what remains are the weights of the last epoch, and `test` is measured after every
-    one. With them (`valid`, or a share of `train` that the recipe keeps back), what remains are the weights of the
-    epoch that is best on them, the later one of two that are equal, and `test` is measured once, at the end.
+    Without validation pictures, the model keeps the weights of the last epoch, and `test` is measured after every
+    epoch. With them (`valid`, or the share `recipe.validation` of `train`), it keeps the weights of the epoch with the
+    highest validation accuracy, the latest of equal ones, and `test` is measured once, at the end.
 
-    With a `teacher`, a trained model that sees the same changed pictures, half of each target is the probabilities that
-    it gives (Hinton et al., 2015).
+    A `teacher` is a trained model that gets the same augmented pictures. Half of each target is then its probabilities
+    (Hinton et al., 2015).
 
-    With `save`, a snapshot is written after every epoch, and a run that finds its own goes on from there, on a CPU to
-    the same bits as if it had never stopped; `resume=False` starts again. A run is the same if its recipe, its
-    pictures, the model's first weights and the parameters that learn are the same. `watch` is called with the history
-    after every epoch.
+    With `save`, a snapshot is written after every epoch. If there is one of the same run, training resumes from it, on
+    a CPU with bit-identical results; `resume=False` starts again. A run is the same if its recipe, its pictures, the
+    model's initial weights and the trained parameters are the same. `watch` is called with the history after every
+    epoch.
 
     >>> from vitlib.data.datasets import digits
     >>> from vitlib.models import create
@@ -76,11 +75,11 @@ def fit(
     >>> history.loss[1] < history.loss[0]
     True
 
-    Errors: TypeError for a model, pictures or a recipe of another kind; TrainingError for a loss, a gradient or weights
-    that are not finite, for too little memory (it says what would fit), and for a snapshot that cannot be written;
-    CheckpointError for a snapshot of another run; ValueError for pictures that the model was not made for, or of
-    classes that it does not have, for a single class, and where every parameter is frozen; FileNotFoundError where the
-    folder of `save` does not exist.
+    Errors: TypeError for a model, pictures or a recipe of another type; TrainingError for a loss, a gradient or weights
+    that are not finite, for too little memory (the message says how many pictures fit), and for a snapshot that cannot
+    be written; CheckpointError for a snapshot of another run; ValueError for pictures that do not suit the model, for
+    classes that it does not have, for a single class, and if every parameter is frozen; FileNotFoundError if the folder
+    of `save` does not exist.
     """
     check_kinds(model, train, recipe, test, valid, teacher)
     require_numbers(model)
@@ -97,7 +96,7 @@ def fit(
             "amp='float16' if you like, and call model.half() afterwards"
         )
     train = same_classes(model, train, predict(model, train.images[:1]))
-    for name, part in (("test", test), ("valid", valid)):  # now, and not after an epoch
+    for name, part in (("test", test), ("valid", valid)):  # fail now rather than after an epoch
         if part is not None:
             if not len(part):
                 raise ValueError(f"there are no pictures in {name}: expected at least one, or None")
@@ -138,8 +137,8 @@ def fit(
             loss_of(torch.arange(few, device=device) % len(train))[0].backward()
 
     bar = tqdm(total=total, initial=done, disable=not progress, unit="step", delay=1)
-    dice = random_state_kept(device)
-    with bar, explained(trial, recipe.batch_size), dice, checkpointed(model, recipe.checkpointing), torch.enable_grad():
+    rng = random_state_kept(device)
+    with bar, explained(trial, recipe.batch_size), rng, checkpointed(model, recipe.checkpointing), torch.enable_grad():
         for epoch in range(len(history), recipe.epochs):
             started, losses, rights = time.perf_counter(), 0.0, 0.0
             train_mode(model)
@@ -186,7 +185,7 @@ def fit(
 def check_kinds(
     model: object, train: object, recipe: object, test: object, valid: object, teacher: object = None
 ) -> None:
-    """TypeError for arguments in another order, or of another kind."""
+    """Raise TypeError for arguments of another type, such as arguments in the wrong order."""
     needed = (("model", model, nn.Module), ("train", train, Pictures), ("recipe", recipe, Recipe))
     others = (("test", test, Pictures), ("valid", valid, Pictures), ("teacher", teacher, nn.Module))
     for name, value, kind in (*needed, *(each for each in others if each[1] is not None)):
@@ -194,7 +193,7 @@ def check_kinds(
 
 
 def _check_teacher(teacher: nn.Module, model: nn.Module, train: Pictures) -> None:
-    """ValueError for a teacher whose logits mean other classes, or that was made for pixels normalised otherwise."""
+    """Raise ValueError for a teacher with other classes, or one whose pixels are normalised in another way."""
     if (names := class_names(teacher)) not in ((), train.classes):
         raise ValueError(
             f"the teacher's classes are {', '.join(names)} and the pictures' are {', '.join(train.classes)}: expected "

@@ -13,7 +13,7 @@ BLUE = "#0072B2"  # of Okabe and Ito's palette, like plotting.ORANGE
 
 @dataclass
 class History:
-    """One number an epoch in each list. `print` it for a table, `plot` it for the curves.
+    """Each list has one number for each epoch. `print` it for a table, `plot` it for curves.
 
     >>> history = History(loss=[2.3, 1.1], lr=[1e-3, 0.0], train_accuracy=[0.1, 0.6], seconds=[1.0, 1.0])
     >>> print(history)
@@ -24,18 +24,18 @@ class History:
 
     loss: list[float] = field(default_factory=list)  # mean over the epoch's steps
     lr: list[float] = field(default_factory=list)  # the head's, at the end of the epoch
-    train_accuracy: list[float] = field(default_factory=list)  # 0…1, on pictures as they were seen: changed
-    # 0…1: after each epoch; one number, of the best epoch, where there are validation pictures
+    train_accuracy: list[float] = field(default_factory=list)  # 0…1, on the augmented pictures
+    # 0…1, after each epoch; with validation pictures a single number, that of the best epoch
     test_accuracy: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)  # of the epoch, its test included
-    valid_accuracy: list[float] = field(default_factory=list)  # 0…1, after the epoch, on validation pictures
+    seconds: list[float] = field(default_factory=list)  # of the epoch, its evaluation included
+    valid_accuracy: list[float] = field(default_factory=list)  # 0…1, after each epoch, on validation pictures
 
     def __len__(self) -> int:
         return len(self.loss)
 
     @property
     def best(self) -> int:
-        """The epoch, counted from 1, whose weights the model keeps: the best on validation pictures, or the last."""
+        """The epoch, from 1, whose weights the model keeps: the one with the best validation accuracy, or the last."""
         best = max(self.valid_accuracy, default=0.0)
         return max((i for i, each in enumerate(self.valid_accuracy, start=1) if each == best), default=len(self))
 
@@ -62,7 +62,7 @@ class History:
 
         Errors: ValueError for a history without an epoch.
         """
-        from vitlib.plotting import ORANGE, WIDTH, Plate  # with matplotlib, which training does without
+        from vitlib.plotting import ORANGE, WIDTH, Plate  # imports matplotlib, which training does not need
 
         if not self.loss:
             raise ValueError("the history is empty: nothing to plot before the first epoch")

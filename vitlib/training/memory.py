@@ -1,4 +1,4 @@
-"""Chapter 7: what memory a training step needs, what to do when there is too little, and how to need less."""
+"""Chapter 7: memory in training. Checkpointing needs less of it, and errors say how many pictures would fit."""
 
 import traceback
 from collections.abc import Callable, Iterator
@@ -20,9 +20,9 @@ from vitlib.vit.wrappers import unwrapped
 
 @contextmanager
 def checkpointed(model: nn.Module, wanted: bool = True) -> Iterator[None]:
-    """Inside the block, each block of the model keeps only its input; the backward pass computes the rest again.
+    """Activation checkpointing: each block stores only its input, and the backward pass computes the rest again.
 
-    Activations kept fall from about 16 · D numbers per token and block to D, for about a quarter more FLOPs.
+    About D activations for each token and block are stored instead of 16 · D; FLOPs grow by about a quarter.
 
     Errors: ValueError for a model without blocks of a ViT, Swin or ConvNeXt.
     Source: Chen et al., 2016, "Sublinear memory cost".
@@ -69,16 +69,16 @@ def untouched(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def explained(step: Callable[[int], None], batch_size: int) -> Iterator[None]:
-    """Where the memory runs out inside the block, a TrainingError says how many pictures would have fitted.
+    """If memory runs out inside the block, raise a TrainingError that says how many pictures would fit.
 
-    `step(n)` does what a step does with n pictures.
+    `step(n)` uses the memory of a training step with n pictures.
     """
     try:
         yield
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
-        traceback.clear_frames(error.__traceback__)  # what the failed step still holds
+        traceback.clear_frames(error.__traceback__)  # frees the tensors of the failed step
         fits = largest(lambda few: goes_through(step, few), limit=batch_size - 1)
         remedy = f"{fits} would: take batch_size={fits}" if fits else "nor does a single one: take a smaller model"
         raise TrainingError(
@@ -88,23 +88,23 @@ def explained(step: Callable[[int], None], batch_size: int) -> Iterator[None]:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether the error means that memory ran out: a class of its own on a CUDA device, known messages on a CPU.
+    """Whether the error means that memory ran out. CUDA has a class for it; on a CPU we compare messages.
 
-    The last of these messages is oneDNN's, when a kernel finds no memory for its own work.
+    The last of these messages is oneDNN's, for a kernel that finds no memory.
     """
     words = ("out of memory", "not enough memory", "can't allocate memory", "could not create a")
     return isinstance(error, torch.OutOfMemoryError) or any(each in str(error) for each in words)
 
 
 def goes_through(step: Callable[[int], object], batch_size: int) -> bool:
-    """Whether a step with so many pictures fits into memory. Errors of any other kind are raised."""
+    """Whether a step with so many pictures fits in memory. Any other error is raised."""
     if torch.cuda.is_available():
-        torch.cuda.empty_cache()  # what the trial before left in pieces
+        torch.cuda.empty_cache()  # the last trial left it fragmented
     try:
         step(batch_size)
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
-        traceback.clear_frames(error.__traceback__)  # what the failed step still holds
+        traceback.clear_frames(error.__traceback__)  # frees the tensors of the failed step
         return False
     return True

@@ -1,7 +1,7 @@
 """Chapter 7: Muon, an optimizer for matrices, whose steps have the same length in all directions.
 
-The gradient of a matrix has a few large singular values and many small ones; AdamW, which scales each number by itself,
-mostly follows the few. Muon keeps the singular vectors and makes all singular values equal.
+The gradient of a matrix has a few large singular values and many small ones, and AdamW mostly follows the large ones.
+Muon keeps the singular vectors and makes all singular values equal.
 """
 
 import math
@@ -15,13 +15,13 @@ from torch.optim import Optimizer
 
 from vitlib.device import fast_bfloat16
 
-QUINTIC = (3.4445, -4.7750, 2.0315)  # a, b, c of a s + b s³ + c s⁵; repeated, it takes any 0 < s ≤ 1 to about 1
+QUINTIC = (3.4445, -4.7750, 2.0315)  # a, b, c of a s + b s³ + c s⁵; applied repeatedly, it brings 0 < s ≤ 1 near 1
 
 
 def orthogonalised(matrices: Float[Tensor, "*K m n"], rounds: int = 5) -> Float[Tensor, "*K m n"]:
-    """Matrices with the same singular vectors and singular values near 1 (0.7 to 1.2), computed by products alone.
+    """Matrices with the same singular vectors, and singular values near 1 (0.7 to 1.2).
 
-    Each round applies a polynomial to the singular values (Newton-Schulz), so no decomposition is needed. Singular
+    Each round applies a polynomial to the singular values (Newton-Schulz), which needs only matrix products. Singular
     values below a thousandth of the largest do not reach 1 in five rounds.
 
     >>> steep = torch.diag(torch.tensor([1.0, 0.1, 0.01]))
@@ -32,7 +32,7 @@ def orthogonalised(matrices: Float[Tensor, "*K m n"], rounds: int = 5) -> Float[
     """
     a, b, c = QUINTIC
     tall = matrices.shape[-2] > matrices.shape[-1]
-    x = matrices.mT if tall else matrices  # so that the products below are the smaller ones
+    x = matrices.mT if tall else matrices  # wide, so that x xᵀ is the smaller of the two products
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)  # no singular value is above 1
     for _ in range(rounds):
         square = x @ x.mT  # *K m m
@@ -41,21 +41,20 @@ def orthogonalised(matrices: Float[Tensor, "*K m n"], rounds: int = 5) -> Float[
 
 
 class Muon(Optimizer):
-    """Step down the orthogonalised average of the gradients; for matrices [m, n], and for the kernels of convolutions
-    [m, n, h, w], each taken as a matrix [m, n·h·w].
+    """Step along the orthogonalised moving average of the gradients. For matrices [m, n], and for the weights of
+    convolutions [m, n, h, w], taken as matrices [m, n·h·w].
 
-    A step is as long as one of AdamW, 0.2 √max(m, n) times an orthogonal matrix, so both take the same `lr`.
-    torch.optim has a Muon, too, which always computes in bfloat16: a processor that has no such arithmetic spends most
-    of the training on it (bench/README.md). Here it is bfloat16 where that is fast, and float32 elsewhere.
+    A step is 0.2 √max(m, n) times an orthogonal matrix. That is as long as a step of AdamW, so both take the same `lr`.
+    torch.optim has a Muon, too, which always computes in bfloat16: on a processor without bfloat16 units, that takes
+    most of the training time (bench/README.md). This one uses bfloat16 where it is fast, and float32 elsewhere.
 
-    lr: learning rate; momentum: share of the average that stays in a step; weight_decay: share of the weights that goes
-    in a step, per unit of learning rate.
+    lr: learning rate; momentum: decay of the moving average; weight_decay: as in AdamW, decoupled from the gradient.
 
     >>> layer = nn.Linear(4, 3, bias=False)
     >>> layer(torch.ones(1, 4)).sum().backward()
     >>> Muon(layer.parameters(), lr=0.1).step()
 
-    Errors: ValueError for a parameter that is no matrix, and for a number out of its range.
+    Errors: ValueError for a parameter with fewer than two axes, and for a number out of its range.
     Sources: Jordan et al., 2024; Liu et al., 2025, "Muon is scalable for LLM training", equation 4 (the length).
     """
 
@@ -78,7 +77,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Move every matrix that has a gradient; those of one shape are orthogonalised together."""
+        """Update every matrix that has a gradient. Matrices of the same shape are orthogonalised together."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

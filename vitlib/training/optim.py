@@ -1,4 +1,4 @@
-"""Chapter 7: how weights move. AdamW, and a learning rate that climbs, then falls along a cosine."""
+"""Chapter 7: optimizers, and the learning rate: linear warm-up, then cosine decay."""
 
 import math
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from vitlib.training.muon import Muon
 from vitlib.vit.wrappers import unwrapped
 
 NO_MATRIX = (nn.Embedding, nn.LayerNorm, nn.RMSNorm)  # their weights are tables and scales, whatever their shape
-Groups = dict[tuple[float, float], list[nn.Parameter]]  # by highest learning rate and weight decay
+Groups = dict[tuple[float, float], list[nn.Parameter]]  # (highest learning rate, weight decay) → parameters
 
 
 def warm_cosine(step: int, steps: int, warmup: int, floor: float = 0.0) -> float:
-    """The share of the highest learning rate at a step: up a straight line for `warmup` steps, then down to `floor`.
+    """The learning rate at a step, as a share of the highest: up linearly for `warmup` steps, then down to `floor`.
 
-    The first gradients of a fresh Transformer point nowhere in particular, so its first steps are short ones.
+    The first gradients of an untrained Transformer are mostly noise, so the first steps are short.
 
     >>> [round(warm_cosine(step, steps=12, warmup=4), 2) for step in range(12)]
     [0.25, 0.5, 0.75, 1.0, 1.0, 0.96, 0.85, 0.69, 0.5, 0.31, 0.15, 0.04]
@@ -34,13 +34,11 @@ def warm_cosine(step: int, steps: int, warmup: int, floor: float = 0.0) -> float
 def optimizers(
     model: nn.Module, kind: Literal["adamw", "muon"], lr: float, weight_decay: float, layer_decay: float = 1.0
 ) -> list[Optimizer]:
-    """The optimizers of all parameters that learn: AdamW, or Muon for the blocks' matrices and AdamW for the rest.
+    """The optimizers of all trained parameters: AdamW, or Muon for the matrices of the blocks and AdamW for the rest.
 
-    Muon turns a matrix's gradient into the nearest orthogonal matrix, so that every direction moves alike; it needs
-    fewer steps than AdamW, and each costs a little more (bench/README.md). Weight decay is for matrices alone: biases,
-    scales, position tables and tokens get none. With `layer_decay` γ the
-    block that lies k layers below the head has γᵏ of the learning rate, because lower layers are more general and
-    should change less.
+    Muon needs fewer steps than AdamW, and each takes a little longer (bench/README.md). Weight decay is applied to
+    matrices only: not to biases, scales, position tables and tokens. With `layer_decay` γ, the block k layers below the
+    head has γᵏ times the learning rate, because lower layers are more general and should change less.
 
     >>> from vitlib.models import create
     >>> model = create("vit_digits_patch2_8")
@@ -48,7 +46,7 @@ def optimizers(
     >>> sorted({group["lr"] for group in adamw.param_groups})  # embedding, three blocks, head
     [0.0625, 0.125, 0.25, 0.5, 1.0]
 
-    Errors: ValueError where every parameter is frozen; those of `layer_groups`, where `layer_decay` is not 1.
+    Errors: ValueError if every parameter is frozen; those of `layer_groups` if `layer_decay` is not 1.
     Sources: Loshchilov & Hutter, 2019 (AdamW); Jordan et al., 2024, and Liu et al., 2025 (Muon, and its scale, which
     lets it share AdamW's learning rate); Clark et al., 2020 (ELECTRA: layer-wise decay).
     """
@@ -75,7 +73,7 @@ def optimizers(
 
 
 def schedule(optimizer: Optimizer, steps: int, warmup: int, floor: float = 0.0, done: int = 0) -> LambdaLR:
-    """Warm-up and cosine over `steps`, of which `done` have been taken already."""
+    """`warm_cosine` over `steps` steps as a scheduler of torch, after `done` steps."""
     return LambdaLR(optimizer, lambda step: warm_cosine(step, steps, warmup, floor), last_epoch=done - 1)
 
 
@@ -87,9 +85,9 @@ def _listed(groups: Groups) -> list[dict[str, Any]]:
 
 
 def layer_groups(model: nn.Module) -> list[list[Any]]:
-    """The parts of a model at each depth, from the embedding to the head, as its method `layer_groups` states them.
+    """The parts of a model at each depth, from the embedding to the head, given by its method `layer_groups`.
 
-    Errors: ValueError for a model without that method, and for parameters that it leaves out, which are named.
+    Errors: ValueError for a model without that method, and for parameters that are in no group.
     """
     bare: Any = unwrapped(model)
     if not hasattr(bare, "layer_groups"):
@@ -105,14 +103,14 @@ def layer_groups(model: nn.Module) -> list[list[Any]]:
 
 
 def parameters_of(part: Any) -> list[nn.Parameter]:
-    """Those of a module; a parameter itself; none of anything else."""
+    """The parameters of a module, or a parameter in a list; [] for anything else."""
     if isinstance(part, nn.Module):
         return [*part.parameters()]
     return [part] if isinstance(part, nn.Parameter) else []
 
 
 def _depths(model: nn.Module, layer_decay: float) -> tuple[dict[int, int], int]:
-    """The number of the layer that each parameter (by its id) lies in, and that of the topmost one."""
+    """The depth of each parameter (by its id), and the largest depth."""
     groups = layer_groups(model) if layer_decay != 1 else []
     depths: dict[int, int] = {}
     for number, group in enumerate(groups):
@@ -122,7 +120,7 @@ def _depths(model: nn.Module, layer_decay: float) -> tuple[dict[int, int], int]:
 
 
 def _weights(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Parameter]]:
-    """Each parameter once, with its name and the module that it belongs to; in the order of `named_parameters`."""
+    """Name, module and parameter, for each parameter once, in the order of `named_parameters`."""
     seen: set[int] = set()
     for prefix, module in unwrapped(model).named_modules():
         for name, each in module.named_parameters(prefix, recurse=False):

@@ -23,9 +23,9 @@ Blend = Literal["tent", "flat"]
 
 
 class Guess(NamedTuple):
-    """One class that a picture may belong to, with its probability."""
+    """A class that a picture may have, and its probability."""
 
-    name: str  # the class's; its number, where the model knows no names
+    name: str  # of the class; its index if the model has no names
     probability: float  # 0…1
 
 
@@ -57,13 +57,13 @@ def predict(
     probabilities: bool = False,
     top: int | None = None,
 ) -> Float[Tensor, "N ..."] | list[list[Guess]]:
-    """What the model answers for N pictures, `batch_size` at a time: logits [N, K], in float32, where the images lie.
+    """The model's outputs for N pictures, usually logits [N, K]; in float32, on the device of the images.
 
-    Bytes are normalised by the mean and deviation of the model's configuration (0.5 both where it has none); floats
-    are taken as they are, in the model's precision. Each batch moves to the model's device. The model answers in
+    Bytes are normalised by the mean and standard deviation of the model's configuration (0.5 if it has none); floats
+    are only converted to the model's dtype. Batches of `batch_size` are moved to the model's device. The model runs in
     evaluation mode, and is left in the mode it was in. `amp`: automatic mixed precision, see Recipe.
 
-    With `probabilities`, the softmax of the logits. With `top=3`, the three likeliest classes of each picture, by name.
+    `probabilities`: give the softmax of the logits. `top=3`: give the three most probable classes of each picture.
 
     >>> from vitlib.data.datasets import digits
     >>> from vitlib.models import create
@@ -104,7 +104,7 @@ def _features_alone(model: nn.Module) -> bool:
 
 
 def _tensor(answer: object, model: nn.Module) -> Tensor:
-    """The answer of a model, where it is logits, and no tuple or record of several things."""
+    """The output of a model. Errors: TypeError for a tuple or an object, as transformers' models return."""
     if not isinstance(answer, Tensor):
         raise TypeError(
             f"the {type(unwrapped(model)).__name__} answers with a {type(answer).__name__}: expected a tensor of "
@@ -127,7 +127,7 @@ def _guesses(logits: Float[Tensor, "N K"], names: tuple[str, ...], top: int) -> 
 
 
 def require_largest(logits: Float[Tensor, "N K"]) -> None:
-    """ValueError for logits that are NaN, of which none is the largest."""
+    """Raise ValueError for NaN logits, of which none is the largest."""
     if lost := int(logits.isnan().any(dim=1).sum()):
         raise ValueError(
             f"{lost} of {len(logits)} answers of the model are NaN: there is no largest logit; look for weights or "
@@ -136,7 +136,7 @@ def require_largest(logits: Float[Tensor, "N K"]) -> None:
 
 
 def as_pixels(images: Shaped[Tensor, "B C H W"], model: nn.Module) -> Float[Tensor, "B C H W"]:
-    """What the model reads: bytes normalised as it was trained, floats as they are; both in the model's precision."""
+    """The model's input: bytes are normalised, floats are not; both are converted to the model's dtype."""
     first = next((each for each in model.parameters() if each.is_floating_point()), None)
     dtype = torch.float32 if first is None else first.dtype
     if images.dtype == torch.uint8:
@@ -153,17 +153,17 @@ def sliding_window(
     batch_size: int = 32,
     amp: Amp = False,
 ) -> Float[Tensor, "K H W"]:
-    """What a model answers at every pixel of a picture of any size, from windows of the size that it was made for.
+    """The outputs of a model at every pixel of a picture of any size, from windows of the size that it was made for.
 
     `window` and `stride` are in pixels, (height, width) or one for both; the stride is at most the window, None is half
-    of it. Windows are spread evenly and end flush with the picture; a picture smaller than the window is continued with
-    its last row and column. `model` maps windows [B, C, h, w] to maps [B, K, h, w], or to logits [B, K], which then
-    hold for the whole window: a map of where the picture looks like which class. A module is asked through `predict`, a
-    plain function gets the windows as they are.
+    of it. Windows are spread evenly, and the last one ends at the edge of the picture. A picture smaller than the
+    window is padded with its last row and column. `model` maps windows [B, C, h, w] to maps [B, K, h, w], or to logits
+    [B, K], which then count for every pixel of the window. A module is called through `predict`, a plain function with
+    the windows as they are.
 
-    Where windows overlap, the answer is a weighted mean. "tent": a window's weight is highest in its middle and falls
-    to nearly nothing at its edge, so that no edge shows. "flat": all weights are equal. Where all windows agree, the
-    answer is theirs, to the last bit.
+    Where windows overlap, their outputs are averaged. "tent": the weight of a window falls from its centre to its
+    edges, so that no edge is visible. "flat": all weights are equal. Where all windows agree, the mean has the same
+    bits.
 
     >>> ramp = torch.linspace(0, 1, 30).expand(1, 20, 30)
     >>> torch.allclose(sliding_window(lambda windows: windows * 2, ramp, window=8), ramp * 2)
@@ -198,7 +198,7 @@ def sliding_window(
         for (top, left), each in zip(some, maps, strict=True):
             area = (..., slice(top, top + h), slice(left, left + w))
             total[area] += weight
-            # the mean moves towards each answer by its share: by all of the way for the first, by nothing where equal
+            # a running mean: it becomes the first output, and moves towards each later one by its share of the weight
             mean[area] += (each - mean[area]) * (weight / total[area])
     return mean[:, :height, :width]
 
@@ -225,7 +225,7 @@ def _maps(answers: Tensor, number: int, h: int, w: int) -> Float[Tensor, "B K h 
 
 
 def _starts(size: int, window: int, stride: int) -> list[int]:
-    """Where windows begin along one axis: as few as the stride allows, spread evenly from end to end."""
+    """The first pixel of each window along one axis: as few windows as the stride allows, evenly spread."""
     last = size - window
     gaps = -(-last // stride)  # rounded up
     return [last * i // gaps for i in range(gaps + 1)] if gaps else [0]

@@ -1,4 +1,4 @@
-"""Chapter 7: how to train, in numbers."""
+"""Chapter 7: a recipe, the hyperparameters of a training run."""
 
 import math
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from vitlib.device import Amp, check_amp
 from vitlib.vit.config import renamed
 
 Kind = Literal["adamw", "muon"]
-WHOLE = {"epochs": 1, "batch_size": 1, "shift": 0, "erase": 0, "seed": 0}  # whole numbers, and the least of each
-MOST_SEED = 2**40  # each step has a seed of its own, and torch's have 64 bits
+WHOLE = {"epochs": 1, "batch_size": 1, "shift": 0, "erase": 0, "seed": 0}  # integers, and their minimum
+MOST_SEED = 2**40  # the seed of each step is computed from it, and has to fit into torch's 64 bits
 POSITIVE = ("lr", "clip")
 SHARES = ("warmup", "floor", "label_smoothing", "ema", "validation")  # from 0 to below 1
 SWITCHES = ("flip", "balanced", "checkpointing", "compile")
@@ -20,36 +20,36 @@ NOT_NEGATIVE = ("weight_decay", "mixup", "cutmix")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. The defaults suit a small ViT on a few thousand small pictures.
+    """The hyperparameters of a training run. The defaults suit a small ViT and a few thousand small pictures.
 
     >>> Recipe(epochs=5, flip=True).lr
     0.001
 
-    Errors: ValueError for a number that makes no sense.
+    Errors: ValueError for a value of another type or out of its range.
     """
 
     epochs: int = 30  # passes over the training pictures
     batch_size: int = 64  # pictures in a step
-    optimizer: Kind = "adamw"  # Muon needs fewer steps, each of which costs a little more
-    lr: float = 1e-3  # the highest learning rate, which the head reaches after the warm-up
-    warmup: float = 0.1  # share of all steps in which the learning rate climbs
-    floor: float = 0.0  # share of `lr` that is left at the end
-    weight_decay: float = 0.05  # share of a matrix that goes in a step, per unit of learning rate
-    layer_decay: float = 1.0  # learning rate of a block over that of the block above it
-    clip: float = 1.0  # longest gradient, of all parameters together; a longer one is shortened
-    label_smoothing: float = 0.1  # share of the target that all classes get alike
-    shift: int = 0  # pixels: the furthest that a picture moves, along either axis
-    flip: bool = False  # whether every second picture is mirrored, left to right
+    optimizer: Kind = "adamw"  # "muon" needs fewer steps, each of which takes a little longer
+    lr: float = 1e-3  # the head's learning rate after the warm-up, the highest of all
+    warmup: float = 0.1  # share of all steps in which the learning rate rises
+    floor: float = 0.0  # the learning rate at the end, as a share of `lr`
+    weight_decay: float = 0.05  # decoupled, as in AdamW; for matrices only
+    layer_decay: float = 1.0  # learning rate of a block divided by that of the block above it
+    clip: float = 1.0  # largest norm of the gradient of all parameters; a larger gradient is scaled down
+    label_smoothing: float = 0.1  # share of the target that is spread evenly over all classes
+    shift: int = 0  # pixels: largest random move of a picture, along each axis
+    flip: bool = False  # mirror each picture left to right with probability 1/2
     erase: int = 0  # pixels: side of a grey square in each picture; 0: none
     mixup: float = 0.0  # α of mixup's Beta distribution; 0: off. With cutmix too, each step takes one of them
     cutmix: float = 0.0  # α of CutMix's; 0: off
-    ema: float = 0.0  # decay, a step, of the weights' moving average, which is what remains; 0: no average
-    balanced: bool = False  # every class counts alike, however few pictures it has: in the loss, and in accuracies
-    validation: float = 0.0  # share of the training pictures that is kept back to choose the best epoch by; 0: none
+    ema: float = 0.0  # decay of the moving average of the weights, which the model gets in the end; 0: no average
+    balanced: bool = False  # all classes count equally in the loss and in accuracies, however rare they are
+    validation: float = 0.0  # share of the training pictures that is used to choose the best epoch instead; 0: none
     amp: Amp = False  # automatic mixed precision: True, or "bfloat16" or "float16" (then with a scaled loss)
-    checkpointing: bool = False  # compute activations twice rather than keep them
-    compile: bool = False  # torch.compile: pays on a CUDA device, hardly on a CPU
-    seed: int = 0  # of order, changes and dropout; the model's own weights come with the model
+    checkpointing: bool = False  # compute activations twice instead of storing them
+    compile: bool = False  # torch.compile: faster on a CUDA device, hardly on a CPU
+    seed: int = 0  # of order, augmentation and dropout; not of the model's initial weights
 
     def __post_init__(self) -> None:
         if self.optimizer not in get_args(Kind):
@@ -84,7 +84,7 @@ class Recipe:
 
     @classmethod
     def of(cls, known: Mapping[str, Any]) -> "Recipe":
-        """The recipe with these fields, as a file holds them. Older names of fields, before timm's, are accepted.
+        """The recipe with these fields, from a file. Old names of fields are accepted.
 
         >>> Recipe.of({"epochs": 5, "batch": 32}).batch_size
         32
@@ -97,9 +97,9 @@ class Recipe:
         return cls(**told)
 
     def every(self, pictures: Pictures) -> int:
-        """n, where one picture in n is kept back for validation.
+        """n, if one picture in n is used for validation.
 
-        Errors: ValueError where that is less than one picture.
+        Errors: ValueError if that is less than one picture.
         """
         every = round(1 / self.validation)
         if every > len(pictures):
@@ -110,7 +110,7 @@ class Recipe:
         return every
 
     def check(self, pictures: Pictures) -> None:
-        """ValueError for pictures that cannot be changed as the recipe says: smaller than a square, or than a move."""
+        """Raise ValueError if there are no pictures, or if they are too small for the recipe's `erase` or `shift`."""
         if not len(pictures):
             raise ValueError("there are no training pictures: expected at least one")
         side = min(pictures.images.shape[2:])

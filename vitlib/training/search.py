@@ -1,12 +1,13 @@
-"""Chapters 6 and 7: the largest number that fits, in few trials."""
+"""Chapters 6 and 7: find the largest number that fits, by bisection."""
 
 from collections.abc import Callable
 
 
 def largest(fits: Callable[[int], bool], limit: int | None = None, guess: int = 1) -> int:
-    """The largest n up to `limit` for which `fits(n)`, 0 for none, where whatever is smaller than a fit fits too.
+    """The largest n up to `limit` with `fits(n)`, or 0. Every number below one that fits has to fit, too.
 
-    The search begins at `guess`, goes away from it in steps that double, and then halves what is still open.
+    The search goes away from `guess` in steps that double, until it has an n that fits and one that does not; then it
+    bisects.
 
     >>> largest(lambda n: n <= 37, limit=1000), largest(lambda n: n <= 37, guess=36)
     (37, 37)

@@ -1,4 +1,4 @@
-"""Chapter 7: a training run on disk, from which it goes on as if it had never stopped."""
+"""Chapter 7: snapshots, from which an interrupted training run resumes with the same results."""
 
 import ast
 import json
@@ -20,6 +20,7 @@ from vitlib.training.average import Average
 from vitlib.training.history import History
 from vitlib.training.recipe import Recipe
 from vitlib.vit.attention import Attention
+from vitlib.vit.checks import shortened
 from vitlib.vit.config import renamed
 from vitlib.vit.wrappers import unwrapped
 from vitlib.weights import CheckpointError, files
@@ -27,15 +28,15 @@ from vitlib.weights.files import State
 
 
 class TrainingError(RuntimeError):
-    """A run that cannot go on: at which step, why, what is kept, and what to do."""
+    """A run that cannot continue. The message says at which step, why, what was saved, and what to do."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One run's place on disk: a .safetensors file of weights, their average, the best ones so far, the optimizers'
-    moments, and the history.
+    """The file of a run: its weights, their moving average, the best weights so far, the states of the optimizers, and
+    the history, as .safetensors.
 
-    It is replaced after every epoch, the whole file or not at all. No random state is in it: each step sets its own.
+    It is replaced after every epoch, in one atomic step. It holds no random state, as each step has its own seed.
     """
 
     path: Path
@@ -43,14 +44,14 @@ class Snapshot:
     average: Average | None
     optimizers: list[Optimizer]
     scaler: GradScaler
-    about: dict[str, Any]  # what makes the run this one: a snapshot of another is refused
+    about: dict[str, Any]  # identifies the run, see `about`; a snapshot of another run is refused
 
     def __post_init__(self) -> None:
-        """Errors, before any training: CheckpointError for another kind of file, FileNotFoundError for no folder."""
+        """Errors: CheckpointError for an unknown suffix, FileNotFoundError for a folder that does not exist."""
         files.check_place(self.path)
 
     def write(self, history: History, best: State | None = None) -> None:
-        """Errors: TrainingError where the disk does not take it; the last snapshot is then still whole."""
+        """Replace the file. Errors: TrainingError if it cannot be written; the last snapshot is then still there."""
         state = self.model.state_dict()
         tensors = _prefixed("model", state)
         if self.average is not None:
@@ -74,9 +75,10 @@ class Snapshot:
             ) from None
 
     def read(self) -> tuple[History, State | None]:
-        """Put the run where the snapshot left it; its history, and the best weights so far.
+        """Restore the model, its average and the optimizers; return the history and the best weights so far.
 
-        Errors: CheckpointError for a file that is damaged, no snapshot, or another run's, naming what differs.
+        Errors: CheckpointError for a file that is damaged, is no snapshot, or is of another run (the message says what
+        differs).
         """
         tensors, note = files.read(self.path)
         if not note.keys() >= {"about", "history"}:
@@ -98,7 +100,7 @@ class Snapshot:
         if note.get("scaler"):
             self.scaler.load_state_dict(note["scaler"])
         device, best = next(self.model.parameters()).device, _under("best", tensors)
-        # in the model's order, which a file does not keep: a digest depends on it
+        # in the order of the model, on which `digest` depends
         ordered = {name: best[name].to(device) for name in self.model.state_dict() if best}
         return History(**note["history"]), ordered or None
 
@@ -111,12 +113,12 @@ def about(
     test: Pictures | None = None,
     teacher: nn.Module | None = None,
 ) -> dict[str, Any]:
-    """What identifies a run: recipe, model and first weights, parameters that learn, pictures, teacher."""
+    """What identifies a run: recipe, model, initial weights, trained parameters, pictures and teacher."""
     bare = unwrapped(model)
     shapes = {name: list(each.shape) for name, each in bare.state_dict().items()}
     config = getattr(bare, "config", None)
     told = asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
-    told.pop("class_names", None)  # a fresh model learns them from the pictures
+    told.pop("class_names", None)  # `fit` sets them
     attention = {type(each).__name__ for each in bare.modules() if isinstance(each, Attention)}
     learns = [name for name, each in bare.named_parameters() if each.requires_grad]
     return {
@@ -124,7 +126,7 @@ def about(
         "model": {"kind": type(bare).__name__, "attention": sorted(attention), **told},
         "weights": zlib.crc32(json.dumps(shapes).encode()),
         "first weights": digest(bare.state_dict()),
-        "learns": f"{_listed(learns)} ({zlib.crc32(json.dumps(learns).encode()):08x})",
+        "learns": f"{len(learns)} tensors: {shortened(learns, 3)} ({zlib.crc32(json.dumps(learns).encode()):08x})",
         **_pictures(train),
         "valid": _pictures(valid) if valid is not None else None,
         "test": _pictures(test) if test is not None else None,
@@ -133,7 +135,7 @@ def about(
 
 
 def digest(state: Mapping[str, Tensor]) -> int:
-    """A hash of tensors: two sets of weights with the same hash are the same."""
+    """A checksum of names and tensors, in this order."""
     found = 0
     for name, each in state.items():
         found = zlib.crc32(name.encode(), found)
@@ -154,18 +156,14 @@ def _pictures(pictures: Pictures) -> dict[str, Any]:
     }
 
 
-def _listed(names: list[str], most: int = 3) -> str:
-    return f"{len(names)} tensors: {', '.join(names[:most])}" + " …" * (len(names) > most)
-
-
 def _apart(mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    """The differences between two runs, in words. An older snapshot holds fewer fields; only those are compared."""
+    """The differences between two runs, in words. Older snapshots have fewer fields; only those are compared."""
     here = json.loads(json.dumps(mine))
     model = theirs["model"] if isinstance(theirs["model"], dict) else _read_model(theirs["model"])
     there = {**theirs, "model": renamed(model), "recipe": renamed(theirs["recipe"])}
     usual = json.loads(json.dumps({field.name: field.default for field in fields(Recipe)}))
-    there["recipe"] = usual | there["recipe"]  # a field that came later had its default
-    if here["first weights"] == there.get("left"):  # the model that this very run has left
+    there["recipe"] = usual | there["recipe"]  # newer fields had their defaults
+    if here["first weights"] == there.get("left"):  # the model has the weights with which this run ended
         there["first weights"] = here["first weights"]
     return [*_differences("", here, there)]
 
@@ -182,7 +180,7 @@ def _differences(name: str, here: dict[str, Any], there: dict[str, Any]) -> Iter
 
 
 def _read_model(words: str) -> dict[str, Any]:
-    """The fields of a configuration, from the text that older snapshots hold: `ViT ViTConfig(patch=2, …)`."""
+    """The fields of a configuration from the text in old snapshots, such as `ViT ViTConfig(patch=2, …)`."""
     kind, _, config = words.partition(" ")
     try:
         call = ast.parse(config, mode="eval").body

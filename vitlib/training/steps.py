@@ -1,4 +1,4 @@
-"""Chapter 7: the loop of training, one step at a time. `fit`, the training curves and the clinic's ward all use it."""
+"""Chapter 7: training steps. `fit`, the widget with the training curves and chapter 9's ward share this loop."""
 
 import math
 import warnings
@@ -17,13 +17,13 @@ class Step(NamedTuple):
     """The measurements of one training step."""
 
     loss: float
-    right: float  # 0…1: the share of its pictures that the model got right
-    gradient: float  # length of the gradient, of all weights together, before it is clipped
+    right: float  # 0…1: the accuracy on the batch
+    gradient: float  # norm of the gradient of all weights, before clipping
     lr: float  # the head's learning rate
 
 
 class Diverged(ArithmeticError):
-    """The loss or the gradient of a step is not finite; the weights are those from before that step."""
+    """The loss or the gradient of a step is not finite. The weights are those before the step."""
 
     def __init__(self, step: Step) -> None:
         super().__init__(f"the loss is {step.loss} and the gradient {step.gradient}")
@@ -41,14 +41,13 @@ def steps(
 ) -> Iterator[Step]:
     """One training step for each batch: the loss, its gradient, and the optimizer's step.
 
-    `loss_of(batch)` gives the loss, and the share of the batch that is right. A gradient with a norm above `clip` is
-    scaled down to it. A `scaler` multiplies the loss, for float16; where the gradients overflow it halves its factor
-    and skips the step.
+    `loss_of(batch)` gives the loss and the accuracy on the batch. A gradient with a norm above `clip` is scaled down to
+    it. A `scaler` multiplies the loss, for float16; if the gradients overflow, it halves its factor and skips the step.
 
-    Errors: Diverged, before any weight moves.
+    Errors: Diverged, before any weight changes.
     """
     scaler = scaler or GradScaler("cpu", enabled=False)
-    model.zero_grad()  # what others left there
+    model.zero_grad()
     for batch in batches:
         loss, right = loss_of(batch)
         scaler.scale(loss).backward()
@@ -56,7 +55,7 @@ def steps(
             scaler.unscale_(optimizer)
         length = nn.utils.clip_grad_norm_(model.parameters(), clip)
         seen = torch.stack([each.detach().float().to(loss.device) for each in (loss, right, length)])
-        wrong, share, gradient = seen.tolist()  # the one wait for the device in a step
+        wrong, share, gradient = seen.tolist()  # the only synchronisation with the device in a step
         step = Step(wrong, share, gradient, float(schedules[-1].get_last_lr()[-1]))
         finite = math.isfinite(step.loss) and math.isfinite(step.gradient)
         if not finite and (not math.isfinite(step.loss) or not scaler.is_enabled() or scaler.get_scale() <= 1):
@@ -73,16 +72,16 @@ def steps(
 
 def _go_on(schedules: Sequence[LRScheduler], moved: bool) -> None:
     with nullcontext() if moved else warnings.catch_warnings():
-        if not moved:  # torch would think that the order of the calls is wrong
+        if not moved:  # after a skipped step, torch would warn about the order of the calls
             warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
         for schedule in schedules:
             schedule.step()
 
 
 def train_mode(model: nn.Module) -> None:
-    """Training mode for every part that learns. A part whose weights are all frozen stays in evaluation mode.
+    """Set training mode, but evaluation mode for modules whose parameters are all frozen.
 
-    So a frozen BatchNorm keeps its statistics, and frozen parts use no dropout.
+    So a frozen BatchNorm keeps its statistics, and frozen modules use no dropout.
     """
     model.train()
     for module in model.modules():

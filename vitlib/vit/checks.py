@@ -1,5 +1,7 @@
 """Checks before any arithmetic: errors for impossible sizes and images, which say what to do."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -28,6 +30,15 @@ def check_images(images: Tensor, channels: int, image_size: tuple[int, int], wei
         return images if images.device == weight.device else images.to(weight.device)
     expected = f"(B, {channels}, {image_size[0]}, {image_size[1]})"
     raise ValueError(f"images are {images.dtype} {shape}: expected {dtype} {expected}; {remedy}")
+
+
+def shortened(names: Sequence[str], most: int, join: str = ", ") -> str:
+    """The first of many names, for a message.
+
+    >>> shortened(["cat", "dog", "bird"], most=2)
+    'cat, dog …'
+    """
+    return join.join(names[:most]) + " …" * (len(names) > most)
 
 
 def require_kind(name: str, value: object, kind: type) -> None:

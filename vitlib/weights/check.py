@@ -1,4 +1,4 @@
-"""Messages about names that do not fit: all of them, blocks grouped, each with the nearest name."""
+"""Checks of a checkpoint. Messages list all names that do not fit, grouped by block, each with the nearest name."""
 
 import difflib
 import re
@@ -12,7 +12,7 @@ from torch import Tensor
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.layouts import Layout
 
-# models that are none of ours, with parts of names by which each can be recognised
+# models that vitlib does not have, and parts of names by which they can be recognised
 SIGNS = {
     "DINOv3, which rotates queries and keys instead of adding positions": ("storage_tokens", "rope_embed"),
     "the second version, Swin V2": ("logit_scale", "cpb_mlp", "continuous_position_bias"),
@@ -32,14 +32,15 @@ SIGNS = {
 
 
 def looks_like(names: Iterable[str]) -> str:
-    """` (this looks like a ResNet)`, or nothing."""
+    """A hint for a message, such as ` (this looks like a ResNet)`, or ""."""
     names = list(names)
     found = [what for what, parts in SIGNS.items() if any(part in name for name in names for part in parts)]
     return f" (this looks like {found[0]})" if found else ""
 
 
 def grouped(names: Iterable[str], among: Iterable[str] = (), notes: Mapping[str, str] | None = None) -> list[str]:
-    """The names, one line for those that differ in the number of their block alone, with the nearest of `among`.
+    """The names as lines of a message, with notes. Names that differ only in the number of their block share a line,
+    and each line also has the nearest name of `among`.
 
     >>> grouped(["blocks.0.norm1.bais", "blocks.1.norm1.bais", "head.bias"], among=["blocks.0.norm1.bias"])
     ['blocks.#.norm1.bais (# = 0…1): the nearest is blocks.0.norm1.bias', 'head.bias']
@@ -57,7 +58,7 @@ def grouped(names: Iterable[str], among: Iterable[str] = (), notes: Mapping[str,
 
 
 def misfits(missing: list[str], extra: list[str], misshapen: Mapping[str, str]) -> str:
-    """The three groups of names as indented lines; empty where everything fits."""
+    """Missing, unexpected and misshapen names as indented lines; "" if there are none."""
     groups = {
         "missing": grouped(missing, among=extra),
         "not expected": grouped(extra, among=missing),
@@ -73,9 +74,9 @@ def misfits(missing: list[str], extra: list[str], misshapen: Mapping[str, str]) 
 def check_fit(
     found: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str, layout: Layout, left: Iterable[str] = ()
 ) -> None:
-    """CheckpointError where names or shapes are not those expected: missing, extra, misshapen, by the layout's names.
+    """Raise CheckpointError for names that are missing or not expected, and for other shapes.
 
-    `left` are names in the checkpoint that the layout does not know.
+    `left` are names in the checkpoint that the layout does not know. The message uses the names of the layout.
     """
     left = list(left)
     absent = [name for each in expected if each not in found for name in layout.called(each)]
@@ -95,7 +96,7 @@ def check_fit(
 
 
 def check_numbers(tensors: Mapping[str, Tensor], dtype: torch.dtype | None, layout: Layout) -> None:
-    """CheckpointError for tensors that are no finite real numbers, or no float32 and no `dtype` is given."""
+    """Raise CheckpointError for numbers that are not real and finite, or, without a `dtype`, not float32."""
     dtypes = {each.dtype for each in tensors.values()}
     found = ", ".join(sorted(str(each) for each in dtypes))
     if any(each.is_meta for each in tensors.values()):
@@ -115,7 +116,7 @@ def check_numbers(tensors: Mapping[str, Tensor], dtype: torch.dtype | None, layo
 
 
 def check_given(seen: Mapping[str, Any], given: Mapping[str, Any], kind: type) -> None:
-    """CheckpointError for a given field that a configuration of `kind` lacks, or that has another value than seen."""
+    """Raise CheckpointError for a given field that `kind` does not have, or that contradicts the shapes (`seen`)."""
     name = kind.__name__.removesuffix("Config")
     if unknown := given.keys() - {field.name for field in fields(kind)}:
         fault = f"the tensors are of a {name}, which has no {', '.join(sorted(unknown))}"
@@ -129,7 +130,7 @@ def check_given(seen: Mapping[str, Any], given: Mapping[str, Any], kind: type) -
 
 
 def sides_of(ours: Mapping[str, Tensor], name: str, axes: int) -> tuple[int, ...]:
-    """The shape of a tensor that must be there and have so many axes."""
+    """The shape of a tensor. Errors: CheckpointError if it is missing or has another number of axes."""
     if name not in ours:
         raise CheckpointError(f"the tensor that we call {name} is missing; fetch the whole checkpoint")
     if ours[name].ndim != axes:

@@ -1,4 +1,4 @@
-"""Which model a checkpoint is of: its configuration, from what the shapes show and from what is given."""
+"""The configuration of a checkpoint's model, from the shapes of its tensors and from what is given."""
 
 import warnings
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ from vitlib.weights.files import CheckpointError
 from vitlib.weights.layouts import Form, Layout
 from vitlib.weights.shapes import of_convnext, of_swin, of_vit
 
-# Published heads are 64 wide, but for those of these widths (Zhai et al., 2022, table 2; SigLIP's So400m)
+# Heads of published models are 64 wide, except for these embedding dimensions (Zhai et al., 2022, table 2; So400m)
 HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16, 1792: 16}
-# what the shapes only suggest (a tensor may be missing): a given value may differ
+# fields that the shapes only suggest, since a tensor may be missing: a given value may differ
 SUGGESTED = ("depth", "class_token", "layer_scale", "global_pool", "norm_before_pool")
-# what no tensor shows: a plain state dict has it from the model that it is for
+# fields that no tensor shows: for a plain state dict they are taken from `like`
 UNSEEN = ("eps", "head_eps", "gelu", "mean", "std", "resize", "convention")
 
 
@@ -35,12 +35,12 @@ def config_of(
     like: Any = None,
     heads: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[Any, Form]:
-    """The configuration of the model whose tensors these are, and which prefix tokens have a position row in them.
+    """The configuration of the model with these tensors, and which prefix tokens have a position row in them.
 
-    What is given wins over what the layout implies, and must agree with what the shapes show. `like` is used last.
-    `heads` is the number of heads, where the layout stores each head by itself.
+    Given fields override those that the layout implies, and must agree with the shapes. `like` is used last. `heads` is
+    {"num_heads": n} if the layout stores heads separately.
 
-    Errors: CheckpointError for what the shapes do not show and nobody has given; it names the argument to give.
+    Errors: CheckpointError for a field that is neither given nor visible in the shapes; the message names the argument.
     """
     kind, of = {
         "ViT": (ViTConfig, of_vit), "Swin": (SwinConfig, of_swin), "ConvNeXt": (ConvNeXtConfig, of_convnext)
@@ -53,10 +53,10 @@ def config_of(
         implied |= {field: getattr(like, field) for field in UNSEEN if hasattr(like, field)}
         seen |= _pooling(seen, ours, like)
     if len(implied["mean"]) not in (1, seen["in_chans"]):
-        implied |= {"mean": (0.5,), "std": (0.5,)}  # the statistics of colours, and these pictures have none
+        implied |= {"mean": (0.5,), "std": (0.5,)}  # the implied statistics are those of RGB pictures
     facts = {**seen, **implied, **given}
     if not facts["num_classes"]:
-        facts.pop("class_names", None)  # a config.json may list the classes of a head that is not there
+        facts.pop("class_names", None)  # config.json may list the classes of a head that was removed
     form: Form = "none"
     try:
         if layout.family == "ViT":
@@ -64,14 +64,14 @@ def config_of(
         return kind(**facts), form
     except CheckpointError:
         raise
-    except (TypeError, ValueError) as error:  # of the configuration and its parts
+    except (TypeError, ValueError) as error:  # from the configuration class
         guess = layout.family != "ViT" and "image_size" not in given
         remedy = "; nothing in the weights shows it: give image_size=(height, width)" if guess else ""
         raise CheckpointError(f"these tensors make no {layout.family}: {error}{remedy}") from None
 
 
 def _pooling(seen: Mapping[str, Any], ours: Mapping[str, Tensor], like: Any) -> dict[str, Any]:
-    """How `like` pools, where these tensors allow it."""
+    """The pooling fields of `like`, if they agree with these tensors."""
     if not isinstance(like, ViTConfig):
         return {}
     pools_first = like.global_pool == "avg" and not like.norm_before_pool
@@ -83,21 +83,21 @@ def _pooling(seen: Mapping[str, Any], ours: Mapping[str, Tensor], like: Any) -> 
 def _vit(
     ours: Mapping[str, Tensor], facts: dict[str, Any], layout: Layout, like: ViTConfig | None
 ) -> tuple[dict[str, Any], Form]:
-    """The facts with heads, picture size and positions."""
+    """The facts, completed with the number of heads, the picture size and the positions."""
     if facts["global_pool"] == "avg" and "fc_norm.weight" not in ours:
         facts["norm_before_pool"] = True
     facts["num_heads"] = facts.get("num_heads") or (like.num_heads if like else _heads(facts))
     check_heads(facts["embed_dim"], facts["num_heads"])
     facts["image_size"], form = _grid(ours, facts, layout, like)
     if facts.get("positions", "learned") == "learned":
-        cls_alone = form == "cls" and not facts["reg_tokens"]  # then CLS is all there is
+        cls_alone = form == "cls" and not facts["reg_tokens"]  # "cls" and "all" are then the same
         alike = cls_alone or not (facts["class_token"] or facts["reg_tokens"])
         facts.setdefault("prefix_positions", "all" if alike else form)
     return facts, form
 
 
 def _heads(facts: Mapping[str, Any]) -> int:
-    """By the presets, then by what is usual for the large ones, with a warning; nothing is usual for a small one."""
+    """The number of heads in published models of this width, with a warning. Errors: CheckpointError if unknown."""
     width, depth = facts["embed_dim"], facts["depth"]
     known = [each.num_heads for each in PRESETS.values() if (each.embed_dim, each.depth) == (width, depth)]
     if not known and width in HEADS:
@@ -120,7 +120,7 @@ def _heads(facts: Mapping[str, Any]) -> int:
 def _grid(
     ours: Mapping[str, Tensor], facts: Mapping[str, Any], layout: Layout, like: ViTConfig | None
 ) -> tuple[tuple[int, int], Form]:
-    """The size of the pictures, and which prefix tokens have a position: by counting rows, the grid being a square."""
+    """The picture size, and which prefix tokens have a position row: from the number of rows, for a square grid."""
     size, patch = facts.get("image_size"), facts["patch_size"]
     if facts.get("positions", "learned") != "learned":
         size = size or (like.image_size if like else None)

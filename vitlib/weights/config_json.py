@@ -1,4 +1,4 @@
-"""The config.json next to a checkpoint, in which transformers and timm write what the weights do not show."""
+"""The config.json next to a checkpoint, in which transformers and timm write what the tensors do not show."""
 
 import json
 import re
@@ -16,12 +16,12 @@ from vitlib.weights.layouts import Layout
 
 GELU = {"gelu": "erf", "gelu_python": "erf", "gelu_new": "tanh", "gelu_fast": "tanh", "gelu_pytorch_tanh": "tanh",
         "gelu_tanh": "tanh", "gelu_erf": "erf"}  # fmt: skip
-# timm's architectures that compute with the other GELU, though their config.json does not say so
+# timm's architectures that use the tanh approximation of GELU, though their config.json does not say so
 TANH = re.compile(r"vit_((base_patch32|so400m_patch16|giantopt_patch16)_siglip|large_patch16_siglip_(gap_)?512)")
 
 
 def read_config_json(path: Path, layout: Layout) -> dict[str, Any]:
-    """Fields of the configuration of a model in this layout from the files next to `path`; {} where there are none."""
+    """Fields of the configuration, from the JSON files next to `path`; {} if there are none."""
     config, pixels = _json(path.with_name("config.json")), _json(path.with_name("preprocessor_config.json"))
     known = _of_transformers(config, layout.family) | _pixels(pixels, layout.implies) | _of_timm(config, layout.family)
     if "image_size" not in known and (size := _size(pixels)):
@@ -30,7 +30,7 @@ def read_config_json(path: Path, layout: Layout) -> dict[str, Any]:
 
 
 def plain(known: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON's lists as the tuples of a configuration; a picture's one side as two."""
+    """Fields from JSON in the configuration's types: lists become tuples, a single image_size (height, width)."""
     fields = {field: tuple(value) if isinstance(value, list) else value for field, value in known.items()}
     if isinstance(fields.get("image_size"), int):
         fields["image_size"] = (fields["image_size"],) * 2
@@ -58,7 +58,8 @@ def _of_transformers(config: Mapping[str, Any], family: str) -> dict[str, Any]:
 
 
 def _class_names(labels: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names in the order of their numbers; () for those that transformers makes up. Namesakes get their number.
+    """The class names in the order of their indices. A name that occurs twice gets its index. () for the placeholders
+    LABEL_0, LABEL_1, … of transformers.
 
     >>> _class_names({"1": "crane", "0": "ant", "2": "crane"})
     ('ant', 'crane (1)', 'crane (2)')
@@ -78,7 +79,7 @@ def _class_names(labels: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _pixels(pixels: Mapping[str, Any], implied: Mapping[str, Any]) -> dict[str, Any]:
-    """`mean` and `std` of pixels from 0 to 1. Its library multiplies bytes by a factor, and need not normalise."""
+    """`mean` and `std` for pixels from 0 to 1, from a preprocessor_config.json, which may scale bytes otherwise."""
     if not pixels:
         return {}
     known = {ours: pixels[f"image_{ours}"] for ours in ("mean", "std") if pixels.get(f"image_{ours}") is not None}

@@ -1,8 +1,8 @@
-"""Files of named tensors: .safetensors, .pth and .pt, .npz. Read without running code, written whole or not at all.
+"""Files of named tensors: .safetensors, .pth and .pt, .npz. Reading runs no code; writing is atomic.
 
-A file is known by its first bytes, not by its suffix. Beside the tensors a file may carry a note, a few words of
-JSON: a .safetensors file in its metadata; the other two, which are zip archives, in the archive's comment, where
-other programs don't look. So each stays the plain file that its own library reads.
+The format is recognised by the first bytes, not by the suffix. Besides the tensors a file may have a note in JSON. It
+lies in the metadata of a .safetensors file, and in the comment of the zip archive that the other formats are. So other
+libraries read these files as usual.
 """
 
 import json
@@ -23,10 +23,10 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".npz")
 
 
 def read(path: Path, part: str | None = None) -> tuple[State, dict[str, Any]]:
-    """The tensors of a file, and its note ({} where it has none). `part` names one of several state dicts in it.
+    """The tensors of a file, and its note ({} if it has none). `part` is the name of one of several state dicts in it.
 
-    Errors: FileNotFoundError; CheckpointError for a file that is empty, cut off, damaged, needs code to be run,
-    or is no file of tensors at all.
+    Errors: FileNotFoundError; CheckpointError for a file that is empty, cut off, damaged, would run code, or is of
+    another format.
     """
     with path.open("rb") as file:
         head = file.read(64)
@@ -43,9 +43,9 @@ def read(path: Path, part: str | None = None) -> tuple[State, dict[str, Any]]:
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
-    """Write tensors and note, in the kind of file that the suffix names. The old file stays until the new is whole.
+    """Write tensors and a note, in the format of the suffix. An old file is replaced when the new one is complete.
 
-    Errors: CheckpointError for another suffix; FileNotFoundError where the folder does not exist.
+    Errors: CheckpointError for another suffix; FileNotFoundError for a folder that does not exist.
     """
     check_place(path)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -65,7 +65,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) ->
 
 
 def check_place(path: Path) -> None:
-    """CheckpointError for a suffix that `write` does not know; FileNotFoundError where the folder does not exist."""
+    """Raise CheckpointError for another suffix, FileNotFoundError for a folder that does not exist."""
     if path.suffix not in SUFFIXES:
         raise CheckpointError(f"{path.name!r} ends in {path.suffix!r}: expected one of {', '.join(SUFFIXES)}")
     if not path.parent.is_dir():
@@ -79,7 +79,7 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield draft
         with draft.open("rb+") as file:
-            os.fsync(file.fileno())  # on the disk before it gets its name
+            os.fsync(file.fileno())  # write it to the disk before it gets its name
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -103,7 +103,7 @@ def _read_zip(path: Path, part: str | None) -> tuple[State, dict[str, Any]]:
             names, comment, bad = archive.namelist(), archive.comment, archive.testzip()
     except Exception as error:  # damaged bytes make zipfile raise anything
         raise damaged(path, error) from None
-    if bad:  # torch.load looks at no checksum, and would take the damaged numbers
+    if bad:  # torch.load does not compare checksums
         raise damaged(path, f"{bad} fails its checksum")
     note = _note(path, comment.decode(errors="replace"))
     if all(name.endswith(".npy") for name in names):

@@ -1,4 +1,4 @@
-"""The last step of `load`: a model of a configuration, filled with tensors that have our names."""
+"""The last step of `load`: make the model of a configuration, and load the renamed tensors."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -18,7 +18,7 @@ from vitlib.weights.layouts import Layout
 from vitlib.weights.renaming import UNREAD
 
 HEAD = ("head.weight", "head.bias", "head.fc.weight", "head.fc.bias")
-FIRST = ("patch_embed.backbone.0.conv.weight", "stem.0.weight", "patch_embed.proj.weight")  # the layer of the pixels
+FIRST = ("patch_embed.backbone.0.conv.weight", "stem.0.weight", "patch_embed.proj.weight")  # the first layer
 
 
 def filled(
@@ -30,12 +30,12 @@ def filled(
     dtype: torch.dtype | None = None,
     generator: torch.Generator | None = None,
 ) -> Any:
-    """The model of `config` with these tensors; for other `num_classes` than its own, with a new head.
+    """The model of `config` with these tensors, and with a new head if `num_classes` differs from the configuration's.
 
-    A new head is drawn with `generator`; without one nothing is, and torch's random state stays as it is. `left` are
-    names of the checkpoint that its layout does not know.
+    A new head is initialised by `generator`. Without a new head torch's random state stays as it is. `left` are names
+    of the checkpoint that its layout does not know.
 
-    Errors: CheckpointError for names and shapes that are not the model's, and those of check_numbers.
+    Errors: CheckpointError for names and shapes that are not the model's; those of check_numbers.
     """
     new_head = num_classes is not None and num_classes != config.num_classes
     if new_head:
@@ -47,7 +47,7 @@ def filled(
     found = whole_tables({name: each for name, each in ours.items() if not name.endswith(UNREAD)}, model)
     if new_head:
         found = {name: each for name, each in found.items() if name not in HEAD} | head_of(model)
-    found = counters | found  # older checkpoints did not count
+    found = counters | found  # old checkpoints lack the counters
     check_fit(found, expected, what(layout, config), layout, left)
     check_numbers({name: each for name, each in found.items() if name not in counters}, dtype, layout)
     model.to(dtype or torch.float32).load_state_dict(found)
@@ -55,7 +55,7 @@ def filled(
 
 
 def what(layout: Layout, config: Any = None) -> str:
-    """The model in a word or two, for messages."""
+    """A short description of the model, for messages."""
     if config is None:
         model = f"any {layout.family}"
     elif isinstance(config, StageConfig):
@@ -71,16 +71,16 @@ def head_of(model: nn.Module) -> State:
 
 
 def channels_of(ours: Mapping[str, Tensor]) -> int | None:
-    """How many channels the pictures have; None where the first layer is missing or no convolution."""
+    """The number of input channels; None if the first layer is missing or no convolution."""
     first = next((ours[name] for name in FIRST if name in ours), None)
     return first.shape[1] if first is not None and first.ndim == 4 else None
 
 
 def with_channels(ours: Mapping[str, Tensor], in_chans: int) -> State:
-    """The tensors with a first layer for `in_chans` channels, adapted as timm does it.
+    """The tensors with the first layer adapted to `in_chans` channels, as in timm.
 
-    For grey pictures the layer's channels are summed up; for more they are repeated, and scaled so that equal
-    channels give the same sum.
+    For 1 channel its weights are summed over the channels. For other numbers they are repeated and scaled, so that
+    equal channels give the same result.
     """
     require_size("in_chans", in_chans)
     name, channels = next(name for name in FIRST if name in ours), channels_of(ours)
@@ -95,9 +95,9 @@ def with_channels(ours: Mapping[str, Tensor], in_chans: int) -> State:
 
 
 def whole_tables(ours: Mapping[str, Tensor], model: nn.Module) -> State:
-    """The tables of a Swin for whole windows: timm's are smaller where a grid is smaller than a window.
+    """The tensors with full-sized tables of a Swin. timm's tables are smaller in stages with a grid below window size.
 
-    What they lack are distances that no pair of tokens there has: zeros.
+    The missing rows belong to distances that do not occur there; they become zeros.
     """
     whole = dict(ours)
     for name, attention in model.named_modules():

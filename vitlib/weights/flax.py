@@ -1,6 +1,6 @@
 """Chapter 7: Google's files, written by Flax: google-research/vision_transformer, and its successor big_vision.
 
-Flax keeps the input axes in front, and the heads (h of them, each d wide) as an axis of their own.
+In Flax the input axes of a weight come first, and the h heads of dimension d have an axis of their own.
 """
 
 import re
@@ -15,7 +15,7 @@ _BY_HEADS = re.compile(r".*/(query|key|value)/(kernel|bias)")
 
 
 def leaves(names: Mapping[str, str]) -> dict[str, str]:
-    """A table whose `*` has Flax's words: a weight is a norm's `scale` and any other module's `kernel`.
+    """The table with `*` written out in Flax's words: a weight is the `scale` of a norm, the `kernel` of anything else.
 
     >>> leaves({"norm1.*": "LayerNorm_0"})
     {'norm1.weight': 'LayerNorm_0/scale', 'norm1.bias': 'LayerNorm_0/bias'}
@@ -31,7 +31,7 @@ def leaves(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def from_flax(name: str, theirs: Tensor) -> Tensor:
-    """Their tensor as torch has it: a kernel's output axis first, the heads one under the other."""
+    """A tensor of Flax in torch's shape: the output axis first, the heads concatenated."""
     if name == "embedding/kernel":
         return theirs.permute(3, 2, 0, 1)  # h w C D
     if by_heads := _BY_HEADS.fullmatch(name):
@@ -42,7 +42,7 @@ def from_flax(name: str, theirs: Tensor) -> Tensor:
 
 
 def to_flax(name: str, ours: Tensor, heads: int) -> Tensor:
-    """The way back."""
+    """The inverse of from_flax."""
     if name == "embedding/kernel":
         return ours.permute(2, 3, 1, 0)
     if by_heads := _BY_HEADS.fullmatch(name):
@@ -53,13 +53,13 @@ def to_flax(name: str, ours: Tensor, heads: int) -> Tensor:
 
 
 def heads_of(state: Mapping[str, Tensor]) -> dict[str, int]:
-    """{"num_heads": number} from the tensors of Flax; {} from any others."""
+    """{"num_heads": h} from tensors in Flax's shapes; {} from any others."""
     biases = [each for name, each in state.items() if name.endswith("/query/bias") and each.ndim == 2]
     return {"num_heads": len(biases[0])} if biases else {}
 
 
 def _names(positions: str, attention: str, norm2: str, mlp: str) -> dict[str, str]:
-    """Flax numbers the modules of a block in the order in which its author's code makes them."""
+    """The table of a ViT in Flax, which numbers the modules of a block in the order in which they are created."""
     ends = ("cls", positions, "embedding", "Transformer/encoder_norm", "head")
     inside = ("LayerNorm_0", attention + "/{query,key,value}", f"{attention}/out", norm2, *_dense(mlp))
     return name_table(ends, "Transformer/encoderblock_#/", inside)
@@ -81,7 +81,7 @@ GOOGLE = Layout(
     implies=_IMPLIES,
     also=(
         *_ROOTS,
-        (f"/{_MHA}_0/", f"/{_MHA}_1/"),  # as its code numbers them now
+        (f"/{_MHA}_0/", f"/{_MHA}_1/"),  # in files of its newer code
         ("/LayerNorm_1/", "/LayerNorm_2/"),
         ("/MlpBlock_0/", "/MlpBlock_3/"),
     ),

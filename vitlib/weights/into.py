@@ -1,4 +1,4 @@
-"""`load_into`: a checkpoint's weights in a model that is there."""
+"""`load_into`: load a checkpoint into an existing model."""
 
 from dataclasses import asdict, replace
 from typing import Any
@@ -14,7 +14,7 @@ from vitlib.weights.fill import head_of
 from vitlib.weights.loading import load
 from vitlib.weights.sources import Source
 
-# fields of a configuration in which two models may differ, and one set of weights still means the same to both
+# fields in which the model and the checkpoint may differ: the weights fit anyway
 FREE = {
     "class_names",
     "fused",
@@ -30,16 +30,16 @@ FREE = {
 
 
 def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **options: Any) -> None:
-    """Fill a ViT, Hybrid, Swin or ConvNeXt with a checkpoint's weights, as `load` does it.
+    """Load a checkpoint's weights into a ViT, Hybrid, Swin or ConvNeXt.
 
-    Positions are resized to the model's pictures, the first layer is adapted to their channels, and numbers are
-    converted to the model's dtype. What the checkpoint does not say, such as heads and eps of a plain state dict, is as
-    in the model. With `new_head` the model keeps its own classifier, for classes of its own. `options` are those of
-    `load`. The model takes the checkpoint's normalisation and way of resizing into its configuration; a Swin keeps its
-    convention. It stays on its device.
+    Positions are resized to the model's image size, the first layer is adapted to its channels, and tensors are
+    converted to its dtype. Fields that the checkpoint does not have, such as heads and eps of a plain state dict, are
+    taken from the model. With `new_head` the model keeps its own classifier. `options` are those of `load`. The
+    checkpoint's normalisation and way of resizing are stored in the model's configuration; a Swin keeps its
+    `convention`. The model stays on its device.
 
-    Errors: those of `load`; TypeError for another kind of model; CheckpointError where the two models differ, with
-    every field and both values.
+    Errors: those of `load`; TypeError for another kind of model; CheckpointError if the two models differ, with every
+    field and both values.
     """
     target = plain_model(model)
     mine: Any = target.config
@@ -69,9 +69,9 @@ def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **opt
 
 
 def plain_model(model: nn.Module) -> Any:
-    """The model that torch.compile or data parallelism wrapped.
+    """The model inside torch.compile or data parallelism.
 
-    Errors: TypeError for another kind of model, ValueError for one without numbers.
+    Errors: TypeError for another kind of model, ValueError for one on the meta device.
     """
     bare = unwrapped(model)
     if not isinstance(bare, (ViT, Staged)):
@@ -81,12 +81,12 @@ def plain_model(model: nn.Module) -> Any:
 
 
 def _deciding(config: Any) -> dict[str, Any]:
-    """The choices that decide which tensors a model has and what it computes with them."""
+    """The fields that decide which tensors a model has and what it computes with them."""
     kept = {field: value for field, value in asdict(config).items() if field not in FREE}
     kept = {"kind": type(config).__name__.removesuffix("Config"), **kept}
     if not isinstance(config, ViTConfig):
         return kept
     return kept | {
-        "layer_scale": config.layer_scale is not None,  # the value is the first one alone, before training
+        "layer_scale": config.layer_scale is not None,  # the value is only the initial one
         "mlp_ratio": int(config.embed_dim * config.mlp_ratio) / config.embed_dim,
     }

@@ -1,7 +1,7 @@
-"""What a layout is: a table from our names to theirs, which is read in both directions.
+"""A layout: how one library names the tensors of a model. It is a table from our names to theirs, used both ways.
 
-In a name `#` stands for a number, `*` for weight or bias, and `{query,key,value}` for three tensors of theirs that are
-one of ours, one under the other along the first axis. Our names are timm's.
+In a name `#` stands for a number and `*` for weight or bias. `{query,key,value}` stands for three tensors of theirs
+that we concatenate along the first axis. Our names are timm's.
 """
 
 import re
@@ -13,28 +13,28 @@ from typing import Any, Literal
 from torch import Tensor
 
 Form = Literal["all", "cls", "none"]  # which of the tokens before the patches have a position row
-Spelling = tuple[str, str | Callable[[re.Match[str]], str]]  # regular expression, and what stands there instead
+Spelling = tuple[str, str | Callable[[re.Match[str]], str]]  # regular expression and replacement, as in re.sub
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The names of one library for one family of models, and what that library computes with."""
+    """The names of one library for one family of models, and the defaults of that library."""
 
     library: str
     family: Literal["ViT", "Swin", "ConvNeXt"]
     names: Mapping[str, str]  # ours: theirs
-    implies: Mapping[str, Any]  # fields of the configuration, where nothing tells them
-    with_registers: Mapping[str, Any] = field(default_factory=dict)  # what it computes with otherwise, if it has any
+    implies: Mapping[str, Any]  # fields of the configuration, if nothing else gives them
+    with_registers: Mapping[str, Any] = field(default_factory=dict)  # other such fields for models with registers
     prefix_positions: Literal["cls", "none", "any"] = "cls"  # which tokens before the patches have a position
-    settable: tuple[str, ...] = ()  # fields that its library's users can set
-    zeros: tuple[str, ...] = ()  # what its library wants besides, and a classifier has not: written as zeros, [1, D]
-    also: tuple[Spelling, ...] = ()  # spellings that are read, never written; each in turn
-    sign: str = ""  # regular expression: without a name like this, it is another's layout
+    settable: tuple[str, ...] = ()  # fields that users of its library can set
+    zeros: tuple[str, ...] = ()  # tensors that its library needs and our models lack: written as zeros, [1, D]
+    also: tuple[Spelling, ...] = ()  # other spellings, which are read but not written; replaced one after another
+    sign: str = ""  # regular expression that some name has to match, or it is another layout
     back: Callable[[str, Tensor], Tensor] = lambda name, theirs: theirs  # their tensor of that name → ours
-    forth: Callable[[str, Tensor, int], Tensor] | None = None  # ours → theirs, with the number of heads; None: the same
+    forth: Callable[[str, Tensor, int], Tensor] | None = None  # ours → theirs, given the number of heads
 
     def ours(self, name: str) -> tuple[str, int] | None:
-        """What we call their tensor, and which part of ours it is; None where the table does not know it."""
+        """Our name for their tensor, and the index of the part of ours that it is; None for an unknown name."""
         for ours, theirs in self.names.items():
             for part, each in enumerate(_parts(theirs)):
                 if found := _pattern(each).fullmatch(name):
@@ -42,7 +42,7 @@ class Layout:
         return None
 
     def theirs(self, name: str) -> tuple[str, ...]:
-        """What they call our tensor: several names where they have it in parts, none where they have no place for it.
+        """Their names for our tensor: several if they store it in parts, none if they do not have it.
 
         >>> Layout("mine", "ViT", {"blocks.#.attn.qkv.*": "layer_#.{q,k,v}.*"}, {}).theirs("blocks.7.attn.qkv.bias")
         ('layer_7.q.bias', 'layer_7.k.bias', 'layer_7.v.bias')
@@ -53,7 +53,7 @@ class Layout:
         return ()
 
     def called(self, name: str) -> tuple[str, ...]:
-        """What a message calls our tensor: by their names, by ours where they have no place for it."""
+        """The names for our tensor in a message: theirs, or ours if they do not have it."""
         return self.theirs(name) or (name,)
 
 

@@ -1,4 +1,4 @@
-"""`load`: a model from a file. Read, recognise, rename, check, fill: a step is a line."""
+"""`load`: a model from a file. Read, recognise, rename, configure, check, fill."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -44,25 +44,25 @@ def load(
     like: ViTConfig | StageConfig | None = None,
     **choices: Any,
 ) -> ViT | Hybrid | Swin | ConvNeXt:
-    """The model whose weights lie in a file, a folder or a state dict, or on Hugging Face's hub; in evaluation mode.
+    """The model of a checkpoint: a file, a folder, a state dict or a name on Hugging Face's hub. In evaluation mode.
 
-    A ViT, Hybrid, Swin or ConvNeXt: the layout is detected and the sizes are read from the shapes. `choices` are fields
-    of its configuration that neither shows, such as num_heads=4. A model of your own keeps them in the note that `save`
-    writes; where nothing says how many heads there are, those of published models are taken, with a warning.
+    A ViT, Hybrid, Swin or ConvNeXt: the layout is detected, and sizes are read from the shapes. `choices` are fields of
+    the configuration that the tensors do not show, such as num_heads=4. Files that `save` wrote contain them. If
+    nothing gives the number of heads, that of published models is taken, with a warning.
 
-    A folder has model.safetensors, pytorch_model.bin or either in parts, and its config.json is read. A name such as
-    "google/vit-base-patch16-224" that is no file is fetched by huggingface_hub, where that is installed.
+    A folder contains model.safetensors or pytorch_model.bin, whole or sharded, and perhaps config.json. A name such as
+    "google/vit-base-patch16-224" that is no file is downloaded by huggingface_hub, if that is installed.
 
-    - `num_classes` other than the checkpoint's puts a new head in place of the old, drawn with `generator`.
-    - `image_size` (pixels: a side, or height and width) resizes the positions, in the way of the checkpoint's library.
-      Swin and ConvNeXt have none; without it and without a note they are made for 224 × 224.
-    - `made_for` is the size that the positions were made for, where that is no square.
-    - `device` as in best_device (None: the best one there is).
-    - `dtype` must be given where the checkpoint is not float32.
-    - `like` is a configuration that supplies heads, picture size, eps and so on, where nothing else says them.
-    - `part` chooses between several state dicts in one file; `prefix` keeps the names that begin with it, without it;
-      `drop` leaves out names, by shell patterns.
-    - `in_chans` other than the checkpoint's adapts the first layer: summed up for grey pictures, repeated for more.
+    - `num_classes`: a new head, initialised by `generator`, if the checkpoint has another number of classes.
+    - `image_size` (pixels: a side, or height and width): resize the positions, in the way of the checkpoint's library.
+      Swin and ConvNeXt have no positions; without this argument and a note they are made for 224 × 224.
+    - `made_for`: the size of the pictures for which the positions were trained, if that is no square.
+    - `device`: as in best_device (None: the best there is).
+    - `dtype`: needed if the checkpoint is not float32.
+    - `like`: a configuration that gives heads, picture size, eps and so on, if nothing else gives them.
+    - `part`: which of several state dicts in one file; `prefix`: take only names that begin with it, and cut it off;
+      `drop`: shell patterns of names to leave out.
+    - `in_chans`: adapt the first layer to another number of channels: its weights are summed for one, else repeated.
 
     >>> from vitlib.models import create
     >>> from vitlib.weights import convert
@@ -70,8 +70,8 @@ def load(
     >>> load(convert(model.state_dict(), "hf"), num_heads=4).config.eps  # what transformers computes with
     1e-12
 
-    Errors: CheckpointError for whatever does not fit (those of files.read among them), FileNotFoundError; TypeError or
-    ValueError for an argument of another kind, or out of its range; those of best_device.
+    Errors: CheckpointError for a checkpoint that cannot be read or does not fit; FileNotFoundError; TypeError or
+    ValueError for an argument of another type or out of its range; those of best_device.
     """
     place = best_device(device)
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
@@ -84,14 +84,14 @@ def load(
 
     given = (read_config_json(path, layout) if path else {}) | plain(note) | choices
     given.pop("in_chans", None)  # the shapes show it
-    names = choices.get("class_names") if num_classes is not None else None  # those of the new head
+    names = choices.get("class_names") if num_classes is not None else None  # of the new head
     if names is not None:
         given["class_names"] = ()
     if size := made_for or (image_size if layout.family != "ViT" else None):
         given["image_size"] = pair_of(size)
 
     ours, left = to_ours(state, layout)
-    if not any(name in ours for name in FIRST):  # without it there is no telling which model it is
+    if not any(name in ours for name in FIRST):  # no configuration without it
         first = "stem.0.weight" if layout.family == "ConvNeXt" else "patch_embed.proj.weight"
         check_fit(ours, {first: torch.empty(0)} | ours, what(layout), layout, left)
     if in_chans is not None and in_chans != channels_of(ours):
@@ -110,7 +110,8 @@ def load(
 
 
 def _resized(model: Any, size: tuple[int, int], sure: bool) -> Any:
-    """The model for pictures of another size, unless its grid was a guess and this size would be another guess."""
+    """The model for pictures of another size. Errors: CheckpointError if the present grid was a guess (not `sure`), and
+    `size` has as many patches in another grid."""
     if not sure:
         side, patches, (high, wide) = model.config.grid, replace(model.config, image_size=size).grid, size
         if patches.tokens == side.tokens and patches != side:

@@ -1,4 +1,4 @@
-"""What torch.save wrote: a pickle, read without running code, and the state dict that is in it."""
+"""Files of torch.save: pickles, read without running code, and the state dicts in them."""
 
 import re
 import warnings
@@ -13,14 +13,14 @@ State = dict[str, Tensor]
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used: what came, what was expected, and what to do."""
+    """A checkpoint that cannot be used. The message says what was found, what was expected, and what to do."""
 
 
 def unpickled(path: Path) -> Any:
-    """What a pickle holds. Errors: CheckpointError for one that is damaged, or asks for a call of Python."""
+    """The content of a pickle. Errors: CheckpointError for one that is damaged, or would run code."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an old pickle protocol is no news
+            warnings.simplefilter("ignore")  # about old pickle protocols
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes make the unpickler raise anything
         if named := re.search(r"GLOBAL (\S+)", str(error)):
@@ -33,9 +33,9 @@ def unpickled(path: Path) -> Any:
 
 
 def state_in(path: Path | str, content: Any, part: str | None) -> State:
-    """The state dict in what torch.load gave: the content itself, or the entry that is one.
+    """The state dict in what torch.load returned: the content itself, or one of its entries.
 
-    Errors: CheckpointError where there is none of that name, or several to choose from.
+    Errors: CheckpointError if there is none, none of the name `part`, or several and no `part`.
     """
     if part is None and _is_state(content):
         return dict(content)
@@ -50,7 +50,7 @@ def state_in(path: Path | str, content: Any, part: str | None) -> State:
 
 
 def damaged(path: Path, why: object) -> CheckpointError:
-    """The error for a file that is not as it was written."""
+    """The error for a damaged file."""
     return CheckpointError(
         f"{path} ({path.stat().st_size:,} bytes) is cut off or damaged ({why}); fetch it again and compare its "
         "size or checksum with the source's"

@@ -1,4 +1,7 @@
-"""Which tokens before the patches have a position: layouts differ in it; what the encoder reads does not."""
+"""Position rows of the prefix tokens (CLS and registers), which some layouts have and others do not.
+
+A layout without such a row has the sum of token and position in the token instead. The encoder's input is the same.
+"""
 
 from collections.abc import Mapping
 from math import isqrt
@@ -12,9 +15,9 @@ from vitlib.weights.layouts import Form, Layout
 
 
 def move_rows(ours: Mapping[str, Tensor], have: Form, want: Form) -> State:
-    """Position rows for the tokens before the patches that `want` names, `have` being those that have one.
+    """The tensors with position rows for the prefix tokens in `want`, from tensors with rows for those in `have`.
 
-    A new row is zeros; a row that has to go is added to its token. The encoder reads the same.
+    A new row is zeros; a removed row is added to its token.
     """
     state = dict(ours)
     prefix = [name for name in ("cls_token", "reg_token") if name in ours]
@@ -36,14 +39,14 @@ def move_rows(ours: Mapping[str, Tensor], have: Form, want: Form) -> State:
 
 
 def stored_form(form: Form, layout: Layout) -> Form:
-    """Which tokens before the patches have a position row in this layout, for a model in which `form` have one."""
+    """Which prefix tokens have a position row in this layout, for a model that has rows for those in `form`."""
     if layout.prefix_positions == "any":  # timm: all of them, or none
         return "none" if form == "none" else "all"
     return layout.prefix_positions
 
 
 def form_of(ours: Mapping[str, Tensor], source: Layout, target: Layout, given: Form | None) -> Form:
-    """Which tokens before the patches have a position row: in timm's, by counting, the grid being a square."""
+    """Which prefix tokens have a position row. For timm's layout: from the number of rows, for a square grid."""
     if source.prefix_positions != "any":
         return source.prefix_positions
     prefix = sum(ours[name].shape[1] for name in ("cls_token", "reg_token") if name in ours)

@@ -1,4 +1,4 @@
-"""Which layout a state dict is in: the one that knows most of its names."""
+"""Recognise the layout of a state dict: the one that knows most of its names."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ LAYOUTS = {each.library: each for each in (*_VITS, GOOGLE, BIG_VISION)}  # of a 
 
 
 def layout_named(library: str, family: str = "ViT") -> Layout:
-    """The layout of that name in which a family of models is written. Errors: CheckpointError for another."""
+    """The layout of a library for a family of models. Errors: CheckpointError if it cannot be written."""
     if library not in LAYOUTS:
         raise CheckpointError(f"there is no layout {library!r}: expected one of {', '.join(LAYOUTS)}")
     if family in ("ViT", "Hybrid") and (family == "ViT" or library == "timm"):
@@ -28,9 +28,9 @@ def layout_named(library: str, family: str = "ViT") -> Layout:
 
 
 def recognise(state: Mapping[str, Tensor]) -> Layout:
-    """The layout that knows most of the names, and at least one block; of equals the first: timm before DINOv2.
+    """The layout that knows most of the names; the first of equal ones, so timm before DINOv2.
 
-    Errors: CheckpointError where no layout knows a block: these are the weights of something else.
+    Errors: CheckpointError if no layout knows the name of a block.
     """
     if not state:
         raise CheckpointError("the checkpoint holds no tensors; fetch it again")
@@ -60,7 +60,7 @@ def detect(state: Mapping[str, Tensor]) -> str:
 
 
 def spelled(state: Mapping[str, Tensor], layout: Layout) -> State:
-    """Names as the layout writes them today: wrappers' prefixes off, older spellings replaced, stacked blocks apart."""
+    """The tensors with normalised names: without wrappers' prefixes, other spellings replaced, stacked blocks split."""
     result: State = {}
     for name, tensor in state.items():
         now = _bare(name)

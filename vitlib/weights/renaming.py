@@ -1,4 +1,4 @@
-"""State dicts from one layout to another: a table of names read in both directions, tensor by tensor."""
+"""Convert state dicts from one layout to another, by the layouts' tables of names."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from vitlib.weights.prefix_rows import form_of, move_rows, stored_form
 from vitlib.weights.recognise import layout_named, recognise, spelled
 from vitlib.weights.sources import without
 
-# what follows from the configuration, or what no classifier computes with: it may stay behind
+# tensors that follow from the configuration, or that a classifier does not use: they may be left out
 UNREAD = ("mask_token", "pooler.dense.weight", "pooler.dense.bias", "relative_position_index", "attn_mask")
 
 
@@ -25,18 +25,22 @@ def convert(
     form: Form | None = None,
     drop: str | Sequence[str] = (),
 ) -> State:
-    """The same weights by the names of another layout: converted back, every number is there again.
+    """The same weights in another layout. Converting back gives the same numbers.
 
-    `from_` is detected where it is None, and `drop` names what to leave out, by shell patterns. What no name shows
-    is asked for where it matters: Google's layouts need `num_heads`; and where counting does not tell which tokens
-    before timm's patches have a position row, `form` does. Where the layouts differ in that, tokens get rows of zeros,
-    or their rows are added to the tokens: the model computes the same. A Swin or ConvNeXt goes to timm's layout alone.
+    - `from_`: the layout of `state`; None detects it.
+    - `num_heads`: needed for Google's layouts.
+    - `form`: which prefix tokens have a position row ("all", "cls" or "none"), for timm's layout, if the number of rows
+      does not show it. If the layouts differ in this, tokens get rows of zeros, or rows are added to their tokens: the
+      model computes the same.
+    - `drop`: shell patterns of names to leave out.
+
+    A Swin or ConvNeXt can only be converted to timm's layout.
 
     >>> convert({"blocks.0.norm1.bias": torch.zeros(2)}, "torchvision")
     {'encoder.layers.encoder_layer_0.ln_1.bias': tensor([0., 0.])}
 
-    Errors: CheckpointError for a name that `from_` does not know or that `to` has no place for, and for a shape
-    that does not fit. The masking token and the pooler, which no classifier reads, may stay behind.
+    Errors: CheckpointError for a name that one of the layouts does not know, and for a shape that does not fit. The
+    mask token and the pooler, which a classifier does not use, are left out if `to` does not know them.
     """
     state = without(state, drop)
     layout = layout_named(from_) if from_ else recognise(state)
@@ -48,7 +52,7 @@ def convert(
 
 
 def to_ours(state: Mapping[str, Tensor], layout: Layout) -> tuple[State, State]:
-    """What the layout knows, by our names; and what is left over."""
+    """The tensors that the layout knows, under our names; and those that it does not know."""
     left, found = spelled(state, layout), dict[str, dict[int, str]]()
     for name in left:
         if known := layout.ours(name):
@@ -60,7 +64,7 @@ def to_ours(state: Mapping[str, Tensor], layout: Layout) -> tuple[State, State]:
             continue
         parts = {each: left.pop(each) for each in theirs}
         shapes = ", ".join(f"{each} is {shape_of(part)}" for each, part in parts.items())
-        if len({part.dtype for part in parts.values()}) > 1:  # torch.cat would promote them
+        if len({part.dtype for part in parts.values()}) > 1:  # torch.cat would convert them silently
             dtypes = ", ".join(f"{each} holds {part.dtype}" for each, part in parts.items())
             raise CheckpointError(f"{dtypes}: expected one dtype; convert them first")
         try:
@@ -74,7 +78,7 @@ def to_ours(state: Mapping[str, Tensor], layout: Layout) -> tuple[State, State]:
 
 
 def to_theirs(ours: Mapping[str, Tensor], layout: Layout, form: Form, heads: int | None = None) -> State:
-    """Our tensors by the names of a layout; `form` says which prefix tokens have a position row in them."""
+    """Our tensors under the names of a layout. `form`: which prefix tokens have a position row in `ours`."""
     if layout.forth and heads is None:
         raise CheckpointError(
             f"{layout.library} keeps the heads apart, and a state dict does not tell how many: give num_heads="

@@ -1,4 +1,4 @@
-"""`save`: a file from a model, in the layout of any library."""
+"""`save`: write a model to a file, in the layout of any library."""
 
 import json
 import warnings
@@ -20,15 +20,15 @@ from vitlib.weights.renaming import to_ours, to_theirs
 
 
 def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> None:
-    """Write a model's weights in a layout, as .safetensors, .pth, .pt or .npz: the whole file or none.
+    """Write a model's weights in a layout, as .safetensors, .pth, .pt or .npz, atomically.
 
-    The model's configuration travels in the file as a note that other libraries don't see. A path without a suffix
-    is a folder, for the layouts of Hugging Face: `from_pretrained` and `pipeline` read it, with the classes' names and
-    the pictures' normalisation. Only a plain ViT has more than timm's.
+    The file also contains the model's configuration, in a note that other libraries ignore. With a layout of Hugging
+    Face, a path without a suffix is a folder, with the names of the classes and the normalisation of the pictures:
+    `from_pretrained` and `pipeline` read it. Hybrid, Swin and ConvNeXt can only be written in timm's layout.
 
-    Errors: TypeError for another kind of model; CheckpointError where the layout has no place for a tensor, or its own
-    library would compute something else with them, naming the choice. A warning where attention is not the ViT's own
-    (with_windows, with_pooled_keys), as no file says so.
+    Errors: TypeError for another kind of model; CheckpointError if the layout does not have one of the tensors, or if
+    its library would compute something else with them (the message names the field). A warning for a ViT with another
+    attention (with_windows, with_pooled_keys), which no layout stores.
     """
     target = plain_model(model)
     others = {type(block.attn).__name__ for block in getattr(target, "blocks", ())} - {"Attention"}
@@ -52,7 +52,7 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
         )
     state |= {name: torch.zeros(1, config.embed_dim) for name in column.zeros}
     theirs = to_theirs(state, column, config.prefix_positions, config.num_heads)
-    # the model that the layout's library makes of these tensors, with what its users can set
+    # the configuration that the layout's library would have with these tensors, with the fields that users can set
     given = {field: getattr(config, field) for field in ("num_heads", "image_size", "mean", "std", *column.settable)}
     made, _ = config_of(to_ours(theirs, column)[0], column, given)
     differing = [
@@ -109,7 +109,7 @@ def _hf_config(config: ViTConfig, layout: str) -> dict[str, Any]:
 
 
 def _hf_pixels(config: ViTConfig) -> dict[str, Any]:
-    """The preprocessor_config.json with which transformers prepares pictures as this model wants them."""
+    """The preprocessor_config.json with which transformers prepares pictures for this model."""
     return {
         "image_processor_type": "ViTImageProcessor",
         "do_resize": True,

@@ -1,4 +1,4 @@
-"""What the shapes of tensors show of a model: fields of its configuration, family by family. Names are ours."""
+"""Fields of a model's configuration that the shapes of its tensors show, for each family. Names are ours."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ STEM = "patch_embed.backbone."  # a hybrid's: convolutions before the ViT
 
 
 def of_vit(ours: Mapping[str, Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a ViT or a Hybrid."""
+    """The fields of a ViT or a Hybrid."""
     width, channels, *sides = sides_of(ours, "patch_embed.proj.weight", axes=4)
     seen: dict[str, Any] = {"patch_size": sides[0] if sides[0] == sides[1] else tuple(sides), "in_chans": channels}
     if layers := {name.removeprefix(STEM).split(".")[0] for name in ours if name.startswith(STEM)}:
@@ -37,7 +37,7 @@ def of_vit(ours: Mapping[str, Tensor], given: Mapping[str, Any]) -> dict[str, An
 
 
 def of_swin(ours: Mapping[str, Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a Swin: its tables of relative positions show heads and windows."""
+    """The fields of a Swin. Its tables of relative positions show the heads and the window size."""
     width, channels, patch, _ = sides_of(ours, "patch_embed.proj.weight", axes=4)
     depths = _depths(ours)
     tables = [
@@ -63,7 +63,7 @@ def of_swin(ours: Mapping[str, Tensor], given: Mapping[str, Any]) -> dict[str, A
 
 
 def of_convnext(ours: Mapping[str, Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a ConvNeXt."""
+    """The fields of a ConvNeXt."""
     _, channels, patch, _ = sides_of(ours, "stem.0.weight", axes=4)
     depths = _depths(ours)
     kernels = [sides_of(ours, f"stages.{stage}.blocks.0.conv_dw.weight", axes=4) for stage in range(len(depths))]
@@ -79,7 +79,7 @@ def of_convnext(ours: Mapping[str, Tensor], given: Mapping[str, Any]) -> dict[st
 
 
 def _depths(ours: Mapping[str, Tensor]) -> tuple[int, ...]:
-    """How many blocks each stage has; a ViT has one stage."""
+    """The number of blocks of each stage; a ViT has one stage."""
     counts: dict[int, int] = {}
     for name in ours:
         if found := re.match(r"(?:\w+\.(\d+)\.)?blocks\.(\d+)\.", name):
@@ -91,7 +91,7 @@ def _depths(ours: Mapping[str, Tensor]) -> tuple[int, ...]:
 
 
 def _ratio(ours: Mapping[str, Tensor], name: str, width: int, given: Mapping[str, Any]) -> float:
-    """`mlp_ratio` of an MLP: the given one where it makes the same hidden width, as 3.0 and 3.1 may do."""
+    """The `mlp_ratio`: the given one, if it gives the same hidden dimension, else the exact ratio."""
     hidden, _ = sides_of(ours, name, axes=2)
     ratio = hidden / width
     if int(width * given.get("mlp_ratio", ratio)) == hidden:

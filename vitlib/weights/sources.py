@@ -1,4 +1,4 @@
-"""Where weights come from: a state dict, a file, a folder of Hugging Face's or timm's, a name on its hub."""
+"""Read a checkpoint from a state dict, a file, a folder of Hugging Face's or timm's, or a name on the hub."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from torch import Tensor
 from vitlib.weights import files
 from vitlib.weights.files import CheckpointError, State
 
-Source = str | PathLike[str] | Mapping[str, Any]  # tensors by name, or what torch.load gave
-# what a folder's weights are called, the first that is there; an index says which tensor lies in which file
+Source = str | PathLike[str] | Mapping[str, Any]  # a path or name, a state dict, or what torch.load returned
+# names of the weights in a folder, in order of preference; an index lists which tensor is in which file
 NAMES = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -29,9 +29,9 @@ HUB = re.compile(r"(?:hf[-_]hub:)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 def open_source(
     source: Source, part: str | None = None, prefix: str = "", drop: str | Sequence[str] = ()
 ) -> tuple[State, dict[str, Any], Path | None]:
-    """The tensors, the note that `save` left beside them, and the file they came from (None for a state dict).
+    """The tensors, the note that `save` wrote, and the file (None for a state dict).
 
-    `prefix` keeps the names that begin with it, without it; `drop` leaves out names, by shell patterns.
+    `prefix` takes only names that begin with it, and cuts it off; `drop` leaves out names, by shell patterns.
 
     Errors: FileNotFoundError; CheckpointError for a folder without weights, and those of files.read.
     """
@@ -72,7 +72,7 @@ def _file(source: str | PathLike[str]) -> Path:
 
 
 def _sharded(index: Path, part: str | None) -> tuple[State, dict[str, Any]]:
-    """The tensors of all the files that an index names, each from its own."""
+    """The tensors of all files in an index."""
     try:
         places = {str(name): str(file) for name, file in json.loads(index.read_text())["weight_map"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -89,7 +89,7 @@ def _sharded(index: Path, part: str | None) -> tuple[State, dict[str, Any]]:
 
 
 def _fetched(name: str, revision: str | None) -> Path:
-    """The folder of a model on Hugging Face's hub, fetched once and kept in its cache."""
+    """The folder of a model from Hugging Face's hub, downloaded once into its cache."""
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
@@ -99,7 +99,7 @@ def _fetched(name: str, revision: str | None) -> Path:
     for weights in (("*.safetensors", "*.safetensors.index.json"), ("*.bin", "*.bin.index.json")):
         try:
             folder = Path(snapshot_download(name, revision=revision, allow_patterns=["*config.json", *weights]))
-        except Exception as error:  # no such model, no network, no permission: each has a class of its own
+        except Exception as error:  # unknown model, no network, no permission: each has its own class
             first = str(error).strip().splitlines()[0]
             raise FileNotFoundError(
                 f"there is no file {name!r}, and the hub did not give that model: {first}"

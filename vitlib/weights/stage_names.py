@@ -1,7 +1,7 @@
 """Chapter 8: the names of Swin and ConvNeXt in timm, torchvision, Hugging Face and the papers' own code.
 
-Our names are timm's, and the others are respelled, pattern by pattern: they differ in words, and in how they count
-stages. So these layouts are read, and only timm's is written.
+Our names are timm's. Regular expressions replace the other names, which differ in words and in how they count stages.
+So all of these layouts can be read, but only timm's can be written.
 """
 
 import re
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vitlib.weights.layouts import Layout, Spelling
 
-_HEAD = (r"^head\.(?=weight|bias)", "head.fc.")  # as older versions call it
+_HEAD = (r"^head\.(?=weight|bias)", "head.fc.")  # the name in older versions
 _SWIN = {
     name: name
     for name in (
@@ -37,12 +37,12 @@ _CONVNEXT_IMPLIES = _SWIN_IMPLIES | {"eps": 1e-6, "head_eps": 1e-6}
 
 
 def _later(found: re.Match[str]) -> str:
-    """A halving that is counted with the stage before it."""
+    """The name of a downsampling that a library counts with the stage before it, and we with the one after it."""
     return f"layers.{int(found[1]) + 1}.downsample."
 
 
 def _in_turn(stages: str) -> tuple[Spelling, Spelling]:
-    """torchvision counts on: features.0 the embedding, .1 a stage, .2 a halving, .3 a stage."""
+    """torchvision numbers all parts: features.0 is the embedding, .1 a stage, .2 a downsampling, .3 a stage."""
     return (
         (r"^features\.(\d*[13579])\.", lambda found: f"{stages}.{int(found[1]) // 2}.blocks."),
         (r"^features\.(\d*[02468])\.", lambda found: f"{stages}.{int(found[1]) // 2}.downsample."),

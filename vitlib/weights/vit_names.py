@@ -8,15 +8,15 @@ from dataclasses import replace
 
 from vitlib.weights.layouts import Layout
 
-# Our names. Those of another library follow in the same order; what it has not, it leaves out at the end.
+# Our names. Those of another library follow in the same order, and may be fewer: the last ones are then missing.
 ENDS = ("cls_token", "pos_embed", "patch_embed.proj.*", "norm.*", "head.*")
 BLOCK = ("norm1.*", "attn.qkv.*", "attn.proj.*", "norm2.*", "mlp.fc1.*", "mlp.fc2.*", "ls1.gamma", "ls2.gamma")
 POOLING = ("latent", "q.*", "kv.*", "proj.*", "norm.*", "mlp.fc1.*", "mlp.fc2.*")  # MAP, big_vision's learned query
-STEM = ("conv.weight", "bn.*", "bn.running_mean", "bn.running_var", "bn.num_batches_tracked")  # a layer of a hybrid's
+STEM = ("conv.weight", "bn.*", "bn.running_mean", "bn.running_var", "bn.num_batches_tracked")  # of a Hybrid's stem
 
 
 def name_table(ends: Sequence[str], block: str, inside: Sequence[str], **others: str) -> dict[str, str]:
-    """A table from our names to theirs; `others` are the names without a dot."""
+    """A table from our names to theirs; `others` are names without a dot, ours=theirs."""
     blocks = {f"blocks.#.{ours}": block + theirs for ours, theirs in zip(BLOCK, inside, strict=False)}
     return dict(zip(ENDS, ends, strict=False)) | blocks | others
 
@@ -77,7 +77,7 @@ TORCHVISION = Layout(
         (r"^conv_proj\.conv_last\.", "conv_proj."),  # of a hybrid
     ),
 )
-# transformers 5 has one set of names in memory, and writes another, older one to disk
+# transformers 5 has new names in memory (HF), and writes the old ones to disk (HF_DISK)
 HF = Layout(
     "hf",
     "ViT",

@@ -16,7 +16,7 @@ from vitlib.widgets.symptoms_view import chart_html, curve_words, fit_words, gue
 SURPRISE = "a surprise"
 GROUPS = {  # of symptoms, by where one sees them
     "On the curve, and in the accuracies": ("stuck", "jumps", "test worse", "starts anew"),
-    "When it is asked again": ("dice", "company", "a set", "one batch"),
+    "When it is asked again": ("random", "batch order", "patch order", "one batch"),
     "In what goes in, and in its parts": ("pixels", "look", "right answers", "count"),
     "Only in the lab": ("tokens", "large scores", "rows", "read"),
 }

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from autograde import check
-from autograde.answers.outcomes import outcome_difference
+from autograde.answers.outcomes import outcome_difference, rounded
 from autograde.answers.serialize import pack
+from autograde.answers.sheet import make_replies
 from autograde.learner.check import CheckFailed
 from tests.autograde.learner.test_check import failure, right_rows
 
@@ -47,6 +48,25 @@ def test_the_first_place_inside_of_a_dict_and_a_list_is_shown(chapter, monkeypat
     message = failure(check, "f", lambda: {"bias": [1, torch.eye(2)]})
     assert "first at ['bias'][1][0, 0]: expected 0.0, got 1.0" in message
     assert "first at ['bias'][0]: expected 1, got 2" in failure(check, "f", lambda: {"bias": [2, torch.zeros(2, 2)]})
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        (4e-4, 3e-4, "expected 0.0004\n  got      0.0003"),
+        (torch.tensor([0.84147]), torch.tensor([0.841]), "first at [0]: expected 0.84147, got 0.841"),
+    ],
+)
+def test_a_value_that_is_off_in_the_fourth_decimal_is_shown_beside_the_right_one(
+    chapter, monkeypatch, right, wrong, words
+):
+    entry = {"salt": "s", "variable": "f", "hints": 1, "tolerance": 1e-5, "examples": [[]]}
+    entry["expected"] = [{"value": pack(right)}]
+    known = rounded(entry["expected"])  # as every key says it of a function that does not raise
+    entry["replies"] = make_replies("s", [(known, False, "Every value is right. Now raise what is asked for.")])
+    monkeypatch.setattr("autograde.learner.check.entry_for", lambda exercise: entry)
+    message = failure(check, "f", lambda: wrong)
+    assert words in message and message.endswith("Unfold a hint above and try again.")
 
 
 def test_a_name_that_is_not_defined_is_named(chapter):

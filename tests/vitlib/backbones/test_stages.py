@@ -76,13 +76,14 @@ def test_later_blocks_are_skipped_more_often() -> None:
 
 def test_a_convnext_block_is_its_formula() -> None:
     block = ConvNeXtBlock(6, kernel_size=3, layer_scale=0.5).double()
-    x = torch.randn(2, 5, 4, 6, generator=torch.Generator().manual_seed(0)).double()
+    x = torch.randn(2, 5, 4, 6, generator=torch.Generator().manual_seed(0)).double()  # B H W C
     padded = nn.functional.pad(x, (0, 0, 1, 1, 1, 1))  # a border of one
     near = torch.zeros_like(x) + block.conv_dw.bias
     for i in range(3):
         for j in range(3):
             near += padded[:, i : i + 5, j : j + 4] * block.conv_dw.weight[:, 0, i, j]
-    torch.testing.assert_close(block(x), x + block.gamma * block.mlp(block.norm(near)))
+    expected = x + block.gamma * block.mlp(block.norm(near))
+    torch.testing.assert_close(block(x.permute(0, 3, 1, 2)), expected.permute(0, 3, 1, 2))
 
 
 def test_merging_puts_four_neighbours_side_by_side() -> None:

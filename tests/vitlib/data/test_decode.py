@@ -3,6 +3,7 @@
 import io
 import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -87,6 +88,68 @@ def test_lab_is_converted_through_its_profile():
     )
     seen = read_picture(saved(lab))[:, 0, 0].int()
     assert (seen - torch.tensor([200, 60, 30])).abs().max() <= 6
+
+
+def png(bits: int, kind: int, row: bytes, width: int, transparent: list[int]) -> bytes:
+    """One row of pixels, grey (kind 0) or RGB (2), of which one colour is transparent (the chunk tRNS)."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, bits, kind, 0, 0, 0))
+    colour = chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent))
+    return b"\x89PNG\r\n\x1a\n" + head + colour + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("content", "red"),
+    [
+        (png(1, 0, b"\x40", 2, [0]), [255, 255]),
+        (png(2, 0, b"\x1b", 4, [1]), [0, 255, 170, 255]),
+        (png(4, 0, b"\x01\x8f", 4, [8]), [0, 17, 255, 255]),
+        (png(8, 0, bytes([0, 100, 200, 255]), 4, [100]), [0, 255, 200, 255]),
+        (png(16, 0, struct.pack(">4H", 0, 25600, 25601, 65535), 4, [25600]), [0, 255, 100, 255]),
+        (png(8, 2, bytes([9, 0, 0, 0, 9, 0]), 2, [9, 0, 0]), [255, 0]),
+        (png(16, 2, struct.pack(">6H", 4660, 0, 0, 0, 9, 0), 2, [4660, 0, 0]), [255, 0]),
+    ],
+    ids=["grey 1", "grey 2", "grey 4", "grey 8", "grey 16", "RGB 8", "RGB 16"],
+)
+def test_the_one_transparent_colour_of_a_png_is_white_at_every_depth(content, red):
+    assert read_picture(content)[0, 0].tolist() == red
+
+
+def test_12_bits_are_no_nearly_black_picture():
+    whole = bytearray(saved(Image.fromarray(np.zeros((1, 4), dtype=np.uint16))))
+    whole[whole.index(struct.pack("<HHI", 258, 3, 1)) + 8] = 12  # BitsPerSample
+    whole[-8:-2] = bytes.fromhex("000 400 800 fff".replace(" ", ""))  # the pixels come last
+    assert read_picture(bytes(whole))[0, 0].tolist() == [0, 64, 128, 255]
+
+
+def test_signed_bytes_below_0_are_refused():
+    numbers = Image.fromarray(np.array([[0, 127, 255]], dtype=np.uint8))  # 255 is −1
+    with pytest.raises(ValueError, match="holds numbers from -1 to 127"):
+        read_picture(saved(numbers, tiffinfo={339: 2}))
+
+
+def cmyk_profile() -> bytes:
+    """An ICC profile of four inks by which cyan is L* 50, a* 0, b* 0, a grey, and everything else white."""
+    table = b"".join(b"\x80\x80\x80" if i == 8 else b"\xff\x80\x80" for i in range(16))
+    identity = bytes(range(256))
+    one = 1 << 16  # in s15Fixed16
+    lut = b"mft1\0\0\0\0\x04\x03\x02\0" + struct.pack(">9i", one, 0, 0, 0, one, 0, 0, 0, one)
+    lut += 4 * identity + table + 3 * identity
+    lut += bytes(-len(lut) % 4)
+    head = struct.pack(">I4sI4s4s4s12s4s", 144 + len(lut), b"lcms", 2 << 24, b"prtr", b"CMYK", b"Lab ", b"", b"acsp")
+    head = head.ljust(68, b"\0") + struct.pack(">3i", 63190, one, 54061)  # D50
+    return head.ljust(128, b"\0") + struct.pack(">I4sII", 1, b"A2B0", 144, len(lut)) + lut
+
+
+@pytest.mark.parametrize(("profile", "cyan"), [(cmyk_profile(), [119] * 3), (b"damaged", [0, 255, 255])], ids=len)
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_inks_look_as_their_profile_says(kind, profile, cyan):
+    inks = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
+    seen = read_picture(saved(inks, kind, icc_profile=profile))[:, 8, 8]
+    assert (seen.int() - torch.tensor(cyan)).abs().max() <= 4
 
 
 def exif(orientation: int, rational: bytes) -> bytes:

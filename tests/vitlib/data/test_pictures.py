@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from vitlib.data.datasets import (
     Pictures,
@@ -42,6 +43,18 @@ def test_take_keeps_pictures_and_labels_together():
     assert taken.images[:, 0, 0, 0].tolist() == [5, 0, 3] and taken.labels.tolist() == [1, 0, 1]
     assert some.take(slice(2, 4)).images[:, 0, 0, 0].tolist() == [2, 3]
     assert some.to("cpu").classes == some.classes and len(some.to("cpu")) == 6
+
+
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true but no accelerator is found")
+@pytest.mark.parametrize("start", [None, "fork", "spawn"])
+def test_a_data_loader_takes_pictures_as_they_are(start):
+    some = blank(6)
+    some.images[:] = torch.arange(6, dtype=torch.uint8).reshape(6, 1, 1, 1)
+    workers = {"num_workers": 2, "multiprocessing_context": start, "persistent_workers": True} if start else {}
+    batches = DataLoader(some, batch_size=4, pin_memory=True, **workers)
+    for _ in range(2):
+        images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+        assert torch.equal(images, some.images) and torch.equal(labels, some.labels)
 
 
 @given(counts=st.lists(st.integers(0, 30), min_size=2, max_size=5), every=st.integers(2, 6), seed=st.integers(0, 9))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from vitlib.data.pictures import Pictures
-from vitlib.diagnose.hunts import FAULTS, ROOMS, faults, hunt
+from vitlib.diagnose.hunts import FAULTS, GROUPS, faults, hunt
 from vitlib.diagnose.patients import body
 from vitlib.diagnose.script import Script
 from vitlib.diagnose.ward import chart, known_digits
@@ -84,11 +84,11 @@ def test_each_fault_has_a_question_that_finds_it_and_no_other(number: int) -> No
 
 
 @given(case=st.integers(1, 2000))
-def test_a_case_has_as_many_faults_as_it_says_each_in_another_room(case: int) -> None:
+def test_a_case_has_as_many_faults_as_it_says_each_of_another_group(case: int) -> None:
     found = faults(case)
     assert len(found) in ({1} if case < 100 else {2} if case < 200 else {1, 2, 3})
     assert list(found) == sorted(found) and faults(case) == found
-    assert all(len({*found} & {*room}) <= 1 for room in ROOMS)
+    assert all(len({*found} & {*group}) <= 1 for group in GROUPS)
     script = hunt(case)
     assert all(isinstance(script, FAULTS[fault]) for fault in found) and type(script).__name__ == "Script"
 

@@ -1,12 +1,12 @@
-"""The pictures that come with vitlib: the files, and where each is from and under which terms.
+"""The pictures that come with vitlib: files, sources and licences.
 
-- The pictures of PICTURES that are not in PHOTOS are the files that scikit-image 0.26 and scikit-learn 1.9 bring, byte
-  for byte, with the terms that their documentation states.
-- PHOTOS show things that CIFAR-10 has a class for: the trained model can know them. Each is a square of 480 × 480
-  pixels, cut out of a photo that a Debian package brings, with a note of its terms for that one file: KDE Plasma's user
+- PHOTOS show things that CIFAR-10 has a class for, so that the trained model can recognise them. Each is a square of
+  480 × 480 pixels, cropped from a photo in a Debian package that states the licence of that file: KDE Plasma's user
   pictures (plasma-workspace, a .license file each), GCompris's animals (its README files and REUSE.toml) and Tux
   Paint's stamps (its change log).
-- FACES is a data set, and no single picture.
+- The others of PICTURES are files of scikit-image 0.26 and scikit-learn 1.9, unchanged, with the licences that their
+  documentation states.
+- FACES is a data set in one file.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from pathlib import Path
 class Source:
     """Where a bundled picture comes from, in the words of the package that it was taken from."""
 
-    shows: str  # what one sees
+    shows: str  # its subject, and its size
     file: str  # its name in this folder
     author: str  # or the owner
     licence: str  # terms of use
