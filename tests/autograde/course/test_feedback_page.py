@@ -232,8 +232,7 @@ def test_a_picture_keeps_its_alt_text_and_nothing_else_of_its_metadata():
 
 def test_a_drawing_is_shown_as_a_picture_in_which_nothing_runs():
     drawing = {"image/svg+xml": "<svg onload=alert(1)></svg>", "text/plain": "Two cats"}
-    cell = new_code_cell("show()", outputs=[rebuild("display_data", {"data": drawing})])
-    outline = Outline(cell_html(cell))
+    outline = Outline(cell_html(new_code_cell("show()", outputs=[rebuild("display_data", {"data": drawing})])))
     assert {tag for tag, _ in outline.tags} <= {"div", "pre", "span", "img"}
     (attrs,) = outline.all("img")
     assert attrs["src"].startswith("data:image/svg+xml;base64,") and attrs["alt"] == "Two cats"
