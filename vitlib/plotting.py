@@ -21,14 +21,15 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 from torch import Tensor
 
-from vitlib.svg import FEW_PIXELS, small_svg
+from vitlib.svg import FEW_PIXELS, QUALITY, small_svg
 from vitlib.vit.patches import PatchGrid
 
 ORANGE = "#E69F00"  # of Okabe and Ito's palette, which every kind of colour vision tells apart
 WIDTH = 6.0  # inches of a whole figure
 SCREEN_DPI = 120  # pixels of a page for an inch of a figure
 PHOTO_DPI = 150  # a photograph in a figure has so many pixels for an inch, or its own where those are fewer
-SMALL_DPI = 72  # of the small PNG
+SMALL_DPI = 72  # of the small JPEG or PNG
+NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 SMALLEST_NUMBER = 6.5  # points: where less room is left, patches go without numbers
 
 
@@ -45,11 +46,11 @@ class Plate(Figure):
         """What Jupyter shows: the SVG in an <img> with the description as its alternative text.
 
         JupyterLab shows an <img> in notebooks that it does not trust too, and gives an image/svg+xml no alternative
-        text. A small PNG is for pages that take nothing else, such as a course's feedback.
+        text. A small JPEG or PNG is for pages that take nothing else, such as a course's feedback.
         """
-        png = base64.b64encode(self.png()).decode()
-        data = {"text/html": self.html(), "image/png": png, "text/plain": self.description}
-        return data, {"image/png": {"alt": self.description}}
+        kind, small = self.small()
+        data = {"text/html": self.html(), kind: base64.b64encode(small).decode(), "text/plain": self.description}
+        return data, {kind: {"alt": self.description}}
 
     def html(self) -> str:
         """The figure as an <img>: as wide as its inches say, or as a narrower page; but at least half as wide.
@@ -77,19 +78,21 @@ class Plate(Figure):
                 picture.set_interpolation("none")  # stored pixel by pixel, enlarged by whoever shows it
         file = io.StringIO()
         with rc_context({"svg.hashsalt": "vitlib", "svg.fonttype": "path"}):
-            self.savefig(file, format="svg", dpi=PHOTO_DPI, bbox_inches="tight", metadata={"Date": None})
+            self.savefig(file, format="svg", dpi=PHOTO_DPI, bbox_inches="tight", metadata=NO_METADATA)
         for picture, interpolation in zip(pictures, before, strict=True):
             picture.set_interpolation(interpolation)
         return small_svg(file.getvalue())
 
-    def png(self) -> bytes:
-        """The figure as a small PNG file of 256 colours."""
+    def small(self) -> tuple[str, bytes]:
+        """The type and the bytes of a small file: a JPEG where the figure holds a photograph, else a PNG."""
         full, file = io.BytesIO(), io.BytesIO()
         self.savefig(full, format="png", dpi=SMALL_DPI, bbox_inches="tight", pil_kwargs={"compress_level": 1})
         image = Image.open(full).convert("RGB")
-        palette = image.quantize(256, Image.Quantize.FASTOCTREE)  # keeps rare colours, such as a cat's green eye
-        image.quantize(palette=palette, dither=Image.Dither.NONE).save(file, format="png")
-        return file.getvalue()
+        if any(max(picture.get_size()) > FEW_PIXELS for picture in self.findobj(AxesImage)):
+            image.save(file, format="jpeg", quality=QUALITY)
+            return "image/jpeg", file.getvalue()
+        image.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(file, format="png", optimize=True)
+        return "image/png", file.getvalue()
 
 
 def show_grid(image: Shaped[Tensor, "C H W"], grid: PatchGrid, numbers: bool = True) -> Plate:

@@ -8,6 +8,7 @@ from collections import Counter
 from PIL import Image
 
 FEW_PIXELS = 128  # a picture or table with no longer side is shown as squares, not blurred
+QUALITY = 80  # of photographs, 0 to 100
 
 # What no browser draws: a comment repeats each text, and each part has a name
 _NOT_DRAWN = re.compile(r'<!--.*?-->|(?<=<g) id="[^"]*"', re.DOTALL)
@@ -35,8 +36,9 @@ def _has_many_pixels(size: re.Match[str]) -> bool:
 def _smaller(png: str) -> str:
     """The address of an embedded picture, as WebP where that takes less room: a photograph, not a table of colours."""
     content, file = base64.b64decode(png), io.BytesIO()
-    Image.open(io.BytesIO(content)).save(file, format="webp", quality=90, method=4)
-    if len(file.getvalue()) < len(content) // 2:
+    image = Image.open(io.BytesIO(content))
+    image.save(file, format="webp", quality=QUALITY, method=4)
+    if max(image.size) > FEW_PIXELS and len(file.getvalue()) < len(content) // 2:
         return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from vitlib.data.samples import picture
-from vitlib.plotting import show_grid, show_images, show_tokens
+from vitlib.plotting import Plate, show_grid, show_images, show_tokens
 from vitlib.vit.patches import PatchGrid, patchify
 
 
@@ -101,14 +101,22 @@ def test_a_notebook_gets_a_sharp_figure_with_its_description():
         and "max-width: 100%; min-width: 356px" in data["text/html"]
     )
     assert drawing(data["text/html"]).tag.endswith("svg")
-    assert metadata["image/png"]["alt"] == data["text/plain"] == figure.description
-    assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).format == "PNG"
+    ((kind, words),) = metadata.items()
+    assert words["alt"] == data["text/plain"] == figure.description
+    assert Image.open(io.BytesIO(base64.b64decode(data[kind]))).format == kind.removeprefix("image/").upper()
+
+
+def test_beside_it_stands_a_small_file_of_the_kind_that_suits_it():
+    chart = Plate(figsize=(4, 3))
+    chart.subplots().plot([1, 2])
+    photo = show_images([picture("coffee")], ["a cup"])
+    assert [figure.small()[0] for figure in (chart, photo)] == ["image/png", "image/jpeg"]
 
 
 def test_a_figure_is_drawn_alike_on_every_run_and_without_fonts_or_network():
     first, second = (show_tokens(torch.zeros(4, 768), PatchGrid(32, 32, 16)).svg() for _ in range(2))
     assert first == second
-    assert "<text" not in first and "font-family" not in first and "<dc:date>" not in first
+    assert "<text" not in first and "font-family" not in first and "<metadata" not in first and "<!--" not in first
     addresses = re.findall(r'(?:href|src)="([^"]+)"', first)
     assert addresses and all(address.startswith(("#", "data:")) for address in addresses)
 
