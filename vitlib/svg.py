@@ -8,7 +8,8 @@ from collections import Counter
 from PIL import Image
 
 FEW_PIXELS = 128  # a picture or table with no longer side is shown as squares, not blurred
-QUALITY = 80  # of photographs, 0 to 100
+EXACT = 32  # pixels: pictures with no longer side, such as CIFAR's, keep every colour
+QUALITY = 80  # of larger photographs, 0 to 100
 
 # What no browser draws: a comment repeats each text, and each part has a name
 _NOT_DRAWN = re.compile(r'<!--.*?-->|(?<=<g) id="[^"]*"', re.DOTALL)
@@ -38,7 +39,7 @@ def _smaller(png: str) -> str:
     content, file = base64.b64decode(png), io.BytesIO()
     image = Image.open(io.BytesIO(content))
     image.save(file, format="webp", quality=QUALITY, method=4)
-    if max(image.size) > FEW_PIXELS and len(file.getvalue()) < len(content) // 2:
+    if max(image.size) > EXACT and len(file.getvalue()) < len(content) // 2:
         return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 

@@ -17,7 +17,7 @@ SURPRISE = "a surprise"
 GROUPS = {  # of symptoms, by where one sees them
     "On the curve, and in the accuracies": ("stuck", "jumps", "test worse", "starts anew"),
     "When it is asked again": ("random", "batch order", "patch order", "one batch"),
-    "In what goes in, and in its parts": ("pixels", "look", "right answers", "count"),
+    "In what goes in, and in its parts": ("pixels", "sharpness", "right answers", "count"),
     "Only in the lab": ("tokens", "large scores", "rows", "read"),
 }
 
@@ -45,7 +45,7 @@ class SymptomBoard(Explorer):
         for name in tqdm(PATIENTS, desc="ward round", delay=1, leave=False):  # all at once, so that no change waits
             measured(name)
             chart(name).alarms  # noqa: B018
-        self._dice = random.Random(seed)
+        self._rng = random.Random(seed)
         self._hidden = "healthy"  # who the surprise is
         causes = [(each.cause, name) for name, each in PATIENTS.items()]
         self.choice = Dropdown(options=[(SURPRISE, SURPRISE), *causes], value=patient, description="Patient", **CONTROL)
@@ -106,7 +106,7 @@ class SymptomBoard(Explorer):
     def _open(self, _: Any = None) -> None:
         """Another patient: nothing is ticked, guessed or asked yet."""
         if self.choice.value == SURPRISE:
-            self._hidden = self._dice.choice([name for name in PATIENTS if name != self._hidden])
+            self._hidden = self._rng.choice([name for name in PATIENTS if name != self._hidden])
         self.step.max = len(self.chart.losses)
         self.step.value = self.step.max
         self.guess.value = None
