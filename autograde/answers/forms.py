@@ -7,6 +7,7 @@ The learner's `check` and the grader read every answer with `readings`, so the s
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -136,7 +137,7 @@ def read_number(value: Any) -> int | float:
     value = single(value)
     refuse_blank(value)
     if isinstance(value, str):
-        raise BadAnswer(f"is {describe(value)}; expected a number{': write it without quotes' * _is_number(value)}")
+        raise BadAnswer(f"is {describe(value)}; expected a number{_how_to_write(value)}")
     if isinstance(value, list) and len(value) > 1 and all(isinstance(item, int | float) for item in value):
         raise BadAnswer(f"is {describe(value)}; expected one number: write it without commas")
     if not isinstance(value, bool | int | float):
@@ -209,12 +210,12 @@ def last_places(number: int | float | Fraction, decimals: int) -> int:
     return round(Fraction(number) * 10**decimals)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text.replace(",", ""))
-    except ValueError:
-        return False
-    return True
+def _how_to_write(text: str) -> str:
+    """What to do where a text holds a number: `"196"`, `"80 %"`."""
+    number = re.match(r"\s*[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?\s*", text)
+    if number is None:
+        return ""
+    return ": write it without quotes" if number.end() == len(text) else ": write it alone, without quotes and unit"
 
 
 def refuse_blank(value: Any) -> None:

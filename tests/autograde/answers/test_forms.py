@@ -58,6 +58,9 @@ def test_what_a_cell_computes_is_read_by_its_value(value, expected):
     ("value", "words"),
     [
         ("196", "the text '196'; expected a number: write it without quotes"),
+        ("1e-3", "without quotes$"),
+        ("80 %", "the text '80 %'; expected a number: write it alone, without quotes and unit$"),
+        ("196 patches", "without quotes and unit$"),
         (np.ones((2, 3)), r"shape \(2, 3\); expected a number$"),
         (np.array(1 + 0j), r"shape \(\); expected a number$"),
         (Named("fractions.Fraction", "1/0"), r"1/0 \(fractions.Fraction\); expected a number$"),
