@@ -13,7 +13,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from autograde.engine.jobs import Job, Unsettled, WrongEnvironment, grade_submission
@@ -163,13 +163,19 @@ def _places(client: Any, by_key: dict[str, Job], with_stacks: bool) -> dict[str,
 
 def _grade_and_tell(job: Job) -> Result:
     from distributed import get_worker
+    from distributed.utils import sync
 
     worker = get_worker()
+
+    def tell(verdict: Verdict) -> None:
+        """Returns when the scheduler has it: a message still on its way would die with this process."""
+        event = [job.fingerprint, json.dumps(verdict.as_data())]
+        with suppress(OSError):  # no scheduler: then the result itself must wait, too
+            sync(worker.loop, worker.scheduler.log_event, topic=_TOPIC, msg=event)
+
     with _no_longer_than(job.limits.notebook_seconds + job.limits.overtime):
         try:
-            return grade_submission(
-                job, lambda verdict: worker.log_event(_TOPIC, [job.fingerprint, json.dumps(verdict.as_data())])
-            )
+            return grade_submission(job, tell)
         except Unsettled as shown:  # returned, since dask cuts what an exception carries
             return shown
 
