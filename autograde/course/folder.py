@@ -135,7 +135,7 @@ class CourseFolder:
         return strays(self.submitted, self.chapters)
 
     @property
-    def nobodys(self) -> list[str]:
+    def unreadable_names(self) -> list[str]:
         """In words: folders among the submissions whose names are no UTF-8, or no line, so that no list has them."""
         names = [path.name for path in sorted(self.submitted.glob("*/")) if not _is_text(path.name)]
         shown = [os.fsencode(name).decode("utf-8", "replace") for name in names]

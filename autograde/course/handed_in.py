@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -13,6 +12,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import reads_json
 
+from autograde.answers.names import composed
 from autograde.answers.sheet import FILE_NAME
 from autograde.course.seal import Seal
 from autograde.engine.cells import is_solution
@@ -46,11 +46,6 @@ def stem(name: str) -> str:
     ['a', 'A', 'a']
     """
     return name[: name.lower().index(ENDING)]
-
-
-def composed(name: str) -> str:
-    """A name with composed accents: macOS takes them apart."""
-    return unicodedata.normalize("NFC", name)
 
 
 @dataclass

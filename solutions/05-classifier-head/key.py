@@ -894,143 +894,128 @@ def _(images, weights, patch, heads):
     return pieces.classify(h, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
 
 
+# The parts of `vit` that a misconception leaves right.
+
+
+def embedded(images, weights, patch):
+    matrix, bias = weights["patch_embed.proj.weight"].flatten(1), weights["patch_embed.proj.bias"]
+    return pieces.embed(pieces.patchify(images, patch), matrix, bias)  # B N D
+
+
+def sequence_of(images, weights, patch):
+    tokens = pieces.prepend_cls(embedded(images, weights, patch), weights["cls_token"][0, 0])
+    return pieces.add_positions(tokens, weights["pos_embed"][0])  # B N+1 D
+
+
+def encoded(tokens, weights, heads):
+    for block in blocks_of(weights):
+        tokens = pieces.encoder_block(tokens, block, heads)
+    return tokens  # B N+1 D
+
+
+def logits_of(tokens, weights):
+    names = ("norm.weight", "norm.bias", "head.weight", "head.bias")
+    return pieces.classify(tokens, *(weights[name] for name in names))
+
+
 @whole.misconception("no position for CLS",
     "CLS gets no position here. All N+1 tokens get one: row 0 of `pos_embed` belongs to "
     "CLS.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    w, x = weights, embedded(images, weights, patch)
     x = pieces.prepend_cls(pieces.add_positions(x, w["pos_embed"][0, 1:]), w["cls_token"][0, 0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, heads)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    return logits_of(encoded(x, w, heads), w)
 
 
 @whole.misconception("positions off by one",
     "Patch 1 gets the position that belongs to CLS, and so on: every row is off by "
     "one. Put CLS in front first, then add the positions.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    w, x = weights, embedded(images, weights, patch)
     x = pieces.prepend_cls(pieces.add_positions(x, w["pos_embed"][0, :-1]), w["cls_token"][0, 0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, heads)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    return logits_of(encoded(x, w, heads), w)
 
 
 @whole.misconception("no positions",
     "The positions are missing: without them the encoder cannot tell one patch's place from "
     "another's.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    w, x = weights, embedded(images, weights, patch)
     x = pieces.prepend_cls(x, w["cls_token"][0, 0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, heads)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    return logits_of(encoded(x, w, heads), w)
 
 
 @whole.misconception("CLS at the end",
     "CLS stands at the end of your sequence. It belongs in front: positions and classifier rely "
     "on it.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
+    w, x = weights, embedded(images, weights, patch)
     x = torch.cat([x, w["cls_token"].expand(len(x), -1, -1)], dim=1) + w["pos_embed"]
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, heads)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    return logits_of(encoded(x, w, heads), w)
 
 
 @whole.misconception("the first block only", "Only the first block runs. Go through all of them.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    w, x = weights, sequence_of(images, weights, patch)
     x = pieces.encoder_block(x, blocks_of(w)[0], heads)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    return logits_of(x, w)
 
 
 @whole.misconception("blocks in the order of their names",
     "Right for up to ten blocks. As text, \"10\" comes before \"2\": `blocks_of` goes by the numbers.")
 def _(images, weights, patch, heads):
-    x = pieces.embed(
-        pieces.patchify(images, patch), weights["patch_embed.proj.weight"].flatten(1), weights["patch_embed.proj.bias"]
-    )
-    x = pieces.prepend_cls(x, weights["cls_token"][0, 0]) + weights["pos_embed"]
+    x = sequence_of(images, weights, patch)
     for number in sorted({name.split(".")[1] for name in weights if name.startswith("blocks.")}):
         start = f"blocks.{number}."
         block = {name.removeprefix(start): weights[name] for name in weights if name.startswith(start)}
         x = pieces.encoder_block(x, block, heads)
-    names = ("norm.weight", "norm.bias", "head.weight", "head.bias")
-    return pieces.classify(x, *(weights[name] for name in names))
+    return logits_of(x, weights)
 
 
 @whole.misconception("one block again and again",
     "You run the first block's weights as often as there are blocks. Every block "
     "has weights of its own.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    w, x = weights, sequence_of(images, weights, patch)
     for _block in blocks_of(w):
         x = pieces.encoder_block(x, blocks_of(w)[0], heads)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    return logits_of(x, w)
 
 
 @whole.misconception("what a block returns is dropped",
     "You call the blocks, but do not keep what they return: `tokens = "
     "pieces.encoder_block(tokens, …)`.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    w, x = weights, sequence_of(images, weights, patch)
     for block in blocks_of(w):
         pieces.encoder_block(x, block, heads)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    return logits_of(x, w)
 
 
 @whole.misconception("every block reads the same sequence",
     "Every block reads the sequence that went into the first one, so only the last block counts. Each "
     "block reads what the one before it returned.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    w, x = weights, sequence_of(images, weights, patch)
     for block in blocks_of(w):
         out = pieces.encoder_block(x, block, heads)
-    return pieces.classify(out, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    return logits_of(out, w)
 
 
 @whole.misconception("backwards", "The blocks run from the last to the first.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    w, x = weights, sequence_of(images, weights, patch)
     for block in reversed(blocks_of(w)):
         x = pieces.encoder_block(x, block, heads)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    return logits_of(x, w)
 
 
 @whole.misconception("no final norm",
     "The head reads CLS as the last block left it. Use `pieces.classify`, which normalises "
     "first.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, heads)
+    w, x = weights, sequence_of(images, weights, patch)
+    x = encoded(x, w, heads)
     return F.linear(x[:, 0], w["head.weight"], w["head.bias"])
 
 
@@ -1038,10 +1023,7 @@ def _(images, weights, patch, heads):
     "The final LayerNorm comes once, after the last block. The blocks "
     "have norms of their own.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    w, x = weights, sequence_of(images, weights, patch)
     for block in blocks_of(w):
         x = pieces.encoder_block(x, block, heads)
         x = F.layer_norm(x, x.shape[-1:], w["norm.weight"], w["norm.bias"], 1e-6)
@@ -1050,61 +1032,38 @@ def _(images, weights, patch, heads):
 
 @whole.misconception("one head", "You call every block with one head. Hand `heads` on.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, 1)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    x = sequence_of(images, weights, patch)
+    return logits_of(encoded(x, weights, 1), weights)
 
 
 @whole.misconception("two heads for ever", "Right for two heads only. Hand `heads` on.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, 2)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    x = sequence_of(images, weights, patch)
+    return logits_of(encoded(x, weights, 2), weights)
 
 
 @whole.misconception("four heads for ever",
     "You call every block with four heads, as the model above has. Hand `heads` on.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, 4)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    x = sequence_of(images, weights, patch)
+    return logits_of(encoded(x, weights, 4), weights)
 
 
 @whole.misconception("normalised twice",
     "You apply the final LayerNorm, and `pieces.classify` applies it once more. Give it the tokens as the last block "
     "left them.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, heads)
+    w, x = weights, sequence_of(images, weights, patch)
+    x = encoded(x, w, heads)
     x = F.layer_norm(x, x.shape[-1:], w["norm.weight"], w["norm.bias"], 1e-6)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    return logits_of(x, w)
 
 
 @whole.misconception("γ and β exchanged",
     "`pieces.classify` takes the norm's weight first, and its bias second.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, heads)
+    w, x = weights, sequence_of(images, weights, patch)
+    x = encoded(x, w, heads)
     return pieces.classify(x, w["norm.bias"], w["norm.weight"], w["head.weight"], w["head.bias"])
 
 
@@ -1112,12 +1071,8 @@ def _(images, weights, patch, heads):
     "You give the head a LayerNorm of the first block, `blocks.0.norm1`. The final one is `norm.weight` and "
     "`norm.bias`.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, heads)
+    w, x = weights, sequence_of(images, weights, patch)
+    x = encoded(x, w, heads)
     norm = w["blocks.0.norm1.weight"], w["blocks.0.norm1.bias"]
     return pieces.classify(x, *norm, w["head.weight"], w["head.bias"])
 
@@ -1130,44 +1085,29 @@ def _(images, weights, patch, heads):
     weight, bias = w["patch_embed.proj.weight"].flatten(1).T, w["patch_embed.proj.bias"]
     x = pieces.embed(pieces.patchify(images, patch), weight, bias)
     x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, heads)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    return logits_of(encoded(x, w, heads), w)
 
 
 @whole.misconception("tokens without a head",
     "You return the sequence. The last step is missing: `pieces.classify` makes K logits of it.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, heads)
-    return x
+    return encoded(sequence_of(images, weights, patch), weights, heads)
 
 
 @whole.misconception("the first block left out",
     "The first block is left out. Blocks are numbered from 0.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
+    w, x = weights, sequence_of(images, weights, patch)
     for block in blocks_of(w)[1:]:
         x = pieces.encoder_block(x, block, heads)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    return logits_of(x, w)
 
 
 @whole.misconception("the mean of the patches",
     "You read the mean of the patch tokens. These weights were made for CLS.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, heads)
+    w, x = weights, sequence_of(images, weights, patch)
+    x = encoded(x, w, heads)
     x = F.layer_norm(x, x.shape[-1:], w["norm.weight"], w["norm.bias"], 1e-6)
     return F.linear(x[:, 1:].mean(dim=1), w["head.weight"], w["head.bias"])
 
@@ -1180,21 +1120,14 @@ def _(images, weights, patch, heads):
     w = weights
     x = pieces.embed(pieces.patchify(images, patch), w["patch_embed.proj.weight"], w["patch_embed.proj.bias"])
     x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, heads)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"])
+    return logits_of(encoded(x, w, heads), w)
 
 
 @whole.misconception("gave probabilities",
     "These are probabilities. Return the logits: the softmax is the loss's business.")
 def _(images, weights, patch, heads):
-    w = weights
-    weight, bias = w["patch_embed.proj.weight"].flatten(1), w["patch_embed.proj.bias"]
-    x = pieces.embed(pieces.patchify(images, patch), weight, bias)
-    x = pieces.add_positions(pieces.prepend_cls(x, w["cls_token"][0, 0]), w["pos_embed"][0])
-    for block in blocks_of(w):
-        x = pieces.encoder_block(x, block, heads)
-    return pieces.classify(x, w["norm.weight"], w["norm.bias"], w["head.weight"], w["head.bias"]).softmax(dim=-1)
+    w, x = weights, sequence_of(images, weights, patch)
+    return logits_of(encoded(x, w, heads), w).softmax(dim=-1)
 
 
 # ── 5.10 · Layer by layer ──────────────────────────────────────────────────────────────────────────────────────────

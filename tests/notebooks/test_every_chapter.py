@@ -9,14 +9,18 @@ import re
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
+import torch
 from nbformat import NotebookNode
 
 from autograde.answers.outcomes import rounded
 from autograde.answers.sheet import find_reply, read_sheet
 from autograde.authoring.key import load_key
+from autograde.exercises import Code
+from autograde.exercises.verdict import Status
 
 ROOT = Path(__file__).parents[2]
 SOLUTIONS = sorted(ROOT.glob("solutions/*/*.ipynb"))
@@ -157,3 +161,22 @@ def anchors(path: Path) -> list[str]:
     text = re.sub(r"^(```|~~~).*?^\1", "", markdown(path), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#{1,6} +(.+?) *$", text, re.MULTILINE)
     return [re.sub(r"[*`]", "", heading).replace(" ", "-") for heading in headings]
+
+
+FRACTIONS = {
+    "02-patch-embedding": ("embed", "conv-weight", "reconstruct"),
+    "03-cls-and-positions": ("prepend-cls", "add-positions", "sincos-positions"),
+}
+
+
+@pytest.mark.parametrize(("chapter", "name"), [(chapter, name) for chapter in FRACTIONS for name in FRACTIONS[chapter]])
+def test_a_function_that_rounds_its_numbers_gets_no_tick_and_no_mark(chapter: str, name: str) -> None:
+    exercise = load_key(ROOT / "solutions" / chapter)[name]
+    assert isinstance(exercise, Code)
+
+    def rounds(*arguments: Any) -> torch.Tensor:
+        result: torch.Tensor = exercise.reference(*arguments)
+        return result.round()
+
+    assert not exercise.passes_examples(rounds)
+    assert exercise.mark({"outcomes": exercise.run(rounds)}).status is not Status.RIGHT
