@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     course = Course.find()
     roster = read_roster(options.roster) if options.roster else None
     chapters = course.choose(options.chapters)
-    problems = course.unreadable_names + [problem for chapter in chapters for problem in refresh_times(course, chapter)]
+    problems = course.unreadable + [problem for chapter in chapters for problem in refresh_times(course, chapter)]
     marks = read_table(course, chapters)
     if not marks.chapters:
         print(NOTHING_GRADED)

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name}: {written} feedback pages in {course.feedback.relative_to(course.root)}/")
     if not pages:
         print(NOTHING_GRADED)
-    problems = dict.fromkeys(course.unreadable_names + failures)
+    problems = dict.fromkeys(course.unreadable + failures)
     for problem in problems:
         print(f"autograde: {problem}", file=sys.stderr)
     return int(bool(problems))

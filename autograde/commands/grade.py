@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from autograde.sandbox import view
 
     course = Course.find()
-    problems = course.unreadable_names
+    problems = course.unreadable
     if options.no_sandbox:
         course.config.Limits.sandbox = False
     elif not options.scheduler:

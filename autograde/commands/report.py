@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
 
     course = Course.find()
     chapters = course.choose_graded(options.chapters)
-    problems = course.unreadable_names
+    problems = course.unreadable
     graded = False
     for name in chapters:
         problems += refresh_times(course, name)

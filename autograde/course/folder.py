@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -19,6 +20,7 @@ from traitlets.config import Config
 
 from autograde.authoring.key import nearest
 from autograde.course.handed_in import strays
+from autograde.course.refused import readable, refused
 from autograde.course.seal import Seal
 from autograde.course.settings import CONFIG_FILE, CourseError, read_config
 from autograde.course.who import is_student
@@ -125,8 +127,9 @@ class CourseFolder:
             ) from None
 
     def submissions(self, chapter: str) -> dict[str, Path]:
-        """The folder that each student handed in, by student id."""
-        folders = {path.parent.name: path for path in sorted(self.submitted.glob(f"*/{chapter}")) if path.is_dir()}
+        """The folder that each student handed in, by student id; one that may not be read is in `unreadable`."""
+        found = [path for path in sorted(self.submitted.glob(f"*/{chapter}")) if path.is_dir() and readable(path)]
+        folders = {path.parent.name: path for path in found}
         return {name: path for name, path in folders.items() if _is_text(name) and is_student(name)}
 
     @property
@@ -135,11 +138,14 @@ class CourseFolder:
         return strays(self.submitted, self.chapters)
 
     @property
-    def unreadable_names(self) -> list[str]:
-        """In words: folders among the submissions whose names are no UTF-8, or no line, so that no list has them."""
-        names = [path.name for path in sorted(self.submitted.glob("*/")) if not _is_text(path.name)]
-        shown = [os.fsencode(name).decode("utf-8", "replace") for name in names]
-        return [f"a folder in {self.submitted.name}/ has no readable name, {name!r}: rename it" for name in shown]
+    def unreadable(self) -> list[str]:
+        """In words: folders among the submissions that no list has, as their name or what is in them cannot be read."""
+        folders = sorted(self.submitted.glob("*/"))
+        names = [os.fsencode(path.name).decode("utf-8", "replace") for path in folders if not _is_text(path.name)]
+        problems = [f"a folder in {self.submitted.name}/ has no readable name, {name!r}: rename it" for name in names]
+        inner = [path / chapter for path in folders for chapter in self.chapters]
+        closed = [path for path in (self.submitted, *folders, *inner) if os.path.isdir(path) and not readable(path)]
+        return problems + [refused(PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)) for path in closed]
 
 
 def _is_text(name: str) -> bool:

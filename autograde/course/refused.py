@@ -66,8 +66,16 @@ def _existing(path: Path) -> Path:
     return next(place for place in (path, *path.absolute().parents) if os.path.exists(place))
 
 
+def readable(folder: Path) -> bool:
+    """Whether the files in a folder may be listed and opened, as far as the folder says."""
+    return _may(folder, os.R_OK | os.X_OK)
+
+
 def _usable(place: Path) -> bool:
-    wanted = os.R_OK | os.W_OK | (os.X_OK if place.is_dir() else 0)
+    return _may(place, os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(place) else 0))
+
+
+def _may(place: Path, wanted: int) -> bool:
     return os.access(place, wanted, effective_ids=os.access in os.supports_effective_ids)
 
 
@@ -75,7 +83,7 @@ def _in_the_way(path: Path) -> Path:
     """What keeps a file or folder from being used: itself or a folder that it is in, in a course the outermost."""
     place = _existing(path)
     places = [place, *place.absolute().parents]
-    course = next((number for number, outer in enumerate(places) if (outer / CONFIG_FILE).is_file()), 1)
+    course = next((number for number, outer in enumerate(places) if os.path.isfile(outer / CONFIG_FILE)), 1)
     closed = list(takewhile(lambda one: not _usable(one), places[_usable(place) : course + 1]))
     return closed[-1] if closed else place
 

@@ -11,6 +11,7 @@ import pytest
 
 from autograde.cli import main
 from autograde.course.course import Course
+from autograde.course.marks import read_marks
 from autograde.course.simulate import simulate
 from tests.autograde.conftest import TOY, make_course
 
@@ -78,6 +79,33 @@ def test_what_may_not_be_written_is_named_with_what_to_do(graded, modes_hold, ca
     told = [line for line in capfd.readouterr().err.splitlines() if line.startswith(("autograde: ", "eve: "))]
     assert len(told) == 1 and f"{place} cannot be used: Permission denied: run `chmod -R u+rwX {place}`" in told[0]
     assert main(words) == 0
+
+
+@pytest.mark.parametrize("closed", ["", "ada", f"ada/{TOY}"], ids=["all", "a student", "a chapter of a student"])
+@pytest.mark.parametrize(
+    "words", [["grade", "--jobs", "0"], ["feedback"], ["report"], ["export"]], ids=lambda it: it[0]
+)
+def test_a_submission_that_may_not_be_read_is_named_and_graded_later(graded, modes_hold, capsys, closed, words):
+    place = graded.submitted / closed
+    place.chmod(0)
+    try:
+        assert main(words) == 1
+    finally:
+        place.chmod(0o755)
+    assert f"{place} cannot be used: Permission denied: run `chmod -R u+rwX {place}`" in capsys.readouterr().err
+    assert main(["grade", "--jobs", "0"]) == 0
+    assert "ada" in capsys.readouterr().out
+
+
+def test_a_mark_stays_while_its_submission_may_not_be_read(graded, modes_hold):
+    folder = graded.submitted / "student-001" / TOY
+    before = [(marks.student, marks.points) for marks in read_marks(graded, TOY) if marks.student == "student-001"]
+    folder.chmod(0)
+    try:
+        assert main(["grade", "--regrade", "--jobs", "0"]) == 1
+    finally:
+        folder.chmod(0o755)
+    assert before == [(m.student, m.points) for m in read_marks(graded, TOY) if m.student == "student-001"] != []
 
 
 def test_a_read_only_source_is_released(graded, modes_hold):
