@@ -14,13 +14,10 @@ import torch.nn.functional as F
 
 from tests.vitlib.data.test_datasets import jpegs, packed
 from vitlib.data.pictures import normalise
-from vitlib.models import create
 from vitlib.recipes import cifar10, digits, few_digits, same_different
 from vitlib.recipes.cifar10 import PLANS, Plan, Stage
-from vitlib.recipes.neighbours import embed_whitened, look_at_neighbours
 from vitlib.recipes.teacher import Teacher, whitening
 from vitlib.training.fit import History, Recipe, evaluate
-from vitlib.vit.attention import attention_weights, split_heads
 from vitlib.weights import load
 
 
@@ -165,38 +162,3 @@ def test_a_teacher_never_trains_its_first_layer_and_pools_what_is_left() -> None
     teacher = Teacher(images, widths=(8, 16, 16), classes=3)
     assert [name for name, each in teacher.named_parameters() if not each.requires_grad] == ["stem.weight"]
     assert teacher.blocks(F.gelu(teacher.stem(torch.zeros(1, 3, 32, 32)))).shape == (1, 16, 3, 3)
-
-
-@pytest.mark.parametrize("side", [16, 32])
-def test_every_head_starts_out_looking_at_one_neighbour(side: int) -> None:
-    """Seen from the middle of the picture, where nothing else is to be seen: the same place, or one patch away."""
-    model = create("vit_cifar_patch4_32", seed=0, image_size=side)
-    look_at_neighbours(model, seed=0)
-    blank = torch.zeros(1, 3, side, side)
-    patches = side // 4
-    middle = (patches // 2) * patches + patches // 2
-    places = set()
-    for number, block in enumerate(model.blocks):
-        x = model.steps(blank)[f"blocks.{number}.norm1"]
-        q, k, _ = split_heads(block.attn.qkv(x), 3, parts=3)
-        seen = attention_weights(q, k)[0, :, 1 + middle, 1:].argmax(dim=-1)  # h
-        across = seen % patches - middle % patches
-        down = seen // patches - middle // patches
-        assert across.abs().max() <= 1 and down.abs().max() <= 1
-        places |= set(zip(across.tolist(), down.tolist(), strict=True))
-    assert len(places) >= 5  # of nine
-
-
-def test_without_learned_positions_nothing_can_be_looked_up() -> None:
-    with pytest.raises(ValueError, match="positions are 'none': expected 'learned'"):
-        look_at_neighbours(create("vit_cifar_patch4_32", positions="none"))
-
-
-def test_whitened_patches_are_as_loud_as_asked_and_the_seed_decides() -> None:
-    images = torch.randint(256, (64, 3, 16, 16), dtype=torch.uint8)
-    one, again, other = (create("vit_cifar_patch4_32", image_size=16) for _ in range(3))
-    for model, seed in ((one, 0), (again, 0), (other, 1)):
-        embed_whitened(model, images, seed)
-    assert one.patch_embed(normalise(images, (0.5,), (0.5,))).std().item() == pytest.approx(0.7, abs=0.02)
-    assert torch.equal(one.patch_embed.proj.weight, again.patch_embed.proj.weight)
-    assert not torch.equal(one.patch_embed.proj.weight, other.patch_embed.proj.weight)

@@ -4,13 +4,13 @@ PICTURES is the official archive, its folder, or an .npz of JPEG files (vitlib.d
 FOLDER, and the same command goes on with it; at its end the weights lie there in half precision, beside a card that
 says how they were made. The weights that come with vitlib have a card of their own, in vitlib/trained.
 
-A teacher is trained first, a small convolutional network (teacher.py); the model learns from labels, and in the end
-from the teacher's answers as well. A plain ViT does not start from random weights (neighbours.py).
+A teacher is trained first, a small convolutional network (teacher.py); the model starts from random weights, and
+learns from labels, and in the end from the teacher's answers as well.
 
-Three plans: the short one is for a CPU and an hour, "night" goes on for another hour or two, and the long one is for a
-CUDA device and a few minutes there. The weights that come with vitlib went through the stages of "night", but from
-random weights. A step takes longer the more tokens there are, so the plans for a CPU begin on small pictures, where the
-model learns what is coarse, and end on whole ones. Between two stages its positions are resized.
+Three plans: the short one is for a CPU and an hour, "night" for a few hours, and the long one is for a CUDA device and
+a few minutes there. The weights that come with vitlib are those of "night". A step takes longer the more tokens there
+are, so the plans for a CPU begin on small pictures, where the model learns what is coarse, and end on whole ones.
+Between two stages its positions are resized.
 Sources: Howard, 2018 (progressive resizing); Touvron et al., 2019, "Fixing the train-test resolution discrepancy".
 """
 
@@ -31,10 +31,8 @@ from vitlib.data.datasets import cifar10
 from vitlib.data.pictures import Pictures
 from vitlib.device import best_device, fast_bfloat16
 from vitlib.models import create
-from vitlib.recipes.neighbours import embed_whitened, look_at_neighbours
 from vitlib.recipes.teacher import Teacher
 from vitlib.training.fit import Recipe, evaluate, fit
-from vitlib.vit.model import ViT
 from vitlib.weights import files, save
 
 
@@ -69,7 +67,7 @@ HOUR = (
 # On whole pictures it soon knows them by heart. Cut into one another they stay new, and the teacher knows what is in
 # them; in the end it sees whole ones.
 NIGHT = (
-    Stage(16, replace(BASE, epochs=12, lr=3e-3, floor=0.6, shift=1)),
+    Stage(16, replace(BASE, epochs=10, lr=3e-3, floor=0.6, shift=1)),
     Stage(24, replace(BASE, epochs=6, lr=2e-3, floor=0.6, shift=2)),
     Stage(32, replace(BASE, epochs=26, lr=2e-3, shift=4, cutmix=1.0, label_smoothing=0.0), taught=True),
     Stage(32, replace(BASE, epochs=2, lr=6e-4, shift=3, label_smoothing=0.0), taught=True),
@@ -131,7 +129,7 @@ def run(source: Path, folder: Path, plan: Plan, seed: int = 0, progress: bool = 
 
     teacher = fresh_teacher(train, plan.widths, seed).to(device)
     taught = {"widths": list(plan.widths), **learn(teacher, "teacher", train.images.shape[-1], plan.teacher)}
-    model = fresh_student(train, plan, seed).to(device)
+    model = create(plan.model, seed=seed, image_size=plan.stages[0].side, **plan.changes).to(device)
     stages = []
     for number, stage in enumerate(plan.stages, start=1):
         model = model.resized((stage.side, stage.side))
@@ -164,16 +162,6 @@ def fresh_teacher(train: Pictures, widths: tuple[int, ...], seed: int) -> Teache
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Teacher(train.images.cpu(), widths, len(train.classes))
-
-
-def fresh_student(train: Pictures, plan: Plan, seed: int) -> Any:
-    """A model for the first stage; a plain ViT starts from whitened patches, and looks at neighbours."""
-    side = plan.stages[0].side
-    model = create(plan.model, seed=seed, image_size=side, **plan.changes)
-    if type(model) is ViT:
-        look_at_neighbours(model, seed)
-        embed_whitened(model, shrunk(train.to("cpu"), side).images, seed)
-    return model
 
 
 def _hardware(device: torch.device) -> str:
