@@ -138,8 +138,8 @@ def read_number(value: Any) -> int | float:
     refuse_blank(value)
     if isinstance(value, str):
         raise BadAnswer(f"is {describe(value)}; expected a number{_how_to_write(value)}")
-    if isinstance(value, list) and len(value) > 1 and all(isinstance(item, int | float) for item in value):
-        raise BadAnswer(f"is {describe(value)}; expected one number: write it without commas")
+    if isinstance(value, list) and value and all(isinstance(item, int | float) for item in value):
+        raise BadAnswer(f"is {describe(value)}; expected one number: write it without brackets and commas")
     if not isinstance(value, bool | int | float):
         raise BadAnswer(f"is {describe(value)}; expected a number")
     if isinstance(value, float):
@@ -155,7 +155,7 @@ def read_truth(value: Any) -> int:
     Raises:
         NotAnswered, BadAnswer: as in `read_number`, or a number that is neither.
     """
-    number = read_number(value)
+    number = _read_as(value, "1 for true or 0 for false")
     if number not in (0, 1):
         raise BadAnswer(f"is {describe(number)}; expected 1 for true or 0 for false")
     return int(number)
@@ -167,10 +167,20 @@ def read_option(value: Any, count: int) -> int:
     Raises:
         NotAnswered, BadAnswer: as in `read_number`, or a number outside the list.
     """
-    number = read_number(value)
+    number = _read_as(value, f"the number of an option, 1 to {count}")
     if not (isinstance(number, int) and 1 <= number <= count):
         raise BadAnswer(f"is {describe(number)}; expected the number of an option, 1 to {count}")
     return number
+
+
+def _read_as(value: Any, expected: str) -> int | float:
+    """`value` as a number; where it is none, what is said names what is expected instead of just any number."""
+    try:
+        return read_number(value)
+    except NotAnswered:
+        raise
+    except BadAnswer as error:
+        raise BadAnswer(re.sub("expected (a|one|a finite) number", f"expected {expected}", str(error))) from None
 
 
 def _read_list(form: Form, value: Any) -> list[Any]:
@@ -211,11 +221,15 @@ def last_places(number: int | float | Fraction, decimals: int) -> int:
 
 
 def _how_to_write(text: str) -> str:
-    """What to do where a text holds a number: `"196"`, `"80 %"`."""
+    """What to do where a text holds a number: `"196"`, `"80 %"`, `"14 x 14"`."""
     number = re.match(r"\s*[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?\s*", text)
     if number is None:
         return ""
-    return ": write it without quotes" if number.end() == len(text) else ": write it alone, without quotes and unit"
+    if number.end() == len(text):
+        return f": write it without quotes{' and commas' * (',' in text)}"
+    if re.fullmatch(r"\s*\d+(\s*[*x×·]\s*\d+)+\s*", text):
+        return f": write it without quotes, as {' * '.join(re.findall('[0-9]+', text))}"
+    return ": write it alone, without quotes and unit"
 
 
 def refuse_blank(value: Any) -> None:

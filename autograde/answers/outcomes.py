@@ -105,7 +105,7 @@ def _other_kind(expected: Any, got: Any) -> str | None:
             return "it is an array of NumPy, expected a tensor: leave it one, without .numpy()"
         case {"of": "torch"}, {"of": "torch"}:
             wanted, given = unpack_plain(expected).dtype, unpack_plain(got).dtype
-            if wanted.kind == given.kind == "f" and wanted != given:
+            if wanted.kind != given.kind or (wanted.kind == "f" and wanted != given):  # bytes are no other integers
                 return f"it holds {given} values, expected {wanted}"
     return None
 

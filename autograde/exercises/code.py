@@ -10,6 +10,9 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
+from autograde.answers.deserialize import unpack_plain
 from autograde.answers.forms import NotAnswered, describe
 from autograde.answers.outcomes import bare, outcome, outcome_difference, outcomes, returning, rounded
 from autograde.answers.serialize import BadAnswer, pack
@@ -219,6 +222,8 @@ class Code(Exercise):
                 yield wrong.line, f"{wrong.name!r} gets the message {text!r} on the examples; add one where it differs"
         for name, value in self._constants():
             yield self.line, f"`{name}` is {value!r} in every example: who writes that instead gets a tick; vary it"
+        if self._rounds_unseen():
+            yield self.line, "its examples give whole numbers only: who rounds them gets a tick; show another number"
         hidden = [arguments for _, arguments in self.cases]
         for number, example in enumerate(self.packed_examples, start=1):
             if example in hidden:
@@ -237,9 +242,20 @@ class Code(Exercise):
             if len(shown) == 1 and tried - shown:
                 yield name, self.examples[0][place]
 
+    def _rounds_unseen(self) -> bool:
+        """Whether hidden cases give tensors of floats, and no example gives one with a number that is not whole."""
+        has_floats = any(array.dtype.kind == "f" for array in _arrays(self.expected))
+        return has_floats and all(np.array_equal(array, array.round()) for array in _arrays(self.expected_of_examples))
+
     def _changes(self, example: int) -> bool:
         self.reference(*self.examples[example])
         return bool(pack(self.examples[example]) != self.packed_examples[example])
+
+
+def _arrays(results: Sequence[Any]) -> Iterator[np.ndarray]:
+    """Those outcomes that are tensors."""
+    values = (unpack_plain(result.get("value")) for result in results)
+    return (value for value in values if isinstance(value, np.ndarray))
 
 
 def _text(canonical: Any) -> str:

@@ -1,5 +1,6 @@
 """Chapter 1's key: every exercise with its answer, the misconceptions that learners have, and the words that help."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -70,7 +71,10 @@ count = Code(
     "strict: where the patches do not fit exactly, it raises a `ValueError` whose text would help *you* find the "
     "mistake. (Section 1.6 shows gentler ways.)",
     reference=count_patches,
-    examples=[(32, 48, 16), (6, 4, 2), (32, 50, 16), (50, 32, 16), (20, 50, 16), (24, 32, 16), (8, 32, 16)],
+    # 24 and 40 leave 8 each: both their sum and their difference are multiples of 16
+    examples=[
+        (32, 48, 16), (6, 4, 2), (32, 50, 16), (50, 32, 16), (20, 50, 16), (24, 40, 16), (24, 32, 16), (8, 32, 16),
+    ],
     checks={
         "square pictures": [(224, 224, 16), (32, 32, 8), (64, 64, 64), (7, 7, 1)],
         "any grid": lambda dice: [
@@ -80,7 +84,8 @@ count = Code(
         ],
         # 24 · 96 pixels are 9 · 256: the area divides where the height does not
         "refuses what does not divide": [
-            (33, 48, 16), (48, 33, 16), (24, 96, 16), (96, 24, 16), (30, 50, 16), (8, 8, 16),
+            (33, 48, 16), (48, 33, 16), (24, 96, 16), (96, 24, 16), (16, 40, 16), (40, 16, 16), (30, 50, 16),
+            (8, 8, 16),
         ],
     },
     hints=["Whole division is `//`, the remainder is `%`: `7 // 2` is 3 and `7 % 2` is 1.",
@@ -189,6 +194,23 @@ def _(height, width, patch):
     return height * width // patch**2
 
 
+@count.misconception("looks at the area once", "You test whether P divides the area. It does as soon as it divides one "
+    "side: test height and width separately.")
+def _(height, width, patch):
+    if height * width % patch:
+        raise ValueError("does not divide")
+    return (height // patch) * (width // patch)
+
+
+@count.misconception("one test for both sides",
+    "You test both sides at once, and what is left over can cancel: neither 24 nor 40 is a multiple of 16, but their "
+    "sum is, and so is their difference. Test height and width separately.")
+def _(height, width, patch):
+    if (height + width) % patch:
+        raise ValueError("does not divide")
+    return (height // patch) * (width // patch)
+
+
 @count.misconception("returns None",
     "Where the patches do not fit, you return None. Raise a ValueError instead: nobody can "
     "overlook it.")
@@ -280,6 +302,12 @@ numbers_per_token = Numeric(
 # ── 1.4 · Cut with two reshapes and a permute ──────────────────────────────────────────────────────────────────────
 
 
+def eighths(*shape: int) -> torch.Tensor:
+    """Numbers of which no two are equal, below zero and above, most of them not whole, as normalised pixels are."""
+    count = math.prod(shape)
+    return (torch.arange(count) - count // 2).reshape(shape) / 8
+
+
 def patchify(images: torch.Tensor, patch: int) -> torch.Tensor:
     """Cut images [B, C, H, W] into square patches and flatten each: [B, N, C·P·P], with P = patch.
 
@@ -309,24 +337,23 @@ cut = Code(
     examples=[
         (torch.arange(16).reshape(1, 1, 4, 4), 2),
         (torch.arange(48).reshape(1, 2, 4, 6), 2),
-        (torch.arange(48.0).reshape(2, 3, 2, 4), 2),
+        (eighths(2, 3, 6, 4), 2),
         (torch.arange(20).reshape(1, 1, 4, 5), 2),
-        (torch.arange(36).reshape(1, 1, 3, 12), 3),
+        (torch.arange(30).reshape(1, 1, 5, 6), 2),
+        (torch.arange(35).reshape(1, 1, 5, 7), 2),
+        (torch.arange(36, dtype=torch.uint8).reshape(1, 1, 3, 12), 3),
     ],
     checks={
-        "one channel": [(torch.arange(36.0).reshape(1, 1, 6, 6), 3), (torch.arange(24.0).reshape(1, 1, 4, 6), 2)],
-        "several channels": [
-            (torch.arange(108.0).reshape(1, 3, 6, 6), 2),
-            (torch.arange(48.0).reshape(1, 2, 4, 6), 2),
-            (torch.arange(120.0).reshape(1, 5, 6, 4), 2),
-        ],
-        "a batch": [(torch.arange(288.0).reshape(3, 2, 6, 8), 2), (torch.arange(576.0).reshape(4, 3, 8, 6), 2)],
+        "one channel": [(eighths(1, 1, 6, 6), 3), (eighths(1, 1, 4, 6), 2)],
+        "several channels": [(eighths(1, 3, 6, 6), 2), (eighths(1, 2, 4, 6), 2), (eighths(1, 5, 6, 4), 2)],
+        "a batch": [(eighths(3, 2, 6, 8), 2), (eighths(4, 3, 8, 6), 2)],
         "any dtype": [
             (torch.arange(96, dtype=torch.uint8).reshape(2, 3, 4, 4), 2),
             (torch.arange(48).reshape(2, 1, 4, 6), 2),
         ],
         "refuses what does not divide": [
-            (torch.zeros(1, 3, 5, 4), 2), (torch.zeros(1, 3, 4, 5), 2), (torch.zeros(1, 1, 4, 4), 8),
+            (torch.zeros(1, 3, 5, 4), 2), (torch.zeros(1, 3, 4, 5), 2), (torch.zeros(1, 3, 6, 5), 2),
+            (torch.zeros(1, 3, 5, 5), 2), (torch.zeros(1, 1, 4, 4), 8),
         ],
     },
     hints=[
@@ -499,6 +526,68 @@ def _(images, patch):
     return tiles.permute(0, 2, 4, 1, 3, 5).view(B, -1, C * patch * patch)
 
 
+@cut.misconception("looks at the width only",
+    "The tokens are right. But a height that does not divide passes your test, and torch stumbles over it. Look at "
+    "both sides.")
+def _(images, patch):
+    B, C, H, W = images.shape
+    if W % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch * patch)
+
+
+@cut.misconception("looks at the height only",
+    "The tokens are right. But a width that does not divide passes your test, and torch stumbles over it. Look at both "
+    "sides.")
+def _(images, patch):
+    B, C, H, W = images.shape
+    if H % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch * patch)
+
+
+@cut.misconception("crops in silence",
+    "The tokens are right. But where the patch does not divide, you drop the left-over pixels in silence. Raise a "
+    "ValueError there.")
+def _(images, patch):
+    windows = images.unfold(2, patch, patch).unfold(3, patch, patch)  # B C rows columns P P
+    return windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
+
+
+@cut.misconception("rounds the pixels",
+    "Every pixel is in its place, but some are no longer what they were: fractions are lost. Move them as they are.")
+def _(images, patch):
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
+    tokens = tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch * patch)
+    return tokens.round() if tokens.is_floating_point() else tokens
+
+
+@cut.misconception("another dtype", "Every number is right, but not every dtype: bytes do not come back as bytes. What "
+    "you move keeps its dtype; what you make anew needs `dtype=images.dtype`.")
+def _(images, patch):
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
+    return torch.tensor(tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch * patch).tolist())
+
+
+@cut.misconception("always floats",
+    "Every number is right, but whole numbers come back as floats. What you move keeps its dtype; `torch.zeros(…)` "
+    "makes floats, unless you say `dtype=images.dtype`.")
+def _(images, patch):
+    B, C, H, W = images.shape
+    if H % patch or W % patch:
+        raise ValueError("does not divide")
+    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
+    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch * patch).float()
+
+
 @cut.misconception("refuses too late",
     "The tokens are right. But where the patch does not divide, it is torch that stumbles, "
     "with a RuntimeError about shapes. Look first, and raise a ValueError that says what is wrong.")
@@ -512,7 +601,7 @@ def _(images, patch):
 
 
 def unpatchify(tokens: torch.Tensor, height: int, width: int, patch: int) -> torch.Tensor:
-    """Put the tokens [B, N, C·P·P] of `patchify` back where they were: images [B, C, H, W].
+    """Put the tokens [B, N, C·P·P] of `patchify` back where they were: images [B, C, H, W], of the same dtype.
 
     >>> images = torch.arange(48).reshape(1, 2, 4, 6)
     >>> torch.equal(unpatchify(patchify(images, 2), 4, 6, 2), images)
@@ -538,23 +627,17 @@ mend = Code(
     examples=[
         (torch.tensor([[[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]]), 4, 4, 2),
         (torch.arange(48).reshape(1, 6, 8), 4, 6, 2),
-        (torch.arange(48).reshape(2, 2, 12), 2, 4, 2),
+        (eighths(2, 6, 12), 6, 4, 2),
         (torch.arange(20).reshape(1, 5, 4), 4, 4, 2),
         (torch.arange(12).reshape(1, 3, 4), 4, 4, 2),
-        (torch.arange(36).reshape(1, 4, 9), 3, 12, 3),
+        (torch.arange(32).reshape(1, 8, 4), 4, 4, 2),
+        (torch.arange(36, dtype=torch.uint8).reshape(1, 4, 9), 3, 12, 3),
     ],
     checks={
-        "one channel": [(torch.arange(36.0).reshape(1, 4, 9), 6, 6, 3), (torch.arange(24.0).reshape(1, 6, 4), 4, 6, 2)],
-        "one patch": [(torch.arange(9.0).reshape(1, 1, 9), 3, 3, 3)],
-        "several channels": [
-            (torch.arange(108.0).reshape(1, 9, 12), 6, 6, 2),
-            (torch.arange(48.0).reshape(1, 6, 8), 4, 6, 2),
-            (torch.arange(120.0).reshape(1, 6, 20), 6, 4, 2),
-        ],
-        "a batch": [
-            (torch.arange(288.0).reshape(3, 12, 8), 6, 8, 2),
-            (torch.arange(576.0).reshape(4, 12, 12), 8, 6, 2),
-        ],
+        "one channel": [(eighths(1, 4, 9), 6, 6, 3), (eighths(1, 6, 4), 4, 6, 2)],
+        "one patch": [(eighths(1, 1, 9), 3, 3, 3)],
+        "several channels": [(eighths(1, 9, 12), 6, 6, 2), (eighths(1, 6, 8), 4, 6, 2), (eighths(1, 6, 20), 6, 4, 2)],
+        "a batch": [(eighths(3, 12, 8), 6, 8, 2), (eighths(4, 12, 12), 8, 6, 2)],
         "any dtype": [(torch.arange(96, dtype=torch.uint8).reshape(2, 4, 12), 4, 4, 2)],
         "refuses tokens of another grid": [
             (torch.zeros(1, 5, 12), 4, 4, 2), (torch.zeros(2, 3, 12), 4, 4, 2), (torch.zeros(1, 8, 12), 4, 4, 2),
@@ -742,6 +825,65 @@ def _(tokens, height, width, patch):
         raise ValueError("another grid")
     grid = tokens[:, : rows * columns].reshape(B, rows, columns, L // patch**2, patch, patch)
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
+
+
+@mend.misconception("more tokens as more channels",
+    "Where there are twice as many tokens as the grid has places, you make a picture of twice as many channels. C "
+    "follows from the length of a token alone. Compare N with rows · columns, and raise a ValueError.")
+def _(tokens, height, width, patch):
+    B, N, L = tokens.shape
+    if N * L % (height * width):
+        raise ValueError("another grid")
+    grid = tokens.reshape(B, height // patch, width // patch, -1, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
+
+
+@mend.misconception("looks for a multiple",
+    "You test whether N is a multiple of the number of places. Twice as many tokens pass your test, and torch stumbles "
+    "over them: N must be rows · columns exactly.")
+def _(tokens, height, width, patch):
+    B, N, L = tokens.shape
+    rows, columns = height // patch, width // patch
+    if N % (rows * columns):
+        raise ValueError("another grid")
+    grid = tokens.reshape(B, rows, columns, L // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
+
+
+@mend.misconception("rounds the pixels",
+    "Every pixel is where it was, but some are no longer what they were: fractions are lost. Move them as they are.")
+def _(tokens, height, width, patch):
+    B, N, L = tokens.shape
+    rows, columns = height // patch, width // patch
+    if rows * columns != N:
+        raise ValueError("another grid")
+    grid = tokens.reshape(B, rows, columns, L // patch**2, patch, patch)
+    images = grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
+    return images.round() if images.is_floating_point() else images
+
+
+@mend.misconception("another dtype",
+    "Every number is right, but not every dtype: bytes do not come back as bytes. What you move keeps its dtype; what "
+    "you make anew needs `dtype=tokens.dtype`.")
+def _(tokens, height, width, patch):
+    B, N, L = tokens.shape
+    rows, columns = height // patch, width // patch
+    if rows * columns != N:
+        raise ValueError("another grid")
+    grid = tokens.reshape(B, rows, columns, L // patch**2, patch, patch)
+    return torch.tensor(grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width).tolist())
+
+
+@mend.misconception("always floats",
+    "Every number is right, but whole numbers come back as floats. What you move keeps its dtype; `torch.zeros(…)` "
+    "makes floats, unless you say `dtype=tokens.dtype`.")
+def _(tokens, height, width, patch):
+    B, N, L = tokens.shape
+    rows, columns = height // patch, width // patch
+    if rows * columns != N:
+        raise ValueError("another grid")
+    grid = tokens.reshape(B, rows, columns, L // patch**2, patch, patch)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width).float()
 
 
 # ── 1.6 · Sizes that do not fit ────────────────────────────────────────────────────────────────────────────────────

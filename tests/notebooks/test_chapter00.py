@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from autograde.authoring.key import load_key
-from autograde.exercises import Numeric
+from autograde.exercises import Numeric, Plain
 from autograde.learner.check import CheckFailed, check
 from autograde.learner.ticks import read_progress
 from vitlib import create
@@ -46,6 +46,15 @@ def test_the_answer_is_left_out_of_what_learners_open() -> None:
     cells = nbformat.read(ROOT / "chapters" / FOLDER.name / f"{FOLDER.name}.ipynb", as_version=4).cells
     (answer,) = [cell for cell in cells if cell.id == "patches-a-side-answer"]
     assert answer.source.startswith("patches_a_side = ...")
+
+
+def test_no_chapter_says_the_answer_to_an_exercise_of_the_book() -> None:
+    """Where a chapter shows how an answer is written, it is the answer to nothing."""
+    keys = [load_key(path.parent).exercises.values() for path in ROOT.glob("solutions/*/key.py")]
+    answers = {exercise.solution() for key in keys for exercise in key if isinstance(exercise, Plain)}
+    for path in ROOT.glob("chapters/*/*.ipynb"):
+        texts = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+        assert answers.isdisjoint(re.findall(r"`(\w+ = [^`]+)`", "\n".join(texts))), path.stem
 
 
 def test_the_five_lines_are_the_model() -> None:

@@ -67,8 +67,12 @@ def test_what_a_cell_computes_is_read_by_its_value(value, expected):
         (Named("decimal.Decimal", "sNaN"), "expected a number$"),
         (Named("decimal.Decimal", "1e999999999"), "inf; expected a finite number"),
         (Named("datetime.date", "2026"), "expected a number$"),
-        ([196], "a list or tuple of 1 value; expected a number"),
-        ([8, 457], "a list or tuple of 2 values; expected one number: write it without commas"),
+        ([196], "a list or tuple of 1 value; expected one number: write it without brackets and commas"),
+        ([8, 457], "a list or tuple of 2 values; expected one number: write it without brackets and commas"),
+        ([], "a list or tuple of 0 values; expected a number$"),
+        ("8,457", "the text '8,457'; expected a number: write it without quotes and commas$"),
+        ("14 x 14", r"the text '14 x 14'; expected a number: write it without quotes, as 14 \* 14$"),
+        ("2×3·4", r"without quotes, as 2 \* 3 \* 4$"),
         ("true", "the text 'true'; expected a number$"),
         (None, "None; expected a number"),
         ({"a": 1}, "a dict of 1 item"),
@@ -80,6 +84,34 @@ def test_what_a_cell_computes_is_read_by_its_value(value, expected):
 def test_what_is_no_number_is_named(value, words):
     with pytest.raises(BadAnswer, match=words):
         read_number(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("true", "is the text 'true'; expected 1 for true or 0 for false$"),
+        ("1", "is the text '1'; expected 1 for true or 0 for false: write it without quotes"),
+        (None, "is None; expected 1 for true or 0 for false$"),
+        ([1], "1 value; expected 1 for true or 0 for false: write it without brackets"),
+        (float("nan"), "is nan; expected 1 for true or 0 for false$"),
+    ],
+)
+def test_what_is_no_truth_value_is_told_how_to_write_one(value, words):
+    with pytest.raises(BadAnswer, match=words):
+        read_truth(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("patchify", "is the text 'patchify'; expected the number of an option, 1 to 3$"),
+        ("2", "is the text '2'; expected the number of an option, 1 to 3: write it without quotes"),
+        ([2], "1 value; expected the number of an option, 1 to 3: write it without brackets"),
+    ],
+)
+def test_what_is_no_option_is_told_how_to_name_one(value, words):
+    with pytest.raises(BadAnswer, match=words):
+        read_option(value, 3)
 
 
 @pytest.mark.parametrize("read", [read_number, read_truth, lambda value: read_option(value, 3)])

@@ -112,6 +112,7 @@ def line_of(key: str, words: str) -> int:
         ("        (torch.zeros(1, 1, 3, 2), 2),\n", "", "does not refuse", "passes every example and gets a tick"),
         ("(torch.zeros(1, 1, 3, 2), 2)", "(torch.zeros(1, 1, 5, 2), 2)", "cut_rows = C", "example 3 is a hidden case"),
         (".reshape(1, 1, 6, 2), 3)", ".reshape(1, 1, 6, 2), 2)", "cut_rows = C", "`patch` is 2 in every example"),
+        ("arange(0, 3, 0.25)", "arange(12)", "cut_rows = C", "its examples give whole numbers only"),
         ("points=2,", "points=-2,", "remedy = C", "-2 points; expected 0 or more"),
         ("points=2,", "pionts=2,", "remedy = C", "unexpected keyword argument 'pionts'"),
         ("remedy = Choice(", "remedy = Choice(,", "remedy = C", "invalid syntax"),

@@ -21,7 +21,12 @@ def test_a_wrong_function_is_shown_the_example(chapter):
 
 @pytest.mark.parametrize(
     ("wanted", "given", "words"),
-    [(torch.ones(2), torch.ones(2).double(), "it holds float64 values, expected float32"), (2, 2.0, "it is a float")],
+    [
+        (torch.ones(2), torch.ones(2).double(), "it holds float64 values, expected float32"),
+        (torch.ones(2).byte(), torch.ones(2).long(), "it holds int64 values, expected uint8"),
+        (torch.ones(2).long(), torch.ones(2).byte(), "it holds uint8 values, expected int64"),
+        (2, 2.0, "it is a float"),
+    ],
 )
 def test_right_numbers_in_a_wrong_form_are_wrong(wanted, given, words):
     one, other = {"value": pack(wanted)}, {"value": pack(given)}
