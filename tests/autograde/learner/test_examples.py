@@ -21,7 +21,14 @@ def test_a_wrong_function_is_shown_the_example(chapter):
 
 @pytest.mark.parametrize(
     ("wanted", "given", "words"),
-    [(torch.ones(2), torch.ones(2).double(), "it holds float64 values, expected float32"), (2, 2.0, "it is a float")],
+    [
+        (torch.ones(2), torch.ones(2).double(), "it holds float64 values, expected float32"),
+        (2, 2.0, "it is a float"),
+        ((torch.ones(2), 1), (torch.ones(2).double(), 1), "its value number 1: it holds float64 values"),
+        ([0, 3], [0, 3.0], "its value number 2: it is a float"),
+        ((torch.ones(2),), (torch.ones(2).numpy(),), "its value number 1: it is an array of NumPy"),
+        ({"a": 1, "b": [2]}, {"b": [2.0], "a": 1}, "its value for 'b': its value number 1: it is a float"),
+    ],
 )
 def test_right_numbers_in_a_wrong_form_are_wrong(wanted, given, words):
     one, other = {"value": pack(wanted)}, {"value": pack(given)}
