@@ -76,6 +76,17 @@ def test_a_value_that_is_off_in_the_fourth_decimal_is_shown_beside_the_right_one
     assert words in message and message.endswith("Unfold a hint above and try again.")
 
 
+def test_a_misconception_is_named_though_its_first_value_is_off_in_the_fifth_decimal_only(chapter, monkeypatch):
+    """Two examples, of which the second tells it from the right answer."""
+    wrong = {0: torch.tensor([1.00002]), 1: torch.tensor([2.5])}
+    entry = {"salt": "s", "variable": "f", "hints": 1, "tolerance": 1e-5, "examples": [[0], [1]]}
+    entry["expected"] = [{"value": pack(torch.tensor([1.0]))}, {"value": pack(torch.tensor([2.0]))}]
+    known = rounded([{"value": pack(each)} for each in wrong.values()])
+    entry["replies"] = make_replies("s", [(known, False, "That is the other eps.")])
+    monkeypatch.setattr("autograde.learner.check.entry_for", lambda exercise: entry)
+    assert failure(check, "f", wrong.get).endswith("expected 1.0, got 1.00002\nThat is the other eps.")
+
+
 def test_a_name_that_is_not_defined_is_named(chapter):
     assert "raises NameError: `patchs` is not defined" in failure(check, "cut-rows", lambda images, patch: patchs)
 
