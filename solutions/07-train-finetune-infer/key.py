@@ -997,7 +997,7 @@ learning_parameters = Numeric(
     parameter_values=dict(d=(192, 384, 768), blocks=(2, 3, 4, 6), classes=(2, 5, 10, 37, 102)),
     prompt="A pretrained ViT with D = {d} gets a new head for {classes} classes. The last {blocks} blocks, the final "
     "LayerNorm and the head learn; everything else is frozen. How many parameters learn? (A block has 12D² + 13D, as "
-    "in chapter 5.)",
+    "in chapter 4.)",
     answer=lambda d, blocks, classes: blocks * (12 * d * d + 13 * d) + 2 * d + d * classes + classes,
     unit="parameters",
     misconceptions=[
