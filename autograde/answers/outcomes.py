@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,8 +97,13 @@ def outcome_difference(expected: Any, got: Any, tolerance: float) -> str | None:
 
 
 def _other_kind(expected: Any, got: Any) -> str | None:
-    """The same numbers, in a form that the next line of code would stumble over."""
+    """The same numbers, in a form that the next line of code would stumble over; inside of lists and dicts, too."""
     match expected, got:
+        case list(), list():
+            return _inside((f"number {place}", *pair) for place, pair in enumerate(zip(expected, got, strict=True), 1))
+        case {"items": [*wanted]}, {"items": [*given]}:
+            found = {json.dumps(key): item for key, item in given}
+            return _inside((f"for {unpack_plain(key)!r}", item, found.get(json.dumps(key))) for key, item in wanted)
         case int(), float():
             return "it is a float, expected a whole number: // divides whole numbers and gives one"
         case {"of": "torch"}, {"of": "numpy"}:
@@ -108,6 +113,12 @@ def _other_kind(expected: Any, got: Any) -> str | None:
             if wanted.kind != given.kind or (wanted.kind == "f" and wanted != given):  # bytes are no other integers
                 return f"it holds {given} values, expected {wanted}"
     return None
+
+
+def _inside(parts: Iterable[tuple[str, Any, Any]]) -> str | None:
+    """The first of these values that is of another kind."""
+    told = ((name, _other_kind(wanted, given)) for name, wanted, given in parts)
+    return next((f"its value {name}: {problem}" for name, problem in told if problem), None)
 
 
 def _change(expected: Any, got: Any) -> str | None:

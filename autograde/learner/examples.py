@@ -46,9 +46,9 @@ def try_examples(entry: dict[str, Any], function: Any) -> str:
                 lines.append(_misconception(entry, bare(results)))
             else:
                 lines += [f"  expected {_told(expected)}", f"  got      {_told(got)}"]
+                lines.append(_where(expected, got, entry["tolerance"]))
                 close = rounded([expected]) == rounded([got])  # for a digest it is the right value
-                lines += [_where(expected, got, entry["tolerance"])]
-                lines += [_hint(entry) if close else _advice(entry, results)]
+                lines.append(_advice(entry, results, close))
             raise Wrong("\n".join(filter(None, lines)), json.dumps(rounded(bare(results))))
     passed = "the example passes" if len(results) == 1 else f"all {len(results)} examples pass"
     reply = find_reply(entry, rounded(entry["expected"]))
@@ -63,13 +63,18 @@ def _right_value(expected: dict[str, Any], got: dict[str, Any], tolerance: float
     return difference(unpack_plain(expected["value"]), unpack_plain(got["value"]), tolerance) is None
 
 
-def _advice(entry: dict[str, Any], results: list[dict[str, Any]]) -> str:
+def _advice(entry: dict[str, Any], results: list[dict[str, Any]], close: bool) -> str:
     """The message of the misconception that gives the same results; else where to find help.
 
-    If no misconception agrees on all examples, those where an exception is expected are left out.
+    If no misconception agrees on all examples, those where an exception is expected are left out, unless the value that
+    is off is `close`: they might all be right for a digest.
     """
     seen = bare(results)
-    known = _misconception(entry, seen) or _misconception(entry, returning(entry["expected"], seen))
+    if rounded(seen) == rounded(entry["expected"]):
+        return _hint(entry)
+    known = _misconception(entry, seen)
+    if not known and not close:
+        known = _misconception(entry, returning(entry["expected"], seen))
     return known or _hint(entry)
 
 

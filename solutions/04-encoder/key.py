@@ -92,7 +92,7 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor
 
 
 attend = Code(
-    "attention", title="Your own attention", points=4, difficulty=2, minutes=10, tolerance=1e-4,
+    "attention", title="Your own attention", points=4, difficulty=2, minutes=10,
     prompt="Now write the whole formula as a function. It must also work when more axes stand in front, as in "
     "[pictures, heads, tokens, numbers]: each picture and each head attends by itself.",
     reference=attention,
@@ -104,8 +104,10 @@ attend = Code(
             torch.tensor([[10.0, 0, 0, 4], [0, 10, 0, 4], [0, 0, 10, 4]]),
         ),
         (eighths(1, 2, 3, 4, 2), eighths(2, 2, 3, 4, 2), eighths(3, 2, 3, 4, 2)),
-        # scores of ±181 and ±182.4: their exponentials overflow, and so they do below the largest score of all
-        (torch.tensor([[16.0, 0], [0, -16]]), torch.tensor([[16.0, 16], [16.125, 16.125]]), torch.eye(2)),
+        (eighths(22, 2, 3, 4), eighths(23, 2, 3, 4), eighths(24, 2, 3, 4)),
+        # scores up to 1281: their exponentials overflow, and above the row's mean, too; below the largest of all
+        # scores the other rows' are 0
+        (torch.tensor([[32.0], [3], [0]]), torch.tensor([[40.0], [40.03125], [-40]]), torch.tensor([[1.0], [2], [4]])),
     ],
     checks={
         "one sequence": [
@@ -115,6 +117,7 @@ attend = Code(
         "a batch": [(eighths(10, 3, 4, 6), eighths(11, 3, 4, 6), eighths(12, 3, 4, 6))],
         "a batch with heads": [(eighths(13, 2, 3, 7, 5), eighths(14, 2, 3, 7, 5), eighths(15, 2, 3, 7, 5))],
         "one token": [(eighths(16, 2, 1, 4), eighths(17, 2, 1, 4), eighths(18, 2, 1, 4))],
+        "five axes": [(eighths(25, 2, 2, 3, 4, 5), eighths(26, 2, 2, 3, 4, 5), eighths(27, 2, 2, 3, 4, 5))],
         "large scores": [
             (80 * eighths(19, 4, 3), 80 * eighths(20, 4, 3), eighths(21, 4, 3)),
             (torch.tensor([[24.0, 0], [0, -24]]), torch.tensor([[16.0, 16], [16.125, 16.125]]), torch.eye(2)),
@@ -124,8 +127,8 @@ attend = Code(
         "Three lines: scores, weights, mixture. `@` multiplies matrices, and it leaves the axes in front alone.",
         "Kᵀ swaps the last two axes: `k.transpose(-2, -1)`. Counting from the back works for any number of axes.",
         "d_k is the number of numbers in a query, `q.shape[-1]`. The softmax runs over the keys, along the last axis.",
-        "The examples pass but grading finds a mistake? Try three axes, numbers of tokens that differ from d_k, "
-        "and queries and keys a hundred times as large: torch's own `softmax` does not overflow.",
+        "The examples pass but grading finds a mistake? Try a single token, five axes, and queries and keys a hundred "
+        "times as large: torch's own `softmax` does not overflow.",
     ],
     why="Scores, weights, mixture: three lines, and the axes in front need no code of their own.",
 )
@@ -291,6 +294,28 @@ def _(q, k, v):
     return weights / weights.sum(dim=-1, keepdim=True) @ v
 
 
+@attend.misconception("subtracted the mean",
+    "You subtract the mean of each row. Where one score lies far above it, its exponential is infinite all the same. "
+    "Subtract each row's largest score, so that no exponential is above 1.")
+def _(q, k, v):
+    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+    weights = (scores - scores.mean(dim=-1, keepdim=True)).exp()
+    return weights / weights.sum(dim=-1, keepdim=True) @ v
+
+
+@attend.misconception("a mask, as in GPT",
+    "Your tokens take only from themselves and from those before them. That is GPT's mask. In a ViT all tokens see all "
+    "tokens.")
+def _(q, k, v):
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+@attend.misconception("softmax twice",
+    "Your weights go through a softmax twice. Once, a row sums to 1 already; the second time only makes it more even.")
+def _(q, k, v):
+    return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1).softmax(dim=-1) @ v
+
+
 @attend.misconception("overflow",
     "Right for small scores. For large ones your exponential is infinite, and infinity divided by "
     "infinity is not a number. `softmax` takes care of that; so does subtracting each row's largest score first.")
@@ -368,7 +393,7 @@ def heads_case(seed: int, batch: int, tokens: int, width: int, heads: int, bias:
 
 
 several = Code(
-    "multi-head-attention", title="Your own multi-head attention", points=5, difficulty=3, minutes=15, tolerance=1e-4,
+    "multi-head-attention", title="Your own multi-head attention", points=5, difficulty=3, minutes=15,
     prompt="Put the five steps together. Your function may call your `attention`. (If that is not finished yet, "
     "`F.scaled_dot_product_attention(q, k, v)` stands in for it.)",
     reference=multi_head_attention,
@@ -558,6 +583,26 @@ def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     return F.linear(mixed.transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
 
 
+@several.misconception("scaled twice",
+    "Your scores are scaled twice: both you and the attention that you call divide by √d_k. Leave it to one of the "
+    "two.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    mixed = attention(q / (d // heads) ** 0.5, k, v)
+    return F.linear(mixed.transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
+
+
+@several.misconception("softmax over the heads",
+    "Your softmax runs over the heads, so that they share out one weight. Each head has a softmax of its own, over the "
+    "keys: `dim=-1`.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (p.reshape(B, N, heads, -1).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    mixed = (q @ k.mT / (d // heads) ** 0.5).softmax(1) @ v
+    return F.linear(mixed.transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
+
+
 @several.misconception("added x",
     "You add x to the result. That is the residual connection, and it belongs to the block; this "
     "function is the attention alone.")
@@ -606,7 +651,10 @@ def encoder_block(x: torch.Tensor, weights: dict[str, torch.Tensor], heads: int)
 
 
 def block_case(seed: int, batch: int, tokens: int, width: int, heads: int, **how: float) -> tuple:
-    """Arguments of encoder_block. With `plain`, norms and biases are as in a fresh model: ones and zeros."""
+    """Arguments of encoder_block. With `plain`, norms and biases are as in a fresh model: ones and zeros.
+
+    With `quiet`, what attention adds is as small as tokens of that scale, so that both norms read tiny numbers.
+    """
     hidden = int(how.get("ratio", 4) * width)
     shapes = {
         "norm1.weight": (width,), "norm1.bias": (width,),
@@ -621,11 +669,13 @@ def block_case(seed: int, batch: int, tokens: int, width: int, heads: int, **how
         for name, tensor in weights.items():
             if tensor.ndim == 1:
                 weights[name] = torch.ones(width) if name in ("norm1.weight", "norm2.weight") else 0 * tensor
+    for name in ("attn.proj.weight", "attn.proj.bias"):
+        weights[name] = how.get("quiet", 1) * weights[name]
     return how.get("scale", 1) * eighths(seed + 50, batch, tokens, width), weights, heads
 
 
 block = Code(
-    "encoder-block", title="Your own encoder block", points=5, difficulty=3, minutes=15, tolerance=1e-4,
+    "encoder-block", title="Your own encoder block", points=5, difficulty=3, minutes=15,
     prompt="The whole block, with weights from a dictionary. The names are those of timm, the library whose "
     "checkpoints most people load, so your block can run with weights that others have trained: `attn.proj` is the "
     "output projection, `mlp.fc1` and `mlp.fc2` are the two layers of the MLP. Your block may call your "
@@ -633,14 +683,16 @@ block = Code(
     reference=encoder_block,
     examples=[
         block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 3, 4, 4, ratio=2),
-        block_case(350, 1, 3, 4, 2, scale=2**-9),
+        block_case(350, 1, 3, 4, 2, scale=2**-9, quiet=2**-9),
     ],
     checks={
         "a fresh block": [block_case(400, 1, 4, 6, 2, plain=1), block_case(500, 1, 5, 8, 4, plain=1)],
         "trained norms and biases": [block_case(600, 1, 4, 6, 2), block_case(700, 1, 3, 8, 2)],
         "a batch of pictures": [block_case(800, 3, 4, 6, 3), block_case(900, 2, 6, 4, 1)],
         "another hidden width": [block_case(1000, 1, 4, 6, 2, ratio=2)],
-        "tokens of tiny numbers": [block_case(1100, 1, 4, 6, 2, scale=2**-9)],
+        "tokens of tiny numbers": [
+            block_case(1100, 1, 4, 6, 2, scale=2**-9), block_case(1200, 1, 4, 6, 2, scale=2**-9, quiet=2**-9),
+        ],
     },
     hints=[
         "`F.layer_norm(x, x.shape[-1:], weight, bias, eps=1e-6)` normalises each token over its D numbers.",
@@ -810,6 +862,38 @@ def _(x, weights, heads):
 def _(x, weights, heads):
     x = x + attn(norm(x, weights, "norm1", 1e-5), weights, heads)
     return x + mlp(norm(x, weights, "norm2", 1e-5), weights)
+
+
+@block.misconception("torch's eps in norm1",
+    "Right except for tokens of tiny numbers: your norm2 has the eps of ViT, 1e-6, and your norm1 has torch's default, "
+    "1e-5.")
+def _(x, weights, heads):
+    x = x + attn(norm(x, weights, "norm1", 1e-5), weights, heads)
+    return x + mlp(norm(x, weights, "norm2"), weights)
+
+
+@block.misconception("torch's eps in norm2",
+    "Right except for tokens of tiny numbers: your norm1 has the eps of ViT, 1e-6, and your norm2 has torch's default, "
+    "1e-5.")
+def _(x, weights, heads):
+    x = x + attn(norm(x, weights, "norm1"), weights, heads)
+    return x + mlp(norm(x, weights, "norm2", 1e-5), weights)
+
+
+@block.misconception("no eps",
+    "Right except for tokens of tiny numbers: there the eps of the norms matters, 1e-6, and yours is much smaller or "
+    "missing.")
+def _(x, weights, heads):
+    x = x + attn(norm(x, weights, "norm1", 0.0), weights, heads)
+    return x + mlp(norm(x, weights, "norm2", 0.0), weights)
+
+
+@block.misconception("norms what a branch gives",
+    "You normalise what a branch gives, before it is added. In pre-norm the norm stands at the branch's entry: "
+    "`x + attention(norm1(x))`.")
+def _(x, weights, heads):
+    x = x + norm(attn(x, weights, heads), weights, "norm1")
+    return x + norm(mlp(x, weights), weights, "norm2")
 
 
 @block.misconception("divided by D − 1",

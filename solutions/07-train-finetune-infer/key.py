@@ -53,7 +53,7 @@ def lesson(dice: random.Random, classes: int = 4, steps: int = 6, rate: float = 
 
 
 loop = Code(
-    "train-head", title="Your own training loop", points=5, difficulty=2, minutes=12, tolerance=1e-4,
+    "train-head", title="Your own training loop", points=5, difficulty=2, minutes=12,
     prompt="Write the loop of this section for the smallest model: one linear layer. The pictures come as features "
     "already, each step uses all of them, and there is no optimizer: you move the weights yourself. Let torch find the "
     "gradients, or write them down (chapter 5 has the formula).",
@@ -62,7 +62,7 @@ loop = Code(
         (torch.eye(2), torch.tensor([0, 1]), 2, 1, 1.0),
         (torch.eye(2), torch.tensor([0, 1]), 2, 0, 1.0),
         (torch.tensor([[1.0, 2.0], [0.0, 1.0], [3.0, 1.0]]), torch.tensor([0, 2, 0]), 3, 2, 0.5),
-        (torch.tensor([[1.0, 0.5], [0.0, 2.0]]), torch.tensor([0, 1]), 3, 2, 0.5),
+        (torch.tensor([[1.0, 0.5], [0.0, 2.0]]), torch.tensor([0, 1]), 3, 5, 0.5),
     ],
     checks={
         "several steps": lambda dice: [lesson(dice), lesson(dice, classes=3, steps=9)],
@@ -177,6 +177,25 @@ def _(features, labels, classes, steps, rate):
 @loop.misconception("one step too many", "You take one step more than `steps`. With steps=0 nothing moves.")
 def _(features, labels, classes, steps, rate):
     return descend(features, labels, classes, steps + 1, rate)
+
+
+@loop.misconception("one step too few",
+    "You take one step less than `steps`. `range(steps)` has as many turns as `steps` says, the first one included.")
+def _(features, labels, classes, steps, rate):
+    return descend(features, labels, classes, steps - 1, rate)
+
+
+@loop.misconception("clipped",
+    "You clipped the gradient to a length of 1. This loop has no clipping: a step moves by `rate` times the gradient, "
+    "however long it is.")
+def _(features, labels, classes, steps, rate):
+    weight, bias = torch.zeros(classes, features.shape[1]), torch.zeros(classes)
+    for _ in range(steps):
+        error = ((features @ weight.T + bias).softmax(dim=1) - F.one_hot(labels, classes)) / len(features)
+        gradient = torch.cat([error.T @ features, error.sum(dim=0)[:, None]], dim=1)  # K D+1
+        gradient = gradient / gradient.norm().clamp(min=1)
+        weight, bias = weight - rate * gradient[:, :-1], bias - rate * gradient[:, -1]
+    return weight, bias
 
 
 @loop.misconception("squared error of the probabilities",
@@ -360,11 +379,11 @@ plan = Code(
     reference=learning_rate,
     examples=[
         (0, 6, 2, 1.0, 0.0), (1, 6, 2, 1.0, 0.0), (2, 6, 2, 1.0, 0.0), (4, 6, 2, 0.5, 0.0),
-        (0, 6, 2, 1.0, 0.3), (3, 6, 2, 1.0, 0.3), (5, 6, 2, 1.0, 0.3), (0, 4, 0, 1.0, 0.0),
+        (0, 9, 4, 1.0, 0.3), (3, 6, 2, 1.0, 0.3), (5, 6, 2, 1.0, 0.3), (3, 4, 0, 1.0, 0.0),
     ],
     checks={
         "a whole run": lambda dice: plans(dice),
-        "ends above zero": lambda dice: plans(dice, lowest=0.05),
+        "ends above zero": lambda dice: [*plans(dice, lowest=0.05), (0, 50, 10, 1.0, 0.4), (2, 50, 10, 1.0, 0.4)],
         "without a warm-up": lambda dice: plans(dice, warmup=0),
         "a warm-up of one step": lambda dice: plans(dice, warmup=1),
     },
@@ -407,6 +426,36 @@ def fallen(step, steps, warmup, highest, lowest, done=None, shape=None):
     "warmup: step + 1 over warmup.")
 def _(step, steps, warmup, highest, lowest):
     return highest * step / warmup if step < warmup else fallen(step, steps, warmup, highest, lowest)
+
+
+@plan.misconception("warm-up from zero to the highest",
+    "Your warm-up begins at 0 and reaches `highest` at its last step. It begins a step further up, at highest / "
+    "warmup: step + 1 over warmup.")
+def _(step, steps, warmup, highest, lowest):
+    if step < warmup:
+        return highest * step / max(warmup - 1, 1)
+    return learning_rate(step, steps, warmup, highest, lowest)
+
+
+@plan.misconception("warm-up along a curve",
+    "Your warm-up follows half a cosine. It is a straight line; only the fall is a cosine.")
+def _(step, steps, warmup, highest, lowest):
+    if step < warmup:
+        return highest * (1 - math.cos(math.pi * (step + 1) / warmup)) / 2
+    return learning_rate(step, steps, warmup, highest, lowest)
+
+
+@plan.misconception("warm-up never below lowest",
+    "Your warm-up does not go below `lowest`. It may: `lowest` is where the fall ends, and the climb begins at "
+    "highest / warmup, whatever that is.")
+def _(step, steps, warmup, highest, lowest):
+    return max(lowest, learning_rate(step, steps, warmup, highest, lowest))
+
+
+@plan.misconception("no fall without a warm-up",
+    "Without a warm-up your rate stays at `highest`. It falls all the same, from step 0 on.")
+def _(step, steps, warmup, highest, lowest):
+    return learning_rate(step, steps, warmup, highest, lowest) if warmup else highest
 
 
 @plan.misconception("warm-up divided by a step more",
@@ -570,7 +619,7 @@ targets = Code(
     prompt="Write the table of smoothed targets, a row for each picture. The ε is spread over *all* K classes, the "
     "picture's own among them.",
     reference=smooth_targets,
-    examples=[(torch.tensor([1]), 4, 0.2), (torch.tensor([0, 2, 2]), 3, 0.0), (torch.tensor([1, 0]), 3, 0.3)],
+    examples=[(torch.tensor([1]), 4, 0.2), (torch.tensor([0, 2, 2]), 3, 0.0), (torch.tensor([1, 0]), 7, 0.3)],
     checks={
         "any labels": lambda dice: [(some_labels(dice, 5), 5, 0.1), (some_labels(dice, 10, 4), 10, 0.3)],
         "two classes": lambda dice: [(torch.tensor([0, 1, 1]), 2, 0.25)],
@@ -876,6 +925,13 @@ def _(groups, held):
     return split_by_group(groups, held[:1])
 
 
+@split.misconception("last group only",
+    "You held back the last group of `held` only. In a loop over the groups, each turn must add to the mask of the "
+    "turn before: `mask |= groups == group`.")
+def _(groups, held):
+    return split_by_group(groups, held[-1:])
+
+
 @split.misconception("everything learned",
     "You learn from all pictures, those held back among them. That is leakage: take them out.")
 def _(groups, held):
@@ -941,7 +997,7 @@ learning_parameters = Numeric(
     parameter_values=dict(d=(192, 384, 768), blocks=(2, 3, 4, 6), classes=(2, 5, 10, 37, 102)),
     prompt="A pretrained ViT with D = {d} gets a new head for {classes} classes. The last {blocks} blocks, the final "
     "LayerNorm and the head learn; everything else is frozen. How many parameters learn? (A block has 12D² + 13D, as "
-    "in chapter 5.)",
+    "in chapter 4.)",
     answer=lambda d, blocks, classes: blocks * (12 * d * d + 13 * d) + 2 * d + d * classes + classes,
     unit="parameters",
     misconceptions=[
@@ -1054,12 +1110,12 @@ starts = Code(
     "window-starts", title="Your own window_starts", points=3, difficulty=2, minutes=7, tolerance=0,
     prompt="A model reads windows of a larger picture. Where does each window begin, along one axis?",
     reference=window_starts,
-    examples=[(10, 4, 3), (12, 4, 3), (4, 4, 2), (18, 5, 3)],
+    examples=[(10, 4, 3), (12, 4, 3), (4, 4, 2), (18, 5, 3), (9, 6, 1), (10, 4, 4)],
     checks={
         "pixels left over": lambda dice: roads(dice, left=True),
         "nothing left over": lambda dice: roads(dice, left=False),
         "side by side": lambda dice: [(7 * dice.randrange(3, 9), 7, 7), (50, 8, 8)],
-        "every pixel": lambda dice: [(dice.randrange(9, 20), 6, 1)],
+        "every pixel": lambda dice: [(dice.randrange(10, 20), 6, 1), (15, 9, 2)],
         "one window": lambda dice: [(9, 9, 4), (9, 9, 9)],
         "two windows": [(10, 9, 4), (17, 9, 9)],
     },
@@ -1101,6 +1157,14 @@ def _(size, window, stride):
     while places[-1] + window < size:
         places.append(places[-1] + stride)
     return places
+
+
+@starts.misconception("last window moved back",
+    "You moved the last window back to the end, and left a gap where it was. Keep it, and add one more.")
+def _(size, window, stride):
+    places = list(range(0, size - window + stride, stride))
+    reached = [place for place in places if place + window <= size]
+    return [*reached[:-1], size - window] if len(reached) > 1 else reached
 
 
 @starts.misconception("last window twice", "Where the stride divides evenly, your last window is there twice.")

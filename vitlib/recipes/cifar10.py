@@ -69,7 +69,7 @@ HOUR = (
 NIGHT = (
     Stage(16, replace(BASE, epochs=10, lr=3e-3, floor=0.6, shift=1)),
     Stage(24, replace(BASE, epochs=6, lr=2e-3, floor=0.6, shift=2)),
-    Stage(32, replace(BASE, epochs=26, lr=2e-3, shift=4, cutmix=1.0, label_smoothing=0.0), taught=True),
+    Stage(32, replace(BASE, epochs=22, lr=2e-3, shift=4, cutmix=1.0, label_smoothing=0.0), taught=True),
     Stage(32, replace(BASE, epochs=2, lr=6e-4, shift=3, label_smoothing=0.0), taught=True),
 )
 PLANS = {

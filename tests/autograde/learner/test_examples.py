@@ -26,6 +26,10 @@ def test_a_wrong_function_is_shown_the_example(chapter):
         (torch.ones(2).byte(), torch.ones(2).long(), "it holds int64 values, expected uint8"),
         (torch.ones(2).long(), torch.ones(2).byte(), "it holds uint8 values, expected int64"),
         (2, 2.0, "it is a float"),
+        ((torch.ones(2), 1), (torch.ones(2).double(), 1), "its value number 1: it holds float64 values"),
+        ([0, 3], [0, 3.0], "its value number 2: it is a float"),
+        ((torch.ones(2),), (torch.ones(2).numpy(),), "its value number 1: it is an array of NumPy"),
+        ({"a": 1, "b": [2]}, {"b": [2.0], "a": 1}, "its value for 'b': its value number 1: it is a float"),
     ],
 )
 def test_right_numbers_in_a_wrong_form_are_wrong(wanted, given, words):
@@ -72,6 +76,17 @@ def test_a_value_that_is_off_in_the_fourth_decimal_is_shown_beside_the_right_one
     monkeypatch.setattr("autograde.learner.check.entry_for", lambda exercise: entry)
     message = failure(check, "f", lambda: wrong)
     assert words in message and message.endswith("Unfold a hint above and try again.")
+
+
+def test_a_misconception_is_named_though_its_first_value_is_off_in_the_fifth_decimal_only(chapter, monkeypatch):
+    """Two examples, of which the second tells it from the right answer."""
+    wrong = {0: torch.tensor([1.00002]), 1: torch.tensor([2.5])}
+    entry = {"salt": "s", "variable": "f", "hints": 1, "tolerance": 1e-5, "examples": [[0], [1]]}
+    entry["expected"] = [{"value": pack(torch.tensor([1.0]))}, {"value": pack(torch.tensor([2.0]))}]
+    known = rounded([{"value": pack(each)} for each in wrong.values()])
+    entry["replies"] = make_replies("s", [(known, False, "That is the other eps.")])
+    monkeypatch.setattr("autograde.learner.check.entry_for", lambda exercise: entry)
+    assert failure(check, "f", wrong.get).endswith("expected 1.0, got 1.00002\nThat is the other eps.")
 
 
 def test_a_name_that_is_not_defined_is_named(chapter):
