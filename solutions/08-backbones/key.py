@@ -66,7 +66,7 @@ def window_partition(x: torch.Tensor, window: int) -> torch.Tensor:
 cut = Code(
     "window-partition", title="Your own window_partition", points=4, difficulty=2, minutes=10, tolerance=0,
     prompt="A window is to tokens what a patch is to pixels. So this is the idea of chapter 1's `patchify`, with two "
-    "differences: the D numbers of a token stay together on an axis of their own, behind; and the windows of *all* "
+    "differences: the D numbers of a token stay together on an axis of their own, the last; and the windows of *all* "
     "pictures form one long batch, because attention is to treat each as if it were a picture by itself.",
     reference=window_partition,
     examples=[
@@ -1034,8 +1034,8 @@ unroll = Code(
     hints=[
         "S − rows · columns tokens stand before the patches. Leave them out.",
         "[B, N, D] must become [B, D, N] before N is split into rows and columns: `transpose(1, 2)`.",
-        "The examples pass but grading finds a mistake? Try a row without CLS, one with CLS and registers, and one "
-        "that is too short: a ValueError of your own.",
+        "The examples pass but grading finds a mistake? Try a sequence without CLS, one with CLS and registers, "
+        "and one that is too short: a ValueError of your own.",
     ],
     why="Drop what is no patch, bring D to the front, split N. It is chapter 1's unpatchify, for features.",
 )
@@ -1110,7 +1110,7 @@ def _(tokens, rows, columns):
 
 
 @unroll.misconception("insists on CLS",
-    "You refuse every row that has not exactly one token more than the grid has places. There may be no CLS, or "
+    "You refuse every sequence that has not exactly one token more than the grid has places. There may be no CLS, or "
     "registers besides: refuse only where tokens are missing.")
 def _(tokens, rows, columns):
     if tokens.shape[1] != rows * columns + 1:
@@ -1128,7 +1128,7 @@ def _(tokens, rows, columns):
 
 
 @unroll.misconception("refuses just enough",
-    "You refuse a row of exactly as many tokens as the grid has places. That is enough: it has no CLS.")
+    "You refuse a sequence of exactly as many tokens as the grid has places. That is enough: it has no CLS.")
 def _(tokens, rows, columns):
     if tokens.shape[1] <= rows * columns:
         raise ValueError("too few")

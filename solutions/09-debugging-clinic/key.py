@@ -241,6 +241,13 @@ def _(logits, labels):
     return (said[:count] == labels.flatten()[:count]).float().mean().item()
 
 
+@share_right.misconception("over the whole table",
+    "`argmax` without `dim` counts through the whole table, and gives one number for all pictures. Each picture asks "
+    "for its own largest logit: dim=1.")
+def _(logits, labels):
+    return (logits.argmax() == labels.flatten()).float().mean().item()
+
+
 @share_right.misconception("the smallest", "You ask for the smallest logit. The model's answer is the largest.")
 def _(logits, labels):
     return (logits.argmin(dim=1) == labels.flatten()).float().mean().item()
@@ -826,6 +833,7 @@ load = Code(
         (weights_of(1), weights_of(2, "module.", head__weight=torch.zeros(3, 4))),
         (weights_of(1), weights_of(2, "module.", head__weight=torch.zeros(1, 2))),
         (weights_of(1), weights_of(2, "module.", norm__weight=torch.zeros(1))),
+        (weights_of(1), weights_of(2, "module.", norm__weight=torch.zeros(2, 1))),
         (weights_of(1, count=4), weights_of(2, "module.")),
         (
             weights_of(1, adapter__module__bias=torch.zeros(2)),
@@ -850,6 +858,7 @@ load = Code(
             (weights_of(25), weights_of(26, "module.", head__weight=torch.zeros(2, 3))),
             (weights_of(27), weights_of(28, head__weight=torch.zeros(3, 5))),
             (weights_of(31), weights_of(32, head__weight=torch.zeros(1, 2))),
+            (weights_of(37), weights_of(38, norm__weight=torch.zeros(2, 1))),
         ],
         "more than is needed": [
             (weights_of(17, count=4), weights_of(18, "module.")),
@@ -948,6 +957,17 @@ def _(own, found):
     clean = _clean(found)
     if any(name not in clean or len(clean[name]) != len(tensor) for name, tensor in own.items()):
         raise ValueError("does not fit")
+    return {name: clean[name] for name in own}
+
+
+@load.misconception("axis by axis",
+    "You compare axis by axis, and `zip` stops with the shorter shape: [2] and [2, 1] pass for the same. Compare "
+    "`tensor.shape` as a whole.")
+def _(own, found):
+    clean = _clean(found)
+    for name, tensor in own.items():
+        if name not in clean or any(a != b for a, b in zip(tensor.shape, clean[name].shape, strict=False)):
+            raise ValueError("does not fit")
     return {name: clean[name] for name in own}
 
 

@@ -533,7 +533,8 @@ confused = Code(
     "confusion-matrix", title="Which class for which", points=4, difficulty=2, minutes=8, hints=None,
     prompt="Write the confusion matrix of a classifier: it shows which classes are mistaken for which.",
     reference=confusion_matrix,
-    examples=[answers_and_labels(1), answers_and_labels(2, count=20, classes=5, last=3), never_named(3)],
+    examples=[answers_and_labels(1), answers_and_labels(2, count=20, classes=5, last=3), never_named(3),
+              answers_and_labels(4, count=1, classes=4, last=4)],
     checks={
         "any answers": lambda dice: [answers_and_labels(dice.randrange(10**6)) for _ in range(3)],
         "many pictures": lambda dice: [answers_and_labels(dice.randrange(10**6), count=200, classes=4, last=4)],
