@@ -7,8 +7,8 @@ from autograde.exercises import Choice, Code, Misconception, Numeric, TrueFalse
 
 
 def numbers(*shape: int) -> torch.Tensor:
-    """0, 1, 2 …: every entry has a value of its own, so that none can be exchanged unnoticed."""
-    return torch.arange(torch.Size(shape).numel(), dtype=torch.float32).reshape(shape)
+    """0, ½, 1, 1½ …: every entry has a value of its own, so that none can be exchanged or rounded unnoticed."""
+    return torch.arange(torch.Size(shape).numel()).reshape(shape) / 2
 
 
 # ── 8.2 · Windows ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -49,9 +49,9 @@ def window_partition(x: torch.Tensor, window: int) -> torch.Tensor:
 
     The windows come row by row, the first picture's first; inside a window the tokens come row by row, too.
 
-    >>> window_partition(torch.arange(8).reshape(1, 2, 4, 1), window=2)[..., 0]
-    tensor([[0, 1, 4, 5],
-            [2, 3, 6, 7]])
+    >>> window_partition(torch.arange(8.0).reshape(1, 2, 4, 1), window=2)[..., 0]
+    tensor([[0., 1., 4., 5.],
+            [2., 3., 6., 7.]])
 
     Raises ValueError where the window does not divide both sides of the grid.
     """
@@ -66,15 +66,16 @@ def window_partition(x: torch.Tensor, window: int) -> torch.Tensor:
 cut = Code(
     "window-partition", title="Your own window_partition", points=4, difficulty=2, minutes=10, tolerance=0,
     prompt="A window is to tokens what a patch is to pixels. So this is the idea of chapter 1's `patchify`, with two "
-    "differences: the D numbers of a token stay together on an axis of their own, behind; and the windows of *all* "
+    "differences: the D numbers of a token stay together on an axis of their own, the last; and the windows of *all* "
     "pictures form one long batch, because attention is to treat each as if it were a picture by itself.",
     reference=window_partition,
     examples=[
-        (torch.arange(8).reshape(1, 2, 4, 1), 2),
-        (torch.arange(32).reshape(1, 4, 4, 2), 2),
-        (torch.arange(48).reshape(2, 2, 6, 2), 2),
-        (torch.arange(18).reshape(1, 3, 6, 1), 3),
+        (torch.arange(8.0).reshape(1, 2, 4, 1), 2),
+        (numbers(1, 4, 4, 2), 2),
+        (numbers(2, 2, 6, 2), 2),
+        (numbers(1, 3, 6, 1), 3),
         (torch.zeros(1, 4, 5, 2), 2),
+        (torch.zeros(1, 3, 4, 1), 2),
         (torch.zeros(1, 3, 5, 1), 2),
     ],
     checks={
@@ -299,6 +300,26 @@ def _(x, window):
     return x.transpose(2, 3).reshape(-1, window * window, width)
 
 
+@cut.misconception("looked at the rows alone",
+    "You refuse where the window does not divide the rows, and let the columns through. Test both sides.")
+def _(x, window):
+    batch, rows, columns, width = x.shape
+    if rows % window:
+        raise ValueError("no multiple")
+    x = x.reshape(batch, rows // window, window, columns // window, window, width)
+    return x.transpose(2, 3).reshape(-1, window * window, width)
+
+
+@cut.misconception("looked at the columns alone",
+    "You refuse where the window does not divide the columns, and let the rows through. Test both sides.")
+def _(x, window):
+    batch, rows, columns, width = x.shape
+    if columns % window:
+        raise ValueError("no multiple")
+    x = x.reshape(batch, rows // window, window, columns // window, window, width)
+    return x.transpose(2, 3).reshape(-1, window * window, width)
+
+
 # ── 8.3 · Why windows must shift ───────────────────────────────────────────────────────────────────────────────────
 
 windows_alone = TrueFalse(
@@ -399,7 +420,7 @@ apart = Code(
     "the top one, round the left one, or round both. Give each token a number for that, roll the numbers as the "
     "tokens are rolled, cut them into windows as the tokens are cut, and compare all pairs.",
     reference=may_attend,
-    examples=[(2, 2, 2, 0), (2, 4, 2, 1), (4, 4, 2, 1), (6, 9, 3, 1)],
+    examples=[(2, 2, 2, 0), (2, 4, 2, 1), (4, 4, 2, 1), (6, 9, 3, 1), (3, 3, 3, 2), (4, 8, 4, 3)],
     checks={
         "every window": [(8, 8, 4, 2), (6, 6, 3, 1), (14, 14, 7, 3)],
         "grids that are not square": [(4, 8, 4, 1), (9, 6, 3, 2), (12, 8, 4, 3)],
@@ -573,6 +594,41 @@ def _(rows, columns, window, shift):
     return may_attend(rows, columns, window, window // 2)
 
 
+@apart.misconception("half a window, or nothing",
+    "Wherever there is a shift, you shift by half a window. `shift` may be any number below the window.")
+def _(rows, columns, window, shift):
+    return may_attend(rows, columns, window, window // 2 if shift else 0)
+
+
+@apart.misconception("one row, always",
+    "You mark one row and one column, however large the shift is. `shift` rows and columns leave.")
+def _(rows, columns, window, shift):
+    return may_attend(rows, columns, window, min(shift, 1))
+
+
+@apart.misconception("what stays",
+    "You mark `window - shift` rows and columns: as many as stay in the last window. `shift` of them leave.")
+def _(rows, columns, window, shift):
+    left = window - shift
+    way = 2 * (torch.arange(rows) < left)[:, None] + 1 * (torch.arange(columns) < left)[None, :]
+    return pairs(way.roll((-shift, -shift), dims=(0, 1)), window)
+
+
+@apart.misconception("round both is round none",
+    "A token that rolled round both borders has the number of one that rolled round none. There are four ways, so "
+    "there must be four numbers.")
+def _(rows, columns, window, shift):
+    top, left = came_round(rows, columns, shift)
+    return pairs((top ^ left).roll((-shift, -shift), dims=(0, 1)), window)
+
+
+@apart.misconception("no shift where a window covers the grid",
+    "Where a window is as high or as wide as the grid, you leave the shift out, as Swin's model does. Here the grid "
+    "rolls all the same, and the mask has to say so.")
+def _(rows, columns, window, shift):
+    return may_attend(rows, columns, window, 0 if min(rows, columns) <= window else shift)
+
+
 @apart.misconception("what is added to scores",
     "Those are the numbers that are *added* to the scores, 0 and −∞. The question is about the "
     "mask itself: True and False.")
@@ -667,8 +723,8 @@ def merge_patches(x: torch.Tensor) -> torch.Tensor:
 
     First come the numbers of the upper left token, then lower left, upper right, lower right: Swin's order.
 
-    >>> merge_patches(torch.tensor([[[[1], [3]], [[2], [4]]]]))
-    tensor([[[[1, 2, 3, 4]]]])
+    >>> merge_patches(torch.tensor([[[[1.0], [3.0]], [[2.0], [4.0]]]]))
+    tensor([[[[1., 2., 3., 4.]]]])
 
     Raises ValueError where a side of the grid is odd.
     """
@@ -692,9 +748,9 @@ merge = Code(
     "takes the upper left token of every square.",
     reference=merge_patches,
     examples=[
-        (torch.tensor([[[[1], [3]], [[2], [4]]]]),),
-        (torch.arange(16).reshape(1, 2, 4, 2),),
-        (torch.arange(32).reshape(2, 4, 4, 1),),
+        (torch.tensor([[[[1.0], [3.0]], [[2.0], [4.0]]]]),),
+        (numbers(1, 2, 4, 2),),
+        (numbers(2, 4, 4, 1),),
         (torch.zeros(1, 3, 4, 2),),
         (torch.zeros(1, 4, 5, 1),),
     ],
@@ -739,6 +795,19 @@ def _(x):
 def _(x):
     one, two, three, four = corners_of(x)
     return torch.cat([one, three, two, four], dim=-1)
+
+
+@merge.misconception("round the square",
+    "You go round the square: upper left, lower left, lower right, upper right. Swin goes down the left column, and "
+    "then down the right one.")
+def _(x):
+    one, two, three, four = corners_of(x)
+    return torch.cat([one, two, four, three], dim=-1)
+
+
+@merge.misconception("first picture alone", "You gave back the first picture only. There may be several in the batch.")
+def _(x):
+    return torch.cat(corners_of(x[:1]), dim=-1)
 
 
 @merge.misconception("quarters of the picture", "You put the four *quarters of the picture* on top of each other. Four "
@@ -925,14 +994,14 @@ stem_sees = Numeric(
 
 
 def tokens_to_map(tokens: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-    """The patch tokens of an encoder as a map, as convolutions and upsampling want it: [B, T, D] → [B, D, R, C].
+    """The patch tokens of an encoder as a map, as convolutions and upsampling want it: [B, S, D] → [B, D, R, C].
 
-    The last rows · columns of the T tokens are the patches, row by row. What stands before them, CLS or registers, is
+    The last rows · columns of the S tokens are the patches, row by row. What stands before them, CLS or registers, is
     left out; there may be none of it, or several.
 
-    >>> tokens_to_map(torch.tensor([[[9], [1], [2], [3], [4]]]), rows=2, columns=2)
-    tensor([[[[1, 2],
-              [3, 4]]]])
+    >>> tokens_to_map(torch.tensor([[[9.0], [1.0], [2.0], [3.0], [4.0]]]), rows=2, columns=2)
+    tensor([[[[1., 2.],
+              [3., 4.]]]])
 
     Raises ValueError where there are fewer tokens than the grid has places.
     """
@@ -949,10 +1018,10 @@ unroll = Code(
     "the way back from tokens to a map.",
     reference=tokens_to_map,
     examples=[
-        (torch.tensor([[[9], [1], [2], [3], [4]]]), 2, 2),
-        (torch.arange(14).reshape(1, 7, 2), 2, 3),
-        (torch.arange(36).reshape(2, 6, 3), 3, 2),
-        (torch.arange(9).reshape(1, 9, 1), 2, 3),
+        (torch.tensor([[[9.0], [1.0], [2.0], [3.0], [4.0]]]), 2, 2),
+        (numbers(2, 7, 2), 2, 3),
+        (numbers(2, 6, 3), 3, 2),
+        (numbers(1, 9, 1), 2, 3),
         (torch.zeros(1, 5, 2), 2, 3),
     ],
     checks={
@@ -963,10 +1032,10 @@ unroll = Code(
         "refuses too few": [(torch.zeros(1, 5, 3), 2, 3), (torch.zeros(2, 11, 4), 4, 3)],
     },
     hints=[
-        "T − rows · columns tokens stand before the patches. Leave them out.",
+        "S − rows · columns tokens stand before the patches. Leave them out.",
         "[B, N, D] must become [B, D, N] before N is split into rows and columns: `transpose(1, 2)`.",
-        "The examples pass but grading finds a mistake? Try a row without CLS, one with CLS and registers, and one "
-        "that is too short: a ValueError of your own.",
+        "The examples pass but grading finds a mistake? Try a sequence without CLS, one with CLS and registers, "
+        "and one that is too short: a ValueError of your own.",
     ],
     why="Drop what is no patch, bring D to the front, split N. It is chapter 1's unpatchify, for features.",
 )
@@ -1041,7 +1110,7 @@ def _(tokens, rows, columns):
 
 
 @unroll.misconception("insists on CLS",
-    "You refuse every row that has not exactly one token more than the grid has places. There may be no CLS, or "
+    "You refuse every sequence that has not exactly one token more than the grid has places. There may be no CLS, or "
     "registers besides: refuse only where tokens are missing.")
 def _(tokens, rows, columns):
     if tokens.shape[1] != rows * columns + 1:
@@ -1059,7 +1128,7 @@ def _(tokens, rows, columns):
 
 
 @unroll.misconception("refuses just enough",
-    "You refuse a row of exactly as many tokens as the grid has places. That is enough: it has no CLS.")
+    "You refuse a sequence of exactly as many tokens as the grid has places. That is enough: it has no CLS.")
 def _(tokens, rows, columns):
     if tokens.shape[1] <= rows * columns:
         raise ValueError("too few")

@@ -2,6 +2,7 @@
 
 import math
 import random
+from itertools import pairwise
 
 import torch
 
@@ -179,6 +180,7 @@ share_right = Code(
         guesses(1, 8, 3, 6, column=True),
         (torch.tensor([[0.0, 2.0], [3.0, 1.0], [2.0, 1.0], [1.0, 0.0]]), torch.tensor([1, 0, 0, 1])),
         (torch.tensor([[2.0, 0.0], [1.0, 3.0], [0.0, 1.0]]), torch.tensor([[0], [0], [1]])),
+        (torch.tensor([[1.0, 5.0, 2.0]]), torch.tensor([[1]])),
     ],
     checks={
         "labels of shape [B, 1]": [guesses(seed, 12, 5, 9, column=True) for seed in (2, 3, 4)],
@@ -237,6 +239,13 @@ def _(logits, labels):
     said = logits.argmax(dim=0)
     count = min(len(said), labels.numel())
     return (said[:count] == labels.flatten()[:count]).float().mean().item()
+
+
+@share_right.misconception("over the whole table",
+    "`argmax` without `dim` counts through the whole table, and gives one number for all pictures. Each picture asks "
+    "for its own largest logit: dim=1.")
+def _(logits, labels):
+    return (logits.argmax() == labels.flatten()).float().mean().item()
 
 
 @share_right.misconception("the smallest", "You ask for the smallest logit. The model's answer is the largest.")
@@ -310,6 +319,14 @@ def _(logits, labels):
     return (logits.argmax(dim=1) == labels[:, 0]).float().mean().item()
 
 
+@share_right.misconception("squeezed to a number",
+    "For one picture, `squeeze` takes away both axes of [1, 1], and what is left is no list any more. `flatten` keeps "
+    "one axis.")
+def _(logits, labels):
+    hits = [said == label for said, label in zip(logits.argmax(dim=1).tolist(), labels.squeeze().tolist(), strict=True)]
+    return sum(hits) / len(hits)
+
+
 @share_right.misconception("all or nothing", "You say whether *all* are right. The share is asked for.")
 def _(logits, labels):
     return float(bool((logits.argmax(dim=1) == labels.flatten()).all()))
@@ -348,16 +365,16 @@ def to_tokens(maps: torch.Tensor) -> torch.Tensor:
 
     Token i holds the D numbers at place i; places are counted row by row.
 
-    >>> to_tokens(torch.tensor([[[[1, 2]], [[30, 40]]]]))  # D = 2, one row, two columns
-    tensor([[[ 1, 30],
-             [ 2, 40]]])
+    >>> to_tokens(torch.tensor([[[[1.0, 2.0]], [[30.0, 40.0]]]]))  # D = 2, one row, two columns
+    tensor([[[ 1., 30.],
+             [ 2., 40.]]])
     """
     return maps.flatten(2).transpose(1, 2)  # B D rows columns → B D N → B N D
 
 
 def maps_of(batch: int, width: int, rows: int, columns: int) -> torch.Tensor:
-    """Feature maps in which every number is another."""
-    return torch.arange(batch * width * rows * columns).reshape(batch, width, rows, columns)
+    """Feature maps in which every number is another, in steps of a half: none can be rounded unnoticed."""
+    return torch.arange(batch * width * rows * columns).reshape(batch, width, rows, columns) / 2
 
 
 tokens_of_maps = Code(
@@ -366,7 +383,7 @@ tokens_of_maps = Code(
     "```python\ndef to_tokens(maps):\n    return maps.reshape(maps.shape[0], -1, maps.shape[1])\n```\n\n"
     "Write one whose *numbers* are right, too.",
     reference=to_tokens,
-    examples=[(torch.tensor([[[[1, 2]], [[30, 40]]]]),), (maps_of(2, 3, 2, 4),)],
+    examples=[(torch.tensor([[[[1.0, 2.0]], [[30.0, 40.0]]]]),), (maps_of(2, 3, 2, 4),)],
     checks={
         "a grid that is not square": [(maps_of(2, 5, 3, 4),), (maps_of(3, 2, 4, 3),)],
         "a square grid": [(maps_of(2, 6, 3, 3),)],
@@ -506,9 +523,9 @@ late_scale_sum = Numeric(
 
 
 def rollout(maps: torch.Tensor) -> torch.Tensor:
-    """Attention followed through the layers: [T, T], how much of each token at the end comes from each at the start.
+    """Attention followed through the layers: [S, S], how much of each token at the end comes from each at the start.
 
-    maps: [L, h, T, T], for each layer and head the attention weights; rows may sum to less than 1, where weak links
+    maps: [L, h, S, S], for each layer and head the attention weights; rows may sum to less than 1, where weak links
     were set to 0. In every layer the heads are averaged, the identity is added for the residual connection, and each
     row is divided by its sum. The layers are multiplied, the last one leftmost. Every row of the answer sums to 1.
 
@@ -517,7 +534,7 @@ def rollout(maps: torch.Tensor) -> torch.Tensor:
             [0.0000, 1.0000]])
     """
     flow = torch.eye(maps.shape[-1])
-    for layer in maps:  # h T T
+    for layer in maps:  # h S S
         mixed = layer.mean(dim=0) + torch.eye(maps.shape[-1])
         flow = mixed / mixed.sum(dim=-1, keepdim=True) @ flow
     return flow
@@ -535,15 +552,16 @@ def some_maps(seed: int, layers: int, heads: int, tokens: int) -> torch.Tensor:
 
 follow = Code(
     "rollout", title="Mend the rollout", points=4, difficulty=3, minutes=12, tolerance=1e-4,
-    prompt="A much-copied rollout has this line, for a table of [T, T]:\n\n"
+    prompt="A much-copied rollout has this line, for a table of [S, S]:\n\n"
     "```python\nmixed = mixed / mixed.sum(dim=-1)\n```\n\n"
-    "The sums have the shape [T], and [T, T] / [T] divides **columns**: number j of every row by the sum of row j. No "
+    "The sums have the shape [S], and [S, S] / [S] divides **columns**: number j of every row by the sum of row j. No "
     "error says so, and where all rows have the same sum it does no harm. Write the whole rollout so that it is right.",
     reference=rollout,
     examples=[
-        (torch.tensor([[[[0.5, 0.5], [0.0, 1.0]]]]),), (some_maps(1, 2, 2, 3),),
+        (torch.tensor([[[[0.5, 0.5], [0.0, 1.0]]]]),), (some_maps(1, 3, 3, 3),),
         (torch.tensor([[[[0.5, 0.5], [0.0, 0.0]]]]),),
         (torch.tensor([[[[0.5, 0.5], [0.0, 0.0]]], [[[0.0, 0.5], [0.25, 0.0]]]]),),
+        (torch.tensor([[[[0.5, 0.5], [0.0, 0.0]], [[0.0, 0.5], [0.25, 0.0]]]]),),
     ],
     checks={
         "several layers and heads": [(some_maps(2, 3, 2, 5),), (some_maps(3, 4, 3, 4),)],
@@ -555,7 +573,7 @@ follow = Code(
     },
     hints=[
         "One layer first: mean over the heads, plus the identity, each row divided by its sum.",
-        "`keepdim=True` leaves the sums as a column, [T, 1], and a column divides rows.",
+        "`keepdim=True` leaves the sums as a column, [S, 1], and a column divides rows.",
         "Then multiply: what stands leftmost is applied last. Start with the identity, and go `flow = layer @ flow`.",
         "The examples pass but grading finds a mistake? Try maps whose weak links were set to 0, so that the rows have "
         "different sums, and more than two layers.",
@@ -605,7 +623,7 @@ def _(maps):
     return flow
 
 
-@follow.misconception("columns", "Your sums still have the shape [T], and divide columns. Keep the axis: keepdim=True.")
+@follow.misconception("columns", "Your sums still have the shape [S], and divide columns. Keep the axis: keepdim=True.")
 def _(maps):
     steps = [layer.mean(dim=0) + torch.eye(maps.shape[-1]) for layer in maps]
     return _product([step / step.sum(dim=-1) for step in steps])
@@ -684,8 +702,38 @@ def _(maps):
     return flow / flow.sum(dim=-1, keepdim=True)
 
 
+@follow.misconception("last two layers",
+    "Each step of your loop multiplies two neighbouring layers and forgets the product before: with three layers, the "
+    "first is lost. Multiply by what you have so far: `flow = layer @ flow`.")
+def _(maps):
+    steps = [_mixed(layer) for layer in maps]
+    flow = steps[0]
+    for before, step in pairwise(steps):
+        flow = step @ before
+    return flow
+
+
+@follow.misconception("divided before the identity",
+    "You divide each row before the identity is added. Add it first: where weak links were set to 0, a token keeps "
+    "more of itself.")
+def _(maps):
+    flow = torch.eye(maps.shape[-1])
+    for layer in maps:
+        weights = layer.mean(dim=0) / layer.mean(dim=0).sum(dim=-1, keepdim=True)
+        flow = (weights + torch.eye(maps.shape[-1])) / 2 @ flow
+    return flow
+
+
+@follow.misconception("each head by itself",
+    "You divide the rows of each head, and average then. That is the same only where the rows sum to 1: average the "
+    "heads first.")
+def _(maps):
+    heads = maps + torch.eye(maps.shape[-1])
+    return _product((heads / heads.sum(dim=-1, keepdim=True)).mean(dim=1))
+
+
 @follow.misconception("averaged the wrong axis",
-    "You average over the layers, and multiply the heads. The maps are [L, h, T, T]: average the heads of each layer.")
+    "You average over the layers, and multiply the heads. The maps are [L, h, S, S]: average the heads of each layer.")
 def _(maps):
     return rollout(maps.transpose(0, 1))
 
@@ -778,28 +826,39 @@ load = Code(
     examples=[
         ({"head.bias": torch.zeros(2)}, {"module.head.bias": torch.tensor([3.0, 4.0])}),
         (weights_of(1), weights_of(2, "module.")),
-        (weights_of(1), weights_of(2, "module.", count=4)),
+        (weights_of(1), weights_of(2, "module.", head__weight=None, ema__decay=torch.zeros(1))),
         (weights_of(1), weights_of(2)),
         (weights_of(1, count=1), weights_of(2, count=1)),
         (weights_of(1), weights_of(2, "module.", head__weight=torch.zeros(2, 3))),
         (weights_of(1), weights_of(2, "module.", head__weight=torch.zeros(3, 4))),
+        (weights_of(1), weights_of(2, "module.", head__weight=torch.zeros(1, 2))),
+        (weights_of(1), weights_of(2, "module.", norm__weight=torch.zeros(1))),
+        (weights_of(1), weights_of(2, "module.", norm__weight=torch.zeros(2, 1))),
         (weights_of(1, count=4), weights_of(2, "module.")),
         (
             weights_of(1, adapter__module__bias=torch.zeros(2)),
             weights_of(2, "module.", adapter__module__bias=torch.ones(2)),
         ),
+        (weights_of(1, adapter__module__bias=torch.zeros(2)), weights_of(2, adapter__module__bias=torch.ones(2))),
+        ({"module.bias": torch.zeros(2)}, {"module.module.bias": torch.tensor([3.0, 4.0])}),
+        ({"bias": torch.zeros(2)}, {"module.head.bias": torch.tensor([3.0, 4.0])}),
+        (weights_of(1), dict(reversed(weights_of(2, "module.").items()))),
     ],
     checks={
         "a prefix": [(weights_of(3), weights_of(4, "module.")), (weights_of(5, count=3), weights_of(6, "module.", 3))],
         "no prefix": [(weights_of(7), weights_of(8)), (weights_of(23, count=1), weights_of(24, count=1))],
         "something missing": [
             (weights_of(9), weights_of(10, "module.", head__weight=None)), (weights_of(11), weights_of(12, count=3)),
+            (weights_of(29), weights_of(30, norm__weight=None, ema__decay=torch.zeros(2))),
+            ({"weight": torch.zeros(3)}, {"module.norm.weight": torch.ones(3)}),
         ],
         "another shape": [
             (weights_of(13), weights_of(14, "module.", head__weight=torch.zeros(5, 2))),
             (weights_of(15), weights_of(16, norm__weight=torch.zeros(1))),
             (weights_of(25), weights_of(26, "module.", head__weight=torch.zeros(2, 3))),
             (weights_of(27), weights_of(28, head__weight=torch.zeros(3, 5))),
+            (weights_of(31), weights_of(32, head__weight=torch.zeros(1, 2))),
+            (weights_of(37), weights_of(38, norm__weight=torch.zeros(2, 1))),
         ],
         "more than is needed": [
             (weights_of(17, count=4), weights_of(18, "module.")),
@@ -808,7 +867,11 @@ load = Code(
         "“module.” inside a name": [
             (weights_of(21, adapter__module__bias=torch.zeros(2)),
              weights_of(22, "module.", adapter__module__bias=torch.ones(2))),
+            (weights_of(33, adapter__module__bias=torch.zeros(2)),
+             weights_of(34, adapter__module__bias=torch.ones(2))),
+            ({"module.weight": torch.zeros(3)}, {"module.module.weight": torch.ones(3)}),
         ],
+        "another order": [(weights_of(35), dict(reversed(weights_of(36).items())))],
     },
     hints=[
         "First make a new dict of the checkpoint with the prefix off, then look up the model's names in it.",
@@ -897,6 +960,17 @@ def _(own, found):
     return {name: clean[name] for name in own}
 
 
+@load.misconception("axis by axis",
+    "You compare axis by axis, and `zip` stops with the shorter shape: [2] and [2, 1] pass for the same. Compare "
+    "`tensor.shape` as a whole.")
+def _(own, found):
+    clean = _clean(found)
+    for name, tensor in own.items():
+        if name not in clean or any(a != b for a, b in zip(tensor.shape, clean[name].shape, strict=False)):
+            raise ValueError("does not fit")
+    return {name: clean[name] for name in own}
+
+
 @load.misconception("the first one alone",
     "Your `return` stands inside the loop: it gives back the first tensor and stops. Return when the loop is done.")
 def _(own, found):
@@ -919,6 +993,62 @@ def _(own, found):
     clean = {name.replace("module.", ""): tensor for name, tensor in found.items()}
     _refuse(own, clean)
     return {name: clean[name] for name in own}
+
+
+@load.misconception("the first, wherever it stands",
+    "You take off the first “module.” of a name, wherever it stands. Without the prefix, that is one in the middle of "
+    "a name. Take `removeprefix`.")
+def _(own, found):
+    clean = {name.replace("module.", "", 1): tensor for name, tensor in found.items()}
+    _refuse(own, clean)
+    return {name: clean[name] for name in own}
+
+
+@load.misconception("as often as it stands there",
+    "You take the prefix off again and again. Once is enough: a part of the model may be called `module` itself.")
+def _(own, found):
+    clean = {}
+    for name, tensor in found.items():
+        while name.startswith("module."):
+            name = name.removeprefix("module.")
+        clean[name] = tensor
+    _refuse(own, clean)
+    return {name: clean[name] for name in own}
+
+
+@load.misconception("names that end alike",
+    "You take a name that *ends* like the model's: then “head.bias” goes for “bias”. Compare whole names.")
+def _(own, found):
+    answer = {}
+    for name, tensor in own.items():
+        value = next((found[theirs] for theirs in found if theirs.endswith(name)), None)
+        if value is None or value.shape != tensor.shape:
+            raise ValueError("does not fit")
+        answer[name] = value
+    return answer
+
+
+@load.misconception("by the order",
+    "You go by the order of the tensors, and not by their names. A checkpoint may hold them in another order.")
+def _(own, found):
+    if len(found) < len(own):
+        raise ValueError("missing")
+    answer = dict(zip(own, found.values(), strict=False))
+    _refuse(own, answer)
+    return answer
+
+
+@load.misconception("broadcast",
+    "You copy into tensors of the model's shapes, and copying broadcasts: one number fills a whole row in silence. "
+    "Compare `tensor.shape` first.")
+def _(own, found):
+    clean = _clean(found)
+    if any(name not in clean for name in own):
+        raise ValueError("missing")
+    try:
+        return {name: torch.empty_like(tensor).copy_(clean[name]) for name, tensor in own.items()}
+    except RuntimeError:
+        raise ValueError("shape") from None
 
 
 @load.misconception("always cut",

@@ -203,11 +203,13 @@ attend = Code(
     examples=[
         heads_and_mask(1), heads_and_mask(2, batch=1, length=5, dim=16),
         tuple([100 * part for part in heads_and_mask(9)[:2]] + [heads_and_mask(9)[2]]),
+        (torch.zeros(1, 3, 2), *heads_and_mask(10, batch=1, length=3, dim=2)[1:]),
     ],
     checks={
         "any mask": lambda dice: [heads_and_mask(dice.randrange(10**6)) for _ in range(3)],
         "other sizes": lambda dice: [heads_and_mask(dice.randrange(10**6), batch=3, length=6, dim=8)],
         "nothing forbidden": [(*heads_and_mask(7)[:2], torch.ones(4, 4, dtype=torch.bool))],
+        "scores of 0": [(heads_and_mask(11)[0], torch.zeros(2, 4, 3), heads_and_mask(11)[2])],
         "large scores": [tuple([100 * part for part in heads_and_mask(8)[:2]] + [heads_and_mask(8)[2]])],
     },
     why="Scores, −∞ where a pair is forbidden, softmax along the keys. e to the power of −∞ is 0, and the rest of the "
@@ -265,6 +267,19 @@ def _(q, k, mask):
     "get a weight. Which score gives the weight 0?")
 def _(q, k, mask):
     return (q @ k.mT / q.shape[-1] ** 0.5 * mask).softmax(dim=-1)
+
+
+@attend.misconception("mask added", "You add the mask to the scores: True counts as 1 and False as 0, and nothing is "
+    "forbidden. Which score gives the weight 0?")
+def _(q, k, mask):
+    return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5 + mask).softmax(dim=-1)
+
+
+@attend.misconception("zero means forbidden", "You take every score of 0 for a forbidden one. A score may be 0 where a "
+    "query and a key are at right angles: go by the mask.")
+def _(q, k, mask):
+    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5 * mask
+    return scores.masked_fill(scores == 0, float("-inf")).softmax(dim=-1)
 
 
 @attend.misconception("masked after the softmax, and divided again", "You mask the weights and divide each row again. "
@@ -508,15 +523,24 @@ def answers_and_labels(seed: int, count: int = 12, classes: int = 3, last: int =
     return logits, torch.randint(last, (count,), generator=dice)
 
 
+def never_named(seed: int) -> tuple[torch.Tensor, ...]:
+    """Arguments of `confusion_matrix`; the last of four classes is neither a label nor an answer."""
+    logits, labels = answers_and_labels(seed, classes=4, last=2)
+    return logits - torch.tensor([0.0, 0.0, 0.0, 9.0]), labels
+
+
 confused = Code(
     "confusion-matrix", title="Which class for which", points=4, difficulty=2, minutes=8, hints=None,
     prompt="Write the confusion matrix of a classifier: it shows which classes are mistaken for which.",
     reference=confusion_matrix,
-    examples=[answers_and_labels(1), answers_and_labels(2, count=20, classes=5, last=3)],
+    examples=[answers_and_labels(1), answers_and_labels(2, count=20, classes=5, last=3), never_named(3),
+              answers_and_labels(4, count=1, classes=4, last=4)],
     checks={
         "any answers": lambda dice: [answers_and_labels(dice.randrange(10**6)) for _ in range(3)],
         "many pictures": lambda dice: [answers_and_labels(dice.randrange(10**6), count=200, classes=4, last=4)],
-        "a class that does not occur": lambda dice: [answers_and_labels(dice.randrange(10**6), classes=6, last=2)],
+        "a class that does not occur": lambda dice: [
+            answers_and_labels(dice.randrange(10**6), classes=6, last=2), never_named(dice.randrange(10**6)),
+        ],
         "one picture": lambda dice: [answers_and_labels(dice.randrange(10**6), count=1, classes=4, last=4)],
     },
     why="Row: what it is; column: what the model says. What is right lies on the diagonal.",
@@ -590,6 +614,15 @@ def _(logits, labels):
         if answer < classes:
             matrix[label, answer] += 1
     return matrix
+
+
+@confused.misconception("as many classes as were seen",
+    "Your matrix ends with the last class that occurs, among labels or answers. The logits have a column for every "
+    "class.")
+def _(logits, labels):
+    answers = logits.argmax(dim=1)
+    classes = int(torch.cat([labels, answers]).max()) + 1
+    return torch.bincount(labels * classes + answers, minlength=classes**2).reshape(classes, classes)
 
 
 @confused.misconception("one_hot without the classes",

@@ -166,6 +166,9 @@ def anchors(path: Path) -> list[str]:
 FRACTIONS = {
     "02-patch-embedding": ("embed", "conv-weight", "reconstruct"),
     "03-cls-and-positions": ("prepend-cls", "add-positions", "sincos-positions"),
+    "08-backbones": ("window-partition", "merge-patches", "tokens-to-map"),
+    "09-debugging-clinic": ("to-tokens", "rollout"),
+    "11-exam": ("masked-weights",),
 }
 
 
@@ -180,3 +183,17 @@ def test_a_function_that_rounds_its_numbers_gets_no_tick_and_no_mark(chapter: st
 
     assert not exercise.passes_examples(rounds)
     assert exercise.mark({"outcomes": exercise.run(rounds)}).status is not Status.RIGHT
+
+
+@pytest.mark.parametrize(("chapter", "name"), [(chapter, name) for chapter in FRACTIONS for name in FRACTIONS[chapter]])
+def test_a_function_that_fills_zeros_gets_its_tick_and_its_mark(chapter: str, name: str) -> None:
+    """`torch.zeros(…)` holds floats, and so does what stands in a model: examples of whole numbers would refuse it."""
+    exercise = load_key(ROOT / "solutions" / chapter)[name]
+    assert isinstance(exercise, Code)
+
+    def fills(*arguments: Any) -> torch.Tensor:
+        result = exercise.reference(*arguments)
+        return torch.zeros(result.shape).copy_(result)
+
+    assert exercise.passes_examples(fills)
+    assert exercise.mark({"outcomes": exercise.run(fills)}).status is Status.RIGHT
