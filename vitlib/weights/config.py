@@ -153,9 +153,11 @@ def _grid(
     if like and layout.prefix_positions == "any":
         forms.append(like.prefix_positions)
     rows = {form: rows[form] for form in forms}
-    given, guesses = facts.get("image_size"), [None, like.image_size] if like else [None]
-    if given or (like and n == like.prefix_rows + like.grid.tokens):
-        guesses = [given or like.image_size]
+    guesses: list[Any] = [None, like.image_size] if like else [None]
+    if like and n == like.prefix_rows + like.grid.tokens:
+        guesses = [like.image_size]
+    if given := facts.get("image_size"):
+        guesses = [given]
     patches = {size: size and (size[0] // high) * (size[1] // wide) for size in guesses}
     for size in guesses:
         fits = fitting(rows, n, patches[size])
