@@ -54,7 +54,7 @@ def filled(
 
 def _what(config: Any, layout: Layout) -> str:
     """A short description of the model, for messages."""
-    told = [f"{f} {getattr(config, f)}" for f in ("embed_dim", "depth", "depths", "patch_size") if hasattr(config, f)]
+    told = [f"{f} {getattr(config, f)}" for f in ("depths", "embed_dim", "depth", "patch_size") if hasattr(config, f)]
     return f"a {layout.family} of {', '.join(told)} (it is in {layout.library}'s layout)"
 
 
