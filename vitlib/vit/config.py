@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from vitlib.vit.attention import check_heads
-from vitlib.vit.fields import check_fields
+from vitlib.vit.fields import check_fields, side_of
 from vitlib.vit.patches import PatchGrid
 
 # what fields and values were called before they took timm's words; saved models, snapshots and recipes still say it
@@ -86,6 +86,7 @@ class ViTConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        object.__setattr__(self, "patch_size", side_of(self.patch_size))
         check_heads(self.embed_dim, self.num_heads)
         grid = self.grid
         if not grid.divides:

@@ -19,6 +19,11 @@ def pair_of(size: int | tuple[int, int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
 
 
+def side_of(patch: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    """A square patch as its side, any other as it is: one way to write each."""
+    return patch[0] if isinstance(patch, tuple) and len(set(patch)) == 1 else patch
+
+
 def fitted_statistics(known: Mapping[str, Any], in_chans: int) -> dict[str, Any]:
     """Fields with a `mean` and a `std` for pictures of `in_chans` channels: averages, where they are those of others.
 

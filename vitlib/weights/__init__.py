@@ -5,10 +5,10 @@
 
 `load` (loading.py) takes these steps, for a ViT, a hybrid, a Swin and a ConvNeXt alike:
 
-    read        sources (a file, a folder, the hub), files (safetensors, npz), pickled (torch.save's)
-    recognise   recognise: the layout (layouts.py) that knows most of the names. Its table of names is in
-                vit_names, flax (Google's) or stage_names (Swin, ConvNeXt)
-    rename      renaming, by that table; prefix_rows: positions of the tokens before the patches
+    read        sources (a file, a folder, the hub), files (safetensors, torch.save's, npz)
+    recognise   recognise: the layout (layouts) that knows most of the names. Its table of names is in vit_names or
+                stage_names (Swin, ConvNeXt)
+    rename      renaming, by that table; it also moves the positions of the tokens before the patches
     configure   config: from the shapes (shapes), the arguments, the file's note and config.json (config_json)
     check       check: names, shapes, numbers
     fill        fill: the model, its head, its first layer

@@ -3,15 +3,19 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from vitlib.vit.config import ViTConfig
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.layouts import Layout
 
+# fields in which two models may differ: the same weights fit both
+FREE = ("class_names", "fused", "trim", "dropout", "drop_path_rate", "mean", "std", "resize", "convention",
+        "layer_scale")  # fmt: skip
 # models that vitlib does not have, and parts of names by which they can be recognised
 SIGNS = {
     "DINOv3, which rotates queries and keys instead of adding positions": ("storage_tokens", "rope_embed"),
@@ -38,37 +42,29 @@ def looks_like(names: Iterable[str]) -> str:
     return f" (this looks like {found[0]})" if found else ""
 
 
-def grouped(names: Iterable[str], among: Iterable[str] = (), notes: Mapping[str, str] | None = None) -> list[str]:
-    """The names as lines of a message, with notes. Names that differ only in the number of their block share a line,
-    and each line also has the nearest name of `among`.
+def grouped(names: Iterable[str], among: Iterable[str] = ()) -> list[str]:
+    """The names as lines of a message. Names that differ only in the number of their block share a line, and each line
+    also has the nearest name of `among`.
 
     >>> grouped(["blocks.0.norm1.bais", "blocks.1.norm1.bais", "head.bias"], among=["blocks.0.norm1.bias"])
     ['blocks.#.norm1.bais (# = 0…1): the nearest is blocks.0.norm1.bias', 'head.bias']
     """
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault((re.sub(r"\d+", "#", name, count=1), (notes or {}).get(name, "")), []).append(name)
+        groups.setdefault(re.sub(r"\d+", "#", name, count=1), []).append(name)
     among, lines = list(among), []
-    for (pattern, note), members in groups.items():
-        numbers = [int(number) for name in members for number in re.findall(r"\d+", name)[:1]]
-        line = f"{pattern} (# = {_ranges(numbers)})" if len(members) > 1 else members[0]
+    for pattern, members in groups.items():
+        numbers = sorted(int(number) for name in members for number in re.findall(r"\d+", name)[:1])
+        line = f"{pattern} (# = {_range(numbers)})" if len(members) > 1 else members[0]
         near = difflib.get_close_matches(members[0], among, n=1, cutoff=0.8)
-        lines.append(line + (f": {note}" if note else "") + (f": the nearest is {near[0]}" if near else ""))
+        lines.append(line + (f": the nearest is {near[0]}" if near else ""))
     return lines
 
 
-def misfits(missing: list[str], extra: list[str], misshapen: Mapping[str, str]) -> str:
-    """Missing, unexpected and misshapen names as indented lines; "" if there are none."""
-    groups = {
-        "missing": grouped(missing, among=extra),
-        "not expected": grouped(extra, among=missing),
-        "wrong shape": grouped(misshapen, notes=misshapen),
-    }
-    return "".join(
-        f"\n  {title} ({len(names)}):" + "".join(f"\n    {line}" for line in groups[title])
-        for title, names in (("missing", missing), ("not expected", extra), ("wrong shape", misshapen))
-        if names
-    )
+def _range(numbers: list[int]) -> str:
+    """0, 1, 2 as `0…2`; numbers with gaps one by one."""
+    whole = numbers[-1] - numbers[0] == len(numbers) - 1
+    return f"{numbers[0]}…{numbers[-1]}" if whole else ", ".join(map(str, numbers))
 
 
 def check_fit(
@@ -83,16 +79,20 @@ def check_fit(
     missing = [name for name in absent if name not in left]
     extra = [name for name in left if name not in absent]
     extra += [name for each in found if each not in expected for name in layout.called(each)]
-    misshapen = {
-        ", ".join(layout.called(name)): f"is {shape_of(each)}, expected {shape_of(expected[name])}"
+    misshapen = [
+        f"{', '.join(layout.called(name))}: is {shape_of(each)}, expected {shape_of(expected[name])}"
         for name, each in found.items()
         if name in expected and each.shape != expected[name].shape
+    ]
+    groups = {
+        f"missing ({len(missing)})": grouped(missing, among=extra),
+        f"not expected ({len(extra)})": grouped(extra, among=missing),
+        f"wrong shape ({len(misshapen)})": grouped(misshapen),
     }
-    if missing or extra or misshapen:
+    said = ["\n    ".join([f"\n  {title}:", *lines]) for title, lines in groups.items() if lines]
+    if said:
         remedy = "\nFetch what is missing; name in drop= what may be left out."
-        raise CheckpointError(
-            f"the checkpoint does not fit {what}{looks_like(extra)}:{misfits(missing, extra, misshapen)}{remedy}"
-        )
+        raise CheckpointError(f"the checkpoint does not fit {what}{looks_like(extra)}:{''.join(said)}{remedy}")
 
 
 def check_numbers(tensors: Mapping[str, Tensor], dtype: torch.dtype | None, layout: Layout) -> None:
@@ -115,18 +115,19 @@ def check_numbers(tensors: Mapping[str, Tensor], dtype: torch.dtype | None, layo
         )
 
 
-def check_given(seen: Mapping[str, Any], given: Mapping[str, Any], kind: type) -> None:
-    """Raise CheckpointError for a given field that `kind` does not have, or that contradicts the shapes (`seen`)."""
-    name = kind.__name__.removesuffix("Config")
-    if unknown := given.keys() - {field.name for field in fields(kind)}:
-        fault = f"the tensors are of a {name}, which has no {', '.join(sorted(unknown))}"
-        raise CheckpointError(f"{fault}; it has the fields of {kind.__name__}")
-    for field, value in seen.items():
-        if given.get(field, value) != value:
-            raise CheckpointError(
-                f"the tensors show {field}={value!r}, and an argument, a note or config.json says {given[field]!r}; is "
-                "that about another checkpoint, or is a tensor missing?"
-            )
+def differences(one: Any, other: Any) -> dict[str, tuple[Any, Any]]:
+    """Where two configurations differ, with both values: the fields that decide which tensors a model has and what it
+    computes with them."""
+    here, there = _deciding(one), _deciding(other)
+    return {field: (value, there.get(field)) for field, value in here.items() if value != there.get(field)}
+
+
+def _deciding(config: Any) -> dict[str, Any]:
+    kept = {field: value for field, value in asdict(config).items() if field not in FREE}
+    if isinstance(config, ViTConfig):
+        kept["layer_scale"] = config.layer_scale is not None  # the value is only the initial one
+        kept["mlp_ratio"] = int(config.embed_dim * config.mlp_ratio) / config.embed_dim
+    return {"kind": type(config).__name__.removesuffix("Config"), **kept}
 
 
 def sides_of(ours: Mapping[str, Tensor], name: str, axes: int) -> tuple[int, ...]:
@@ -140,14 +141,3 @@ def sides_of(ours: Mapping[str, Tensor], name: str, axes: int) -> tuple[int, ...
 
 def shape_of(tensor: Tensor) -> str:
     return "×".join(map(str, tensor.shape)) or "one number"
-
-
-def _ranges(numbers: list[int]) -> str:
-    """0, 1, 2, 5 as `0…2, 5`."""
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}…{run[-1]}" for run in runs)

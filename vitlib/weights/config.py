@@ -2,8 +2,8 @@
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import fields
 from math import isqrt
-from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -13,11 +13,12 @@ from vitlib.backbones.hybrid import HybridConfig
 from vitlib.backbones.swin import SwinConfig
 from vitlib.vit.attention import check_heads
 from vitlib.vit.config import ViTConfig
-from vitlib.vit.patches import PatchGrid
+from vitlib.vit.fields import pair_of
 from vitlib.vit.presets import PRESETS
-from vitlib.weights.check import check_given, sides_of
+from vitlib.weights.check import sides_of
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.layouts import Form, Layout
+from vitlib.weights.renaming import fitting, rows_by_form
 from vitlib.weights.shapes import of_convnext, of_swin, of_vit
 
 # Heads of published models are 64 wide, except for these embedding dimensions (Zhai et al., 2022, table 2; So400m)
@@ -33,25 +34,26 @@ def config_of(
     layout: Layout,
     given: Mapping[str, Any],
     like: Any = None,
-    heads: Mapping[str, int] = MappingProxyType({}),
+    heads: int | None = None,
 ) -> tuple[Any, Form]:
     """The configuration of the model with these tensors, and which prefix tokens have a position row in them.
 
     Given fields override those that the layout implies, and must agree with the shapes. `like` is used last. `heads` is
-    {"num_heads": n} if the layout stores heads separately.
+    their number, if the layout stores heads separately.
 
     Errors: CheckpointError for a field that is neither given nor visible in the shapes; the message names the argument.
     """
     kind, of = {
         "ViT": (ViTConfig, of_vit), "Swin": (SwinConfig, of_swin), "ConvNeXt": (ConvNeXtConfig, of_convnext)
     }[layout.family]  # fmt: skip
-    seen = {**of(ours, given), **heads}
+    like = like if isinstance(like, kind) else None
+    seen = of(ours, given) | ({"num_heads": heads} if heads else {})
     kind = HybridConfig if "stem" in seen else kind
-    check_given({field: value for field, value in seen.items() if field not in SUGGESTED}, given, kind)
+    _check_given({field: value for field, value in seen.items() if field not in SUGGESTED}, given, kind)
     implied = {**layout.implies, **(layout.with_registers if seen.get("reg_tokens") else {})}
-    if layout.library == "timm" and isinstance(like, kind):
+    if layout.library == "timm" and like:
         implied |= {field: getattr(like, field) for field in UNSEEN if hasattr(like, field)}
-        seen |= _pooling(seen, ours, like)
+        seen |= _pooling(seen, ours, like) if layout.family == "ViT" else {}
     if len(implied["mean"]) not in (1, seen["in_chans"]):
         implied |= {"mean": (0.5,), "std": (0.5,)}  # the implied statistics are those of RGB pictures
     facts = {**seen, **implied, **given}
@@ -60,7 +62,7 @@ def config_of(
     form: Form = "none"
     try:
         if layout.family == "ViT":
-            facts, form = _vit(ours, facts, layout, like if isinstance(like, ViTConfig) else None)
+            facts, form = _vit(ours, facts, layout, like)
         return kind(**facts), form
     except CheckpointError:
         raise
@@ -70,10 +72,22 @@ def config_of(
         raise CheckpointError(f"these tensors make no {layout.family}: {error}{remedy}") from None
 
 
-def _pooling(seen: Mapping[str, Any], ours: Mapping[str, Tensor], like: Any) -> dict[str, Any]:
+def _check_given(seen: Mapping[str, Any], given: Mapping[str, Any], kind: type) -> None:
+    """Raise CheckpointError for a given field that `kind` does not have, or that contradicts the shapes (`seen`)."""
+    name = kind.__name__.removesuffix("Config")
+    if unknown := given.keys() - {field.name for field in fields(kind)}:
+        fault = f"the tensors are of a {name}, which has no {', '.join(sorted(unknown))}"
+        raise CheckpointError(f"{fault}; it has the fields of {kind.__name__}")
+    for field, value in seen.items():
+        if given.get(field, value) != value:
+            raise CheckpointError(
+                f"the tensors show {field}={value!r}, and an argument, a note or config.json says {given[field]!r}; is "
+                "that about another checkpoint, or is a tensor missing?"
+            )
+
+
+def _pooling(seen: Mapping[str, Any], ours: Mapping[str, Tensor], like: ViTConfig) -> dict[str, Any]:
     """The pooling fields of `like`, if they agree with these tensors."""
-    if not isinstance(like, ViTConfig):
-        return {}
     pools_first = like.global_pool == "avg" and not like.norm_before_pool
     if pools_first != ("fc_norm.weight" in ours) or (like.global_pool == "map") != (seen["global_pool"] == "map"):
         return {}
@@ -88,74 +102,71 @@ def _vit(
         facts["norm_before_pool"] = True
     facts["num_heads"] = facts.get("num_heads") or (like.num_heads if like else _heads(facts))
     check_heads(facts["embed_dim"], facts["num_heads"])
-    facts["image_size"], form = _grid(ours, facts, layout, like)
-    if facts.get("positions", "learned") == "learned":
-        cls_alone = form == "cls" and not facts["reg_tokens"]  # "cls" and "all" are then the same
-        alike = cls_alone or not (facts["class_token"] or facts["reg_tokens"])
-        facts.setdefault("prefix_positions", "all" if alike else form)
-    return facts, form
+    if facts.get("positions", "learned") != "learned":
+        facts["image_size"] = facts.get("image_size") or (like.image_size if like else None)
+        if facts["image_size"] is None:
+            raise CheckpointError("without learned positions nothing shows the size of the pictures; give made_for=")
+        return facts, "none"
+    rows = rows_by_form(int(facts["class_token"]), facts["reg_tokens"])
+    facts["image_size"], form = _grid(ours, facts, layout, like, rows)
+    return {"prefix_positions": "all" if rows[form] == rows["all"] else form, **facts}, form
 
 
 def _heads(facts: Mapping[str, Any]) -> int:
     """The number of heads in published models of this width, with a warning. Errors: CheckpointError if unknown."""
     width, depth = facts["embed_dim"], facts["depth"]
-    known = [each.num_heads for each in PRESETS.values() if (each.embed_dim, each.depth) == (width, depth)]
-    if not known and width in HEADS:
-        known = [HEADS[width]]
-    elif not known and width >= 192 and width % 64 == 0:
-        known = [width // 64]
-    if not known:
+    ours = {(each.embed_dim, each.depth): each.num_heads for each in PRESETS.values()}
+    heads = ours.get((width, depth)) or HEADS.get(width)
+    if heads is None and width >= 192 and width % 64 == 0:
+        heads = width // 64
+    if heads is None:
         raise CheckpointError(
             f"the number of heads cannot be seen in a model {width} wide, {depth} deep; give num_heads="
         )
     warnings.warn(
-        f"nothing in the weights says how many heads attention has: {known[0]} are taken, as in published models "
+        f"nothing in the weights says how many heads attention has: {heads} are taken, as in published models "
         f"{width} wide. Give num_heads= to be sure",
         UserWarning,
         stacklevel=5,
     )
-    return known[0]
+    return heads
 
 
 def _grid(
-    ours: Mapping[str, Tensor], facts: Mapping[str, Any], layout: Layout, like: ViTConfig | None
+    ours: Mapping[str, Tensor],
+    facts: Mapping[str, Any],
+    layout: Layout,
+    like: ViTConfig | None,
+    rows: Mapping[Form, int],
 ) -> tuple[tuple[int, int], Form]:
-    """The picture size, and which prefix tokens have a position row: from the number of rows, for a square grid."""
-    size, patch = facts.get("image_size"), facts["patch_size"]
-    if facts.get("positions", "learned") != "learned":
-        size = size or (like.image_size if like else None)
-        if size is None:
-            raise CheckpointError("without learned positions nothing shows the size of the pictures; give made_for=")
-        return size, "none"
+    """The picture size, and which prefix tokens have a position row: from the number of rows.
+
+    The size is the given one; else that of `like`, if it has as many rows; else that of a square grid, or of `like`.
+    """
     if "pos_embed" not in ours:
         raise CheckpointError(
             "the positions are missing (we call them pos_embed); where the model computes them, say so: "
             "positions='sincos2d', 'sincos1d' or 'none', and made_for="
         )
-    n = sides_of(ours, "pos_embed", axes=3)[1]
-    if size is None and like and n == like.prefix_rows + like.grid.tokens:
-        size = like.image_size
-    counts: dict[Form, int] = {
-        "all": facts["class_token"] + facts["reg_tokens"], "cls": int(facts["class_token"]), "none": 0
-    }  # fmt: skip
-    forms: tuple[Form, ...] = ("all", "none") if layout.prefix_positions == "any" else (layout.prefix_positions,)
-    if like and like.prefix_positions not in forms and layout.prefix_positions == "any":
-        forms = (*forms, like.prefix_positions)
-    patches = {form: n - counts[form] for form in forms}
-    if size is not None:
-        grid = PatchGrid(size[0], size[1], patch)
-        fitting = [form for form in forms if patches[form] == grid.tokens]
-        expected = f"a picture of {size[0]}×{size[1]} pixels has {grid.tokens} patches"
+    n, (high, wide) = sides_of(ours, "pos_embed", axes=3)[1], pair_of(facts["patch_size"])
+    forms: list[Form] = ["all", "none"] if layout.prefix_positions == "any" else [layout.prefix_positions]
+    if like and layout.prefix_positions == "any":
+        forms.append(like.prefix_positions)
+    rows = {form: rows[form] for form in forms}
+    guesses: list[Any] = [None, like.image_size] if like else [None]
+    if like and n == like.prefix_rows + like.grid.tokens:
+        guesses = [like.image_size]
+    if given := facts.get("image_size"):
+        guesses = [given]
+    patches = {size: size and (size[0] // high) * (size[1] // wide) for size in guesses}
+    for size in guesses:
+        fits = fitting(rows, n, patches[size])
+        if len(set(fits.values())) == 1:
+            form, side = next(iter(fits)), isqrt(next(iter(fits.values())))
+            return size or (side * high, side * wide), form
+    if size := guesses[-1]:
+        expected = f"a picture of {size[0]}×{size[1]} pixels has {patches[size]} patches"
     else:
-        fitting = [form for form in forms if patches[form] > 0 and isqrt(patches[form]) ** 2 == patches[form]]
         expected = "give the size it was made for, made_for=(height, width) in pixels, where that is no square"
-    if len({patches[form] for form in fitting}) != 1:
-        if like and size is None:
-            return _grid(ours, {**facts, "image_size": like.image_size}, layout, None)
-        choices = " or ".join(
-            f"{n - count} + {count}" for count in sorted({counts[form] for form in forms}, reverse=True)
-        )
-        raise CheckpointError(f"pos_embed has {choices} rows (patches + tokens before them): {expected}")
-    side = isqrt(patches[fitting[0]])
-    high, wide = patch if isinstance(patch, tuple) else (patch, patch)
-    return size or (side * high, side * wide), fitting[0]
+    choices = " or ".join(f"{n - count} + {count}" for count in sorted({*rows.values()}, reverse=True))
+    raise CheckpointError(f"pos_embed has {choices} rows (patches + tokens before them): {expected}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from vitlib.backbones.presets import BACKBONES
 from vitlib.vit.config import ViTConfig
+from vitlib.vit.fields import pair_of, side_of
 from vitlib.vit.presets import PRESETS
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.layouts import Layout
@@ -21,40 +22,44 @@ TANH = re.compile(r"vit_((base_patch32|so400m_patch16|giantopt_patch16)_siglip|l
 
 
 def read_config_json(path: Path, layout: Layout) -> dict[str, Any]:
-    """Fields of the configuration, from the JSON files next to `path`; {} if there are none."""
+    """Fields of the configuration, from the JSON files next to `path`; {} if there are none. null counts as absent."""
     config, pixels = _json(path.with_name("config.json")), _json(path.with_name("preprocessor_config.json"))
-    known = _of_transformers(config, layout.family) | _pixels(pixels, layout.implies) | _of_timm(config, layout.family)
-    if "image_size" not in known and (size := _size(pixels)):
-        known["image_size"] = size
-    return plain(known)
+    known: dict[str, Any] = {}
+    for told in (
+        {"image_size": _size(pixels)},
+        _of_transformers(config, layout.family),
+        _pixels(pixels, layout.implies),
+        _of_timm(config, layout.family),
+    ):
+        known |= {field: value for field, value in told.items() if value is not None}
+    return known
 
 
 def plain(known: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields from JSON in the configuration's types: lists become tuples, a single image_size (height, width)."""
+    """Fields as a configuration has them: lists become tuples, image_size a pair, a square patch_size one side."""
     fields = {field: tuple(value) if isinstance(value, list) else value for field, value in known.items()}
-    if isinstance(fields.get("image_size"), int):
-        fields["image_size"] = (fields["image_size"],) * 2
+    if "image_size" in fields:
+        fields["image_size"] = pair_of(fields["image_size"])
+    if "patch_size" in fields:
+        fields["patch_size"] = side_of(fields["patch_size"])
     return fields
 
 
 def _of_transformers(config: Mapping[str, Any], family: str) -> dict[str, Any]:
-    same = {"image_size": "image_size"}
-    names = {
-        "ViT": same | {"hidden_size": "embed_dim", "num_attention_heads": "num_heads", "layer_norm_eps": "eps"},
-        "Swin": same | {"window_size": "window_size", "layer_norm_eps": "eps", "num_heads": "num_heads"},
-        "ConvNeXt": same | {"layer_norm_eps": "head_eps"},
-    }[family]
-    if config.get("image_size", ...) is None or (family == "ConvNeXt" and config.get("image_size") == 224):
-        config = {field: value for field, value in config.items() if field != "image_size"}
-    known = {ours: config[theirs] for theirs, ours in names.items() if theirs in config}
-    if "hidden_act" in config:
-        known["gelu"] = _gelu("hidden_act", config["hidden_act"])
     for theirs, expected in (("use_absolute_embeddings", False), ("use_swiglu_ffn", False), ("qkv_bias", True)):
         if config.get(theirs, expected) != expected:
             raise CheckpointError(f"config.json says {theirs}={config[theirs]!r}: our models have {expected!r} alone")
-    if names_of := _class_names(config.get("id2label") or {}):
-        known["class_names"] = names_of
-    return known
+    names = {
+        "ViT": {"hidden_size": "embed_dim", "num_attention_heads": "num_heads", "layer_norm_eps": "eps"},
+        "Swin": {"window_size": "window_size", "num_heads": "num_heads", "layer_norm_eps": "eps"},
+        "ConvNeXt": {"layer_norm_eps": "head_eps"},
+    }[family]
+    size = config.get("image_size")
+    return {ours: config.get(theirs) for theirs, ours in names.items()} | {
+        "image_size": None if family == "ConvNeXt" and size == 224 else size,  # 224 is written whatever it was
+        "gelu": _gelu("hidden_act", config),
+        "class_names": _class_names(config.get("id2label") or {}) or None,
+    }
 
 
 def _class_names(labels: Mapping[str, Any]) -> tuple[str, ...]:
@@ -82,13 +87,12 @@ def _pixels(pixels: Mapping[str, Any], implied: Mapping[str, Any]) -> dict[str, 
     """`mean` and `std` for pixels from 0 to 1, from a preprocessor_config.json, which may scale bytes otherwise."""
     if not pixels:
         return {}
-    known = {ours: pixels[f"image_{ours}"] for ours in ("mean", "std") if pixels.get(f"image_{ours}") is not None}
+    known = {field: pixels.get(f"image_{field}") for field in ("mean", "std")}
     if not pixels.get("do_normalize", True):
         known = {"mean": [0.0], "std": [1.0]}
     factor = 255 * pixels.get("rescale_factor", 1 / 255) if pixels.get("do_rescale", True) else 255.0
     if not isclose(factor, 1.0, rel_tol=1e-6):
-        known = {field: known.get(field) or list(implied[field]) for field in ("mean", "std")}
-        known = {field: [each / factor for each in values] for field, values in known.items()}
+        known = {field: [each / factor for each in values or implied[field]] for field, values in known.items()}
     return known
 
 
@@ -102,33 +106,31 @@ def _size(pixels: Mapping[str, Any]) -> Any:
 def _of_timm(config: Mapping[str, Any], family: str) -> dict[str, Any]:
     pretrained = config.get("pretrained_cfg") or config  # older files have one level
     arguments, name = config.get("model_args") or {}, str(config.get("architecture", "")).split(".")[0]
-    known = {field: pretrained[field] for field in ("mean", "std") if field in pretrained}
-    if "input_size" in pretrained:
-        known["image_size"] = list(pretrained["input_size"][1:])  # channels, height, width
-    if isinstance(preset := (PRESETS | BACKBONES).get(name), ViTConfig):
-        known["num_heads"] = preset.num_heads
-    if TANH.match(name):
-        known["gelu"] = "tanh"
-    if name.startswith("convnext_xxlarge"):
-        known |= {"eps": 1e-5, "head_eps": 1e-5}
-    same = (("num_heads", "num_heads"), ("img_size", "image_size"), ("window_size", "window_size"))
-    known |= {ours: arguments[theirs] for theirs, ours in same if theirs in arguments}
-    if isinstance(act := arguments.get("act_layer"), str):
-        known["gelu"] = _gelu("act_layer", act)
+    preset = (PRESETS | BACKBONES).get(name)
     pool = arguments.get("global_pool", config.get("global_pool"))
-    if pool is not None and family == "ViT":
-        known["global_pool"] = pool
-    elif pool not in (None, "avg"):
+    if family != "ViT" and pool not in (None, "avg"):
         raise CheckpointError(f"config.json says global_pool={pool!r}: a {family} of ours averages, 'avg'")
-    if labels := pretrained.get("label_names"):
-        known["class_names"] = tuple(labels)
-    return known
+    eps = 1e-5 if name.startswith("convnext_xxlarge") else None
+    return {
+        "mean": pretrained.get("mean"),
+        "std": pretrained.get("std"),
+        "image_size": arguments.get("img_size", pretrained.get("input_size", [])[1:] or None),  # behind the channels
+        "num_heads": arguments.get("num_heads", preset.num_heads if isinstance(preset, ViTConfig) else None),
+        "window_size": arguments.get("window_size"),
+        "gelu": _gelu("act_layer", arguments) or ("tanh" if TANH.match(name) else None),
+        "global_pool": pool if family == "ViT" else None,
+        "class_names": pretrained.get("label_names") or None,
+        "eps": eps,
+        "head_eps": eps,
+    }
 
 
-def _gelu(field: str, value: Any) -> str:
-    if value not in GELU:
+def _gelu(field: str, config: Mapping[str, Any]) -> str | None:
+    """Our name for the activation in a field of `config`; None if it is absent."""
+    value = config.get(field)
+    if value is not None and str(value) not in GELU:
         raise CheckpointError(f"{field} is {value!r}: expected a GELU, one of {', '.join(GELU)}")
-    return GELU[value]
+    return GELU.get(str(value))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ libraries read these files as usual.
 
 import json
 import os
+import re
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,9 +19,19 @@ import torch
 from torch import Tensor
 
 from vitlib.vit.config import renamed
-from vitlib.weights.pickled import CheckpointError, State, damaged, state_in, unpickled
 
+State = dict[str, Tensor]
 SUFFIXES = (".safetensors", ".pth", ".pt", ".npz")
+# what files of something else begin with
+OTHERS = {
+    b"<": "a web page, perhaps a server's error message",
+    b"version https://git-lfs": "a pointer of Git LFS, which stands for a file that was not fetched",
+    b"\x1f\x8b": "compressed by gzip",
+}
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used. The message says what was found, what was expected, and what to do."""
 
 
 def read(path: Path, part: str | None = None) -> tuple[State, dict[str, Any]]:
@@ -30,16 +42,43 @@ def read(path: Path, part: str | None = None) -> tuple[State, dict[str, Any]]:
     """
     with path.open("rb") as file:
         head = file.read(64)
-    size = path.stat().st_size
     if not head:
         raise CheckpointError(f"{path} is empty; fetch it again")
     if head.startswith(b"PK\x03\x04"):
-        return _read_zip(path, part)
-    if head[8:9] == b"{":
-        return _read_safetensors(path, part)
-    if head.startswith(b"\x80"):  # torch.save before version 1.6: one pickle, no archive
-        return state_in(path, unpickled(path), part), {}
-    raise CheckpointError(f"{path} ({size:,} bytes) is {_what(head)}, no file of tensors; fetch the checkpoint itself")
+        content, note = _read_zip(path)
+    elif head[8:9] == b"{":
+        content, note = _read_safetensors(path)
+    elif head.startswith(b"\x80"):  # torch.save before version 1.6: one pickle, no archive
+        content, note = _unpickled(path), {}
+    else:
+        known = [what for start, what in OTHERS.items() if head.lstrip().startswith(start)]
+        what = known[0] if known else f"something that begins with {head[:8]!r}"
+        size = path.stat().st_size
+        raise CheckpointError(f"{path} ({size:,} bytes) is {what}, no file of tensors; fetch the checkpoint itself")
+    return (state_in(path, content, part) if content else {}), note
+
+
+def state_in(path: Path | str, content: Any, part: str | None) -> State:
+    """The state dict in what torch.load returned: the content itself, or one of its entries.
+
+    Errors: CheckpointError if there is none, none of the name `part`, or several and no `part`.
+    """
+    if part is None and _is_state(content):
+        return dict(content)
+    entries = content if isinstance(content, Mapping) else {}
+    parts = [name for name, entry in entries.items() if _is_state(entry)]
+    if part in parts or (part is None and len(parts) == 1):
+        return dict(entries[part or parts[0]])
+    there = ", ".join(f"{name!r} ({type(entry).__name__})" for name, entry in list(entries.items())[:8])
+    choice = f"choose one with part=: {', '.join(map(repr, parts))}" if parts else "expected tensors by name"
+    asked = f"no state dict {part!r}" if part else f"{len(parts)} state dicts"
+    raise CheckpointError(f"{path} holds {asked}; {choice}. In it: {there or type(content).__name__}")
+
+
+def _is_state(entry: Any) -> bool:
+    if not isinstance(entry, Mapping) or not entry:
+        return False
+    return all(isinstance(name, str) and isinstance(each, Tensor) for name, each in entry.items())
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
@@ -85,37 +124,52 @@ def whole(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def _read_safetensors(path: Path, part: str | None) -> tuple[State, dict[str, Any]]:
+def _read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            note = _note(path, (file.metadata() or {}).get("vitlib", ""))
+            return tensors, _note(path, (file.metadata() or {}).get("vitlib", ""))
     except SafetensorError as error:
-        raise damaged(path, error) from None
-    return (state_in(path, tensors, part) if tensors else {}), note
+        raise _damaged(path, error) from None
 
 
-def _read_zip(path: Path, part: str | None) -> tuple[State, dict[str, Any]]:
+def _read_zip(path: Path) -> tuple[Any, dict[str, Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             names, comment, bad = archive.namelist(), archive.comment, archive.testzip()
     except Exception as error:  # damaged bytes make zipfile raise anything
-        raise damaged(path, error) from None
+        raise _damaged(path, error) from None
     if bad:  # torch.load does not compare checksums
-        raise damaged(path, f"{bad} fails its checksum")
+        raise _damaged(path, f"{bad} fails its checksum")
     note = _note(path, comment.decode(errors="replace"))
     if all(name.endswith(".npy") for name in names):
-        return state_in(path, _read_npz(path), part), note
+        return _read_npz(path), note
     if any(name.endswith("constants.pkl") for name in names):
         raise CheckpointError(
             f"{path} is a TorchScript archive, a program with its weights; keep the weights alone: "
             'torch.save(torch.jit.load(path).state_dict(), "weights.pth")'
         )
     if any(name.endswith("data.pkl") for name in names):
-        return state_in(path, unpickled(path), part), note
+        return _unpickled(path), note
     raise CheckpointError(f"{path} is a zip archive of {', '.join(names[:3])} …, no file of tensors; unpack it")
+
+
+def _unpickled(path: Path) -> Any:
+    """The content of a pickle. Errors: CheckpointError for one that is damaged, or would run code."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about old pickle protocols
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged bytes make the unpickler raise anything
+        if named := re.search(r"GLOBAL (\S+)", str(error)):
+            raise CheckpointError(
+                f"{path} asks Python to call {named[1]}, and weights need no code: refused, and nothing was run. "
+                "Take the .safetensors file instead; or, if you trust who made it, keep its tensors alone: "
+                'torch.save(torch.load(path, weights_only=False)["model"], "weights.pth")'
+            ) from None
+        raise _damaged(path, "its pickle breaks off") from None
 
 
 def _note(path: Path, words: str) -> dict[str, Any]:
@@ -124,7 +178,14 @@ def _note(path: Path, words: str) -> dict[str, Any]:
     try:
         return renamed(json.loads(words))
     except ValueError:
-        raise damaged(path, "its note is no JSON") from None
+        raise _damaged(path, "its note is no JSON") from None
+
+
+def _damaged(path: Path, why: object) -> CheckpointError:
+    return CheckpointError(
+        f"{path} ({path.stat().st_size:,} bytes) is cut off or damaged ({why}); fetch it again and compare its "
+        "size or checksum with the source's"
+    )
 
 
 def _read_npz(path: Path) -> State:
@@ -152,13 +213,3 @@ def _write_npz(path: Path, state: State) -> None:
     }
     with path.open("wb") as file:  # given a path, numpy would add a suffix of its own
         numpy.savez(file, **arrays)  # type: ignore[arg-type]  # numpy types a name as its allow_pickle
-
-
-def _what(head: bytes) -> str:
-    if head.lstrip().startswith(b"<"):
-        return "a web page, perhaps a server's error message"
-    if head.startswith(b"version https://git-lfs"):
-        return "a pointer of Git LFS, which stands for a file that was not fetched"
-    if head.startswith(b"\x1f\x8b"):
-        return "compressed by gzip"
-    return f"something that begins with {head[:8]!r}"

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitlib.backbones.presets import MODELS
-from vitlib.backbones.stages import StageConfig
 from vitlib.backbones.windows import WindowAttention
 from vitlib.vit.checks import require_size
 from vitlib.weights.check import check_fit, check_numbers
@@ -18,7 +17,6 @@ from vitlib.weights.layouts import Layout
 from vitlib.weights.renaming import UNREAD
 
 HEAD = ("head.weight", "head.bias", "head.fc.weight", "head.fc.bias")
-FIRST = ("patch_embed.backbone.0.conv.weight", "stem.0.weight", "patch_embed.proj.weight")  # the first layer
 
 
 def filled(
@@ -44,25 +42,20 @@ def filled(
         model = MODELS[type(config)](config, generator)
     expected = model.state_dict()
     counters = {name: each for name, each in expected.items() if name.endswith("num_batches_tracked")}
-    found = whole_tables({name: each for name, each in ours.items() if not name.endswith(UNREAD)}, model)
+    found = _whole_tables({name: each for name, each in ours.items() if not name.endswith(UNREAD)}, model)
     if new_head:
         found = {name: each for name, each in found.items() if name not in HEAD} | head_of(model)
     found = counters | found  # old checkpoints lack the counters
-    check_fit(found, expected, what(layout, config), layout, left)
+    check_fit(found, expected, _what(config, layout), layout, left)
     check_numbers({name: each for name, each in found.items() if name not in counters}, dtype, layout)
     model.to(dtype or torch.float32).load_state_dict(found)
     return model
 
 
-def what(layout: Layout, config: Any = None) -> str:
+def _what(config: Any, layout: Layout) -> str:
     """A short description of the model, for messages."""
-    if config is None:
-        model = f"any {layout.family}"
-    elif isinstance(config, StageConfig):
-        model = f"a {layout.family} of depths {config.depths}"
-    else:
-        model = f"a ViT of width {config.embed_dim}, depth {config.depth}, patch {config.patch_size}"
-    return f"{model} (it is in {layout.library}'s layout)"
+    told = [f"{f} {getattr(config, f)}" for f in ("depths", "embed_dim", "depth", "patch_size") if hasattr(config, f)]
+    return f"a {layout.family} of {', '.join(told)} (it is in {layout.library}'s layout)"
 
 
 def head_of(model: nn.Module) -> State:
@@ -70,31 +63,22 @@ def head_of(model: nn.Module) -> State:
     return {name: each for name, each in model.state_dict().items() if name in HEAD}
 
 
-def channels_of(ours: Mapping[str, Tensor]) -> int | None:
-    """The number of input channels; None if the first layer is missing or no convolution."""
-    first = next((ours[name] for name in FIRST if name in ours), None)
-    return first.shape[1] if first is not None and first.ndim == 4 else None
+def with_channels(weight: Tensor, in_chans: int) -> Tensor:
+    """The weight of a first layer, [D, C, h, w], for another number of channels, as in timm.
 
-
-def with_channels(ours: Mapping[str, Tensor], in_chans: int) -> State:
-    """The tensors with the first layer adapted to `in_chans` channels, as in timm.
-
-    For 1 channel its weights are summed over the channels. For other numbers they are repeated and scaled, so that
-    equal channels give the same result.
+    For 1 channel it is summed over the channels. For other numbers it is repeated and scaled, so that equal channels
+    give the same result.
     """
     require_size("in_chans", in_chans)
-    name, channels = next(name for name in FIRST if name in ours), channels_of(ours)
-    if not channels:
-        return dict(ours)
-    weight = ours[name].float()  # D C h w
+    channels, whole = weight.shape[1], weight.float()
     if in_chans == 1:
-        first = weight.sum(dim=1, keepdim=True)
+        first = whole.sum(dim=1, keepdim=True)
     else:
-        first = weight.repeat(1, -(-in_chans // channels), 1, 1)[:, :in_chans] * (channels / in_chans)
-    return {**ours, name: first.to(ours[name].dtype)}
+        first = whole.repeat(1, -(-in_chans // channels), 1, 1)[:, :in_chans] * (channels / in_chans)
+    return first.to(weight.dtype)
 
 
-def whole_tables(ours: Mapping[str, Tensor], model: nn.Module) -> State:
+def _whole_tables(ours: Mapping[str, Tensor], model: nn.Module) -> State:
     """The tensors with full-sized tables of a Swin. timm's tables are smaller in stages with a grid below window size.
 
     The missing rows belong to distances that do not occur there; they become zeros.

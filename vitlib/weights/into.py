@@ -9,24 +9,11 @@ from vitlib.backbones.stages import Staged
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.model import ViT
 from vitlib.vit.wrappers import require_numbers, unwrapped
+from vitlib.weights.check import differences
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.fill import head_of
 from vitlib.weights.loading import load
 from vitlib.weights.sources import Source
-
-# fields in which the model and the checkpoint may differ: the weights fit anyway
-FREE = {
-    "class_names",
-    "fused",
-    "trim",
-    "dropout",
-    "drop_path_rate",
-    "mean",
-    "std",
-    "resize",
-    "convention",
-    "layer_scale",
-}
 
 
 def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **options: Any) -> None:
@@ -50,17 +37,13 @@ def load_into(model: nn.Module, source: Source, *, new_head: bool = False, **opt
         if mine.positions != "learned":
             given["positions"] = mine.positions
     loaded = load(source, num_classes=mine.num_classes if new_head else None, **given | options)
-    here, there = _deciding(mine), _deciding(loaded.config)
-    differing = [
-        f"{field} is {value!r} in the model and {there.get(field)!r} in the checkpoint"
-        for field, value in here.items()
-        if value != there.get(field)
-    ]
-    if differing:
-        remedy = "; new_head=True keeps the model's own head" if here["num_classes"] != there["num_classes"] else ""
+    if differing := differences(mine, loaded.config):
+        fields = "; ".join(f"{f} is {here!r} in the model and {there!r} in the checkpoint"
+                           for f, (here, there) in differing.items())  # fmt: skip
+        remedy = "; new_head=True keeps the model's own head" if "num_classes" in differing else ""
         raise CheckpointError(
-            f"the checkpoint is of another model: {'; '.join(differing)}. Take vitlib.weights.load, which builds the "
-            f"model that fits, or create one with these choices{remedy}"
+            f"the checkpoint is of another model: {fields}. Take vitlib.weights.load, which builds the model that "
+            f"fits, or create one with these choices{remedy}"
         )
     target.load_state_dict(loaded.state_dict() | (head_of(target) if new_head else {}))
     taken = asdict(mine).keys() & {"mean", "std", "resize"}
@@ -78,15 +61,3 @@ def plain_model(model: nn.Module) -> Any:
         raise TypeError(f"this is a {type(bare).__name__}: expected a ViT, Hybrid, Swin or ConvNeXt of vitlib")
     require_numbers(bare)
     return bare
-
-
-def _deciding(config: Any) -> dict[str, Any]:
-    """The fields that decide which tensors a model has and what it computes with them."""
-    kept = {field: value for field, value in asdict(config).items() if field not in FREE}
-    kept = {"kind": type(config).__name__.removesuffix("Config"), **kept}
-    if not isinstance(config, ViTConfig):
-        return kept
-    return kept | {
-        "layer_scale": config.layer_scale is not None,  # the value is only the initial one
-        "mlp_ratio": int(config.embed_dim * config.mlp_ratio) / config.embed_dim,
-    }

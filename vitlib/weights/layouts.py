@@ -1,7 +1,7 @@
 """A layout: how one library names the tensors of a model. It is a table from our names to theirs, used both ways.
 
-In a name `#` stands for a number and `*` for weight or bias. `{query,key,value}` stands for three tensors of theirs
-that we concatenate along the first axis. Our names are timm's.
+In a name `#` stands for a number and `*` for weight, bias or a statistic of a BatchNorm. `{query,key,value}` stands for
+three tensors of theirs that we concatenate along the first axis. Our names are timm's.
 """
 
 import re
@@ -14,6 +14,8 @@ from torch import Tensor
 
 Form = Literal["all", "cls", "none"]  # which of the tokens before the patches have a position row
 Spelling = tuple[str, str | Callable[[re.Match[str]], str]]  # regular expression and replacement, as in re.sub
+# regular expression of their names; their tensor → ours; ours → theirs, given the number of heads
+Axes = tuple[str, Callable[[Tensor], Tensor], Callable[[Tensor, int], Tensor]]
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,14 @@ class Layout:
     zeros: tuple[str, ...] = ()  # tensors that its library needs and our models lack: written as zeros, [1, D]
     also: tuple[Spelling, ...] = ()  # other spellings, which are read but not written; replaced one after another
     sign: str = ""  # regular expression that some name has to match, or it is another layout
-    back: Callable[[str, Tensor], Tensor] = lambda name, theirs: theirs  # their tensor of that name → ours
-    forth: Callable[[str, Tensor, int], Tensor] | None = None  # ours → theirs, given the number of heads
+    axes: tuple[Axes, ...] = ()  # tensors with other axes than ours; the first expression that matches counts
 
-    def ours(self, name: str) -> tuple[str, int] | None:
-        """Our name for their tensor, and the index of the part of ours that it is; None for an unknown name."""
+    def ours(self, name: str) -> str | None:
+        """Our name for the tensor that theirs is, or is a part of; None for an unknown name."""
         for ours, theirs in self.names.items():
-            for part, each in enumerate(_parts(theirs)):
+            for each in _parts(theirs):
                 if found := _pattern(each).fullmatch(name):
-                    return _filled(ours, found.groups()), part
+                    return _filled(ours, found)
         return None
 
     def theirs(self, name: str) -> tuple[str, ...]:
@@ -49,17 +50,26 @@ class Layout:
         """
         for ours, theirs in self.names.items():
             if found := _pattern(ours).fullmatch(name):
-                return tuple(_filled(each, found.groups()) for each in _parts(theirs))
+                return tuple(_filled(each, found) for each in _parts(theirs))
         return ()
 
     def called(self, name: str) -> tuple[str, ...]:
         """The names for our tensor in a message: theirs, or ours if they do not have it."""
         return self.theirs(name) or (name,)
 
+    def back(self, name: str, theirs: Tensor) -> Tensor:
+        """Their tensor of that name, with our axes."""
+        return next((back(theirs) for pattern, back, _ in self.axes if re.fullmatch(pattern, name)), theirs)
+
+    def forth(self, name: str, ours: Tensor, heads: int) -> Tensor:
+        """Our tensor with the axes of theirs of that name."""
+        return next((forth(ours, heads) for pattern, _, forth in self.axes if re.fullmatch(pattern, name)), ours)
+
 
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile(re.escape(template).replace(r"\#", r"(\d+)").replace(r"\*", "(weight|bias)"))
+    leaf = "(weight|bias|running_mean|running_var|num_batches_tracked)"
+    return re.compile(re.escape(template).replace(r"\#", r"(\d+)").replace(r"\*", leaf))
 
 
 @cache
@@ -69,7 +79,6 @@ def _parts(template: str) -> tuple[str, ...]:
     return tuple(before + each + after for each in inside.split(","))
 
 
-def _filled(template: str, values: tuple[str, ...]) -> str:
-    for value in values:
-        template = re.sub(r"[#*]", value, template, count=1)
-    return template
+def _filled(template: str, found: re.Match[str]) -> str:
+    values = iter(found.groups())
+    return re.sub(r"[#*]", lambda _: next(values), template)

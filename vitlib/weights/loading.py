@@ -18,14 +18,14 @@ from vitlib.weights.check import check_fit, looks_like
 from vitlib.weights.config import config_of
 from vitlib.weights.config_json import plain, read_config_json
 from vitlib.weights.files import CheckpointError
-from vitlib.weights.fill import FIRST, channels_of, filled, what, with_channels
-from vitlib.weights.flax import heads_of
-from vitlib.weights.prefix_rows import move_rows
-from vitlib.weights.recognise import recognise, spelled
-from vitlib.weights.renaming import to_ours
+from vitlib.weights.fill import filled, with_channels
+from vitlib.weights.recognise import recognise
+from vitlib.weights.renaming import move_rows, to_ours
 from vitlib.weights.sources import Source, open_source
+from vitlib.weights.vit_names import heads_of
 
 Size = int | tuple[int, int]
+FIRST = ("patch_embed.backbone.0.conv.weight", "stem.0.weight", "patch_embed.proj.weight")  # the first layer
 
 
 def load(
@@ -82,7 +82,7 @@ def load(
         state = {name: each.to(dtype) if each.is_floating_point() else each for name, each in state.items()}
     layout = recognise(state)
 
-    given = (read_config_json(path, layout) if path else {}) | plain(note) | choices
+    given = plain((read_config_json(path, layout) if path else {}) | note | choices)
     given.pop("in_chans", None)  # the shapes show it
     names = choices.get("class_names") if num_classes is not None else None  # of the new head
     if names is not None:
@@ -91,14 +91,15 @@ def load(
         given["image_size"] = pair_of(size)
 
     ours, left = to_ours(state, layout)
-    if not any(name in ours for name in FIRST):  # no configuration without it
-        first = "stem.0.weight" if layout.family == "ConvNeXt" else "patch_embed.proj.weight"
-        check_fit(ours, {first: torch.empty(0)} | ours, what(layout), layout, left)
-    if in_chans is not None and in_chans != channels_of(ours):
-        ours, given = with_channels(ours, in_chans), fitted_statistics(given, in_chans)
+    first = next((name for name in FIRST if name in ours), None)
+    if first is None:  # no configuration without it
+        expected = {FIRST[1 if layout.family == "ConvNeXt" else 2]: torch.empty(0), **ours}
+        check_fit(ours, expected, f"any {layout.family} in {layout.library}'s layout", layout, left)
+    elif in_chans is not None and ours[first].ndim == 4 and ours[first].shape[1] != in_chans:
+        ours, given = ours | {first: with_channels(ours[first], in_chans)}, fitted_statistics(given, in_chans)
         layout = replace(layout, implies=fitted_statistics(layout.implies, in_chans))
     try:
-        config, form = config_of(ours, layout, given, like, heads_of(spelled(state, layout)))
+        config, form = config_of(ours, layout, given, like, heads_of(state))
     except CheckpointError as error:
         raise CheckpointError(f"{error}{looks_like(left)}") from None
     ours = move_rows(ours, form, getattr(config, "prefix_positions", form))

@@ -8,23 +8,20 @@ from torch import Tensor
 from vitlib.weights import vit_names
 from vitlib.weights.check import looks_like
 from vitlib.weights.files import CheckpointError, State
-from vitlib.weights.flax import BIG_VISION, GOOGLE
 from vitlib.weights.layouts import Layout
 from vitlib.weights.stage_names import STAGED
 
-_VITS = (vit_names.TIMM, vit_names.DINOV2, vit_names.TORCHVISION, vit_names.HF, vit_names.HF_DISK, vit_names.HF_DINOV2)
-LAYOUTS = {each.library: each for each in (*_VITS, GOOGLE, BIG_VISION)}  # of a ViT
+LAYOUTS = {each.library: each for each in vit_names.LAYOUTS}  # of a ViT
+BLOCK = re.compile(r"(blocks|layers|stages)\.")  # our names of a block's tensors begin so
 
 
 def layout_named(library: str, family: str = "ViT") -> Layout:
     """The layout of a library for a family of models. Errors: CheckpointError if it cannot be written."""
     if library not in LAYOUTS:
         raise CheckpointError(f"there is no layout {library!r}: expected one of {', '.join(LAYOUTS)}")
-    if family in ("ViT", "Hybrid") and (family == "ViT" or library == "timm"):
-        return LAYOUTS[library]
-    if library != "timm":
+    if family != "ViT" and library != "timm":
         raise CheckpointError(f"a {family} is saved by timm's names alone, not by {library}'s")
-    return next(each for each in STAGED if (each.library, each.family) == (library, family))
+    return next((each for each in STAGED if (each.library, each.family) == (library, family)), LAYOUTS[library])
 
 
 def recognise(state: Mapping[str, Tensor]) -> Layout:
@@ -36,10 +33,10 @@ def recognise(state: Mapping[str, Tensor]) -> Layout:
         raise CheckpointError("the checkpoint holds no tensors; fetch it again")
     most: list[str] = []
     for layout in (*LAYOUTS.values(), *STAGED):
-        known = [found[0] for found in map(layout.ours, spelled(state, layout)) if found]
+        known = [ours for ours in map(layout.ours, spelled(state, layout)) if ours]
         if len(known) > len(most) and any(re.search(layout.sign, _bare(name)) for name in state):
             most, best = known, layout
-    if not any(re.match(r"(blocks|layers|stages)\.", name) for name in most):
+    if not any(map(BLOCK.match, most)):
         raise CheckpointError(
             f"{len(state)} tensors, beginning with {', '.join(list(state)[:4])}: no layout of a ViT, Swin or ConvNeXt "
             f"knows a block among them{looks_like(state)}; expected one of {', '.join(LAYOUTS)}"

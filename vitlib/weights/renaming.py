@@ -1,14 +1,18 @@
-"""Convert state dicts from one layout to another, by the layouts' tables of names."""
+"""Convert state dicts from one layout to another: the names by the layouts' tables, and the rows of positions.
+
+Some layouts have position rows for the prefix tokens (CLS and registers), and others do not. Those without such a row
+have the sum of token and position in the token instead. The encoder's input is the same.
+"""
 
 from collections.abc import Mapping, Sequence
+from math import isqrt
 
 import torch
 from torch import Tensor
 
-from vitlib.weights.check import grouped, looks_like, shape_of
+from vitlib.weights.check import grouped, looks_like, shape_of, sides_of
 from vitlib.weights.files import CheckpointError, State
 from vitlib.weights.layouts import Form, Layout
-from vitlib.weights.prefix_rows import form_of, move_rows, stored_form
 from vitlib.weights.recognise import layout_named, recognise, spelled
 from vitlib.weights.sources import without
 
@@ -48,22 +52,22 @@ def convert(
     ours, left = to_ours(state, layout)
     if left:
         raise CheckpointError(f"unknown names: {', '.join(grouped(left))}{looks_like(left)}; name them in drop=")
-    return to_theirs(ours, target, form_of(ours, layout, target, form), num_heads)
+    if layout.prefix_positions != "any":
+        form = layout.prefix_positions
+    elif form is None:
+        form = "all" if target is layout else _form_of(ours)
+    return to_theirs(ours, target, form, num_heads)
 
 
 def to_ours(state: Mapping[str, Tensor], layout: Layout) -> tuple[State, State]:
     """The tensors that the layout knows, under our names; and those that it does not know."""
-    left, found = spelled(state, layout), dict[str, dict[int, str]]()
-    for name in left:
-        if known := layout.ours(name):
-            found.setdefault(known[0], {})[known[1]] = name
+    left = spelled(state, layout)
     ours: State = {}
-    for name in found:
+    for name in dict.fromkeys(filter(None, map(layout.ours, left))):
         theirs = layout.theirs(name)
-        if len(found[name]) < len(theirs):
+        if not all(each in left for each in theirs):  # a part is missing
             continue
         parts = {each: left.pop(each) for each in theirs}
-        shapes = ", ".join(f"{each} is {shape_of(part)}" for each, part in parts.items())
         if len({part.dtype for part in parts.values()}) > 1:  # torch.cat would convert them silently
             dtypes = ", ".join(f"{each} holds {part.dtype}" for each, part in parts.items())
             raise CheckpointError(f"{dtypes}: expected one dtype; convert them first")
@@ -73,28 +77,29 @@ def to_ours(state: Mapping[str, Tensor], layout: Layout) -> tuple[State, State]:
             back = [layout.back(each, part) for each, part in parts.items()]
             ours[name] = torch.cat(back) if len(back) > 1 else back[0]
         except (RuntimeError, IndexError):
+            shapes = ", ".join(f"{each} is {shape_of(part)}" for each, part in parts.items())
             raise CheckpointError(f"wrong shape: {shapes}; expected what makes our {name}") from None
     return ours, left
 
 
 def to_theirs(ours: Mapping[str, Tensor], layout: Layout, form: Form, heads: int | None = None) -> State:
     """Our tensors under the names of a layout. `form`: which prefix tokens have a position row in `ours`."""
-    if layout.forth and heads is None:
+    if layout.axes and heads is None:
         raise CheckpointError(
             f"{layout.library} keeps the heads apart, and a state dict does not tell how many: give num_heads="
         )
+    want: Form = "all" if form != "none" else "none"  # timm's layout has rows for all of the prefix tokens, or none
+    if layout.prefix_positions != "any":
+        want = layout.prefix_positions
     theirs: State = {}
     homeless = []
-    for name, tensor in move_rows(ours, form, stored_form(form, layout)).items():
+    for name, tensor in move_rows(ours, form, want).items():
         names = layout.theirs(name)
         if not names and not name.endswith(UNREAD):
             homeless.append(name)
-        if not names:
-            continue
         try:
-            parts = tensor.unflatten(0, (len(names), -1)) if len(names) > 1 else [tensor]
-            for each, part in zip(names, parts, strict=True):
-                theirs[each] = layout.forth(each, part, heads or 1) if layout.forth else part
+            parts = tensor.unflatten(0, (len(names), -1)) if len(names) > 1 else [tensor] * len(names)
+            theirs |= {each: layout.forth(each, part, heads or 1) for each, part in zip(names, parts, strict=True)}
         except (RuntimeError, IndexError):
             raise CheckpointError(
                 f"{name} is {shape_of(tensor)}: expected rows for {len(names)} × {heads or 1} heads"
@@ -104,3 +109,57 @@ def to_theirs(ours: Mapping[str, Tensor], layout: Layout, form: Form, heads: int
             f"{layout.library} has no place for {', '.join(grouped(homeless))}; take another layout, or leave them out"
         )
     return theirs
+
+
+def rows_by_form(class_token: int, registers: int) -> dict[Form, int]:
+    """The number of prefix tokens that have a position row."""
+    return {"all": class_token + registers, "cls": class_token, "none": 0}
+
+
+def fitting(rows: Mapping[Form, int], positions: int, patches: int | None = None) -> dict[Form, int]:
+    """The forms in which so many positions are those of `patches` (None: of any square grid), and their patches.
+
+    >>> fitting(rows_by_form(1, 4), positions=21), fitting(rows_by_form(1, 0), positions=12, patches=12)
+    ({'all': 16}, {'none': 12})
+    """
+    rest = {form: positions - count for form, count in rows.items()}
+    return {form: n for form, n in rest.items() if n > 0 and (isqrt(n) ** 2 == n if patches is None else n == patches)}
+
+
+def move_rows(ours: Mapping[str, Tensor], have: Form, want: Form) -> State:
+    """The tensors with position rows for the prefix tokens in `want`, from tensors with rows for those in `have`.
+
+    A new row is zeros; a removed row is added to its token.
+    """
+    prefix = {name: ours[name] for name in ("cls_token", "reg_token") if name in ours}
+    if "pos_embed" not in ours or not prefix:
+        return dict(ours)
+    positions = ours["pos_embed"]  # 1 R D
+    for name, token in prefix.items():
+        if token.ndim != 3 or positions.ndim != 3 or token.shape[::2] != positions.shape[::2]:
+            raise CheckpointError(f"wrong shape: {name} is {shape_of(token)}, pos_embed {shape_of(positions)}")
+    tokens = torch.cat(list(prefix.values()), dim=1)  # 1 K D
+    k = tokens.shape[1]
+    rows = rows_by_form(int("cls_token" in prefix), k - int("cls_token" in prefix))
+    has, gets = rows[have], rows[want]
+    if has == gets:
+        return dict(ours)
+    # with a row for each token first: those from `gets` on are added to their tokens then
+    whole = torch.cat([positions[:, :has], positions.new_zeros(1, k - has, positions.shape[2]), positions[:, has:]], 1)
+    tokens = torch.cat([tokens[:, :gets], tokens[:, gets:] + whole[:, gets:k]], dim=1)
+    moved = dict(zip(prefix, tokens.split([token.shape[1] for token in prefix.values()], dim=1), strict=True))
+    return {**ours, **moved, "pos_embed": torch.cat([whole[:, :gets], whole[:, k:]], dim=1)}
+
+
+def _form_of(ours: Mapping[str, Tensor]) -> Form:
+    """Which prefix tokens have a position row in timm's layout: from the number of rows, for a square grid."""
+    cls, registers = (sides_of(ours, name, axes=3)[1] if name in ours else 0 for name in ("cls_token", "reg_token"))
+    if "pos_embed" not in ours or not cls + registers:
+        return "all"
+    n = sides_of(ours, "pos_embed", axes=3)[1]
+    if len(fits := fitting({"all": cls + registers, "none": 0}, n)) != 1:
+        raise CheckpointError(
+            f"pos_embed has {n} rows, and counting does not tell whether {cls + registers} of them belong to the "
+            'tokens before the patches; say form="all" or form="none"'
+        )
+    return next(iter(fits))

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from vitlib.vit.config import ViTConfig
+from vitlib.vit.fields import side_of
 from vitlib.weights import files
+from vitlib.weights.check import differences
 from vitlib.weights.config import config_of
 from vitlib.weights.files import CheckpointError
 from vitlib.weights.into import plain_model
@@ -40,12 +42,11 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
             stacklevel=2,
         )
     path, config, state = Path(path), target.config, dict(target.state_dict())
-    family, note = type(target).__name__, asdict(config)
-    if family in ("Swin", "ConvNeXt", "Hybrid"):
-        layout_named(layout, family)
+    family, note = type(config).__name__.removesuffix("Config"), asdict(config)
+    column = layout_named(layout, family)
+    if family != "ViT":  # in timm's names, which are ours
         files.write(path, state, note)
         return
-    column = layout_named(layout)
     if config.positions != "learned" and "positions" not in column.settable:
         raise CheckpointError(
             f"{layout} keeps learned positions, and this model's are {config.positions!r}; save it as 'timm'"
@@ -53,15 +54,13 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
     state |= {name: torch.zeros(1, config.embed_dim) for name in column.zeros}
     theirs = to_theirs(state, column, config.prefix_positions, config.num_heads)
     # the configuration that the layout's library would have with these tensors, with the fields that users can set
-    given = {field: getattr(config, field) for field in ("num_heads", "image_size", "mean", "std", *column.settable)}
+    same = ("num_heads", "image_size", "mean", "std", "prefix_positions", *column.settable)
+    given = {field: getattr(config, field) for field in same}
     made, _ = config_of(to_ours(theirs, column)[0], column, given)
-    differing = [
-        f for f in ("eps", "gelu", "global_pool", "norm_before_pool") if getattr(made, f) != getattr(config, f)
-    ]
-    if differing:
+    if differing := differences(made, config):
+        theirs_has, this_has = (", ".join(f"{f}={values[i]!r}" for f, values in differing.items()) for i in (0, 1))
         raise CheckpointError(
-            f"{layout}'s own model has {', '.join(f'{f}={getattr(made, f)!r}' for f in differing)}, this one has "
-            f"{', '.join(f'{f}={getattr(config, f)!r}' for f in differing)}: it would compute something else; save it "
+            f"{layout}'s own model has {theirs_has}, this one has {this_has}: it would compute something else; save it "
             "as 'timm', or convert(model.state_dict(), …) for the names alone"
         )
     if layout.startswith("hf") and not path.suffix:
@@ -84,13 +83,11 @@ def _hf_config(config: ViTConfig, layout: str) -> dict[str, Any]:
         "num_attention_heads": config.num_heads,
         "hidden_act": "gelu" if config.gelu == "erf" else "gelu_pytorch_tanh",
         "layer_norm_eps": config.eps,
-        "image_size": list(config.image_size),
-        "patch_size": config.patch_size if isinstance(config.patch_size, int) else list(config.patch_size),
+        "image_size": side_of(config.image_size),
+        "patch_size": config.patch_size,
         "num_channels": config.in_chans,
         "qkv_bias": True,
     }
-    if config.image_size[0] == config.image_size[1]:
-        fields["image_size"] = config.image_size[0]
     if layout == "hf-dinov2":
         if hidden % config.embed_dim:
             raise CheckpointError(
@@ -118,7 +115,7 @@ def _hf_pixels(config: ViTConfig) -> dict[str, Any]:
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
-        "image_mean": list(config.mean * (config.in_chans // len(config.mean))),
-        "image_std": list(config.std * (config.in_chans // len(config.std))),
+        "image_mean": config.mean * (config.in_chans // len(config.mean)),
+        "image_std": config.std * (config.in_chans // len(config.std)),
         **({"do_convert_rgb": True} if config.in_chans == 3 else {}),
     }

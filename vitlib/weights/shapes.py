@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from vitlib.vit.fields import side_of
 from vitlib.weights.check import sides_of
 from vitlib.weights.files import CheckpointError
 
@@ -16,7 +17,7 @@ STEM = "patch_embed.backbone."  # a hybrid's: convolutions before the ViT
 def of_vit(ours: Mapping[str, Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a ViT or a Hybrid."""
     width, channels, *sides = sides_of(ours, "patch_embed.proj.weight", axes=4)
-    seen: dict[str, Any] = {"patch_size": sides[0] if sides[0] == sides[1] else tuple(sides), "in_chans": channels}
+    seen: dict[str, Any] = {"patch_size": side_of(tuple(sides)), "in_chans": channels}
     if layers := {name.removeprefix(STEM).split(".")[0] for name in ours if name.startswith(STEM)}:
         kernels = [sides_of(ours, f"{STEM}{layer}.conv.weight", axes=4) for layer in range(len(layers))]
         seen = {"patch_size": 2 ** len(layers), "in_chans": kernels[0][1], "stem": tuple(each[0] for each in kernels)}

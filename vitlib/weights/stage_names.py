@@ -6,9 +6,7 @@ So all of these layouts can be read, but only timm's can be written.
 
 import re
 
-from torch import Tensor
-
-from vitlib.weights.layouts import Layout, Spelling
+from vitlib.weights.layouts import Axes, Layout, Spelling
 
 _HEAD = (r"^head\.(?=weight|bias)", "head.fc.")  # the name in older versions
 _SWIN = {
@@ -34,6 +32,7 @@ _CONVNEXT = {
 }  # fmt: skip
 _SWIN_IMPLIES = {"eps": 1e-5, "gelu": "erf", "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _CONVNEXT_IMPLIES = _SWIN_IMPLIES | {"eps": 1e-6, "head_eps": 1e-6}
+_GAMMA: Axes = (r".*\.gamma", lambda x: x.flatten(), lambda x, heads: x[:, None, None])  # torchvision has [D, 1, 1]
 
 
 def _later(found: re.Match[str]) -> str:
@@ -47,10 +46,6 @@ def _in_turn(stages: str) -> tuple[Spelling, Spelling]:
         (r"^features\.(\d*[13579])\.", lambda found: f"{stages}.{int(found[1]) // 2}.blocks."),
         (r"^features\.(\d*[02468])\.", lambda found: f"{stages}.{int(found[1]) // 2}.downsample."),
     )
-
-
-def _flat(name: str, theirs: Tensor) -> Tensor:
-    return theirs.flatten() if name.endswith(".gamma") else theirs  # torchvision has [D, 1, 1]
 
 
 STAGED = (
@@ -84,7 +79,7 @@ STAGED = (
         (r"^classifier\.", "head.fc."),
     )),
     Layout("timm", "ConvNeXt", _CONVNEXT, _CONVNEXT_IMPLIES, also=(_HEAD,)),
-    Layout("torchvision", "ConvNeXt", _CONVNEXT, _CONVNEXT_IMPLIES, back=_flat, also=(
+    Layout("torchvision", "ConvNeXt", _CONVNEXT, _CONVNEXT_IMPLIES, axes=(_GAMMA,), also=(
         (r"^features\.0\.", "stem."),
         *_in_turn("stages"),
         (r"\.layer_scale$", ".gamma"),

@@ -126,6 +126,19 @@ def test_shapes_without_numbers_are_refused() -> None:
     assert "on the meta device" in refusal(lambda: load(state, num_heads=4))
 
 
+def test_a_square_patch_is_the_same_as_its_side(tmp_path: Path) -> None:
+    model = made(replace(TINY, patch_size=(8, 8)))
+    assert model.config == TINY
+    assert load(tensors(), num_heads=4, patch_size=(8, 8)).config.patch_size == 8
+    load_into(model, tensors())
+    save_file(tensors(), tmp_path / "it.safetensors", metadata={"vitlib": '{"patch_size": [8, 8], "num_heads": 4}'})
+    assert load(tmp_path / "it.safetensors").config.patch_size == 8
+
+
+def test_a_list_is_as_good_as_a_tuple() -> None:
+    assert load(make("swin").state_dict(), image_size=(16, 32), depths=[2, 1]).config.depths == (2, 1)
+
+
 # What the model says that is filled
 
 
@@ -135,6 +148,12 @@ def test_a_plain_state_dict_leaves_the_model_its_eps_and_normalisation(channels:
     model = ViT(mine)
     load_into(model, tensors())
     assert model.config == mine
+
+
+def test_positions_that_fit_two_grids_are_not_taken_for_those_of_the_model() -> None:
+    """16 rows: 4 × 4 patches as well as the model's 2 × 8."""
+    state = tensors(replace(TINY, prefix_positions="none"))
+    assert "made_for=(height, width)" in refusal(lambda: load_into(ViT(replace(TINY, image_size=(16, 64))), state))
 
 
 def test_a_width_of_an_mlp_that_is_no_fraction(tmp_path: Path) -> None:

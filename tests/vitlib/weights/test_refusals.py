@@ -101,6 +101,12 @@ def test_what_cannot_be_told_by_counting_is_asked_for() -> None:
     assert 'form="all"' in refusal(lambda: convert(tensors(config), "torchvision"))
 
 
+@pytest.mark.parametrize("name", ["cls_token", "pos_embed"])
+def test_converting_a_token_of_another_shape_is_refused(name: str) -> None:
+    state = tensors() | {name: torch.zeros(32)}
+    assert "expected 3 axes" in refusal(lambda: convert(state, "torchvision"))
+
+
 def test_computed_positions_need_a_word() -> None:
     config = replace(TINY, positions="sincos2d")
     assert "positions='sincos2d'" in refusal(lambda: load(tensors(config), num_heads=4))

@@ -18,8 +18,8 @@ from tests.vitlib.weights.shared import FITTING, TINY, assert_equal, made, pictu
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.model import ViT
 from vitlib.weights import convert, detect, files, load, save
-from vitlib.weights.prefix_rows import move_rows
 from vitlib.weights.recognise import LAYOUTS
+from vitlib.weights.renaming import move_rows
 
 choices = {
     "patch_size": st.integers(1, 4),
