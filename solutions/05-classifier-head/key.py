@@ -127,7 +127,7 @@ def rows(seed: int, batch: int, count: int, width: int, classes: int, scale: flo
 
 
 read = Code(
-    "classify", title="Your own classify", points=4, difficulty=2, minutes=8, tolerance=1e-4,
+    "classify", title="Your own classify", points=4, difficulty=2, minutes=8,
     prompt="Now the whole head as one function: pick CLS, normalise it, and map it to K logits. It works for a batch, "
     "and it gives logits, not probabilities.",
     reference=classify,
@@ -526,7 +526,7 @@ def guesses(seed: int, batch: int, classes: int, scale: float = 1.0) -> tuple[to
 
 
 loss = Code(
-    "cross-entropy", title="Your own cross_entropy", points=4, difficulty=2, minutes=10, tolerance=1e-4,
+    "cross-entropy", title="Your own cross_entropy", points=4, difficulty=2, minutes=10,
     prompt="Write the loss for a batch. Build it from torch's basic operations: `F.cross_entropy` is what you will "
     "compare it with. Use the second form of the equation, so that large logits do no harm.",
     reference=cross_entropy,
@@ -831,7 +831,7 @@ def sample(
 
 
 whole = Code(
-    "vit", title="Your own Vision Transformer", points=6, difficulty=3, minutes=15, tolerance=1e-3,
+    "vit", title="Your own Vision Transformer", points=6, difficulty=3, minutes=15,
     prompt="Chain the parts: patches, embedding, CLS, positions, blocks, classification head. Call the functions as "
     "`pieces.patchify`, `pieces.embed` and so on, so that you can replace them with your own in the next section. "
     "`weights` is a dict with the names that you printed above.",

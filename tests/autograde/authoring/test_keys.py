@@ -9,8 +9,9 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+import torch
 
-from autograde.answers.outcomes import outcome
+from autograde.answers.outcomes import outcome, outcomes
 from autograde.answers.serialize import pack
 from autograde.answers.sheet import make_replies
 from autograde.authoring.key import load_key
@@ -168,6 +169,23 @@ def test_every_wrong_function_fails_an_example_and_gets_its_own_message(exercise
             try_examples(entry, wrong.answer)
         assert str(caught.value).endswith(exercise.fill(wrong.message)), wrong.name
     assert try_examples(entry, exercise.reference).endswith(exercise.fill(exercise.why))
+
+
+@each(Code)
+def test_a_result_rounded_to_four_decimals_gets_no_tick(exercise):
+    """Where rounding changes a tensor; waves of float32 and shares of attention are compared less closely."""
+
+    def short(value):
+        if isinstance(value, tuple):
+            return tuple(map(short, value))
+        return value.round(decimals=4) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+
+    def rounding(*arguments):
+        return short(exercise.reference(*arguments))
+
+    changed = outcomes(rounding, exercise.packed_examples) != outcomes(exercise.reference, exercise.packed_examples)
+    loose = exercise.id in ("sincos-positions", "rollout")
+    assert loose or not (changed and exercise.passes_examples(rounding))
 
 
 @each(Exercise)
