@@ -129,7 +129,7 @@ def run(source: Path, folder: Path, plan: Plan, seed: int = 0, progress: bool = 
 
     teacher = fresh_teacher(train, plan.widths, seed).to(device)
     taught = {"widths": list(plan.widths), **learn(teacher, "teacher", train.images.shape[-1], plan.teacher)}
-    model = create(plan.model, seed=seed, image_size=plan.stages[0].side, **plan.changes).to(device)
+    model: Any = create(plan.model, seed=seed, image_size=plan.stages[0].side, **plan.changes).to(device)
     stages = []
     for number, stage in enumerate(plan.stages, start=1):
         model = model.resized((stage.side, stage.side))
