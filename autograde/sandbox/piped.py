@@ -1,10 +1,11 @@
 """The kernel that grading uses: IPython's own, with one pipe to the grader in place of ZeroMQ's sockets and threads.
 
-Both ends write JSON, a message a line. The grader sends `{"id", "code", "silent", "expressions"}`. The kernel sends
-outputs with Jupyter's names, `{"type": "stream", "content": {...}}`, and behind them the reply to the request,
-`{"type": "reply", "id", "content", "held"}`, with the bytes of memory that the kernel holds now; before the first
-request, `{"type": "ready", "content": {}, "held"}`. Cells run in ipykernel's `do_execute`, inside a running event loop,
-as they do in a notebook.
+Both ends write JSON, a message a line. The grader sends `{"id", "code", "silent", "expressions", "theirs"}`, the last
+true for code of the learner's. The kernel sends outputs with Jupyter's names, `{"type": "stream", "content": {...}}`,
+and behind them the reply to the request, `{"type": "reply", "id", "content", "held", "broken"}`, with the bytes of
+memory that the kernel holds now, and why it is of no more use, if it is not. Before the first request it sends
+`{"type": "ready", "content": {}, "held"}`. Cells run in ipykernel's `do_execute`, inside a running event loop, as they
+do in a notebook.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import threading
 import time
 from typing import Any, cast
 
+import numpy as np
 from ipykernel.eventloops import loop_map
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.jsonutil import json_clean
@@ -33,6 +35,13 @@ from tornado.ioloop import IOLoop
 from traitlets import Type
 from traitlets.config import Config
 
+from autograde.answers.outcomes import Payload
+from autograde.answers.serialize import pack
+
+# What is asked behind every cell, in the words of the grader's own requests, and what has to come
+_CASES = json.dumps([[0.5, pack(np.ones(1))]])
+TRIAL = f"__import__('autograde.answers.outcomes', fromlist=['Payload']).Payload.of_calls(lambda *all: all, {_CASES!r})"
+TRIED = Payload.of_calls(lambda *all: all, _CASES)._repr_mimebundle_()[Payload.mime]
 MAX_REQUEST = 2**30  # bytes
 _PATIENCE = 10**6  # seconds that a message may wait for the grader to read
 _PIECE, _PIECES = 2**13, 2**10  # characters of printed text, and number of texts, that are sent at once
@@ -56,9 +65,17 @@ class Pipe(Session):
         """From now on this process's standard output and error go down this pipe, too."""
         self.connection = connection
         self.connection.settimeout(_PATIENCE)
-        sys.stdout, sys.stderr = Stream(self, "stdout", 1), Stream(self, "stderr", 2)
+        self.streams = {"stdout": Stream(self, "stdout", 1), "stderr": Stream(self, "stderr", 2)}
+        sys.stdout, sys.stderr = self.streams.values()
         # A fork would send the text again that waits, and finds the lock free
         os.register_at_fork(before=self._hold, after_in_parent=self.lock.release, after_in_child=self.lock.release)
+
+    def mend(self) -> None:
+        """Put the streams back where a cell took them away, as in `sys.stdout = None`: IPython cannot do without."""
+        for name, stream in self.streams.items():
+            present = getattr(sys, name, None)
+            if not all(callable(getattr(present, method, None)) for method in ("write", "flush")):
+                setattr(sys, name, stream)
 
     def msg(self, msg_type: str, content: Any = None, *_: Any, **more: Any) -> dict[str, Any]:
         header = {"msg_type": msg_type, "msg_id": ""}
@@ -162,14 +179,33 @@ class PipedKernel(IPythonKernel):
         requests, _ = await asyncio.open_connection(sock=pipe.connection.dup(), limit=MAX_REQUEST)
         elsewhere = {"stdout": _Elsewhere(1), "stderr": _Elsewhere(2)}
         pipe.tell(type="ready", content={}, held=_held(statm))
+        process = os.getpid()
         while line := await requests.readline():
             request = json.loads(line)
             content = await self._run(request["code"], request["silent"], request["expressions"])
+            if os.getpid() != process:
+                os._exit(0)  # a copy of this kernel, made by a fork in the cell: one of them answers
+            pipe.mend()
             for name, file in elsewhere.items():
                 if text := file.taken():
                     pipe.tell(type="stream", content={"name": name, "text": text})
-            _outcomes()  # a kernel in which this fails ends: the grader goes on without the cell that broke it
-            pipe.tell(type="reply", id=request["id"], content=content, held=_held(statm))
+            broken = await self._broken() if request["theirs"] else ""
+            pipe.tell(type="reply", id=request["id"], content=content, held=_held(statm), broken=broken)
+
+    async def _broken(self) -> str:
+        """What keeps this kernel from running cells and giving answers; nothing, if all is well.
+
+        Tried behind every cell of the learner's, so that the one that did the harm is known: it would show in others.
+        """
+        try:
+            await asyncio.sleep(0)  # a loop that is to stop, stops here
+            reply = await self._run("None", True, {"answer": TRIAL})
+            if reply.get("user_expressions", {}).get("answer", {}).get("data", {}).get(Payload.mime) == TRIED:
+                return ""
+            about = reply if reply["status"] == "error" else reply["user_expressions"]["answer"]
+            return f"{about['ename']}: {about['evalue']}"[:200] if "ename" in about else "it cannot give answers"
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"[:200]
 
     async def _run(self, code: str, silent: bool, expressions: dict[str, str]) -> Any:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -179,11 +215,6 @@ class PipedKernel(IPythonKernel):
             return {"status": "error", "ename": type(error).__name__, "evalue": str(error)}
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _outcomes() -> Any:
-    """Import what every answer is read with, in the same way as the grader's requests do."""
-    return __import__("autograde.answers.outcomes", fromlist=["Payload"]).Payload
 
 
 def _held(statm: int) -> int:

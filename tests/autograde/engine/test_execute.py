@@ -154,9 +154,9 @@ def test_a_value_that_cannot_be_read_at_the_end_costs_itself_alone(course, tmp_p
 def test_values_that_are_not_there_are_asked_for_again_in_one_message(course, tmp_path, monkeypatch):
     asked, ask = [], Session.ask
 
-    def listen(session, code, expressions):
+    def listen(session, code, expressions, theirs=False):
         asked.append(len(expressions))
-        return ask(session, code, expressions)
+        return ask(session, code, expressions, theirs)
 
     monkeypatch.setattr(Session, "ask", listen)
     released = course.template(TOY)
