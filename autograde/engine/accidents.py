@@ -7,6 +7,7 @@ nothing needs; only where the kernel ends in it again is the fault its own, and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -18,6 +19,7 @@ from autograde.engine.names import Names, names_of
 from autograde.engine.repair import ABOUT, OURS
 from autograde.engine.session import KernelGone, error_output
 
+_IN_FILE = re.compile(r" \([^()]*, (line \d+)\)$")  # where a cell's syntax is at fault, in a file of the kernel's own
 _SLOW = 1.0  # seconds: what runs longer may be left out where the whole notebook takes too long
 
 
@@ -81,6 +83,21 @@ class Accidents:
             return
         if hoarder and reply.get("ename") == "MemoryError":
             raise Accident(f"{self.name(index)} found no memory left, of which this cell held most", hoarder)
+
+    def why_undefined(self, name: str, answer: str) -> str:
+        """Why nothing has the name that the cell `answer` of the release asks for, or another one defines."""
+        for index, reason in self.left_out.items():
+            if name in names_of(self.notebook.cells[index].source).defined:
+                return f"its cell was left out, since {reason}"
+        for index, cell in enumerate(self.notebook.cells):
+            is_its = cell.id == answer or name in names_of(cell.source).defined
+            if cell.cell_type != "code" or index in self.checks or not is_its:
+                continue
+            for error in (output for output in cell.outputs if output.output_type == "error"):
+                said = _IN_FILE.sub(r" (\1)", f"{error.ename}: {error.evalue}"[:150].strip().partition("\n")[0])
+                return f"{self.name(index)}, which is to set it, failed with {said.replace('`', chr(39)).rstrip('.: ')}"
+            return f"{self.name(index)} ran, and left nothing of that name"
+        return "no cell sets it"
 
     def in_cell(self, index: int, gone: KernelGone, name: str = "") -> Accident:
         """What to do about a kernel that ended in a cell, or in reading an answer at a check.

@@ -212,10 +212,7 @@ class _Run:
         name = exercise.variable
         if name in self.absent:
             return replace(exercise.lost(f"`{name}` is not answered: {self.absent[name]}."), status=Status.BLANK)
-        for index, reason in self.accidents.left_out.items():
-            if name in names_of(self.notebook.cells[index].source).defined:
-                return exercise.lost(f"`{name}` is not defined: its cell was left out, since {reason}.")
-        return exercise.lost(f"`{name}` is not defined: the cell that sets it failed or was deleted.")
+        return exercise.lost(f"`{name}` is not defined: {self.accidents.why_undefined(name, f'{exercise.id}-answer')}.")
 
     def _settle(self, index: int, verdict: Verdict) -> None:
         self.verdicts[index] = verdict

@@ -151,6 +151,10 @@ class _NoThread:
 class Shell(ZMQInteractiveShell):
     """IPython's shell, which asks no application for the kernel: none has started it."""
 
+    def enable_matplotlib(self, gui: Any = None) -> Any:
+        """Figures go into the notebook, whichever window or widget is asked for: an answer may stand behind it."""
+        return super().enable_matplotlib("inline")
+
     def enable_gui(self, gui: Any = None) -> None:
         """`%matplotlib inline` needs no window, and there is none for others."""
         if loop_map.get(gui, gui) is not None:
@@ -249,6 +253,7 @@ def make_kernel() -> PipedKernel:
     """A kernel that waits for its pipe. It may be made before a fork: no thread runs, and no file is open."""
     sys.path.insert(0, "")
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    os.environ.update(PIP_RETRIES="0", PIP_NO_INPUT="1")  # without a network, pip would try until its cell's time is up
     kernel = PipedKernel.instance(config=SETTINGS, session=Pipe(), log=logging.getLogger(__name__))
     kernel.shell.extension_manager.load_extension("storemagic")  # as every notebook's kernel does
     return kernel
