@@ -1,11 +1,11 @@
 """The kernel that grading uses: IPython's own, with one pipe to the grader in place of ZeroMQ's sockets and threads.
 
-Both ends write JSON, a message a line. The grader sends `{"id", "code", "silent", "expressions", "theirs"}`, the last
-true for code of the learner's. The kernel sends outputs with Jupyter's names, `{"type": "stream", "content": {...}}`,
-and behind them the reply to the request, `{"type": "reply", "id", "content", "held", "broken"}`, with the bytes of
-memory that the kernel holds now, and why it is of no more use, if it is not. Before the first request it sends
-`{"type": "ready", "content": {}, "held"}`. Cells run in ipykernel's `do_execute`, inside a running event loop, as they
-do in a notebook.
+Both ends write JSON, a message a line. The grader sends `{"id", "code", "silent", "expressions", "trial"}`, the last an
+expression that is to be tried behind the learner's code, or nothing. The kernel sends outputs with Jupyter's names,
+`{"type": "stream", "content": {...}}`, and behind them the reply to the request, `{"type": "reply", "id", "content",
+"held", "tried"}`, with the bytes of memory that the kernel holds now, and what the trial gave. Before the first request
+it sends `{"type": "ready", "content": {}, "held"}`. Cells run in ipykernel's `do_execute`, inside a running event loop,
+as they do in a notebook.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ import threading
 import time
 from typing import Any, cast
 
-import numpy as np
 from ipykernel.eventloops import loop_map
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.jsonutil import json_clean
@@ -35,13 +34,6 @@ from tornado.ioloop import IOLoop
 from traitlets import Type
 from traitlets.config import Config
 
-from autograde.answers.outcomes import Payload
-from autograde.answers.serialize import pack
-
-# What is asked behind every cell, in the words of the grader's own requests, and what has to come
-_CASES = json.dumps([[0.5, pack(np.ones(1))]])
-TRIAL = f"__import__('autograde.answers.outcomes', fromlist=['Payload']).Payload.of_calls(lambda *all: all, {_CASES!r})"
-TRIED = Payload.of_calls(lambda *all: all, _CASES)._repr_mimebundle_()[Payload.mime]
 MAX_REQUEST = 2**30  # bytes
 _PATIENCE = 10**6  # seconds that a message may wait for the grader to read
 _PIECE, _PIECES = 2**13, 2**10  # characters of printed text, and number of texts, that are sent at once
@@ -193,23 +185,20 @@ class PipedKernel(IPythonKernel):
             for name, file in elsewhere.items():
                 if text := file.taken():
                     pipe.tell(type="stream", content={"name": name, "text": text})
-            broken = await self._broken() if request["theirs"] else ""
-            pipe.tell(type="reply", id=request["id"], content=content, held=_held(statm), broken=broken)
+            tried = await self._tried(request["trial"]) if request["trial"] else {}
+            pipe.tell(type="reply", id=request["id"], content=content, held=_held(statm), tried=tried)
 
-    async def _broken(self) -> str:
-        """What keeps this kernel from running cells and giving answers; nothing, if all is well.
+    async def _tried(self, expression: str) -> Any:
+        """The value of an expression, or the error: whether this kernel still runs cells and gives answers.
 
         Tried behind every cell of the learner's, so that the one that did the harm is known: it would show in others.
         """
         try:
             await asyncio.sleep(0)  # a loop that is to stop, stops here
-            reply = await self._run("None", True, {"answer": TRIAL})
-            if reply.get("user_expressions", {}).get("answer", {}).get("data", {}).get(Payload.mime) == TRIED:
-                return ""
-            about = reply if reply["status"] == "error" else reply["user_expressions"]["answer"]
-            return f"{about['ename']}: {about['evalue']}"[:200] if "ename" in about else "it cannot give answers"
+            reply = await self._run("None", True, {"answer": expression})
+            return reply["user_expressions"]["answer"] if reply["status"] == "ok" else reply
         except Exception as error:
-            return f"{type(error).__name__}: {error}"[:200]
+            return {"ename": type(error).__name__, "evalue": str(error)}
 
     async def _run(self, code: str, silent: bool, expressions: dict[str, str]) -> Any:
         signal.signal(signal.SIGINT, signal.default_int_handler)

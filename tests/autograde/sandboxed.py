@@ -46,7 +46,7 @@ class Kernel:
         """Have `code` run, and wait for nothing but its start."""
         deadline = time.monotonic() + PATIENCE
         code = f"print('begun', flush=True)\n{code}"
-        request = {"id": "", "code": code, "silent": True, "expressions": {}, "theirs": False}
+        request = {"id": "", "code": code, "silent": True, "expressions": {}, "trial": ""}
         self.session._channel.send(request, deadline)
         while self.session._channel.receive(deadline)["type"] != "stream":
             pass

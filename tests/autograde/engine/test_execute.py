@@ -211,9 +211,9 @@ def test_a_deleted_answer_is_not_defined(course, tmp_path):
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("tokens = 32 \u2212 16", "cell 3, which is to set it, failed with SyntaxError: invalid character"),
+        ("tokens = 32 \u2212 16", "cell 4, which is to set it, failed with SyntaxError: invalid character"),
         ("import nowhere\ntokens = 16", "failed with ModuleNotFoundError: No module named 'nowhere'."),
-        ("# I do not know", "cell 3 ran, and left nothing of that name."),
+        ("# I do not know", "cell 4 ran, and left nothing of that name."),
     ],
 )
 def test_why_an_answer_is_not_defined_is_said(course, tmp_path, source, words):

@@ -42,7 +42,7 @@ AT_ONCE = {  # what no other cell could run after, or no answer be read
 TASK = "import asyncio, time\nasync def f():\n    await asyncio.sleep(0.2)\n    DOES\ntask = asyncio.create_task(f())"
 LATER = {  # what ends or stops the kernel while an answer's cell runs, or is read
     "a timer": "import os, threading\nthreading.Timer(0.3, lambda: os._exit(1)).start()",
-    "a signal": "import signal\ndef f(*_): raise OSError\nsignal.signal(14, f); signal.setitimer(0, 0.2, 0.02)",
+    "a watchdog": "import faulthandler; faulthandler.dump_traceback_later(0.3, exit=True)",
     "a task that leaves": TASK.replace("DOES", "raise SystemExit"),
     "a task that stays": TASK.replace("DOES", "time.sleep(99)"),
 }
