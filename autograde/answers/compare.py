@@ -11,6 +11,7 @@ import numpy as np
 
 from autograde.answers.forms import describe
 from autograde.answers.serialize import Named, Opaque
+from autograde.answers.single import single
 
 
 def difference(expected: Any, got: Any, tolerance: float = 0.0) -> str | None:
@@ -104,6 +105,7 @@ def _kind(value: Any) -> str:
 def _number_difference(expected: Any, got: Any, tolerance: float) -> str | None:
     if isinstance(got, np.ndarray) and got.shape == ():
         got = got.item()  # a tensor of one number, as torch reductions give
+    got = single(got) if isinstance(got, Named) else got  # a fraction or a decimal
     is_complex = isinstance(expected, complex)
     if not isinstance(got, Number) or (isinstance(got, complex) and not is_complex):
         return f"it is {describe(got)}, expected a {'complex ' * is_complex}number"

@@ -9,6 +9,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from autograde.authoring.files import write_whole
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CELL_SECONDS = 300  # a cell that takes longer hangs: on an idle machine none of the book takes 30
 
@@ -26,7 +28,7 @@ def store_outputs(folder: Path) -> None:
     where = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=CELL_SECONDS, coalesce_streams=True, resources=where).execute()
     _drop_what_varies(notebook)
-    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    write_whole(path, (nbformat.writes(notebook) + "\n").encode())
 
 
 def _drop_what_varies(notebook: NotebookNode) -> None:

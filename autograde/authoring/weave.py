@@ -14,6 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograde.answers.sheet import FILE_NAME
+from autograde.authoring.files import write_whole
 from autograde.authoring.key import Key, load_key
 from autograde.authoring.prompt import heading, question
 from autograde.authoring.sheet import make_sheet
@@ -120,5 +121,5 @@ def _refreshed(old: dict[str, NotebookNode], new: NotebookNode) -> NotebookNode:
 def _write_if_new(path: Path, text: str, before: str) -> bool:
     if text == before:
         return False
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text.encode())
     return True

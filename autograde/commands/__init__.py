@@ -15,9 +15,10 @@ COMMANDS = [
     *("grade", "feedback", "report", "export", "doctor"),
 ]
 PUBLIC = {"weave", "release"}  # what these write is for others to read; what the rest writes is the teacher's alone
+NAMED = "such as 01-patch-grid, or as much of the name as no other chapter has: 01"
 NOTHING_GRADED = "nothing is graded yet: run `autograde grade` first"
 
 
 def add_chapters(parser: argparse.ArgumentParser) -> None:
     """The argument that most commands share."""
-    parser.add_argument("chapters", nargs="*", help="chapter folders such as 01-patch-grid; all by default")
+    parser.add_argument("chapters", nargs="*", help=f"chapters, {NAMED}; all by default")

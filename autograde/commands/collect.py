@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from autograde.commands import NAMED
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", type=Path, metavar="ZIP_OR_FOLDER", help="as the platform gave it")
-    parser.add_argument("--chapter", default="", metavar="NAME", help="where the notebooks' names do not say it")
+    parser.add_argument("--chapter", default="", metavar="NAME", help=f"a chapter, {NAMED}; where files do not say it")
     parser.add_argument(
         "--roster", type=Path, metavar="FILE", help="the class list as CSV: which name or number is who"
     )
@@ -26,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     from autograde.course.course import Course
     from autograde.course.handed_in import is_notebook
     from autograde.course.roster import read_roster
-    from autograde.course.uploads import read_uploads
+    from autograde.course.uploads import is_zip, read_uploads
 
     course = Course.find()
     chapter = course.choose([options.chapter])[0] if options.chapter else ""
@@ -38,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     for one in sorted(taken, key=lambda one: one.student):
         who = one.student if one.student == one.sender else f"{one.student} (there: {one.sender})"
         print(f"{who}: {one.what}", file=sys.stderr if one.wrong else sys.stdout)
-    lost = [entry.path for entry in strays if is_notebook(entry.path.name)]
+    lost = [entry.path for entry in strays if is_notebook(entry.path.name) or is_zip(entry.path)]
     for entry in strays:
         print(f"autograde: {entry.path} belongs to no learner and was not taken", file=sys.stderr)
     return int(bool(lost) or any(one.wrong for one in taken))

@@ -44,12 +44,16 @@ def _look() -> Iterator[Finding]:
     from tempfile import gettempdir
 
     from autograde.course.course import Course
+    from autograde.course.database import gradebook_file
     from autograde.doctor import leaks, unused
 
     course = Course.find()
     run = course.submitted.parent
     yield from unused.unused(course.config)
     yield from machine.sandbox(bool(course.config.get("Limits", {}).get("sandbox", True)), course.solutions, run)
+    written = (course.submitted, course.autograded, course.feedback, course.results.folder, course.seal("").folder)
+    database = gradebook_file(course)
+    yield from machine.writable(run, *filter(None, [database]), *written, course.released, course.solutions)
     yield from machine.storage(str(course.api.coursedir.db_url), run, Path(gettempdir()))
     yield from machine.exchange(leaks.exchange_root(course))
     yield from machine.extensions()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from autograde.commands import NAMED
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("chapter", nargs="?", help="a chapter's folder such as 01-patch-grid; all by default")
+    parser.add_argument("chapter", nargs="?", help=f"a chapter, {NAMED}; all by default")
     parser.add_argument(
         "date", nargs="?", help="2026-12-01 (the end of that day), 2026-12-01T18:00, or none to take the due date away"
     )

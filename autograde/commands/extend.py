@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from autograde.commands import NAMED
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("student", help="the student's id; write -- before one that begins with a hyphen")
-    parser.add_argument("chapter", help="the chapter's folder such as 01-patch-grid")
+    parser.add_argument("chapter", help=f"a chapter, {NAMED}")
     parser.add_argument("--days", type=int, required=True, help="beyond the due date, in all; 0 takes it back")
 
 

@@ -52,14 +52,13 @@ def run(options: argparse.Namespace) -> int:
     elif not options.scheduler:
         view.check(course.solutions, course.submitted.parent)
     problems += [f"{path} in submitted/ is in no chapter's folder and was not graded" for path in course.strays]
-    handed_in = {name: list(course.submissions(name)) for name in course.choose_graded(options.chapters)}
-    for name in options.chapters:
+    named = course.choose(options.chapters) if options.chapters else []
+    handed_in = {name: list(course.submissions(name)) for name in course.choose_graded(named)}
+    for name in named:
         if name not in handed_in:
             print(f"{name}: none of its cells is graded")
     wanted, unknown = _wanted(handed_in, options.student)
-    problems += [
-        f"{student} handed in no {' and no '.join(options.chapters) or 'chapter'}{near}" for student, near in unknown
-    ]
+    problems += [f"{student} handed in no {' and no '.join(named) or 'chapter'}{near}" for student, near in unknown]
     for name, students in wanted.items():
         if not students:
             print(f"{name}: nothing is handed in yet")

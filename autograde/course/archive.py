@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import stat
@@ -59,6 +60,21 @@ def open_archive(path: Path) -> Iterator[list[Entry]]:
         if error.filename and not Path(error.filename).is_relative_to(path):  # of whoever works with the entries
             raise
         raise CourseError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def files_within(entry: Entry) -> list[Entry]:
+    """The files of a ZIP that lies in an archive or a folder; none where it cannot be read, or would fill the disk."""
+    path = Path(entry.path)
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(entry.read()))
+        found = _bounded(path, list(_from_zip(path, archive)))
+        if sum(inner.size for inner in found) > CHECKED_FROM:
+            return []
+        for inner in found:
+            inner.read()  # it may have a password, or be damaged
+    except (CourseError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError):
+        return []
+    return found
 
 
 def _bounded(path: Path, entries: list[Entry]) -> list[Entry]:

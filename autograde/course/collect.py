@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from nbgrader.utils import parse_utc
-
 from autograde.answers.names import normal
 from autograde.course.course import Course, CourseError
 from autograde.course.handed_in import is_notebook, stem
 from autograde.course.people import people
 from autograde.course.refused import refused
 from autograde.course.roster import Learner, Roster
+from autograde.course.timestamps import read_time
 from autograde.course.uploads import Sender, Sent
 from autograde.course.who import is_student
 
@@ -140,6 +139,8 @@ def _file(course: Course, sender: Sender, student: str, chapter: str, files: lis
     content, said = _named(_notebooks(course, chapter), files)
     when = newest or _time_in(content.get("timestamp.txt", b"")) or max(one.entry.when for one in files)
     target = course.submitted / student / chapter
+    if packed := sorted({one.packed for one in files if one.packed}):
+        said.append(f"out of {', '.join(packed)}")
     if earlier:
         said.append(f"{len(earlier)} earlier attempt{'s' * (len(earlier) > 1)} not used")
     if any(one.late for one in files):
@@ -207,7 +208,7 @@ def _handed_in(target: Path) -> datetime:
 
 def _time_in(stamp: bytes) -> datetime | None:
     try:
-        return datetime.fromtimestamp(parse_utc(stamp.decode().strip()).replace(tzinfo=UTC).timestamp())
+        return datetime.fromtimestamp(read_time(stamp.decode()).replace(tzinfo=UTC).timestamp())
     except (ValueError, OverflowError, OSError):
         return None
 

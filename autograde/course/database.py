@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tqdm import tqdm
 
 from autograde.course.folder import CourseFolder
-from autograde.course.refused import refused
+from autograde.course.refused import refused, why_not
 from autograde.course.settings import CourseError
 
 PATIENCE = 60  # seconds for another program to let go of the gradebook
@@ -80,9 +80,11 @@ def _explained(error: BaseException, path: Path | None) -> CourseError:
             f"the gradebook has been locked by another program for {PATIENCE} seconds: "
             "close what has it open (a database browser?), then run this again"
         )
-    for part, number in (("readonly", errno.EACCES), ("unable to open", errno.EACCES), ("is full", errno.ENOSPC)):
-        if path is not None and part in reason:
-            return CourseError(refused(OSError(number, os.strerror(number), str(path))))
+    if path is not None and any(part in reason for part in ("readonly", "unable to open", "is full")):
+        number = errno.ENOSPC if "is full" in reason else why_not(path)
+        return CourseError(refused(OSError(number, os.strerror(number), str(path))))
+    if "disk I/O" in reason:
+        return CourseError(f"{name} cannot be used ({reason}): its disk or your quota is full, or its disk is failing")
     if "malformed" in reason or "not a database" in reason:
         return CourseError(f"{name} is damaged ({reason}): put a backup of it in its place")
     if "no such" in reason or "has no column" in reason:

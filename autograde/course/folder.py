@@ -94,15 +94,21 @@ class CourseFolder:
         return sorted({path.parent.name for path in self.solutions.glob("*/*.ipynb")})
 
     def choose(self, names: list[str]) -> list[str]:
-        """The chapters named, or all.
+        """The chapters named, each once, or all; `07` is the only chapter whose name begins with it.
 
         Raises:
-            CourseError: a name is no chapter.
+            CourseError: a name is no chapter, or may be several.
         """
-        for name in names:
-            if name not in self.chapters:
-                raise CourseError(f"no chapter {name} in {self.solutions.name}/{nearest(name, self.chapters)}")
-        return names or self.chapters
+        return list(dict.fromkeys(map(self._chapter, names))) or self.chapters
+
+    def _chapter(self, name: str) -> str:
+        chapters = self.chapters
+        found = [name] if name in chapters else [one for one in chapters if name and one.startswith(name)]
+        if len(found) > 1:
+            raise CourseError(f"{name} may be {', '.join(found)}: write more of the name")
+        if not found:
+            raise CourseError(f"no chapter {name} in {self.solutions.name}/{nearest(name, chapters)}")
+        return found[0]
 
     @property
     def results(self) -> Results:

@@ -24,8 +24,9 @@ from autograde.course.handed_in import is_own
 from autograde.course.lateness import enter_extension
 from autograde.course.nbgrader import succeed
 from autograde.course.plugins import GRADING_STEPS
-from autograde.course.refused import require_writable
+from autograde.course.refused import refused, require_writable
 from autograde.course.rows import write_rows
+from autograde.course.timestamps import read_time
 from autograde.engine.jobs import as_bytes
 from autograde.engine.results import write_whole
 
@@ -162,9 +163,11 @@ def read_timestamp(folder: Path) -> tuple[datetime | None, str]:
     try:
         if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > 100:
             return None, f"{path.name} holds no date"
-        text = path.read_text(encoding="utf-8").strip()
-        return utils.parse_utc(text) if text else None, "" if text else f"{path.name} is empty"
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        return read_time(text) if text else None, "" if text else f"{path.name} is empty"
     except FileNotFoundError:
         return None, ""
-    except (OSError, ValueError, OverflowError):
-        return None, f"{path.name} holds no date that can be read: expected one such as 2030-01-31 12:00:00 UTC"
+    except OSError as error:
+        return None, refused(error)
+    except ValueError as error:
+        return None, f"{path.name} holds {error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pwd
@@ -14,9 +15,7 @@ from pathlib import Path
 
 from autograde.course.settings import CONFIG_FILE
 
-_FULL = "make room there, then run this again"
 _LITTLE = 2**20  # bytes that are free on a full disk, at most
-_READ_ONLY = "its disk is mounted read-only; copy the course to where you may write"
 
 
 def refused(error: OSError, path: Path | None = None) -> str:
@@ -29,17 +28,17 @@ def refused(error: OSError, path: Path | None = None) -> str:
         number = int((re.search(r"\[Errno (\d+)\]", text) or [0, 0])[1])
         error = OSError(number, os.strerror(number) if number else text, str(_existing(Path(target))))
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    name, reason = path or error.filename or (full and _full_disk()), error.strerror or str(error)
-    if not name:
-        return f"a file cannot be read or written: {reason}"
-    place, todo = Path(os.fsdecode(name)), ""
+    name, reason = path or error.filename or (full and full_disk()), error.strerror or str(error)
+    place, todo = Path(os.fsdecode(name or "a file")), ""
     if error.errno in (errno.EACCES, errno.EPERM):
         place = _in_the_way(place)
         todo = f": {_permit(place)}"
     elif error.errno == errno.EROFS:
-        todo = f": {_READ_ONLY}"
+        again = f"sudo mount -o remount,rw {shlex.quote(str(_mounted(place)))}"
+        todo = f": run `{again}`, or copy the course to where you may write"
     elif full:
-        todo = f": {_FULL}"
+        asked = f"df -h {shlex.quote(str(_existing(place)))}" if error.errno == errno.ENOSPC and name else "quota -s"
+        todo = f": make room there, as `{asked}` says how much, then run this again"
     return f"{place} cannot be used: {reason}{todo}".encode("utf-8", "replace").decode()
 
 
@@ -51,14 +50,34 @@ def require_writable(*paths: Path) -> None:
     """
     for path in paths:
         if not _usable(place := _existing(path)):
-            number = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
+            number = why_not(place)
             raise OSError(number, os.strerror(number), str(place))
 
 
-def _full_disk() -> Path | None:
-    """The folder whose disk has no room left: where this runs, or that of temporary files."""
-    places = (Path.cwd(), Path(tempfile.gettempdir()))
+def why_not(path: Path) -> int:
+    """The system's number for what keeps a file from being written: its disk is read-only or full, or its mode."""
+    place = _existing(path)
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        return errno.EROFS
+    return errno.ENOSPC if _usable(place) and full_disk(place) else errno.EACCES
+
+
+def full_disk(*places: Path) -> Path | None:
+    """The place whose disk has no room left; by default of those that commands write to."""
+    if not places:
+        here = Path.cwd()
+        course = next((outer for outer in (here, *here.parents) if (outer / CONFIG_FILE).is_file()), here)
+        places = (course, *sorted(course.glob("*/")), *sorted(course.glob("*/*/")), Path(tempfile.gettempdir()))
     return next((place for place in places if shutil.disk_usage(place).free < _LITTLE), None)
+
+
+def _mounted(path: Path) -> Path:
+    """Where the disk that a file lies on is mounted; the system's list has what is mounted twice, too."""
+    place, mounts = Path(os.path.realpath(_existing(path))), set[str]()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+        mounts = {re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4]) for line in lines}
+    return next(outer for outer in (place, *place.parents) if str(outer) in mounts or os.path.ismount(outer))
 
 
 def _existing(path: Path) -> Path:

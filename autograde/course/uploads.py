@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from autograde.answers.names import clean
-from autograde.course.archive import Entry
+from autograde.course.archive import Entry, files_within
 from autograde.course.handed_in import is_notebook
 
 
@@ -46,6 +46,7 @@ class Sent:
     when: datetime | None = None  # where the name says it: on the platform's clock, taken for this machine's
     late: bool = False  # the platform says so
     receipt: bool = False  # no part of the submission
+    packed: str = ""  # the name of the learner's own ZIP that it was in
 
 
 _MOODLE = re.compile(r"(?P<name>.+)_(?P<number>\d+)_assignsubmission_(?:file|onlinetext)_?(?P<rest>.*)")
@@ -107,12 +108,13 @@ _PLATFORMS: dict[str, Callable[[PurePosixPath], tuple[Sender, PurePosixPath, str
 
 def read_uploads(entries: Sequence[Entry], chapters: Iterable[str]) -> tuple[str, list[Sent], list[Entry]]:
     """The platform that named the files ("" for none), what was sent, and the files that nobody sent."""
-    notebooks = [entry.path for entry in entries if is_notebook(entry.path.name)]
+    notebooks = [entry.path for entry in entries if is_notebook(entry.path.name) or is_zip(entry.path)]
     fitting = {name: sum(read(path) is not None for path in notebooks) for name, read in _PLATFORMS.items()}
     platform = max(fitting, key=lambda name: fitting[name])
     if not fitting[platform]:
-        return "", *_plain(entries, notebooks, set(chapters))
-    sent, strays = [], []
+        sent, strays = _plain(entries, notebooks, set(chapters))
+        return "", _unpacked(sent), strays
+    sent, strays = list[Sent](), list[Entry]()
     for entry in entries:
         found = _PLATFORMS[platform](entry.path)
         if found is None:
@@ -121,7 +123,22 @@ def read_uploads(entries: Sequence[Entry], chapters: Iterable[str]) -> tuple[str
             sender, place, date, late = found
             receipt = place.name in ("", "timestamp.txt")  # the platform's own note; a learner's about their own time
             sent.append(Sent(sender, place, entry, _date(date), late, receipt))
-    return platform, sent, strays
+    return platform, _unpacked(sent), strays
+
+
+def is_zip(path: PurePosixPath) -> bool:
+    return path.suffix.lower() == ".zip"
+
+
+def _unpacked(sent: Sequence[Sent]) -> list[Sent]:
+    """What was sent, with what is in a ZIP in its place where a learner sent no notebook beside it."""
+    whole = {(one.sender, one.when) for one in sent if is_notebook(one.place.name)}
+    found: list[Sent] = []
+    for one in sent:
+        inner = files_within(one.entry) if is_zip(one.place) and (one.sender, one.when) not in whole else []
+        places = [replace(one, place=one.place.parent / e.path, entry=e, packed=one.place.name) for e in inner]
+        found += places or [one]
+    return found
 
 
 def _plain(

@@ -56,6 +56,22 @@ def _sandbox_mend(reason: str) -> str:
     return "sudo sysctl -w kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0"
 
 
+def writable(*places: Path) -> Iterator[Finding]:
+    """Files and folders that the commands write, or make where they are not there yet, and may not."""
+    from autograde.course.refused import refused, require_writable
+
+    closed: list[Path] = []
+    for place in places:
+        try:
+            require_writable(place)
+        except OSError as error:
+            found = Path(str(error.filename))
+            if not any(found.is_relative_to(outer) for outer in closed):  # one line for all that is in a folder
+                closed.append(found)
+                what, _, fix = refused(error).rpartition(": ")
+                yield Finding(what, fix)
+
+
 def storage(database: str, *folders: Path) -> Iterator[Finding]:
     """Room on the disks, and a gradebook that can be opened."""
     seen = set()

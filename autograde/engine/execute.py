@@ -4,8 +4,9 @@ The key stays here. A graded cell of the key is never executed: in its place the
 the outcomes of one function on inputs sent along, and what comes back is data that `Exercise.mark` compares in this
 process. Graded cells that no key knows are nbgrader's own kind of test: the release's text runs in the kernel.
 
-One accident does not cost the rest. A cell of the learner's that ends the kernel, or does not stop, is left out, and
-the notebook runs again in a fresh kernel without it; what was marked before stays.
+One accident does not cost the rest. A cell of the learner's that ends or breaks the kernel, or does not stop, is left
+out, and the notebook runs again in a fresh kernel without it (see `autograde.engine.accidents`); what was marked before
+stays.
 
 An answer is read where its graded cell stands in the learner's notebook, after everything above it has run. Where its
 name is not defined there, or still holds the dots, it is read once more at the end: the learner may have put the answer
@@ -41,6 +42,7 @@ from autograde.exercises.verdict import Status, Verdict
 
 OPEN = "Graded without a sandbox: this notebook's code ran with the grader's privileges."
 MAX_KERNELS = 6  # for one notebook
+MANY = 3  # accidents, after which the learner's cells that nothing needs are left out
 
 
 def run_notebook(
@@ -92,10 +94,10 @@ class _Run:
                 break
             except Accident as accident:
                 reason = str(accident)
-                if not accident.culprits:
+                if not accident.culprits | accident.suspects:
                     self.unsettled = reason
                     break
-                self.accidents.leave_out(accident.culprits, reason, again=kernel < MAX_KERNELS)
+                self.accidents.after(accident, last=kernel == MAX_KERNELS, many=kernel >= MANY)
             seconds = self._begun + self.limits.notebook_seconds + self.limits.overtime / 2 - time.monotonic()
         for index, exercise in self.exercises.items():
             if index not in self.verdicts:
@@ -111,7 +113,8 @@ class _Run:
         """
         self.ran: set[int] = set()
         late: dict[int, Verdict] = {}  # of checks that found no answer: it is read again at the end
-        left = [index for index in self.to_run if index not in self.accidents.left_out and index not in self.verdicts]
+        without = self.accidents.left_out.keys() | self.accidents.aside | self.verdicts.keys()
+        left = [index for index in self.to_run if index not in without]
         reply: dict[str, Any] | None = None
         if not left:
             return  # essays alone need no kernel
@@ -122,12 +125,13 @@ class _Run:
             for index, following in zip(left, [*left[1:], -1], strict=True):
                 if time.monotonic() > begun + seconds:
                     raise self.accidents.out_of_time(seconds)
+                self._refuse_if_broken(session)
                 if index not in self.exercises:
                     reply = self._execute(session, index, ask=self.exercises.get(following))
                     continue
                 answer = _answer(reply) or self._ask(session, index)
                 verdict, reply = self._mark(self.exercises[index], answer), None
-                if _is_there(verdict):
+                if _is_there(verdict) or session.broken:
                     self._settle(index, verdict)
                 else:
                     late[index] = verdict
@@ -138,11 +142,17 @@ class _Run:
         values = [index for index in late if not self.exercises[index].runs_code]
         reply = self._ask_together(session, values) if len(values) > 1 and not self.one_by_one else None
         for index, verdict in late.items():
+            self._refuse_if_broken(session)
             exercise, instead = self.exercises[index], _about(self.notebook.cells[index]).get("instead", "")
             again = self._mark(exercise, _answer(reply, str(index)) or self._ask(session, index))
             if instead and not _is_there(again):
                 again = self._mark(exercise, self._ask(session, index, instead))
             self._settle(index, again if _is_there(again) else verdict)
+
+    def _refuse_if_broken(self, session: Session) -> None:
+        """A function of the learner's broke the kernel when it was called: it is marked, and the rest needs another."""
+        if session.broken:
+            raise Accident(f"calling a function broke the kernel ({session.broken})", set(self.verdicts))
 
     def _ask_together(self, session: Session, values: list[int]) -> dict[str, Any]:
         """Read several answers with one message. Where that ends or hangs the kernel, the next reads each alone."""
@@ -157,42 +167,34 @@ class _Run:
         cell = self.notebook.cells[index]
         cell.outputs, begun = [], time.monotonic()
         try:
-            reply = session.execute(cell, ask.request() if ask is not None and not ask.runs_code else "")
+            expression = ask.request() if ask is not None and not ask.runs_code else ""
+            reply = session.execute(cell, expression, theirs=self.accidents.is_learners(index))
+            self.ran.add(index)
+            self.accidents.ran(index, time.monotonic() - begun, session.held)
+            self.accidents.check_memory(index, reply or {})
+            if reply is not None and is_grade(cell) and not can_fail(session, cell, reply):
+                look_at(self.notebook, [f"at {self.accidents.name(index)}, a false assertion passes"])
         except KernelGone as gone:
-            raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index, gone)) from None
-        self.ran.add(index)
-        self.accidents.ran(index, time.monotonic() - begun, session.held)
-        self.accidents.check_memory(index, reply or {})
+            raise self.accidents.in_cell(index, gone) from None
         if reply is None:
             seconds = f"{self.limits.cell_seconds:g} seconds"
             reason = f"{self.accidents.name(index)} ran longer than {seconds} and was stopped"
             cell.outputs.append(error_output("TimedOut", reason))
             self.accidents.notes.append(f"{reason}.")
             self.unsettled = self.unsettled if self.accidents.is_learners(index) else reason
-        elif is_grade(cell):
-            self._look_at_test(session, index, reply)
         return reply
-
-    def _look_at_test(self, session: Session, index: int, reply: dict[str, Any]) -> None:
-        try:
-            if not can_fail(session, self.notebook.cells[index], reply):
-                look_at(self.notebook, [f"at {self.accidents.name(index)}, a false assertion passes"])
-        except KernelGone as gone:
-            raise Accident(f"{self.accidents.name(index)} {gone}", self.accidents.suspects(index, gone)) from None
 
     def _ask(self, session: Session, index: int, expression: str = "") -> Any:
         exercise = self.exercises[index]
         try:
-            return _answer(session.ask("", {"answer": exercise.request(expression)}))
+            return _answer(session.ask("", {"answer": exercise.request(expression)}, theirs=exercise.runs_code))
         except KernelGone as gone:
-            suspects = self.accidents.suspects(index, gone) - {index}
-            hoarded = gone.took_too_much and self.accidents.hoarder()
-            if not hoarded and (exercise.runs_code or not suspects or "ended" not in str(gone)):
-                self._settle(index, exercise.lost(f"No answer arrived: `{exercise.variable}` {gone}."))
-                suspects = {index}
+            accident = self.accidents.in_cell(index, gone, f"`{exercise.variable}`")
+            if index in accident.culprits:
+                self._settle(index, exercise.lost(f"No answer arrived: {accident}."))
                 if not exercise.runs_code and "longer" in str(gone):  # to read a value takes no time
-                    self.unsettled = f"reading `{exercise.variable}` {gone}"
-            raise Accident(f"`{exercise.variable}` {gone}", suspects) from None
+                    self.unsettled = f"reading {accident}"
+            raise accident from None
 
     def _mark(self, exercise: Exercise, answer: Any) -> Verdict:
         name = exercise.variable
@@ -210,10 +212,7 @@ class _Run:
         name = exercise.variable
         if name in self.absent:
             return replace(exercise.lost(f"`{name}` is not answered: {self.absent[name]}."), status=Status.BLANK)
-        for index, reason in self.accidents.left_out.items():
-            if name in names_of(self.notebook.cells[index].source).defined:
-                return exercise.lost(f"`{name}` is not defined: its cell was left out, since {reason}.")
-        return exercise.lost(f"`{name}` is not defined: the cell that sets it failed or was deleted.")
+        return exercise.lost(f"`{name}` is not defined: {self.accidents.why_undefined(name, f'{exercise.id}-answer')}.")
 
     def _settle(self, index: int, verdict: Verdict) -> None:
         self.verdicts[index] = verdict
@@ -222,6 +221,7 @@ class _Run:
 
     def _close(self, reason: str) -> None:
         """Say what happened, in the notebook; and let no test count as passed that did not run."""
+        self.accidents.end_trial()
         for index in self.to_run:
             cell = self.notebook.cells[index]
             if index not in self.exercises and index not in self.ran and not cell.outputs and is_grade(cell):

@@ -26,6 +26,8 @@ class Names:
     defined: frozenset[str] = field(default_factory=frozenset)  # or changed: `weights[0] = 1` is a change of `weights`
     needed: frozenset[str] = field(default_factory=frozenset)
     certain: frozenset[str] = field(default_factory=frozenset)  # those of `defined` that no branch can leave out
+    imported: frozenset[str] = field(default_factory=frozenset)  # those of `defined` that an import alone brings
+    all_said: bool = True  # whether its text says all that it defines: a star, a magic or `exec` may bring anything
 
 
 @lru_cache(maxsize=4096)
@@ -43,7 +45,7 @@ def names_of(source: str) -> Names:
         found = _of_python(_MAGIC.sub("pass", _ASSIGNED_MAGIC.sub("None", source)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         found = Names()  # it fails, or is another language's
-    return Names(found.defined, found.needed | _words(source), found.certain)
+    return Names(found.defined, found.needed | _words(source), found.certain, found.imported, all_said=False)
 
 
 def typed_into_check(source: str, exercise: str) -> str:
@@ -67,8 +69,11 @@ def _of_python(source: str) -> Names:
     defined: set[str] = set()
     certain: set[str] = set()
     needed: set[str] = set()
+    imported: set[str] = set()
+    otherwise: set[str] = set()  # defined or changed by something else than an import
     later: set[str] = set()  # needed by functions when they are called, which may be after the cell's last line
-    for statement in ast.parse(source).body:
+    tree = ast.parse(source)
+    for statement in tree.body:
         module = symtable.symtable(ast.unparse(_Generators().visit(statement)), "cell", "exec")
         inner = _scopes_in(module)
         own = {symbol.get_name() for symbol in module.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
@@ -79,12 +84,17 @@ def _of_python(source: str) -> Names:
         needed |= {symbol.get_name() for symbol in module.get_symbols() if symbol.is_referenced()} - certain
         needed |= _changed_in(statement) - certain
         defined |= own | _changed_in(statement)
+        (imported if isinstance(statement, ast.Import | ast.ImportFrom) else otherwise).update(own)
+        otherwise |= _changed_in(statement)
         if isinstance(statement, _CERTAIN):
             certain |= own
     needed |= later - certain
-    if needed & _BY_TEXT:
+    by_text = bool(needed & _BY_TEXT)
+    if by_text:
         needed |= _words(source)
-    return Names(frozenset(defined), frozenset(needed), frozenset(certain))
+    stars = any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree))
+    brought, all_said = frozenset(imported - otherwise), not (by_text or stars)
+    return Names(frozenset(defined), frozenset(needed), frozenset(certain), brought, all_said)
 
 
 class _Generators(ast.NodeTransformer):

@@ -168,14 +168,17 @@ def _without_outputs(text: str) -> str:
     return "".join(kept) + (text[begin:] if not depth else "")
 
 
-def _of_old_format(document: dict[str, Any]) -> Any:
-    """The cells of a notebook of format 2 or 3, which kept them in worksheets."""
-    import nbformat  # it takes a while, and hardly anybody needs it
-
-    try:
-        return nbformat.convert(nbformat.from_dict(document), 4).cells
-    except Exception:  # nbformat raises what it likes on data that is no notebook
-        return None
+def _of_old_format(document: dict[str, Any]) -> list[Any]:
+    """The cells of a notebook of format 2 or 3, which kept them in worksheets, and called what is typed in `input`."""
+    sheets = document.get("worksheets")
+    lists = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)] if isinstance(sheets, list) else []
+    cells = [cell for listed in lists if isinstance(listed, list) for cell in listed if isinstance(cell, dict)]
+    kinds = {"heading": "markdown", "html": "markdown", "plaintext": "raw"}
+    return [
+        {**cell, "source": cell.get("input", cell.get("source")), "cell_type": kinds.get(str(kind), kind)}
+        for cell in cells
+        for kind in (cell.get("cell_type"),)
+    ]
 
 
 def _cell(cell: Any) -> Cell | None:

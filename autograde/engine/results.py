@@ -17,6 +17,8 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import reads_json
 
+from autograde.authoring.files import write_whole
+
 _KEPT = 90 * 24 * 3600.0  # seconds that a result is kept after it was last asked for
 _STALE = 3600.0  # seconds after which what is half written is nobody's any more
 _FOLDER = re.compile(r"(?:ag|autograde(?:-([0-9a-f]{8}))?)-(\d+)-\w+")  # our temporary folders: where, and process id
@@ -64,21 +66,6 @@ class Results:
         return self.folder / f"{fingerprint}.ipynb"
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that, whatever happens on the way and whoever else does, it is the old one or a whole new one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name[:100]}.{os.getpid()}-", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A temporary folder that a later run removes, should this one be killed."""
@@ -106,10 +93,3 @@ def _runs(process: int) -> bool:
     except (PermissionError, OverflowError):
         pass
     return True
-
-
-def _umask() -> int:
-    """The mode that new files go without, read without setting it: other threads may write meanwhile."""
-    with open("/proc/self/status") as status:
-        found = re.search(r"^Umask:\s+(\d+)", status.read(), re.MULTILINE)
-    return int(found[1], 8) if found else 0o077

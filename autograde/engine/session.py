@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import signal
 import socket
@@ -11,14 +12,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from autograde.answers.outcomes import Payload
+from autograde.answers.serialize import pack
 from autograde.engine.client import Channel, Shown
 from autograde.engine.limits import Limits
+from autograde.engine.reading import sendable
 from autograde.sandbox.confine import Caps
 from autograde.sandbox.process import Confined, Process, Unconfined
 
+# What is tried behind the learner's code, in the words of the requests for answers, and what has to come
+_CASES = json.dumps([[0.5, pack(np.ones(1))]])
+TRIAL = f"__import__('autograde.answers.outcomes', fromlist=['Payload']).Payload.of_calls(lambda *all: all, {_CASES!r})"
+TRIED = Payload.of_calls(lambda *all: all, _CASES)._repr_mimebundle_()[Payload.mime]
 MAX_COUNT = 1_000_000  # cells that a kernel may have run
 _PATIENCE = 5  # seconds for a kernel to answer after an interrupt
 
@@ -26,9 +35,10 @@ _PATIENCE = 5  # seconds for a kernel to answer after an interrupt
 class KernelGone(Exception):
     """There is no kernel any more, or none to be trusted; the text says what became of it."""
 
-    def __init__(self, what: str, reason: str = ""):
+    def __init__(self, what: str, reason: str = "", for_sure: bool = False):
         super().__init__(f"{what}: {reason}" if reason else what)
         self.took_too_much = bool(reason)  # it was ended for the memory that it held
+        self.for_sure = for_sure  # whether the cell that ran has done it, and none before it
 
 
 class Session:
@@ -38,6 +48,7 @@ class Session:
         self._channel, self._process, self._limits = channel, process, limits
         self._shown = Shown()
         self.held = held  # bytes of memory, after the last reply, as the kernel says
+        self.broken = ""  # why the kernel is of no more use after the last reply, as it says, if it is not
 
     @classmethod
     @contextlib.contextmanager
@@ -58,10 +69,11 @@ class Session:
                 process.kill()
                 process.close()
 
-    def execute(self, cell: NotebookNode, ask: str = "") -> dict[str, Any] | None:
+    def execute(self, cell: NotebookNode, ask: str = "", theirs: bool = True) -> dict[str, Any] | None:
         """Run a cell, its outputs into it; the kernel's reply, or None where it ran too long and was stopped.
 
-        `ask` is an expression whose value comes with the reply, unless the cell fails.
+        `ask` is an expression whose value comes with the reply, unless the cell fails. Behind a cell of `theirs`, the
+        learners', the kernel tries itself.
 
         Raises:
             KernelGone: the cell ended the kernel, did not stop, or made it send what is no message.
@@ -74,7 +86,8 @@ class Session:
             self._shown.take(cell.outputs, kind, content)
 
         try:
-            reply = self._request(cell.source, {"answer": ask} if ask else {}, self._limits.cell_seconds, show)
+            expressions = {"answer": ask} if ask else {}
+            reply = self._request(cell.source, expressions, self._limits.cell_seconds, show, theirs)
         except TimeoutError:
             self._interrupt()
             return None
@@ -85,19 +98,22 @@ class Session:
             raise KernelGone(f"made the kernel send what cannot be read ({type(error).__name__})") from None
         if any(isinstance(part, dict) and part.get("source") == "ask_exit" for part in _listed(reply.get("payload"))):
             self._process.kill()
-            raise KernelGone("ended the kernel: it quits")
+            raise KernelGone("ended the kernel: it quits", for_sure=True)
+        if self.broken:
+            self._process.kill()
+            raise KernelGone(f"broke the kernel ({self.broken})", for_sure=True)
         if isinstance(count := reply.get("execution_count"), int) and 0 <= count < MAX_COUNT:
             cell.execution_count = int(count)
         return reply
 
-    def ask(self, code: str, expressions: dict[str, str]) -> dict[str, Any]:
-        """The reply to one silent request.
+    def ask(self, code: str, expressions: dict[str, str], theirs: bool = False) -> dict[str, Any]:
+        """The reply to one silent request; where it calls what is `theirs`, the kernel tries itself behind it.
 
         Raises:
             KernelGone: none came in time, or it cannot be read.
         """
         try:
-            return self._request(code, expressions, self._limits.cell_seconds)
+            return self._request(code, expressions, self._limits.cell_seconds, theirs=theirs)
         except TimeoutError:
             self._process.kill()
             raise KernelGone(f"ran longer than {self._limits.cell_seconds:g} seconds") from None
@@ -133,6 +149,7 @@ class Session:
         expressions: dict[str, str],
         seconds: float,
         show: Callable[[str, dict[str, Any]], None] | None = None,
+        theirs: bool = False,
     ) -> dict[str, Any]:
         """The kernel's reply; `show` is called with the outputs before it. Without `show` the request is a silent one.
 
@@ -140,14 +157,27 @@ class Session:
         """
         deadline = time.monotonic() + seconds
         name = secrets.token_hex(8)  # nobody knows it before it is sent
-        self._channel.send({"id": name, "code": code, "silent": show is None, "expressions": expressions}, deadline)
+        request = {"id": name, "code": code, "silent": show is None, "expressions": expressions}
+        self._channel.send({**request, "trial": TRIAL if theirs else ""}, deadline)
         while True:
             match self._channel.receive(deadline):
-                case {"type": "reply", "id": answered, "content": content, "held": int(held)} if answered == name:
-                    self.held = held
+                case {"type": "reply", "id": answered, "content": content, "held": int(held), **rest} if (
+                    answered == name
+                ):
+                    self.held, self.broken = held, _broken(rest.get("tried")) if theirs else ""
                     return dict(content)
                 case {"type": str(kind), "content": content} if show is not None:
                     show(kind, content)
+
+
+def _broken(tried: Any) -> str:
+    """What keeps a kernel from running cells and giving answers, by what the trial gave; nothing, if all is well."""
+    match tried:
+        case {"data": {Payload.mime: text}} if text == TRIED:
+            return ""
+        case {"ename": str(name), "evalue": str(value)}:
+            return sendable(f"{name}: {value}")[:200]
+    return "it gives no answers"
 
 
 def _ready(channel: Channel, seconds: float) -> int:

@@ -7,6 +7,7 @@ ends itself, so that the class does not wait for it.
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import itertools
 import json
@@ -23,6 +24,7 @@ from autograde.exercises.verdict import Status, Verdict
 from autograde.sandbox.view import SandboxError
 
 Result = bytes | Exception
+_NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _PATIENCE = 30  # seconds for a scheduler to answer
 _PATIENCE_FOR_WORKERS = 300  # seconds for the first worker: where a machine is busy it imports for minutes
 _TOPIC = "autograde-verdicts"  # where workers tell each verdict at once: what is known if they die
@@ -47,7 +49,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, scheduler: str, watch: Watch) ->
 
     Raises:
         ClusterError: nothing answers at `scheduler`, or no worker has joined it.
-        SandboxError: a machine cannot sandbox. WrongEnvironment: it has other versions.
+        SandboxError: a machine cannot sandbox. WrongEnvironment: it has other versions. OSError: its disk is full.
     """
     if not jobs:
         return  # nothing is new: no worker needs to start
@@ -55,8 +57,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, scheduler: str, watch: Watch) ->
     arriving = _run_in_cluster(jobs, workers, scheduler, watch) if in_cluster else _run_here(jobs, watch)
     for job, result in arriving:
         watch.ended(job.fingerprint)
-        if isinstance(result, SandboxError | WrongEnvironment):
-            raise result
+        if isinstance(result, SandboxError | WrongEnvironment) or getattr(result, "errno", None) in _NO_DISK:
+            raise result  # type: ignore[misc]  # not the submission's fault: the next one would fail, too
         yield job, result
 
 

@@ -1,9 +1,10 @@
 """The kernel that grading uses: IPython's own, with one pipe to the grader in place of ZeroMQ's sockets and threads.
 
-Both ends write JSON, a message a line. The grader sends `{"id", "code", "silent", "expressions"}`. The kernel sends
-outputs with Jupyter's names, `{"type": "stream", "content": {...}}`, and behind them the reply to the request,
-`{"type": "reply", "id", "content", "held"}`, with the bytes of memory that the kernel holds now; before the first
-request, `{"type": "ready", "content": {}, "held"}`. Cells run in ipykernel's `do_execute`, inside a running event loop,
+Both ends write JSON, a message a line. The grader sends `{"id", "code", "silent", "expressions", "trial"}`, the last an
+expression that is to be tried behind the learner's code, or nothing. The kernel sends outputs with Jupyter's names,
+`{"type": "stream", "content": {...}}`, and behind them the reply to the request, `{"type": "reply", "id", "content",
+"held", "tried"}`, with the bytes of memory that the kernel holds now, and what the trial gave. Before the first request
+it sends `{"type": "ready", "content": {}, "held"}`. Cells run in ipykernel's `do_execute`, inside a running event loop,
 as they do in a notebook.
 """
 
@@ -56,9 +57,17 @@ class Pipe(Session):
         """From now on this process's standard output and error go down this pipe, too."""
         self.connection = connection
         self.connection.settimeout(_PATIENCE)
-        sys.stdout, sys.stderr = Stream(self, "stdout", 1), Stream(self, "stderr", 2)
+        self.streams = {"stdout": Stream(self, "stdout", 1), "stderr": Stream(self, "stderr", 2)}
+        sys.stdout, sys.stderr = self.streams.values()
         # A fork would send the text again that waits, and finds the lock free
         os.register_at_fork(before=self._hold, after_in_parent=self.lock.release, after_in_child=self.lock.release)
+
+    def mend(self) -> None:
+        """Put the streams back where a cell took them away, as in `sys.stdout = None`: IPython cannot do without."""
+        for name, stream in self.streams.items():
+            present = getattr(sys, name, None)
+            if not all(callable(getattr(present, method, None)) for method in ("write", "flush")):
+                setattr(sys, name, stream)
 
     def msg(self, msg_type: str, content: Any = None, *_: Any, **more: Any) -> dict[str, Any]:
         header = {"msg_type": msg_type, "msg_id": ""}
@@ -134,6 +143,10 @@ class _NoThread:
 class Shell(ZMQInteractiveShell):
     """IPython's shell, which asks no application for the kernel: none has started it."""
 
+    def enable_matplotlib(self, gui: Any = None) -> Any:
+        """Figures go into the notebook, whichever window or widget is asked for: an answer may stand behind it."""
+        return super().enable_matplotlib("inline")
+
     def enable_gui(self, gui: Any = None) -> None:
         """`%matplotlib inline` needs no window, and there is none for others."""
         if loop_map.get(gui, gui) is not None:
@@ -162,14 +175,30 @@ class PipedKernel(IPythonKernel):
         requests, _ = await asyncio.open_connection(sock=pipe.connection.dup(), limit=MAX_REQUEST)
         elsewhere = {"stdout": _Elsewhere(1), "stderr": _Elsewhere(2)}
         pipe.tell(type="ready", content={}, held=_held(statm))
+        process = os.getpid()
         while line := await requests.readline():
             request = json.loads(line)
             content = await self._run(request["code"], request["silent"], request["expressions"])
+            if os.getpid() != process:
+                os._exit(0)  # a copy of this kernel, made by a fork in the cell: one of them answers
+            pipe.mend()
             for name, file in elsewhere.items():
                 if text := file.taken():
                     pipe.tell(type="stream", content={"name": name, "text": text})
-            _outcomes()  # a kernel in which this fails ends: the grader goes on without the cell that broke it
-            pipe.tell(type="reply", id=request["id"], content=content, held=_held(statm))
+            tried = await self._tried(request["trial"]) if request["trial"] else {}
+            pipe.tell(type="reply", id=request["id"], content=content, held=_held(statm), tried=tried)
+
+    async def _tried(self, expression: str) -> Any:
+        """The value of an expression, or the error: whether this kernel still runs cells and gives answers.
+
+        Tried behind every cell of the learner's, so that the one that did the harm is known: it would show in others.
+        """
+        try:
+            await asyncio.sleep(0)  # a loop that is to stop, stops here
+            reply = await self._run("None", True, {"answer": expression})
+            return reply["user_expressions"]["answer"] if reply["status"] == "ok" else reply
+        except Exception as error:
+            return {"ename": type(error).__name__, "evalue": str(error)}
 
     async def _run(self, code: str, silent: bool, expressions: dict[str, str]) -> Any:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -179,11 +208,6 @@ class PipedKernel(IPythonKernel):
             return {"status": "error", "ename": type(error).__name__, "evalue": str(error)}
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _outcomes() -> Any:
-    """Import what every answer is read with, in the same way as the grader's requests do."""
-    return __import__("autograde.answers.outcomes", fromlist=["Payload"]).Payload
 
 
 def _held(statm: int) -> int:
@@ -218,6 +242,7 @@ def make_kernel() -> PipedKernel:
     """A kernel that waits for its pipe. It may be made before a fork: no thread runs, and no file is open."""
     sys.path.insert(0, "")
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    os.environ.update(PIP_RETRIES="0", PIP_NO_INPUT="1")  # without a network, pip would try until its cell's time is up
     kernel = PipedKernel.instance(config=SETTINGS, session=Pipe(), log=logging.getLogger(__name__))
     kernel.shell.extension_manager.load_extension("storemagic")  # as every notebook's kernel does
     return kernel

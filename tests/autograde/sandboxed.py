@@ -45,7 +45,8 @@ class Kernel:
     def send(self, code: str) -> None:
         """Have `code` run, and wait for nothing but its start."""
         deadline = time.monotonic() + PATIENCE
-        request = {"id": "", "code": f"print('begun', flush=True)\n{code}", "silent": True, "expressions": {}}
+        code = f"print('begun', flush=True)\n{code}"
+        request = {"id": "", "code": code, "silent": True, "expressions": {}, "trial": ""}
         self.session._channel.send(request, deadline)
         while self.session._channel.receive(deadline)["type"] != "stream":
             pass

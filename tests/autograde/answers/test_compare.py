@@ -17,6 +17,8 @@ same = [
     (None, None, 0),
     ("ab", "ab", 0),
     (5, np.array(5), 0),
+    (0.25, Named("fractions.Fraction", "1/4"), 0),
+    (3, Named("decimal.Decimal", "3.00"), 0),
     (np.array([1.0, np.nan]), np.array([1.0, np.nan]), 1e-6),
     (np.array([1, 2]), np.array([1, 2], dtype=np.uint8), 0),
     (np.zeros((0, 3)), np.zeros((0, 3)), 0),

@@ -154,9 +154,9 @@ def test_a_value_that_cannot_be_read_at_the_end_costs_itself_alone(course, tmp_p
 def test_values_that_are_not_there_are_asked_for_again_in_one_message(course, tmp_path, monkeypatch):
     asked, ask = [], Session.ask
 
-    def listen(session, code, expressions):
+    def listen(session, code, expressions, theirs=False):
         asked.append(len(expressions))
-        return ask(session, code, expressions)
+        return ask(session, code, expressions, theirs)
 
     monkeypatch.setattr(Session, "ask", listen)
     released = course.template(TOY)
@@ -205,7 +205,28 @@ def test_a_deleted_answer_is_not_defined(course, tmp_path):
     notebook = solved(course)
     notebook.cells = [cell for cell in notebook.cells if cell.id != "tokens-answer"]
     first = run_notebook(notebook, course.key(TOY), tmp_path, Limits())[0]
-    assert first.message == "`tokens` is not defined: the cell that sets it failed or was deleted."
+    assert first.message == "`tokens` is not defined: no cell sets it."
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("tokens = 32 \u2212 16", "cell 4, which is to set it, failed with SyntaxError: invalid character"),
+        ("import nowhere\ntokens = 16", "failed with ModuleNotFoundError: No module named 'nowhere'."),
+        ("# I do not know", "cell 4 ran, and left nothing of that name."),
+    ],
+)
+def test_why_an_answer_is_not_defined_is_said(course, tmp_path, source, words):
+    notebook = solved(course)
+    next(cell for cell in notebook.cells if cell.id == "tokens-answer").source = source
+    assert words in run(course, tmp_path, notebook)[0].message
+
+
+@pytest.mark.parametrize("gui", ["widget", "notebook", "qt", "tk", "inline"])
+def test_an_answer_behind_another_back_end_is_there(course, tmp_path, gui):
+    notebook = solved(course)
+    next(cell for cell in notebook.cells if cell.id == "tokens-answer").source = f"%matplotlib {gui}\ntokens = 16"
+    assert run(course, tmp_path, notebook, cell_seconds=60)[0].points == 1
 
 
 def test_an_illustration_is_not_run(course, tmp_path):

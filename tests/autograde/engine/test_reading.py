@@ -136,3 +136,14 @@ def test_no_text_takes_long(data):
     """Seconds at most where a quadratic search would take hours."""
     with pytest.raises(Unreadable):
         read(data * 3)
+
+
+def test_a_notebook_of_format_3_is_read_with_what_was_typed():
+    cells = [
+        {"cell_type": "heading", "level": 1, "source": ["Patches"]},
+        {"cell_type": "code", "language": "python", "input": ["a = 1\n", "b = 2"], "outputs": [], "prompt_number": 3},
+    ]
+    sheets = [{"cells": cells, "metadata": {}}, {"cells": [{"cell_type": "code", "input": "c = 3"}]}, 7]
+    old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": sheets}
+    read = [(cell.type, cell.source) for cell in read_cells(json.dumps(old).encode(), [])]
+    assert read == [("markdown", "Patches"), ("code", "a = 1\nb = 2"), ("code", "c = 3")]
