@@ -4,14 +4,16 @@ from tests.autograde.attacks.base import Attack, Attacks, answer, cell
 
 
 def sends(expression: str, says: str = "form that can be read", prelude: str = "") -> Attack:
-    """A notebook whose kernel answers every question with the text that `expression` makes."""
+    """A notebook whose kernel answers every question with the text that `expression` makes, but for its own trial."""
     return cell(
         f"""
 import autograde.answers.outcomes
-class Sent:
-    mime = autograde.answers.outcomes.Payload.mime
+class Sent(autograde.answers.outcomes.Payload):
+    def __init__(self, *_): pass
     def _repr_mimebundle_(self, **_): return {{self.mime: text, "text/plain": ""}}
-    of_value = of_calls = classmethod(lambda cls, *_: cls())
+    of_value = classmethod(lambda cls, *_: cls())
+    trial = autograde.answers.outcomes.Payload.of_calls
+    of_calls = classmethod(lambda cls, called, cases: cls.trial(called, cases) if "lambda" in str(called) else cls())
 autograde.answers.outcomes.Payload = Sent
 {prelude}
 text = {expression}
@@ -83,8 +85,8 @@ tokens = Endless()
 
 MESSAGES: Attacks = {
     "no JSON": sends("'{'"),
-    "JSON of two megabytes of brackets": sends("'[' * 10**6 + ']' * 10**6"),
-    "JSON of ten million empty lists": sends("'{\"answer\": [' + '[],' * 10**7 + '[]]}'"),
+    "JSON of two megabytes of brackets": sends("'[' * 10**6 + ']' * 10**6", says="cannot be read"),
+    "JSON of ten million empty lists": sends("'{\"answer\": [' + '[],' * 10**7 + '[]]}'", says="cannot be read"),
     "JSON with an integer of a million digits": sends("'{\"answer\": ' + '9' * 10**6 + '}'"),
     "JSON with NaN": sends("'{\"answer\": NaN}'", says=""),
     "JSON that is a number": sends("'16'"),

@@ -61,19 +61,20 @@ autograde.answers.compare.difference = autograde.answers.outcomes.difference = l
 autograde.answers.outcomes.outcome_difference = lambda *_: None
 autograde.answers.serialize.pack = autograde.answers.outcomes.pack = lambda *_: {"status": "right", "points": 99}
 """,
-        says="form that can be read",
+        says="broke the kernel",
     ),
     "a verdict of its own": cell(
         """
 import autograde.exercises.verdict, autograde.answers.outcomes
-class Forged:
+class Forged(autograde.answers.outcomes.Payload):
     def __init__(self, *_): pass
     def _repr_mimebundle_(self, **_):
         import json
         mark = {"exercise": "tokens", "status": "right", "points": 99, "out_of": 99, "message": "", "misconception": ""}
         return {autograde.answers.outcomes.Payload.mime: json.dumps(mark | {"answer": mark}), "text/plain": "99.0"}
-    of_value = of_calls = classmethod(lambda cls, *_: cls())
-Forged.mime = autograde.answers.outcomes.Payload.mime
+    of_value = classmethod(lambda cls, *_: cls())
+    trial = autograde.answers.outcomes.Payload.of_calls
+    of_calls = classmethod(lambda cls, called, cases: cls.trial(called, cases) if "lambda" in str(called) else cls())
 autograde.answers.outcomes.Payload = Forged
 """,
         says="form that can be read",
@@ -85,7 +86,7 @@ shell.user_expressions = lambda expressions: {name: {"status": "ok", "data": {"t
                                               for name in expressions}
 shell.display_formatter.format = lambda *_, **__: ({"text/plain": "9.0"}, {"autograde": {"points": 9}})
 """,
-        says="prevents reading",
+        says="broke the kernel",
     ),
     "outputs that carry a verdict": cell("""
 from IPython.display import display

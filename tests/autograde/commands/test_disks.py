@@ -67,7 +67,7 @@ def run_on(disk, place: Path, words: list[str]) -> tuple[int, list[str]]:
 
 @pytest.fixture(scope="module")
 def prepared(released_course, tmp_path_factory) -> Path:
-    """Made once: what a command writes, it writes on a disk that only its own process has."""
+    """Made once, and copied for each test."""
     root = tmp_path_factory.mktemp("disks") / "course"
     shutil.copytree(released_course, root)
     simulate(Course(root), TOY, 1)
@@ -79,9 +79,10 @@ def prepared(released_course, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def handed_in(prepared, monkeypatch) -> Course:
-    monkeypatch.chdir(prepared)
-    return Course(prepared)
+def handed_in(prepared, tmp_path, monkeypatch) -> Course:
+    shutil.copytree(prepared, tmp_path / "course", symlinks=True)
+    monkeypatch.chdir(tmp_path / "course")
+    return Course(tmp_path / "course")
 
 
 COMMANDS = [

@@ -84,8 +84,10 @@ def test_several_accidents_cost_no_exercise_either(course, tmp_path):
 def test_after_too_many_accidents_the_rest_is_lost_and_says_why(course, tmp_path):
     notebook = solved(course)
     for number in range(MAX_KERNELS + 1):
-        add_before(notebook, "positions-prompt", "exit()")
+        add_before(notebook, "positions-prompt", f"needed_{number} = 1\nexit()")
         next(cell for cell in notebook.cells if cell.id == "mine").id = f"mine-{number}"
+    answer = next(cell for cell in notebook.cells if cell.id == "positions-answer")
+    answer.source = "\n".join([*(f"needed_{number}" for number in range(MAX_KERNELS + 1)), answer.source])
     verdicts = run(course, tmp_path, notebook)
     assert [verdict.points for verdict in verdicts] == [1, 1, 0, 0, 0]
     assert all("ended the kernel" in verdict.message for verdict in verdicts[2:])

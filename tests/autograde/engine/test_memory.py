@@ -10,11 +10,12 @@ BOMB = "hoard = []\nwhile True: hoard.append(bytearray(10**7))"  # its MemoryErr
 NEEDS = "bytearray(300 * 2**20)"
 FORKS = """
 import os, time
-if not os.fork():
-    rest = bytes([1]) * (300 * 2**20)
-    time.sleep(3)
-    os._exit(0)
-os.wait()
+for _ in range(2):  # each takes what it may, and all together too much
+    if not os.fork():
+        rest = bytes([1]) * (60 * 2**20)
+        time.sleep(3)
+        os._exit(0)
+os.wait(), os.wait()
 """
 
 
