@@ -98,11 +98,16 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize(("place", "words"), COMMANDS, ids=lambda value: value if isinstance(value, str) else value[0])
-@pytest.mark.parametrize("disk", [read_only, full])
+CASES = [
+    pytest.param(disk, place, words, id=f"{disk.__name__}-{place}-{words[0]}")
+    for disk in (read_only, full)
+    for place, words in COMMANDS
+    if (disk, words[0]) != (full, "grade")  # it would get as far as a sandbox, which this fork cannot have
+]
+
+
+@pytest.mark.parametrize(("disk", "place", "words"), CASES)
 def test_a_disk_that_cannot_be_written_is_said_in_a_line(handed_in, disk, place, words):
-    if disk is full and words[0] == "grade":
-        pytest.skip("it would need a sandbox in this fork")
     folder = (handed_in.root / place).resolve()
     before = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
     status, lines = run_on(disk, folder, words)
