@@ -54,7 +54,8 @@ def check(exercise_id: str, answer: Any) -> None:
         raise CheckFailed(f"✗ {error}{_after_tries(exercise_id, entry, error.answer)}") from None
     except BadAnswer as error:
         raise CheckFailed(f"✗ `{entry['variable']}` {error}.") from None
-    _show(Tick(f"{entry['title']}: {message}"))
+    title = entry["title"]
+    _show(Tick(f"{title}{'' if title.endswith('?') else ':'} {message}"))
     note(exercise_id)
 
 

@@ -114,7 +114,7 @@ def items(text):
 def test_a_page_opens_with_every_exercise_and_folds_the_chapter(handed_back):
     text = page(handed_back, "student-003")
     outline = Outline(text)
-    titles = ["Count tokens", "A share", "Positions", "Out of memory", "Cut rows"]
+    titles = ["Count tokens", "A share", "What is added?", "Out of memory", "Cut rows"]
     assert outline.headings[:2] == [TOY, "Exercises"]
     assert [heading.partition(" · ")[2] for heading in outline.headings[2:7]] == titles
     assert outline.headings[7:9] == ["The chapter", outline.headings[8]]

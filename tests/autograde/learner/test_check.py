@@ -28,7 +28,7 @@ def right_rows(images, patch):
         ("share", torch.tensor(0.67), "0.67 is right"),
         ("share", 0.67, "0.67 is right"),
         ("share", 2 / 3, "is right"),
-        ("positions", True, "True is right"),
+        ("positions", True, "✓ What is added? True is right"),
         ("remedy", 2, "option 2 is right"),
         ("cut-rows", right_rows, "all 3 examples pass. Grading tries other inputs too. Height becomes rows"),
     ],

@@ -37,7 +37,7 @@ share = Numeric(
 )
 
 positions = TrueFalse(
-    "positions", title="Positions", prompt="Positions are added.", answer=True,
+    "positions", title="What is added?", prompt="Positions are added.", answer=True,
     misconception="Look at h = z + PE again.", hints=["Is there a plus?"], why="True: h = z + PE.",
 )
 
