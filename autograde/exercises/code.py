@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,13 +9,11 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from autograde.answers.deserialize import unpack_plain
 from autograde.answers.forms import NotAnswered, describe
-from autograde.answers.outcomes import bare, outcome, outcome_difference, outcomes, returning, rounded
+from autograde.answers.outcomes import bare, outcome_difference, outcomes, returning, rounded
 from autograde.answers.serialize import BadAnswer, pack
 from autograde.exercises.base import BEGIN, END, BadKey, Exercise, Misconception, line_in_key
+from autograde.exercises.examples import problems_of_examples
 from autograde.exercises.source import source_of, split_at_docstring, standalone
 from autograde.exercises.verdict import Status, Verdict
 
@@ -220,42 +217,7 @@ class Code(Exercise):
                 yield wrong.line, f"{wrong.name!r} passes every example and gets a tick: add an example that it fails"
             elif (text := told[_text(rounded(self._seen(wrong.answer)))]) != wrong.message:
                 yield wrong.line, f"{wrong.name!r} gets the message {text!r} on the examples; add one where it differs"
-        for name, value in self._constants():
-            yield self.line, f"`{name}` is {value!r} in every example: who writes that instead gets a tick; vary it"
-        if self._rounds_unseen():
-            yield self.line, "its examples give whole numbers only: who rounds them gets a tick; show another number"
-        hidden = [arguments for _, arguments in self.cases]
-        for number, example in enumerate(self.packed_examples, start=1):
-            if example in hidden:
-                yield self.line, f"example {number} is a hidden case, too: choose another"
-            elif "value" in outcome(self.reference, example) and self._changes(number - 1):
-                yield self.line, f"the reference changes its arguments in example {number}: work on a copy"
-
-    def _constants(self) -> Iterator[tuple[str, Any]]:
-        """(name, value) of each argument that is the same in every example, and not in the hidden cases."""
-        hidden = [arguments for _, arguments in self.cases]
-        for place, name in enumerate(inspect.signature(self.reference).parameters):
-            shown, tried = (
-                {json.dumps(arguments[place : place + 1]) for arguments in some}
-                for some in (self.packed_examples, hidden)
-            )
-            if len(shown) == 1 and tried - shown:
-                yield name, self.examples[0][place]
-
-    def _rounds_unseen(self) -> bool:
-        """Whether hidden cases give tensors of floats, and no example gives one with a number that is not whole."""
-        has_floats = any(array.dtype.kind == "f" for array in _arrays(self.expected))
-        return has_floats and all(np.array_equal(array, array.round()) for array in _arrays(self.expected_of_examples))
-
-    def _changes(self, example: int) -> bool:
-        self.reference(*self.examples[example])
-        return bool(pack(self.examples[example]) != self.packed_examples[example])
-
-
-def _arrays(results: Sequence[Any]) -> Iterator[np.ndarray]:
-    """Those outcomes that are tensors."""
-    values = (unpack_plain(result.get("value")) for result in results)
-    return (value for value in values if isinstance(value, np.ndarray))
+        yield from ((self.line, problem) for problem in problems_of_examples(self))
 
 
 def _text(canonical: Any) -> str:
