@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,11 +13,25 @@ from autograde.answers.deserialize import unpack_plain
 from autograde.answers.outcomes import outcome
 from autograde.answers.serialize import pack
 
-if TYPE_CHECKING:
-    from autograde.exercises.code import Code
+
+class WithExamples(Protocol):
+    """What is asked of an exercise here: a function, what it is tried on, and what it gives."""
+
+    @property
+    def reference(self) -> Callable[..., Any]: ...
+    @property
+    def examples(self) -> Sequence[tuple[Any, ...]]: ...
+    @property
+    def packed_examples(self) -> list[Any]: ...
+    @property
+    def cases(self) -> list[tuple[str, Any]]: ...
+    @property
+    def expected(self) -> list[dict[str, Any]]: ...
+    @property
+    def expected_of_examples(self) -> list[dict[str, Any]]: ...
 
 
-def problems_of_examples(exercise: Code) -> Iterator[str]:
+def problems_of_examples(exercise: WithExamples) -> Iterator[str]:
     """What lets a wrong function pass them, gives a hidden case away, or hides a change of the arguments."""
     hidden = [arguments for _, arguments in exercise.cases]
     for name, value in _constants(exercise, hidden):
@@ -31,7 +45,7 @@ def problems_of_examples(exercise: Code) -> Iterator[str]:
             yield f"the reference changes its arguments in example {number}: work on a copy"
 
 
-def _constants(exercise: Code, hidden: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+def _constants(exercise: WithExamples, hidden: Sequence[Any]) -> Iterator[tuple[str, Any]]:
     """(name, value) of each argument that is the same in every example, and not in the hidden cases."""
     for place, name in enumerate(inspect.signature(exercise.reference).parameters):
         shown, tried = (
@@ -42,7 +56,7 @@ def _constants(exercise: Code, hidden: Sequence[Any]) -> Iterator[tuple[str, Any
             yield name, exercise.examples[0][place]
 
 
-def _rounds_unseen(exercise: Code) -> bool:
+def _rounds_unseen(exercise: WithExamples) -> bool:
     """Whether hidden cases give tensors of floats, and no example gives one with a number that is not whole."""
     has_floats = any(array.dtype.kind == "f" for array in _arrays(exercise.expected))
     return has_floats and all(np.array_equal(array, array.round()) for array in _arrays(exercise.expected_of_examples))
@@ -54,6 +68,6 @@ def _arrays(results: Sequence[Any]) -> Iterator[np.ndarray]:
     return (value for value in values if isinstance(value, np.ndarray))
 
 
-def _changes(exercise: Code, example: int) -> bool:
+def _changes(exercise: WithExamples, example: int) -> bool:
     exercise.reference(*exercise.examples[example])
     return bool(pack(exercise.examples[example]) != exercise.packed_examples[example])
