@@ -1021,14 +1021,14 @@ unroll = Code(
         (torch.tensor([[[9.0], [1.0], [2.0], [3.0], [4.0]]]), 2, 2),
         (numbers(2, 7, 2), 2, 3),
         (numbers(2, 6, 3), 3, 2),
-        (numbers(1, 9, 1), 2, 3),
+        (numbers(1, 9, 1), 2, 2),  # CLS and four registers: more than the patches
         (torch.zeros(1, 5, 2), 2, 3),
     ],
     checks={
         "CLS in front": [(numbers(1, 13, 2), 3, 4), (numbers(1, 17, 5), 4, 4)],
         "several pictures": [(numbers(3, 7, 4), 2, 3), (numbers(2, 16, 3), 5, 3)],
         "no CLS": [(numbers(1, 6, 2), 2, 3), (numbers(2, 8, 3), 4, 2)],
-        "CLS and registers": [(numbers(1, 11, 2), 3, 2), (numbers(2, 13, 3), 2, 4)],
+        "CLS and registers": [(numbers(1, 11, 2), 3, 2), (numbers(2, 13, 3), 2, 4), (numbers(1, 7, 2), 1, 2)],
         "refuses too few": [(torch.zeros(1, 5, 3), 2, 3), (torch.zeros(2, 11, 4), 4, 3)],
     },
     hints=[
@@ -1076,6 +1076,16 @@ def _(tokens, rows, columns):
     if tokens.shape[1] < rows * columns:
         raise ValueError("too few")
     return tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, rows, columns)
+
+
+@unroll.misconception("the remainder",
+    "You drop the remainder, S % (rows · columns). That is right only while fewer tokens stand before the patches than "
+    "there are patches: take the difference, S − rows · columns.")
+def _(tokens, rows, columns):
+    if tokens.shape[1] < rows * columns:
+        raise ValueError("too few")
+    before = tokens.shape[1] % (rows * columns)
+    return tokens[:, before:].transpose(1, 2).reshape(len(tokens), tokens.shape[2], rows, columns)
 
 
 @unroll.misconception("dropped the last", "You dropped tokens at the end. CLS and registers stand in *front*.")

@@ -64,7 +64,7 @@ good_then_bad = Choice(
     hints=["Compare the means, and the scales under the pictures: which patient's pixels lie where they should? A "
            "smaller deviation can have another reason than the scale.",
            "Neighbouring pixels that differ less: what has been done to the pictures?"],
-    why="The mean is that of training, and the pixels still go from −1 to 1, so the normalisation is right. But "
+    why="The mean is that of training, and the pixels still lie between −1 and 1, so the normalisation is right. But "
     "neighbouring pixels differ much less, and so the deviation is smaller: the test pictures were small once, and "
     "were enlarged.",
 )
@@ -180,7 +180,7 @@ share_right = Code(
         guesses(1, 8, 3, 6, column=True),
         (torch.tensor([[0.0, 2.0], [3.0, 1.0], [2.0, 1.0], [1.0, 0.0]]), torch.tensor([1, 0, 0, 1])),
         (torch.tensor([[2.0, 0.0], [1.0, 3.0], [0.0, 1.0]]), torch.tensor([[0], [0], [1]])),
-        (torch.tensor([[1.0, 5.0, 2.0]]), torch.tensor([[1]])),
+        (torch.tensor([[1.0, 1.5, 1.25]]), torch.tensor([[1]])),
     ],
     checks={
         "labels of shape [B, 1]": [guesses(seed, 12, 5, 9, column=True) for seed in (2, 3, 4)],
@@ -337,6 +337,13 @@ def _(logits, labels):
     "logits: that is top-2 accuracy.")
 def _(logits, labels):
     return (logits.topk(2, dim=1).indices == labels.reshape(-1, 1)).any(dim=1).float().mean().item()
+
+
+@share_right.misconception("sure, or wrong",
+    "You count a picture as right if its label has a probability above one half. Among more than two classes the "
+    "largest probability may be smaller: take the largest logit.")
+def _(logits, labels):
+    return (logits.softmax(dim=1).gather(1, labels.reshape(-1, 1)) > 0.5).float().mean().item()
 
 
 @share_right.misconception("the batch turned round",
@@ -551,7 +558,7 @@ def some_maps(seed: int, layers: int, heads: int, tokens: int) -> torch.Tensor:
 
 
 follow = Code(
-    "rollout", title="Mend the rollout", points=4, difficulty=3, minutes=12, tolerance=1e-4,
+    "rollout", title="Mend the rollout", points=4, difficulty=3, minutes=12,
     prompt="A much-copied rollout has this line, for a table of [S, S]:\n\n"
     "```python\nmixed = mixed / mixed.sum(dim=-1)\n```\n\n"
     "The sums have the shape [S], and [S, S] / [S] divides **columns**: number j of every row by the sum of row j. No "
@@ -840,7 +847,10 @@ load = Code(
             weights_of(2, "module.", adapter__module__bias=torch.ones(2)),
         ),
         (weights_of(1, adapter__module__bias=torch.zeros(2)), weights_of(2, adapter__module__bias=torch.ones(2))),
-        ({"module.bias": torch.zeros(2)}, {"module.module.bias": torch.tensor([3.0, 4.0])}),
+        (
+            {"module.bias": torch.zeros(2), "bias": torch.zeros(2)},
+            {"module.module.bias": torch.tensor([3.0, 4.0]), "module.bias": torch.tensor([5.0, 6.0])},
+        ),
         ({"bias": torch.zeros(2)}, {"module.head.bias": torch.tensor([3.0, 4.0])}),
         (weights_of(1), dict(reversed(weights_of(2, "module.").items()))),
     ],
@@ -869,7 +879,10 @@ load = Code(
              weights_of(22, "module.", adapter__module__bias=torch.ones(2))),
             (weights_of(33, adapter__module__bias=torch.zeros(2)),
              weights_of(34, adapter__module__bias=torch.ones(2))),
-            ({"module.weight": torch.zeros(3)}, {"module.module.weight": torch.ones(3)}),
+            (
+                {"weight": torch.zeros(3), "module.weight": torch.zeros(3)},
+                {"module.weight": torch.ones(3), "module.module.weight": torch.full((3,), 2.0)},
+            ),
         ],
         "another order": [(weights_of(35), dict(reversed(weights_of(36).items())))],
     },
@@ -1016,6 +1029,16 @@ def _(own, found):
     return {name: clean[name] for name in own}
 
 
+@load.misconception("without the prefix first",
+    "You look for the model's name as it is, and with the prefix only where that is not there. In a checkpoint with "
+    "the prefix, “module.bias” is the model's “bias”: take the prefix off all names first, then look them up.")
+def _(own, found):
+    both = {name: found.get(name, found.get(f"module.{name}")) for name in own}
+    if any(both[name] is None or both[name].shape != tensor.shape for name, tensor in own.items()):
+        raise ValueError("does not fit")
+    return both
+
+
 @load.misconception("names that end alike",
     "You take a name that *ends* like the model's: then “head.bias” goes for “bias”. Compare whole names.")
 def _(own, found):
@@ -1129,7 +1152,7 @@ out_of_memory = Choice(
     "According to the table, which remedy makes it fit, and keeps both the pictures and what is learned as they are?",
     options={
         "Pictures of half the side.":
-            "It fits. But the detail is gone that the task needs.",
+            "It fits. But the detail that the task needs is gone.",
         "A tenth of the learning rate.":
             "The learning rate is one number. No tensor becomes smaller.",
         "Checkpointing alone, with attention as it is written.":
