@@ -36,7 +36,7 @@ bisect_runs = Numeric(
         Misconception("tenths", lambda changes, minutes: math.ceil(math.log10(changes)) * minutes,
             "That is the logarithm to base 10. Each run leaves a half, not a tenth."),
         Misconception("rounded down", lambda changes, minutes: (changes.bit_length() - 1) * minutes,
-            "That is enough if you are lucky. “At the most” means: round the number of runs up."),
+            "That is enough if you are lucky. “At most” means: round the number of runs up."),
     ],
     hints=["After one run half of the changes are left, after two a quarter …",
            "How many times can {changes} be halved, rounding up, until 1 is left? Each time takes {minutes} minutes."],
