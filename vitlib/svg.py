@@ -18,6 +18,7 @@ _PATH = re.compile(r' d="[^"]*"')
 _MORE_DECIMALS = re.compile(r"(\.\d\d)\d+")  # than a hundredth of a point
 _PNG_INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 _AS_SQUARES = re.compile(r'(width="([\d.]+)" height="([\d.]+)"[^>]*) style="image-rendering:[^"]*"')
+_PLACE = re.compile(r' [xy]="[^"]*"')
 _IMAGE = re.compile(r'<image ([^>]*?)id="(\w+)"([^>]*?) (transform="[^"]*")([^>]*)/>')
 
 
@@ -53,12 +54,13 @@ def _each_once(drawing: str) -> str:
     defined = set()
 
     def use(found: re.Match[str]) -> str:
-        before, name, between, place, after = found.groups()
+        before, name, between, transform, after = found.groups()
         if times[name] == 1:
             return found[0]
+        place = "".join(_PLACE.findall(after))  # of a colour bar; a picture's is in its transform
         new = name not in defined
         defined.add(name)
-        definition = f'<defs><image {before}id="{name}"{between}{after}/></defs>' if new else ""
-        return f'{definition}<use xlink:href="#{name}" {place}/>'
+        definition = f'<defs><image {before}id="{name}"{between}{_PLACE.sub("", after)}/></defs>' if new else ""
+        return f'{definition}<use xlink:href="#{name}" {transform}{place}/>'
 
     return _IMAGE.sub(use, drawing)

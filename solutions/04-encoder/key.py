@@ -52,8 +52,7 @@ second_weight = Numeric(
                           c=(0.6, 0.9, 1, 1.3, 1.6)),
     valid_if=lambda a, b, c: len({a, b, c}) == 3,
     prompt="A token's three scaled scores are {a}, {b} and {c}. Which attention weight does the **second** of the "
-        "three "
-    "tokens get? Use Python as your pocket calculator: `import math`, then `math.exp(…)`.",
+    "three tokens get? Use Python as your pocket calculator: `import math`, then `math.exp(…)`.",
     answer=lambda a, b, c: math.exp(b) / (math.exp(a) + math.exp(b) + math.exp(c)),
     misconceptions=[
         Misconception("no exponential", lambda a, b, c: b / (a + b + c),
@@ -397,7 +396,7 @@ several = Code(
     prompt="Put the five steps together. Your function may call your `attention`. (If that is not finished yet, "
     "`F.scaled_dot_product_attention(q, k, v)` stands in for it.)",
     reference=multi_head_attention,
-    examples=[heads_case(100, 1, 3, 4, 2, bias=False), heads_case(110, 2, 3, 6, 3)],
+    examples=[heads_case(100, 1, 3, 6, 3, bias=False), heads_case(110, 2, 4, 8, 2)],
     checks={
         "two heads, no biases": [heads_case(120, 1, 5, 8, 2, bias=False), heads_case(130, 1, 4, 6, 2, bias=False)],
         "one head": [heads_case(140, 1, 4, 5, 1, bias=False)],
@@ -565,6 +564,14 @@ def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
 
 
+@several.misconception("the sizes of the example",
+    "Right for heads of 2 numbers, as in the cell above that splits 6 numbers. In general a head has D // heads.")
+def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
+    B, N, d = x.shape
+    q, k, v = (p.reshape(B, N, heads, 2).transpose(1, 2) for p in F.linear(x, qkv_weight, qkv_bias).chunk(3, -1))
+    return F.linear(attention(q, k, v).transpose(1, 2).reshape(B, N, d), out_weight, out_bias)
+
+
 @several.misconception("not scaled", "Split and join are right. The scores of each head are not divided by √d_k.")
 def _(x, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, N, d = x.shape
@@ -682,7 +689,7 @@ block = Code(
     "`multi_head_attention`. (If that is not finished yet, `from vitlib.vit.functional import multi_head_attention`.)",
     reference=encoder_block,
     examples=[
-        block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 3, 4, 4, ratio=2),
+        block_case(200, 1, 3, 4, 2, plain=1), block_case(300, 2, 4, 6, 3, ratio=2),
         block_case(350, 1, 3, 4, 2, scale=2**-9, quiet=2**-9),
     ],
     checks={
@@ -910,6 +917,16 @@ def _(x, weights, heads):
 def _(x, weights, heads):
     x = x + attn(norm_by_hand(x, weights, "norm1", outside=True), weights, heads)
     return x + mlp(norm_by_hand(x, weights, "norm2", outside=True), weights)
+
+
+@block.misconception("the width of the example",
+    "Right for tokens of 4 numbers, as in the cell above that normalises one. In general a token has D: give the norm "
+    "`x.shape[-1:]`.")
+def _(x, weights, heads):
+    normed = F.layer_norm(x, (4,), weights["norm1.weight"], weights["norm1.bias"], eps=1e-6)
+    x = x + attn(normed, weights, heads)
+    normed = F.layer_norm(x, (4,), weights["norm2.weight"], weights["norm2.bias"], eps=1e-6)
+    return x + mlp(normed, weights)
 
 
 @block.misconception("one mean for the whole sequence",

@@ -13,6 +13,7 @@ from PIL import Image
 
 from vitlib.data.samples import picture
 from vitlib.plotting import Plate, show_grid, show_images, show_tokens
+from vitlib.svg import small_svg
 from vitlib.vit.patches import PatchGrid, patchify
 
 
@@ -153,6 +154,14 @@ def test_a_photograph_that_is_drawn_twice_is_stored_once():
         if use.get("{http://www.w3.org/1999/xlink}href") == f"#{image.get('id')}"
     ]
     assert len(places) == len(set(places)) == 2 and image.get("transform") is None
+
+
+def test_two_colour_bars_alike_stand_side_by_side():
+    bars = [f'<image id="bar" transform="scale(1 -1)" x="{x}" y="-9.5" width="80" height="6"/>' for x in (20.5, 160)]
+    drawn = ElementTree.fromstring(small_svg(f"<svg xmlns:xlink='http://www.w3.org/1999/xlink'>{''.join(bars)}</svg>"))
+    (image,) = drawn.findall(".//defs/image")
+    assert image.keys() == ["id", "width", "height"]
+    assert [(use.get("x"), use.get("y")) for use in drawn.iter("use")] == [("20.5", "-9.5"), ("160", "-9.5")]
 
 
 def test_a_photograph_larger_than_its_place_is_stored_smaller():
