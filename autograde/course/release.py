@@ -187,7 +187,7 @@ def _refuse_to_overwrite_work(course: Course, chapter: str) -> None:
 def _are_edited(course: Course, chapter: str, notebook: str, answers: list[NotebookNode]) -> bool:
     """Whether answers are not as they were released last; nobody knows where that was in another copy of the course."""
     try:
-        sealed = course.template(chapter, notebook).cells
+        sealed = course.template(chapter, notebook).cells if answers else []
     except CourseError:
         return False
     originals = {cell.metadata.nbgrader.grade_id: cell for cell in sealed if is_solution(cell)}
