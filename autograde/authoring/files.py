@@ -1,4 +1,4 @@
-"""Files that are written whole."""
+"""Files that are written whole, and notebooks that are read or named."""
 
 from __future__ import annotations
 
@@ -6,6 +6,26 @@ import os
 import re
 import tempfile
 from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from autograde.errors import AutogradeError
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """A notebook of the course's own.
+
+    Raises:
+        AutogradeError: it is none that can be read. OSError: the file may not be opened.
+    """
+    try:
+        return nbformat.read(path, as_version=4)
+    except OSError:
+        raise
+    except Exception as error:  # nbformat raises what it likes on data that is no notebook
+        name, reason = f"{path.parent.name}/{path.name}", str(error).partition("\n")[0][:100]
+        raise AutogradeError(f"{name} is no notebook that can be read ({reason}): put its last version back") from None
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellControlSignal, DeadKernelError
 from nbformat import NotebookNode
 
-from autograde.authoring.files import write_whole
+from autograde.authoring.files import read_notebook, write_whole
+from autograde.errors import AutogradeError
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CELL_SECONDS = 300  # a cell that takes longer hangs: on an idle machine none of the book takes 30
@@ -19,14 +21,19 @@ def store_outputs(folder: Path) -> None:
     """Execute the instructor notebook in `folder` and store what its cells show.
 
     Raises:
-        nbclient.exceptions.CellExecutionError: a cell fails.
+        AutogradeError: a cell fails, takes too long or ends the kernel, or there is no notebook that can be read.
     """
     path = folder / f"{folder.name}.ipynb"
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read_notebook(path)
     os.environ.setdefault("PYTHONHASHSEED", "0")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the tests; more wait for one another on a busy machine
     where = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=CELL_SECONDS, coalesce_streams=True, resources=where).execute()
+    try:
+        NotebookClient(notebook, timeout=CELL_SECONDS, coalesce_streams=True, resources=where).execute()
+    except (CellControlSignal, DeadKernelError) as error:
+        raise AutogradeError(
+            f"{folder.name}/{path.name} did not run to its end, and stays as it was: {error}"
+        ) from None
     _drop_what_varies(notebook)
     write_whole(path, (nbformat.writes(notebook) + "\n").encode())
 

@@ -14,7 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograde.answers.sheet import FILE_NAME
-from autograde.authoring.files import write_whole
+from autograde.authoring.files import read_notebook, write_whole
 from autograde.authoring.key import Key, load_key
 from autograde.authoring.prompt import heading, question
 from autograde.authoring.sheet import make_sheet
@@ -32,6 +32,7 @@ def weave(folder: Path, feedback: str = "full", course: str = "") -> bool:
     Raises:
         BadKey: the key contradicts itself, or the notebook and the key have different exercises. The text names the
             lines to fix.
+        AutogradeError: the notebook cannot be read.
     """
     key = load_key(folder)
     sheet = folder / FILE_NAME
@@ -39,8 +40,9 @@ def weave(folder: Path, feedback: str = "full", course: str = "") -> bool:
     if f'"key": "{key.digest}"' not in old:  # unchanged keys were checked when the sheet was written
         refuse_problems(key)
     path = folder / f"{folder.resolve().name}.ipynb"
+    notebook = read_notebook(path)
     before = path.read_text(encoding="utf-8")
-    notebook = nbformat.reads(before, as_version=4)
+    _give_ids(notebook)
     _refuse_wrong_counts(notebook.cells, key)
     notebook.cells = _woven_cells(notebook.cells, dict(key.exercises), key.chapter)
     changed = _write_if_new(path, nbformat.writes(notebook) + "\n", before)
@@ -65,6 +67,13 @@ def _refuse_wrong_counts(cells: list[NotebookNode], key: Key) -> None:
     claim = _CLAIM.search(cells[0].source) if cells else None
     if claim is not None and claim[0] != true:
         raise BadKey(f"{key.chapter}: its first cell says {claim[0]!r}; write {true!r}")
+
+
+def _give_ids(notebook: NotebookNode) -> None:
+    """An id for each cell that has none, as Colab and older formats leave it: a cell of ours gets its own again."""
+    for number, cell in enumerate(notebook.cells):
+        cell.setdefault("id", cell.metadata.get("nbgrader", {}).get("grade_id") or f"cell-{number}")
+    notebook.nbformat_minor = max(5, notebook.nbformat_minor)
 
 
 def _woven_cells(cells: list[NotebookNode], exercises: dict[str, Exercise], chapter: str) -> list[NotebookNode]:

@@ -26,9 +26,9 @@ def run(options: argparse.Namespace) -> int:
     from autograde.course.archive import open_archive
     from autograde.course.collect import collect
     from autograde.course.course import Course
-    from autograde.course.handed_in import is_notebook
+    from autograde.course.handed_in import ARCHIVES, is_notebook
     from autograde.course.roster import read_roster
-    from autograde.course.uploads import is_zip, read_uploads
+    from autograde.course.uploads import read_uploads
 
     course = Course.find()
     chapter = course.choose([options.chapter])[0] if options.chapter else ""
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     for one in sorted(taken, key=lambda one: one.student):
         who = one.student if one.student == one.sender else f"{one.student} (there: {one.sender})"
         print(f"{who}: {one.what}", file=sys.stderr if one.wrong else sys.stdout)
-    lost = [entry.path for entry in strays if is_notebook(entry.path.name) or is_zip(entry.path)]
+    lost = [entry.path for entry in strays if is_notebook(entry.path.name) or entry.path.suffix.lower() in ARCHIVES]
     for entry in strays:
         print(f"autograde: {entry.path} belongs to no learner and was not taken", file=sys.stderr)
     return int(bool(lost) or any(one.wrong for one in taken))

@@ -53,7 +53,9 @@ def open_archive(path: Path) -> Iterator[list[Entry]]:
                 raise CourseError(f"{path} unpacks to {total // packed} times its size, as no submissions do: refused")
             yield entries
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
-        raise CourseError(f"{path} is no ZIP that can be read ({error}): download it again") from None
+        raise CourseError(
+            f"{path} is no ZIP that can be read ({error}): download it again, or unpack it and pass the folder"
+        ) from None
     except RuntimeError as error:
         raise CourseError(f"{path} cannot be read: {error}") from None  # it has a password
     except OSError as error:

@@ -75,7 +75,7 @@ class Course(CourseFolder):
 
     def full_name(self, chapter: str, student: str) -> tuple[str, Marked]:
         """The name that a student's numbers come from, where everyone has their own, and how it was found."""
-        course = json.loads(self.seal(chapter).sheet or "{}").get("course")
+        course = self.seal(chapter).variants_of
         marked = whose_numbers(self, chapter, student) if course else Marked("")
         return (full_name(course, marked.name) if course else ""), marked
 

@@ -17,8 +17,9 @@ from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
+from sqlalchemy.exc import SQLAlchemyError
 
-from autograde.course.course import Course
+from autograde.course.course import CONFIG_FILE, Course, CourseError
 from autograde.course.database import open_gradebook, require_chapter
 from autograde.course.handed_in import is_own
 from autograde.course.lateness import enter_extension
@@ -35,12 +36,17 @@ class Entries:
     """One chapter's submissions in an open gradebook."""
 
     def __init__(self, course: Course, chapter: str, gradebook: Gradebook):
-        """Errors: CourseError, where the gradebook does not know the chapter."""
+        """Errors: CourseError, where the gradebook does not know the chapter, or penalties cannot be reckoned."""
         self.course, self.chapter, self.gradebook = course, chapter, gradebook
         self.coursedir = course.api.coursedir
         self.limit_output = LimitOutput(parent=course.api)
-        self.late_penalties = AssignLatePenalties(parent=course.api)
-        self.late_penalties.init_plugin()
+        try:
+            self.late_penalties = AssignLatePenalties(parent=course.api)
+            self.late_penalties.init_plugin()
+        except Exception as error:  # whatever a class raises that is not there, or does not start
+            raise CourseError(
+                f"{CONFIG_FILE}: c.AssignLatePenalties.plugin_class cannot be used ({error!s:.200})"
+            ) from None
         self.by_nbgrader = list(course.config.Autograde.get("autograde_preprocessors", [])) != GRADING_STEPS
         require_chapter(gradebook, chapter)
 
@@ -75,7 +81,7 @@ class Entries:
     def refresh_times(self) -> list[str]:
         """Bring lateness in line with timestamps and due dates, without grading anew.
 
-        Returns the timestamps that cannot be read, in words.
+        Returns in words the timestamps that cannot be read, and where the course's own penalties fail.
         """
         problems = []
         folders = self.course.submissions(self.chapter)
@@ -87,7 +93,13 @@ class Entries:
                     problems.append(f"{student}, {self.chapter}: {problem}")
                 if timestamp is not None:
                     submission.timestamp = timestamp
-            self._penalise(student, submission)
+            try:
+                self._penalise(student, submission)
+            except SQLAlchemyError:
+                raise
+            except Exception as error:  # whatever a class of the course's own raises
+                plugin = type(self.late_penalties.plugin_inst).__name__
+                problems.append(f"{student}, {self.chapter}: {plugin} failed, its penalty stays ({error!r:.200})")
         self.gradebook.db.commit()
         return problems
 

@@ -62,6 +62,7 @@ def grade(
     Raises:
         CourseError: the chapter is not released or no Python, a student named handed nothing in, another run is at
             work, the gradebook is locked, or no worker can be reached.
+        BadKey: the chapter's key cannot be read, or lacks an exercise that was released; all marks stay.
     """
     names = course.seal(chapter).notebooks  # complains early where nothing is released
     for name in names:

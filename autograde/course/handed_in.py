@@ -21,6 +21,8 @@ from autograde.engine.matching import same
 from autograde.engine.reading import MAX_FILE, Unreadable, read_cells, slim
 
 ENDING = ".ipynb"
+ARCHIVES = {".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz"}
+_OTHER_ENDINGS = ("", ".json", ".txt")  # under which a browser may have saved a notebook
 MAX_FILES = 500  # beside a notebook
 MAX_BESIDE = 48 * 2**20  # bytes of them, all together
 MAX_SEEN = 10_000  # files that are looked at
@@ -69,7 +71,7 @@ def read_submission(folder: Path, root: Path, chapter: str, seal: Seal) -> Hande
     others = {composed(f"{name}.ipynb") for name in seal.notebooks if name != chapter}  # of the same assignment
     notebooks = [path for path in found if is_notebook(path.name) and composed(path.name) not in others]
     if not notebooks:  # a browser may have saved it under another ending
-        likely = [path for path in found if path.suffix.lower() in ("", ".json", ".txt")]
+        likely = [path for path in found if path.suffix.lower() in _OTHER_ENDINGS]
         notebooks = [path for path in likely[:20] if _reads(path)]
     chosen = _choose(notebooks, folder, chapter, seal, notes)
     if chosen is None:
@@ -92,9 +94,9 @@ def is_own(path: Path, root: Path) -> bool:
 
 
 def _files_in(folder: Path, depth: int = 0) -> Iterator[Path]:
-    """Regular files, in the order of their names; links are neither read nor followed."""
+    """Regular files, those of a folder before those of folders in it; links are neither read nor followed."""
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = sorted(os.scandir(folder), key=lambda entry: (entry.is_dir(follow_symlinks=False), entry.name))
     except OSError:
         return
     for entry in entries:
@@ -118,7 +120,8 @@ def _choose(notebooks: list[Path], folder: Path, chapter: str, seal: Seal, notes
     expected = composed(f"{chapter}.ipynb")
     if len(notebooks) > 1:
         template = reads_json(seal.notebook(chapter).decode())
-        chosen = max(notebooks[:20], key=rank)
+        likely = sorted(notebooks, key=lambda path: (composed(path.name) != expected, chapter not in path.name))
+        chosen = max(likely[:20], key=rank)  # somebody may hand in the whole book
     else:
         chosen = notebooks[0]
     name = _shown(chosen.relative_to(folder))
@@ -181,11 +184,13 @@ def strays(submitted: Path, chapters: Iterable[str]) -> list[str]:
     """Work among the submissions that lies in no student's folder of a chapter, so that nobody grades it."""
     chapters, found = set(chapters), []
     for path in (*submitted.glob("*"), *submitted.glob("*/*")):
-        is_work = is_notebook(path.name) or path.suffix.lower() == ".zip"
+        is_work = is_notebook(path.name) or path.suffix.lower() in ARCHIVES
         if path.is_dir() and not path.is_symlink() and path.parent != submitted and path.name not in chapters:
             is_work = any(is_notebook(inner.name) for inner in islice(_files_in(path), MAX_SEEN))
         elif not path.is_file():
             continue
+        elif path.suffix.lower() in _OTHER_ENDINGS:
+            is_work = _reads(path)
         if is_work and not {path.name, path.parent.name} & DEBRIS and not path.name.startswith("."):
             found.append(_shown(path.relative_to(submitted)))
     return sorted(found)

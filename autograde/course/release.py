@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import filecmp
-import json
 import re
 import shutil
 import tempfile
@@ -20,7 +19,7 @@ from nbformat import NotebookNode
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.utils import is_solution
 
-from autograde.answers.sheet import FILE_NAME
+from autograde.answers.sheet import FILE_NAME, read_sheet
 from autograde.authoring.weave import weave
 from autograde.course.course import CONFIG_FILE, Course, CourseError
 from autograde.course.migrate import save_cells
@@ -28,6 +27,8 @@ from autograde.course.nbgrader import succeed
 from autograde.course.plugins import STUB
 from autograde.course.seal import Seal
 from autograde.course.settings import Release, read_settings
+from autograde.engine.matching import same
+from autograde.engine.reading import Cell
 from autograde.engine.results import scratch_folder
 from autograde.exercises.base import BEGIN, END
 from autograde.learner.ticks import FILE_NAME as PROGRESS_FILE
@@ -63,7 +64,13 @@ def release(
 def weave_as_released(course: Course, chapter: str, feedback: str | None = None, variants: bool | None = None) -> None:
     """Weave a chapter with the settings given, else the course's, else those that it was woven with before."""
     path = course.solutions / chapter / FILE_NAME
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        before = read_sheet(path.parent) if path.is_file() else {}
+    except ValueError:
+        raise CourseError(
+            f"{course.solutions.name}/{chapter}/{FILE_NAME} is damaged: put its last version back, or delete it and "
+            "release with the --feedback and --variants of before"
+        ) from None
     last = {"feedback": before.get("feedback", "full"), "variants": "course" in before}
     how = read_settings(course.config, Release, **last)
     feedback = how.feedback if feedback is None else feedback
@@ -153,17 +160,39 @@ def _is_revealing(line: str) -> bool:
 
 
 def _refuse_to_overwrite_work(course: Course, chapter: str) -> None:
-    sheet = course.released / chapter / FILE_NAME
-    exercises = json.loads(sheet.read_text(encoding="utf-8"))["exercises"] if sheet.is_file() else {}
+    todo = "move it away, or pass --force to overwrite it"
+    try:
+        exercises = read_sheet(course.released / chapter)["exercises"]
+    except FileNotFoundError:
+        exercises = {}
+    except ValueError:
+        raise CourseError(f"{course.released.name}/{chapter}/{FILE_NAME} is not as it was released: {todo}") from None
     for path in (course.released / chapter).glob("*.ipynb"):
-        cells = nbformat.read(path, as_version=4).cells
-        run = any(cell.cell_type == "code" and (cell.outputs or cell.execution_count) for cell in cells)
-        answers = (cell for cell in cells if cell.get("id", "").removesuffix("-answer") in exercises)
-        solved = (cell for cell in answers if is_solution(cell))
-        if run or any(STUB not in cell.source for cell in solved):
+        try:
+            cells = nbformat.read(path, as_version=4).cells
+        except OSError:
+            raise
+        except Exception:  # nbformat raises what it likes on data that is no notebook
             raise CourseError(
-                f"{course.released.name}/{chapter} has been worked in: move it away, or pass --force to overwrite it"
-            )
+                f"{course.released.name}/{chapter}/{path.name} cannot be read, and may be somebody's work: {todo}"
+            ) from None
+        run = any(cell.cell_type == "code" and (cell.outputs or cell.execution_count) for cell in cells)
+        answers = [cell for cell in cells if is_solution(cell)]
+        ours = [cell for cell in answers if cell.get("id", "").removesuffix("-answer") in exercises]
+        others = [cell for cell in answers if cell not in ours]
+        if run or any(STUB not in cell.source for cell in ours) or _are_edited(course, chapter, path.stem, others):
+            raise CourseError(f"{course.released.name}/{chapter} has been worked in: {todo}")
+
+
+def _are_edited(course: Course, chapter: str, notebook: str, answers: list[NotebookNode]) -> bool:
+    """Whether answers are not as they were released last; nobody knows where that was in another copy of the course."""
+    try:
+        sealed = course.template(chapter, notebook).cells if answers else []
+    except CourseError:
+        return False
+    originals = {cell.metadata.nbgrader.grade_id: cell for cell in sealed if is_solution(cell)}
+    pairs = ((cell, originals.get(cell.metadata.nbgrader.grade_id)) for cell in answers)
+    return any(known is not None and not same(Cell(cell.cell_type, cell.source), known) for cell, known in pairs)
 
 
 def _tree_differences(fresh: Path, present: Path) -> Iterator[str]:

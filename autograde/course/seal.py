@@ -55,6 +55,19 @@ class Seal:
         path = self.folder / FILE_NAME
         return path.read_bytes() if path.is_file() else b""
 
+    @property
+    def variants_of(self) -> str:
+        """The course's id, where every student has numbers of their own; empty elsewhere.
+
+        Raises:
+            CourseError: the seal is damaged.
+        """
+        try:
+            return str(json.loads(self.sheet or b"{}").get("course", ""))
+        except (ValueError, AttributeError):
+            name = self.folder.name
+            raise CourseError(f"the sealed release of {name} is damaged: run `autograde release {name}`") from None
+
     def keep(self, name: str, notebook: NotebookNode, source: Path, ignored: Iterable[str]) -> None:
         """Seal a notebook and the files beside its source; notebooks that have no source any more go."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +88,10 @@ class Seal:
 
     def changed(self, released: Path) -> list[str]:
         """The files of the release that somebody changed or removed since."""
-        known: dict[str, str] = json.loads(self._hashes.read_text(encoding="utf-8")) if self._hashes.is_file() else {}
+        try:
+            known: dict[str, str] = json.loads(self._hashes.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):  # damaged: nobody knows
+            return []
         now = _hashes(released)
         return [name for name, digest in known.items() if now.get(name) != digest]
 

@@ -16,7 +16,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.utils import is_grade, is_solution
 
-from autograde.answers.sheet import full_name, read_sheet
+from autograde.answers.sheet import full_name
 from autograde.authoring.key import Key
 from autograde.course.course import Course, CourseError
 
@@ -84,14 +84,14 @@ def simulate(course: Course, chapter: str, count: int, seed: int = 0) -> list[Si
     Raises:
         CourseError: the chapter is not released, or a real student has the name of a simulated one.
     """
-    key, template, sheet = course.key(chapter), course.template(chapter), read_sheet(course.seal(chapter).folder)
+    key, template, variants_of = course.key(chapter), course.template(chapter), course.seal(chapter).variants_of
     students = [f"student-{number + 1:03d}" for number in range(count)]
     _refuse_real_students(course, chapter, students)
     generator = random.Random(seed)
     group = []
     for number, student in enumerate(students):
         temperament = TEMPERAMENTS[number % len(TEMPERAMENTS)]
-        own = key.of(full_name(sheet["course"], student)) if "course" in sheet else key
+        own = key.of(full_name(variants_of, student)) if variants_of else key
         notebook, answers = answer(template, own, temperament, generator)
         folder = course.submitted / student / chapter
         folder.mkdir(parents=True, exist_ok=True)

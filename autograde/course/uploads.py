@@ -49,6 +49,7 @@ class Sent:
     packed: str = ""  # the name of the learner's own ZIP that it was in
 
 
+STAMP = "timestamp.txt"  # when it was handed in, as nbgrader's exchange says it
 _MOODLE = re.compile(r"(?P<name>.+)_(?P<number>\d+)_assignsubmission_(?:file|onlinetext)_?(?P<rest>.*)")
 _CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<number>\d+)_\d+_(?P<rest>.+)")
 _BLACKBOARD = re.compile(r"(?P<head>.+)_attempt_(?P<date>\d{4}(?:-\d\d){5})(?:_(?P<rest>.+)|\.txt)")
@@ -121,7 +122,7 @@ def read_uploads(entries: Sequence[Entry], chapters: Iterable[str]) -> tuple[str
             strays.append(entry)
         else:
             sender, place, date, late = found
-            receipt = place.name in ("", "timestamp.txt")  # the platform's own note; a learner's about their own time
+            receipt = place.name in ("", STAMP)  # the platform's own note; a learner's word about their own time
             sent.append(Sent(sender, place, entry, _date(date), late, receipt))
     return platform, _unpacked(sent), strays
 
@@ -131,11 +132,15 @@ def is_zip(path: PurePosixPath) -> bool:
 
 
 def _unpacked(sent: Sequence[Sent]) -> list[Sent]:
-    """What was sent, with what is in a ZIP in its place where a learner sent no notebook beside it."""
+    """What was sent, with what is in a ZIP in its place where a learner sent no notebook beside it.
+
+    When it was handed in is for the platform to say: times that the learner's ZIP has are the learner's own.
+    """
     whole = {(one.sender, one.when) for one in sent if is_notebook(one.place.name)}
     found: list[Sent] = []
     for one in sent:
         inner = files_within(one.entry) if is_zip(one.place) and (one.sender, one.when) not in whole else []
+        inner = [replace(entry, when=one.entry.when) for entry in inner if entry.path.name != STAMP]
         places = [replace(one, place=one.place.parent / e.path, entry=e, packed=one.place.name) for e in inner]
         found += places or [one]
     return found

@@ -94,6 +94,8 @@ class Accidents:
             if cell.cell_type != "code" or index in self.checks or not is_its:
                 continue
             for error in (output for output in cell.outputs if output.output_type == "error"):
+                if error.ename == "StdinNotImplementedError":
+                    return f"{self.name(index)}, which is to set it, asks for input, and while grading nobody types"
                 said = _IN_FILE.sub(r" (\1)", f"{error.ename}: {error.evalue}"[:150].strip().partition("\n")[0])
                 return f"{self.name(index)}, which is to set it, failed with {said.replace('`', chr(39)).rstrip('.: ')}"
             return f"{self.name(index)} ran, and left nothing of that name"

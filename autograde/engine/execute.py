@@ -138,7 +138,10 @@ class _Run:
             self._ask_again(session, late)
 
     def _ask_again(self, session: Session, late: dict[int, Verdict]) -> None:
-        """Read again the answers that were not defined at their checks: plain values with one message."""
+        """Read again the answers that were not defined at their checks: plain values with one message.
+
+        Why one is not defined can be said now only: its cell may stand below its check.
+        """
         values = [index for index in late if not self.exercises[index].runs_code]
         reply = self._ask_together(session, values) if len(values) > 1 and not self.one_by_one else None
         for index, verdict in late.items():
@@ -147,7 +150,8 @@ class _Run:
             again = self._mark(exercise, _answer(reply, str(index)) or self._ask(session, index))
             if instead and not _is_there(again):
                 again = self._mark(exercise, self._ask(session, index, instead))
-            self._settle(index, again if _is_there(again) else verdict)
+            gone = verdict.status is Status.BLANK and again.status is Status.LOST  # there were dots, and then nothing
+            self._settle(index, verdict if gone else again)
 
     def _refuse_if_broken(self, session: Session) -> None:
         """A function of the learner's broke the kernel when it was called: it is marked, and the rest needs another."""

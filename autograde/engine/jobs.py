@@ -29,6 +29,7 @@ from autograde.engine.repair import add_notes, repair
 from autograde.engine.results import scratch_folder
 from autograde.engine.session import error_output
 from autograde.engine.verdict_cell import write_verdict
+from autograde.exercises import BadKey
 from autograde.exercises.verdict import Verdict
 
 Files = tuple[tuple[str, bytes], ...]  # name, with folders, and content
@@ -96,11 +97,13 @@ def grade_submission(job: Job, tell: Callable[[Verdict], object] = lambda verdic
 
     Raises:
         WrongEnvironment: this process has other versions than the one that made the job.
+        BadKey: the key cannot be read, or has not every exercise that was released.
         SandboxError: this machine cannot sandbox.
         Unsettled: time ran out in cells that are not the learner's.
     """
     if job.environment != environment():
         raise WrongEnvironment(f"a worker has {environment()}, the grader {job.environment}: install the same there")
+    key = _key(job)
     if job.missing:
         return lost(job, job.missing)
     repaired = repair(job.submitted, _template(job.template), job.notes)
@@ -111,7 +114,7 @@ def grade_submission(job: Job, tell: Callable[[Verdict], object] = lambda verdic
     look_at(notebook, list(job.doubts))
     with scratch_folder() as desk:
         _lay_out(desk, job)
-        run_notebook(notebook, key := _key(job), desk, job.limits, tell)
+        run_notebook(notebook, key, desk, job.limits, tell)
     if any(is_test(cell) and cell.id not in key.exercises for cell in notebook.cells):
         look_at(notebook, suspicions(notebook, _template(job.template)))
     if reason := notebook.metadata.autograde.get("unsettled"):
@@ -156,12 +159,22 @@ def as_bytes(notebook: NotebookNode) -> bytes:
 
 
 def _key(job: Job) -> Key:
-    """The key that a job is marked by: this student's numbers, and the points that were released."""
-    if not job.key:
-        return Key(job.chapter, {}, "")
-    key = _load(job.chapter, job.key)
-    key = key.of(job.student) if job.student else key
+    """The key that a job is marked by: this student's numbers, and the points that were released.
+
+    Raises:
+        BadKey: it cannot be read, or has not every exercise that was released. Without its key, an exercise's check
+            would run beside the learner's code, as one of nbgrader's tests.
+    """
+    key = _load(job.chapter, job.key) if job.key else Key(job.chapter, {}, "")
     points = {cell.id: cell.metadata.nbgrader.points for cell in _template(job.template).cells if is_test(cell)}
+    released = json.loads(job.sheet or "{}").get("exercises", {})
+    if missing := [name for name in points if name in released and name not in key.exercises]:
+        what = f"has no {', '.join(missing)}" if job.key else "is not there"
+        raise BadKey(
+            f"{job.chapter}/key.py {what}, but the chapter was released with it: put it back, or drop it with "
+            f"`autograde release --migrate {job.chapter}`"
+        )
+    key = key.of(job.student) if job.student else key
     changed = {
         name: replace(exercise, points=points[name])
         for name, exercise in key.exercises.items()

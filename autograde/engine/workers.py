@@ -20,6 +20,7 @@ from typing import Any
 from autograde.engine.jobs import Job, Unsettled, WrongEnvironment, grade_submission
 from autograde.engine.warm import warm_up
 from autograde.engine.watch import Place, Watch
+from autograde.exercises import BadKey
 from autograde.exercises.verdict import Status, Verdict
 from autograde.sandbox.view import SandboxError
 
@@ -50,6 +51,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, scheduler: str, watch: Watch) ->
     Raises:
         ClusterError: nothing answers at `scheduler`, or no worker has joined it.
         SandboxError: a machine cannot sandbox. WrongEnvironment: it has other versions. OSError: its disk is full.
+        BadKey: the key is not the one of what was released, or cannot be read.
     """
     if not jobs:
         return  # nothing is new: no worker needs to start
@@ -57,7 +59,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, scheduler: str, watch: Watch) ->
     arriving = _run_in_cluster(jobs, workers, scheduler, watch) if in_cluster else _run_here(jobs, watch)
     for job, result in arriving:
         watch.ended(job.fingerprint)
-        if isinstance(result, SandboxError | WrongEnvironment) or getattr(result, "errno", None) in _NO_DISK:
+        if isinstance(result, SandboxError | WrongEnvironment | BadKey) or getattr(result, "errno", None) in _NO_DISK:
             raise result  # type: ignore[misc]  # not the submission's fault: the next one would fail, too
         yield job, result
 

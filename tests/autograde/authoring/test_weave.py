@@ -48,6 +48,22 @@ def test_weaving_twice_changes_nothing_more(folder):
     assert read(folder) == before
 
 
+def test_a_notebook_without_ids_is_woven_and_keeps_its_exercises(folder):
+    weave(folder)
+    before = read(folder)
+    bare = read(folder)
+    bare.nbformat_minor = 4
+    for cell in bare.cells:
+        del cell["id"]
+    nbformat.write(bare, folder / f"{TOY}.ipynb")
+    assert weave(folder)
+    after = read(folder)
+    ours = {cell.id for cell in before.cells if "nbgrader" in cell.metadata}
+    assert [cell.source for cell in after.cells] == [cell.source for cell in before.cells]
+    assert {cell.id for cell in after.cells if "nbgrader" in cell.metadata} == ours
+    assert not weave(folder)
+
+
 def test_outputs_stay_where_the_source_is_the_same(folder):
     weave(folder)
 

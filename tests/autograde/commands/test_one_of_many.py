@@ -164,6 +164,7 @@ def test_a_gradebook_that_stays_locked_is_said_and_nothing_is_done_twice(course,
     [
         (f"ada/{TOY}.ipynb", f"ada/{TOY}.ipynb"),
         ("ada/submission.ZIP", "ada/submission.ZIP"),
+        ("ada/submission.tar.gz", "ada/submission.tar.gz"),
         (f"{TOY}/ada/{TOY}.ipynb", f"{TOY}/ada"),
         ("ada/01-Toy/mine.ipynb", "ada/01-Toy"),
         ("ada.ipynb", "ada.ipynb"),
@@ -179,6 +180,15 @@ def test_work_that_lies_where_nothing_is_graded_is_named(course, place, named, c
     assert main(["grade"]) == 1
     said = f"autograde: {named} in submitted/ is in no chapter's folder and was not graded\n"
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("place", [f"ada/{TOY}", "ada/answers.json", "ada.txt"])
+def test_a_notebook_without_its_ending_is_named_there_too(course, place, capsys):
+    path = course.submitted / place
+    path.parent.mkdir(parents=True)
+    shutil.copy(course.released / TOY / f"{TOY}.ipynb", path)
+    assert main(["grade"]) == 1
+    assert capsys.readouterr().err == f"autograde: {place} in submitted/ is in no chapter's folder and was not graded\n"
 
 
 def test_one_student_alone_in_whatever_chapters_they_handed_in(course, capsys):

@@ -36,6 +36,27 @@ def test_a_notebook_in_a_learners_own_zip_is_taken(course, capsys, name, student
     assert files == {NB: "ada", "data.csv": "1"} and list(filed(course)) == [student]
 
 
+@pytest.mark.parametrize("name", ["Ada_1_assignsubmission_file_/work.zip", "Ada/work.zip"])
+def test_a_learner_does_not_say_in_a_zip_when_they_handed_in(course, name):
+    stamp = "2000-01-01 00:00:00 UTC"
+    work = packed(**{f"w/{NB}": "a", "w/timestamp.txt": stamp, "timestamp.txt": stamp})
+    make_zip(course.root / "in.zip", {name: work})
+    assert main(["collect", "in.zip"]) == 0
+    assert filed(course) == {"Ada": {NB: "a"}}
+
+
+def test_work_that_was_packed_before_the_last_submission_is_newer_all_the_same(course):
+    """The notebook in it was saved on 1 January 1980, says the learner's ZIP; the platform has its own times."""
+    make_zip(course.root / "in.zip", {f"A B_1_assignsubmission_file_/{NB}": "first"}, (2026, 12, 1, 12, 0, 0))
+    old = io.BytesIO()
+    with zipfile.ZipFile(old, "w") as made:
+        made.writestr(zipfile.ZipInfo(NB), "second")
+    again = {"A B_1_assignsubmission_file_/work.zip": old.getvalue()}
+    make_zip(course.root / "again.zip", again, (2026, 12, 2, 12, 0, 0))
+    assert main(["collect", "in.zip"]) == main(["collect", "again.zip"]) == 0
+    assert filed(course) == {"A B": {NB: "second"}}
+
+
 def test_a_zip_beside_a_notebook_stays_what_it_is(course):
     (course.root / "in" / "ada").mkdir(parents=True)
     (course.root / "in" / "ada" / NB).write_text("ada")

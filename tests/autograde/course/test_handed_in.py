@@ -7,6 +7,7 @@ import unicodedata
 import pytest
 
 from autograde.answers.sheet import FILE_NAME
+from autograde.course import handed_in
 from autograde.course.handed_in import MAX_BESIDE, MAX_FILES, read_submission
 from autograde.course.seal import Seal
 
@@ -106,6 +107,15 @@ def test_a_notebook_that_cannot_be_read_or_is_as_released_gives_way_to_one_that_
 def test_what_is_there_instead_of_a_notebook_is_named(place):
     put(place, **{f"{CHAPTER}.zip": b"PK", "answers.py": b"x = 1"})
     assert read(place).missing.endswith("it holds no notebook, but 01-toy.zip, answers.py")
+
+
+def test_the_notebook_is_found_among_very_many_files_and_notebooks(place, monkeypatch):
+    monkeypatch.setattr(handed_in, "MAX_SEEN", 40)
+    put(place, **{f"a-picture/{number}.png": b"" for number in range(100)})
+    put(place, **{"mine.ipynb": RIGHT})
+    assert read(place).notebook == RIGHT
+    put(place, **{f"00-other-{number}.ipynb": OTHER for number in range(30)}, **{f"{CHAPTER}.ipynb": RIGHT})
+    assert read(place).notebook == RIGHT
 
 
 @pytest.mark.parametrize("debris", [".ipynb_checkpoints/x.ipynb", "__MACOSX/._x.ipynb", "._01-toy.ipynb"])

@@ -103,6 +103,22 @@ def test_a_chapter_that_a_learner_worked_in_is_not_overwritten(course):
     assert "tokens = 16" not in path.read_text()
 
 
+def test_an_essay_that_a_learner_wrote_into_a_plain_assignment_is_not_overwritten(tmp_path, monkeypatch):
+    shutil.copy(ROOT / CONFIG_FILE, tmp_path)
+    write_source(tmp_path / "solutions" / PS1)
+    monkeypatch.chdir(tmp_path)
+    course = Course(tmp_path)
+    release(course, [])
+    release(course, [])  # nobody worked in it
+    path = course.released / PS1 / "problem2.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source = "It calls itself."
+    nbformat.write(notebook, path)
+    with pytest.raises(CourseError, match="has been worked in"):
+        release(course, [])
+    assert "It calls itself." in path.read_text()
+
+
 def test_an_unknown_chapter_suggests_the_nearest(course):
     with pytest.raises(CourseError, match="did you mean 01-toy"):
         release(course, ["01-toi"])

@@ -215,6 +215,7 @@ def test_a_deleted_answer_is_not_defined(course, tmp_path):
     [
         ("tokens = 32 \u2212 16", "cell 4, which is to set it, failed with SyntaxError: invalid character"),
         ("import nowhere\ntokens = 16", "failed with ModuleNotFoundError: No module named 'nowhere'."),
+        ("tokens = int(input('How many?'))", "which is to set it, asks for input, and while grading nobody types."),
         ("# I do not know", "cell 4 ran, and left nothing of that name."),
     ],
 )
@@ -222,6 +223,16 @@ def test_why_an_answer_is_not_defined_is_said(course, tmp_path, source, words):
     notebook = solved(course)
     next(cell for cell in notebook.cells if cell.id == "tokens-answer").source = source
     assert words in run(course, tmp_path, notebook)[0].message
+
+
+def test_why_an_answer_below_its_check_is_not_defined_is_said_too(course, tmp_path):
+    notebook = solved(course)
+    at_the_end(notebook, "tokens", "tokens = half * 2")
+    at_the_end(notebook, "share", "share = ...")
+    add_before(notebook, "positions", "del positions")
+    first, second, third, *_ = run(course, tmp_path, notebook)
+    assert first.message.endswith("which is to set it, failed with NameError: name 'half' is not defined.")
+    assert (second.status, third.status) == ("blank", "lost")
 
 
 @pytest.mark.parametrize("gui", ["widget", "notebook", "qt", "tk", "inline"])

@@ -1,0 +1,92 @@
+"""What is damaged among the course's own files is said in a line, with what to do; whatever is there stays."""
+
+import shutil
+
+import pytest
+
+from autograde.cli import main
+from tests.autograde.conftest import TOY
+
+NB, SHEET = f"{TOY}/{TOY}.ipynb", f"{TOY}/exercises.json"
+SOMEBODYS = f"chapters/{NB} cannot be read, and may be somebody's work: move it away, or pass --force"
+NONE = f"{NB} is no notebook that can be read"
+SEALED = f"the sealed release of {TOY} is damaged: run `autograde release {TOY}`"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words", "said"),
+    [
+        (f"chapters/{NB}", b'{"cells": [', ["release"], SOMEBODYS),
+        (f"chapters/{NB}", b"[]", ["release"], SOMEBODYS),
+        (f"chapters/{NB}", b"\xff\xfe{\x00}\x00", ["release"], SOMEBODYS),
+        (f"chapters/{SHEET}", b"{", ["release"], f"chapters/{SHEET} is not as it was released: move it away"),
+        (f"solutions/{NB}", b"<<<<<<< HEAD\n{}", ["weave"], NONE),
+        (f"solutions/{NB}", b"", ["release"], NONE),
+        (f"solutions/{NB}", b"\xff", ["release", "--check"], NONE),
+        (f"solutions/{SHEET}", b"[]", ["weave"], f"solutions/{SHEET} is damaged: put its last version back"),
+        (f"gradebook/released/{SHEET}", b"[]", ["simulate", "1"], SEALED),
+        (f"gradebook/released/{SHEET}", b"{", ["grade", "--jobs", "0"], SEALED),
+    ],
+)
+def test_a_damaged_file(course, capsys, name, content, words, said):
+    shutil.copytree(course.released / TOY, course.submitted / "ada" / TOY)
+    (course.root / name).write_bytes(content)
+    assert main(words) == 1
+    told = [line for line in capsys.readouterr().err.splitlines() if "autograde: " in line]
+    assert len(told) == 1 and said in told[0]
+    assert (course.root / name).read_bytes() == content
+
+
+def test_a_damaged_release_can_be_made_anew(course):
+    (course.released / NB).write_bytes(b"{")
+    (course.released / SHEET).write_bytes(b"{")
+    assert main(["release", "--force"]) == main(["release", "--check"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text.replace('"share",', '"other",'), "has no share, but the chapter was released with it"),
+        (lambda text: None, "is not there, but the chapter was released with it"),
+        (lambda text: f"{text}\nundefined\n", "NameError"),
+    ],
+    ids=["an exercise renamed", "no key", "no Python"],
+)
+def test_marks_stay_while_the_key_is_not_that_of_the_release(course, capsys, change, said):
+    """Else an exercise's check would be one of nbgrader's tests, and pass wherever the learner makes it pass."""
+    shutil.copytree(course.solutions / TOY, course.submitted / "ada" / TOY)
+    assert main(["grade", "--jobs", "0"]) == main(["export"]) == 0
+    before = (course.root / "gradebook" / "marks-csv.csv").read_text()
+    path = course.solutions / TOY / "key.py"
+    if text := change(path.read_text()):
+        path.write_text(text)
+    else:
+        path.unlink()
+    capsys.readouterr()
+    assert main(["grade", "--jobs", "0"]) == 1
+    told = [line for line in capsys.readouterr().err.splitlines() if "autograde: " in line]
+    assert len(told) == 1 and f"{TOY}/key.py" in told[0] and said in told[0]
+    assert main(["export"]) == 0
+    assert (course.root / "gradebook" / "marks-csv.csv").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("rule", "status", "said"),
+    [
+        ("'nowhere.Rule'", 1, "nbgrader_config.py: c.AssignLatePenalties.plugin_class cannot be used"),
+        ("Rule", 1, "ada, 01-toy: Rule failed, its penalty stays (ZeroDivisionError"),
+    ],
+)
+@pytest.mark.parametrize("words", [["report"], ["export"]], ids=" ".join)
+def test_a_rule_for_lateness_that_fails(course, capsys, rule, status, said, words):
+    with course.api.gradebook as gradebook:
+        gradebook.update_or_create_assignment(TOY, duedate="2026-12-01T12:00:00")
+        gradebook.update_or_create_student("ada")
+        gradebook.update_or_create_submission(TOY, "ada", timestamp="2026-12-02T12:00:00")
+    with (course.root / "nbgrader_config.py").open("a") as config:
+        config.write("from nbgrader.plugins import BasePlugin\nclass Rule(BasePlugin):\n")
+        config.write("    def late_submission_penalty(self, *late):\n        return 1 / 0\n")
+        config.write(f"c.AssignLatePenalties.plugin_class = {rule}\n")
+    assert main(words) == status
+    told = [line for line in capsys.readouterr().err.splitlines() if "autograde: " in line]
+    assert len(told) == 1 and said in told[0]
