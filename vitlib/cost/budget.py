@@ -5,13 +5,13 @@ import gc
 from vitlib.backbones.presets import BACKBONES, Config
 from vitlib.backbones.stages import StageConfig
 from vitlib.cost import Run
-from vitlib.cost.gpus import budget_of, nearest
+from vitlib.cost.gpus import budget_of
 from vitlib.cost.job import Job, largest_within, priced
 from vitlib.cost.overhead import allocatable
 from vitlib.cost.remedies import combined, remedies
 from vitlib.cost.report import Fit
 from vitlib.models import PRESETS
-from vitlib.vit.checks import require_kind
+from vitlib.vit.checks import nearest, require_kind
 from vitlib.vit.config import ViTConfig
 
 
