@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from autograde.commands import NOTHING_GRADED, add_chapters
+from autograde.commands import NOTHING_GRADED, add_chapters, report_problems
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +42,4 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name}: {written} feedback pages in {course.feedback.relative_to(course.root)}/")
     if not pages:
         print(NOTHING_GRADED)
-    problems = dict.fromkeys(course.unreadable + failures)
-    for problem in problems:
-        print(f"autograde: {problem}", file=sys.stderr)
-    return int(bool(problems))
+    return report_problems(course.unreadable + failures)

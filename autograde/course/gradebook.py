@@ -18,6 +18,7 @@ from nbgrader import utils
 from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
 
+from autograde.authoring.files import write_whole
 from autograde.course.course import Course
 from autograde.course.database import open_gradebook, require_chapter
 from autograde.course.handed_in import is_own
@@ -28,7 +29,6 @@ from autograde.course.refused import refused, require_writable
 from autograde.course.rows import write_rows
 from autograde.course.timestamps import read_time
 from autograde.engine.jobs import as_bytes
-from autograde.engine.results import write_whole
 
 
 class Entries:

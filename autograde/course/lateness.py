@@ -15,9 +15,9 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 
+from autograde.authoring.files import write_whole
 from autograde.course.course import Course, CourseError
 from autograde.course.database import open_gradebook, require_chapter
-from autograde.engine.results import write_whole
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,12 @@ NO_RESPONSE = "No response."  # nbgrader's automatic comment on an answer that i
 BY_HAND = "by hand"  # the status of what waits for a teacher's mark
 
 
+def sign(status: str) -> str:
+    """One character for a status, in reports and on feedback pages; ✗ for all that is not right."""
+    signs = {Status.RIGHT: "✓", Status.PARTLY: "◐", Status.BLANK: "…", Status.LOST: "!", BY_HAND: "✎"}
+    return signs.get(status, "✗")
+
+
 def doubts(notebook: NotebookNode) -> list[str]:
     """What a teacher should look at in a graded notebook."""
     odd = [reason for cell in notebook.cells if utils.is_grade(cell) and (reason := marked(cell)[1])]

@@ -13,11 +13,11 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from autograde.engine.cells import is_grade, is_solution
+from autograde.engine.cells import error_output, is_grade, is_solution
 from autograde.engine.limits import Limits
 from autograde.engine.names import Names, names_of
 from autograde.engine.repair import ABOUT, OURS
-from autograde.engine.session import KernelGone, error_output
+from autograde.engine.session import KernelGone
 
 _IN_FILE = re.compile(r" \([^()]*, (line \d+)\)$")  # where a cell's syntax is at fault, in a file of the kernel's own
 _SLOW = 1.0  # seconds: what runs longer may be left out where the whole notebook takes too long

@@ -17,6 +17,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from autograde.engine.cells import new_output
 from autograde.engine.reading import sendable
 from autograde.sandbox.process import Process
 
@@ -110,7 +111,7 @@ class Shown:
         cost = max(size, MAX_SHOWN // MAX_OUTPUTS if output.output_type != "stream" else 0)
         self.room, self.room_in_all = self.room - cost, self.room_in_all - cost
         if self.room <= 0:
-            outputs.append(_output("stream", name="stderr", text="… the rest of this cell's output is left out"))
+            outputs.append(new_output("stream", name="stderr", text="… the rest of this cell's output is left out"))
         elif outputs and output.output_type == "stream" and outputs[-1].get("name") == output.name:
             outputs[-1].text += output.text
         else:
@@ -121,19 +122,14 @@ def rebuild(kind: str, content: dict[str, Any]) -> NotebookNode | None:
     """An output made anew from what a message holds, or None where the message is no output."""
     match kind, content:
         case "stream", {"name": "stdout" | "stderr" as name, "text": str(text)}:
-            return _output(kind, name=name, text=sendable(text))
+            return new_output(kind, name=name, text=sendable(text))
         case "error", {"ename": str(name), "evalue": str(value), "traceback": list(lines)}:
             shown = [sendable(line) for line in lines if isinstance(line, str)]
-            return _output(kind, ename=sendable(name), evalue=sendable(value), traceback=shown)
+            return new_output(kind, ename=sendable(name), evalue=sendable(value), traceback=shown)
         case "display_data" | "execute_result", {"data": dict(data)} if kept := _plain(data):
             number = {"execution_count": None} if kind == "execute_result" else {}
-            return _output(kind, data=NotebookNode(kept), metadata=NotebookNode(), **number)
+            return new_output(kind, data=NotebookNode(kept), metadata=NotebookNode(), **number)
     return None
-
-
-def _output(kind: str, **fields: Any) -> NotebookNode:
-    """nbformat's new_output without its validation: it takes long, and what is made here is valid."""
-    return NotebookNode(output_type=kind, **fields)
 
 
 def _plain(data: dict[str, Any]) -> dict[str, str]:

@@ -29,13 +29,13 @@ from nbformat.v4 import new_markdown_cell
 from autograde.answers.outcomes import Payload
 from autograde.authoring.key import Key
 from autograde.engine.accidents import Accident, Accidents
-from autograde.engine.cells import is_grade, is_solution
+from autograde.engine.cells import error_output, is_grade, is_solution
 from autograde.engine.client import read_json
 from autograde.engine.limits import Limits
 from autograde.engine.names import names_of
 from autograde.engine.plain import can_fail, look_at
 from autograde.engine.repair import ABOUT, add_notes
-from autograde.engine.session import KernelGone, Session, error_output
+from autograde.engine.session import KernelGone, Session
 from autograde.engine.verdict_cell import write_verdict
 from autograde.exercises import Exercise
 from autograde.exercises.verdict import Status, Verdict

@@ -22,12 +22,12 @@ from nbformat.v4 import reads_json
 
 from autograde.answers.sheet import FILE_NAME
 from autograde.authoring.key import Key, load_key
+from autograde.engine.cells import error_output
 from autograde.engine.execute import run_notebook
 from autograde.engine.limits import Limits
 from autograde.engine.plain import is_test, look_at, suspicions
 from autograde.engine.repair import add_notes, repair
 from autograde.engine.results import scratch_folder
-from autograde.engine.session import error_output
 from autograde.engine.verdict_cell import write_verdict
 from autograde.exercises.verdict import Verdict
 

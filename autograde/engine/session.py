@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
 
 from autograde.answers.outcomes import Payload
 from autograde.answers.serialize import pack
@@ -196,7 +195,3 @@ def _kernel(folder: Path, limits: Limits, pipe: int) -> Process:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def error_output(name: str, text: str) -> NotebookNode:
-    return new_output("error", ename=name, evalue=text, traceback=[f"{name}: {text}"])

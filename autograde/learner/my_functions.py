@@ -20,10 +20,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from autograde.answers import ILLUSTRATION
 from autograde.answers.outcomes import outcome_difference, outcomes
 from autograde.answers.sheet import read_sheet
-
-ILLUSTRATION = "illustration"  # the tag of cells that only show something: no function depends on them
 
 
 @dataclass(frozen=True)
