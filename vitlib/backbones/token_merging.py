@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from vitlib.backbones.biased_attention import attend_with_bias
 from vitlib.backbones.dropins import require_vit
 from vitlib.vit.attention import EVERY, split_heads
-from vitlib.vit.checks import check_images
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.encoder import Block
 from vitlib.vit.model import ViT
@@ -144,8 +143,7 @@ class MergedViT(nn.Module):
     def steps(self, images: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B N"]]:
         """The logits, and which token stands for each patch."""
         vit, prefix = self.vit, self.config.prefix
-        images = check_images(images, self.config.in_chans, self.config.image_size, vit.patch_embed.proj.weight)
-        x = vit.tokens(vit.patch_embed(images))  # B T D
+        x = vit.tokens(vit.patch_embed(vit.checked(images)))  # B T D
         size = x.new_ones(x.shape[:2])
         groups = torch.arange(x.shape[1] - prefix, device=x.device).repeat(x.shape[0], 1)  # B N
         *body, last = vit.blocks

@@ -82,39 +82,11 @@ def fit(
     of `save` does not exist.
     """
     check_kinds(model, train, recipe, test, valid, teacher)
-    require_numbers(model)
-    recipe.check(train)
-    first = next(model.parameters(), None)
-    if first is None:
-        raise ValueError(f"nothing is there to learn: a {type(unwrapped(model)).__name__} has no parameters")
-    device = first.device
-    if first.is_inference():
-        raise ValueError("the model was made inside torch.inference_mode(), where no weight can learn: make it outside")
-    if first.dtype == torch.float16:
-        raise ValueError(
-            "the weights are torch.float16, too coarse for the small steps of training: train model.float(), with "
-            "amp='float16' if you like, and call model.half() afterwards"
-        )
-    train = same_classes(model, train, predict(model, train.images[:1]))
-    for name, part in (("test", test), ("valid", valid)):  # fail now rather than after an epoch
-        if part is not None:
-            if not len(part):
-                raise ValueError(f"there are no pictures in {name}: expected at least one, or None")
-            predict(model, part.images[:1])
-    if len(train.classes) == 1:
-        raise ValueError(
-            f"all pictures are of the only class there is, {train.classes[0]!r}: nothing is there to tell apart, and "
-            "the loss is 0 from the start; give pictures of at least two classes, such as one folder each"
-        )
-    if valid is not None and recipe.validation:
-        raise ValueError(f"valid is given, and the recipe keeps back {recipe.validation:.0%} too: choose one of them")
-    if recipe.validation:
-        train, valid = train.split(recipe.every(train), recipe.seed)
-    test, valid = (part if part is None else part.aligned(train.classes) for part in (test, valid))
-
+    train, test, valid = _checked(model, train, test, valid, recipe)
     if teacher:
         _check_teacher(teacher, model, train)
 
+    device = next(model.parameters()).device
     per_epoch = steps_in_epoch(train, recipe)
     movers = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.layer_decay)
     average = Average(model, recipe.ema) if recipe.ema else None
@@ -190,6 +162,44 @@ def check_kinds(
     others = (("test", test, Pictures), ("valid", valid, Pictures), ("teacher", teacher, nn.Module))
     for name, value, kind in (*needed, *(each for each in others if each[1] is not None)):
         require_kind(name, value, kind)
+
+
+def _checked(
+    model: nn.Module, train: Pictures, test: Pictures | None, valid: Pictures | None, recipe: Recipe
+) -> tuple[Pictures, Pictures | None, Pictures | None]:
+    """Training, test and validation pictures, with labels that are indices of the model's logits.
+
+    Errors: ValueError for a model that cannot learn, and for pictures that do not suit it, as in `fit`.
+    """
+    require_numbers(model)
+    recipe.check(train)
+    first = next(model.parameters(), None)
+    if first is None:
+        raise ValueError(f"nothing is there to learn: a {type(unwrapped(model)).__name__} has no parameters")
+    if first.is_inference():
+        raise ValueError("the model was made inside torch.inference_mode(), where no weight can learn: make it outside")
+    if first.dtype == torch.float16:
+        raise ValueError(
+            "the weights are torch.float16, too coarse for the small steps of training: train model.float(), with "
+            "amp='float16' if you like, and call model.half() afterwards"
+        )
+    train = same_classes(model, train, predict(model, train.images[:1]))
+    for name, part in (("test", test), ("valid", valid)):  # fail now rather than after an epoch
+        if part is not None:
+            if not len(part):
+                raise ValueError(f"there are no pictures in {name}: expected at least one, or None")
+            predict(model, part.images[:1])
+    if len(train.classes) == 1:
+        raise ValueError(
+            f"all pictures are of the only class there is, {train.classes[0]!r}: nothing is there to tell apart, and "
+            "the loss is 0 from the start; give pictures of at least two classes, such as one folder each"
+        )
+    if valid is not None and recipe.validation:
+        raise ValueError(f"valid is given, and the recipe keeps back {recipe.validation:.0%} too: choose one of them")
+    if recipe.validation:
+        train, valid = train.split(recipe.every(train), recipe.seed)
+    test, valid = (part if part is None else part.aligned(train.classes) for part in (test, valid))
+    return train, test, valid
 
 
 def _check_teacher(teacher: nn.Module, model: nn.Module, train: Pictures) -> None:
