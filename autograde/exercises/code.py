@@ -137,11 +137,8 @@ class Code(Exercise):
         for wrong in self.misconceptions:
             seen = self._seen(wrong.answer)
             yield rounded(seen), False, self.fill(wrong.message)
-            yield (
-                rounded(returning(expected, seen)),
-                False,
-                self.fill(wrong.message),
-            )  # before it raises
+            # what it gives before it raises
+            yield rounded(returning(expected, seen)), False, self.fill(wrong.message)
 
     # In grading
 

@@ -6,6 +6,7 @@ in. Shapes: B pictures, L layers, h heads, T tokens, N patches.
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from operator import index
 from typing import Any
 
@@ -59,13 +60,10 @@ def _of_windows(
     chosen = [attentions[i] for i in _choose("layer", layers, len(attentions))]
     kept = [_choose("head", heads, each.heads) for each in chosen]
     read: dict[nn.Module, Tensor] = {}
-    hooks = [each.register_forward_pre_hook(lambda module, inputs: read.update({module: inputs[0]})) for each in chosen]
-    try:
-        with in_mode(model, training=False):
-            logits = model(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, in_mode(model, training=False):
+        for each in chosen:
+            hooks.enter_context(each.register_forward_pre_hook(lambda module, inputs: read.update({module: inputs[0]})))
+        logits = model(images)
     maps = [each.maps(read[each])[:, :, some] for each, some in zip(chosen, kept, strict=True)]
     return logits.to(images.device), [each.to(images.device) for each in maps]
 
@@ -92,19 +90,12 @@ def attention_gradients(
     vit.checked(images)
     read: list[Tensor] = []
     found: list[Tensor] = []
-    hooks = [block.attn.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0])) for block in vit.blocks]
-    hooks += [
-        block.attn.proj.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0])) for block in vit.blocks
-    ]
-    try:
-        with (
-            in_mode(vit, training=False),
-            torch.enable_grad(),
-        ):  # the pictures start the graph: the weights may be frozen
-            logits = vit.forward_head(vit.forward_features(images.detach().clone().requires_grad_()))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, in_mode(vit, training=False), torch.enable_grad():
+        for block in vit.blocks:
+            hooks.enter_context(block.attn.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0])))
+            hooks.enter_context(block.attn.proj.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0])))
+        start = images.detach().clone().requires_grad_()  # the graph begins at the pictures: weights may be frozen
+        logits = vit.forward_head(vit.forward_features(start))
     chosen = _classes(classes, logits)
     slopes = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), found)  # L times B T D
     layers = []
