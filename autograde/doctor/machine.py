@@ -43,7 +43,7 @@ def sandbox(wanted: bool, *private: Path) -> Iterator[Finding]:
         view.check(*private)
     except AutogradeError as error:
         reason = str(error).splitlines()[0].partition(": ")[2] or str(error)
-        yield Finding(f"learners' code cannot be sealed in: {reason}", _sandbox_mend(reason))
+        yield Finding(f"learners' code cannot be sandboxed: {reason}", _sandbox_mend(reason))
     except Exception as error:  # it took too long, or could not be started at all
         yield Finding(f"the sandbox cannot be tried ({type(error).__name__})", "run autograde doctor again")
 

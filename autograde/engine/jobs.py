@@ -109,9 +109,9 @@ def grade_submission(job: Job, tell: Callable[[Verdict], object] = lambda verdic
     notebook = repaired.notebook
     notebook.metadata.autograde.graded = job.fingerprint
     look_at(notebook, list(job.doubts))
-    with scratch_folder() as desk:
-        _lay_out(desk, job)
-        run_notebook(notebook, key := _key(job), desk, job.limits, tell)
+    with scratch_folder() as folder:
+        _write_files(folder, job)
+        run_notebook(notebook, key := _key(job), folder, job.limits, tell)
     if any(is_test(cell) and cell.id not in key.exercises for cell in notebook.cells):
         look_at(notebook, suspicions(notebook, _template(job.template)))
     if reason := notebook.metadata.autograde.get("unsettled"):
@@ -120,11 +120,11 @@ def grade_submission(job: Job, tell: Callable[[Verdict], object] = lambda verdic
     return as_bytes(notebook)
 
 
-def _lay_out(desk: Path, job: Job) -> None:
+def _write_files(folder: Path, job: Job) -> None:
     """Put a submission's files where its notebook runs; ours come last."""
     for name, content in (*job.files, *([(FILE_NAME, job.sheet)] if job.sheet else [])):
-        path = desk / name
-        if not path.resolve().is_relative_to(desk.resolve()):
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
             raise ValueError(f"{name!r} leads out of the submission's folder")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

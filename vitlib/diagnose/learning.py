@@ -93,11 +93,11 @@ def frozen(case: Case) -> Finding:
 
 def gradients(case: Case) -> Finding:
     """Does every parameter that requires a gradient get one?"""
-    slopes = _slopes(case)
-    if not slopes:
+    grads = _gradients_of(case)
+    if not grads:
         return left_out("no parameter requires a gradient")
-    broken = [name for name, each in slopes.items() if each is not None and not each.isfinite().all()]
-    idle = [name for name, each in slopes.items() if each is None or not each.any()]
+    broken = [name for name, each in grads.items() if each is not None and not each.isfinite().all()]
+    idle = [name for name, each in grads.items() if each is None or not each.any()]
     if broken:
         return alarm(
             f"the gradient of {broken[0]} is not finite",
@@ -106,19 +106,19 @@ def gradients(case: Case) -> Finding:
         )
     if idle:
         return alarm(
-            f"{len(idle)} of {len(slopes)} parameters get none: {', '.join(idle[:3])}{'…' if len(idle) > 3 else ''}",
+            f"{len(idle)} of {len(grads)} parameters get none: {', '.join(idle[:3])}{'…' if len(idle) > 3 else ''}",
             "a gradient for each",
-            "the road from the loss to them is cut: .detach(), .item(), .data, a copy that was made once, or a part "
+            "the graph from the loss to them is cut: .detach(), .item(), .data, a copy that was made once, or a part "
             "that the forward pass does not call",
         )
-    return fine(f"they reach all {len(slopes)} parameters")
+    return fine(f"they reach all {len(grads)} parameters")
 
 
 def gradient_scale(case: Case) -> Finding:
     """Do the gradients of all blocks have a similar size?"""
-    slopes, means = _slopes(case), {}
+    grads, means = _gradients_of(case), {}
     for block in _blocks(case.exact):
-        own = [each for name, each in slopes.items() if each is not None and name.startswith(f"{block}.")]
+        own = [each for name, each in grads.items() if each is not None and name.startswith(f"{block}.")]
         if size := sum(float(each.square().mean()) for each in own if each.ndim > 1):
             means[block] = math.sqrt(size)
     if len(means) < 2:
@@ -179,7 +179,7 @@ def _blocks(model: nn.Module) -> list[str]:
     return [name for name, kind in numbered if kind is kinds.most_common(1)[0][0]]
 
 
-def _slopes(case: Case) -> dict[str, Tensor | None]:
+def _gradients_of(case: Case) -> dict[str, Tensor | None]:
     """The gradient of every parameter that requires one, by name."""
     learners = {name: each for name, each in case.exact.named_parameters() if each.requires_grad}
     if not learners:
@@ -188,5 +188,5 @@ def _slopes(case: Case) -> dict[str, Tensor | None]:
         loss = F.cross_entropy(case.exact(case.few), case.pictures.labels[:FEW])
         if not loss.requires_grad:
             return dict.fromkeys(learners)
-        slopes = torch.autograd.grad(loss, [*learners.values()], allow_unused=True)
-    return dict(zip(learners, slopes, strict=True))
+        grads = torch.autograd.grad(loss, [*learners.values()], allow_unused=True)
+    return dict(zip(learners, grads, strict=True))

@@ -141,8 +141,8 @@ def reach(case: Case) -> Finding:
     with torch.enable_grad():
         logits = case.exact(pixels)
         weight = torch.linspace(1, 9, logits.numel(), dtype=logits.dtype, device=logits.device).sin().view_as(logits)
-        (slope,) = torch.autograd.grad((logits * weight).sum(), pixels, allow_unused=True)
-    seen = torch.zeros_like(pixels) if slope is None else slope.abs()
+        (gradient,) = torch.autograd.grad((logits * weight).sum(), pixels, allow_unused=True)
+    seen = torch.zeros_like(pixels) if gradient is None else gradient.abs()
     by_pixel = seen.amax(dim=(0, 1))  # H W: the largest over pictures and channels
     blind = by_pixel <= 1e-12 * float(by_pixel.max())
     if not bool(blind.any()):

@@ -88,15 +88,15 @@ def fit(
 
     device = next(model.parameters()).device
     per_epoch = steps_in_epoch(train, recipe)
-    movers = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.layer_decay)
+    optims = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.layer_decay)
     average = Average(model, recipe.ema) if recipe.ema else None
     scaler = GradScaler(device.type, enabled=bool(recipe.amp) and amp_dtype(device, recipe.amp) is torch.float16)
     run = about(model, train, recipe, valid, test, teacher) if save else {}
-    snapshot = Snapshot(Path(save), unwrapped(model), average, movers, scaler, run) if save else None
+    snapshot = Snapshot(Path(save), unwrapped(model), average, optims, scaler, run) if save else None
     history, best = snapshot.read() if snapshot and snapshot.path.exists() and resume else (History(), None)
     name_classes(model, train.classes)
     total, done = recipe.epochs * per_epoch, len(history) * per_epoch
-    plans = [schedule(each, total, round(recipe.warmup * total), recipe.floor, done) for each in movers]
+    schedules = [schedule(each, total, round(recipe.warmup * total), recipe.floor, done) for each in optims]
     train = train.to(device)
     test, valid = (part if part is None else part.to(device) for part in (test, valid))
     loss_of = loss_on(cast(nn.Module, torch.compile(model)) if recipe.compile else model, train, recipe, teacher)
@@ -116,7 +116,9 @@ def fit(
             train_mode(model)
             taken = epoch * per_epoch
             try:
-                for step in steps(model, batches(train, recipe, epoch), loss_of, movers, plans, recipe.clip, scaler):
+                for step in steps(
+                    model, batches(train, recipe, epoch), loss_of, optims, schedules, recipe.clip, scaler
+                ):
                     taken += 1
                     if average:
                         average.update(model, taken)
@@ -130,7 +132,7 @@ def fit(
             if not finite:
                 raise _diverged(None, taken, epoch, save)
             history.loss.append(losses)
-            history.lr.append(float(plans[-1].get_last_lr()[-1]))
+            history.lr.append(float(schedules[-1].get_last_lr()[-1]))
             history.train_accuracy.append(rights)
             with average.inside(model) if average else nullcontext():
                 if valid is not None:

@@ -97,11 +97,11 @@ def attention_gradients(
         start = images.detach().clone().requires_grad_()  # the graph begins at the pictures: weights may be frozen
         logits = vit.forward_head(vit.forward_features(start))
     chosen = _classes(classes, logits)
-    slopes = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), found)  # L times B T D
+    gradients = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), found)  # L times B T D
     layers = []
-    for block, x, slope in zip(vit.blocks, read, slopes, strict=True):
+    for block, x, gradient in zip(vit.blocks, read, gradients, strict=True):
         v = split_heads(block.attn.qkv(x.detach()), block.attn.heads, parts=3)[2]  # B h T d
-        layers.append(split_heads(slope, block.attn.heads, parts=1)[0] @ v.mT)  # B h T T
+        layers.append(split_heads(gradient, block.attn.heads, parts=1)[0] @ v.mT)  # B h T T
     return torch.stack(layers, dim=1).detach().to(images.device)
 
 
