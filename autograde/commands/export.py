@@ -23,8 +23,8 @@ def run(options: argparse.Namespace) -> int:
     from autograde.authoring.files import write_whole
     from autograde.course.course import Course, CourseError
     from autograde.course.export import read_table, rows_of
+    from autograde.course.file_errors import require_writable
     from autograde.course.gradebook import refresh_times
-    from autograde.course.refused import require_writable
     from autograde.course.roster import read_roster
     from autograde.course.tables import as_csv
 

@@ -17,8 +17,8 @@ def run(options: argparse.Namespace) -> int:
 
     from autograde.course.course import Course, CourseError
     from autograde.course.feedback import write_feedback
+    from autograde.course.file_errors import refused
     from autograde.course.marks import read_marks
-    from autograde.course.refused import refused
 
     course = Course.find()
     failures: list[str] = []  # of single pages; the others are written all the same

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from autograde.answers.names import composed
 from autograde.course.course import CourseError
-from autograde.course.who import is_student
+from autograde.course.identity import is_student
 
 MAX_FILES = 50_000
 MAX_BYTES = 8 * 2**30  # of all files together, unpacked

@@ -24,7 +24,7 @@ from autograde.course.course import Course
 from autograde.course.lateness import lateness
 from autograde.course.rows import BY_HAND, NO_RESPONSE, read_result, sign
 from autograde.course.settings import Release, read_settings
-from autograde.engine.plain import is_test
+from autograde.engine.nbgrader_tests import is_test
 from autograde.engine.repair import ABOUT, OURS
 from autograde.engine.verdict_cell import message_html
 from autograde.exercises.verdict import Status

@@ -19,11 +19,11 @@ from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
 from autograde.authoring.key import nearest
+from autograde.course.file_errors import readable, refused
 from autograde.course.handed_in import strays
-from autograde.course.refused import readable, refused
+from autograde.course.identity import is_student
 from autograde.course.seal import Seal
 from autograde.course.settings import CONFIG_FILE, CourseError, read_config
-from autograde.course.who import is_student
 from autograde.engine.results import Results
 
 

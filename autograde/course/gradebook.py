@@ -21,11 +21,11 @@ from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
 from autograde.authoring.files import write_whole
 from autograde.course.course import Course
 from autograde.course.database import open_gradebook, require_chapter
+from autograde.course.file_errors import refused, require_writable
 from autograde.course.handed_in import is_own
 from autograde.course.lateness import enter_extension
 from autograde.course.nbgrader import succeed
 from autograde.course.plugins import GRADING_STEPS
-from autograde.course.refused import refused, require_writable
 from autograde.course.rows import write_rows
 from autograde.course.timestamps import read_time
 from autograde.engine.jobs import as_bytes

@@ -16,8 +16,8 @@ from sqlalchemy.exc import OperationalError
 from autograde.authoring.key import nearest
 from autograde.course.course import Course, CourseError
 from autograde.course.database import open_gradebook
+from autograde.course.file_errors import refused, require_writable
 from autograde.course.gradebook import Entries
-from autograde.course.refused import refused, require_writable
 from autograde.course.rows import doubts, read_result
 from autograde.engine.jobs import Job, Unsettled, WrongEnvironment, lost
 from autograde.engine.watch import Watch

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from autograde.authoring.files import write_whole
 from autograde.course.course import Course
+from autograde.course.file_errors import require_writable
 from autograde.course.learners import LEARNERS, render, write_learners
 from autograde.course.marks import Marks, read_marks, spread, summarise
 from autograde.course.next_steps import queue, topics, who_needs_help
-from autograde.course.refused import require_writable
 from autograde.course.rows import sign
 from autograde.course.similar import MOST_ROWS, alike
 from autograde.course.tables import as_csv

@@ -9,7 +9,7 @@ from nbgrader import utils
 from nbgrader.api import BaseCell, Comment, Grade, Gradebook, SubmittedNotebook
 
 from autograde.engine.execute import OPEN
-from autograde.engine.plain import LOOK, marked
+from autograde.engine.nbgrader_tests import LOOK, marked
 from autograde.engine.verdict_cell import read_verdict
 from autograde.exercises.verdict import Status, Verdict
 

@@ -58,7 +58,7 @@ def _sandbox_mend(reason: str) -> str:
 
 def writable(*places: Path) -> Iterator[Finding]:
     """Files and folders that the commands write, or make where they are not there yet, and may not."""
-    from autograde.course.refused import refused, require_writable
+    from autograde.course.file_errors import refused, require_writable
 
     closed: list[Path] = []
     for place in places:

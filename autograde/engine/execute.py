@@ -33,7 +33,7 @@ from autograde.engine.cells import error_output, is_grade, is_solution
 from autograde.engine.client import read_json
 from autograde.engine.limits import Limits
 from autograde.engine.names import names_of
-from autograde.engine.plain import can_fail, look_at
+from autograde.engine.nbgrader_tests import can_fail, look_at
 from autograde.engine.repair import ABOUT, add_notes
 from autograde.engine.session import KernelGone, Session
 from autograde.engine.verdict_cell import write_verdict

@@ -25,7 +25,7 @@ from autograde.authoring.key import Key, load_key
 from autograde.engine.cells import error_output
 from autograde.engine.execute import run_notebook
 from autograde.engine.limits import Limits
-from autograde.engine.plain import is_test, look_at, suspicions
+from autograde.engine.nbgrader_tests import is_test, look_at, suspicions
 from autograde.engine.repair import add_notes, repair
 from autograde.engine.results import scratch_folder
 from autograde.engine.verdict_cell import write_verdict

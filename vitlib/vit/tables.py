@@ -22,7 +22,7 @@ class WithTables(nn.Module):
         raise NotImplementedError
 
     def keep_tables(self, like: Tensor | None = None) -> None:
-        """Compute them and keep them as attributes; on the device of `like`, and in its dtype where they are floating-point."""
+        """Compute them and keep them as attributes, on the device of `like`; floating-point ones in its dtype."""
         tables = self.tables()
         self.table_names = tuple(name for name, table in tables.items() if table is not None)
         for name, table in tables.items():
