@@ -97,7 +97,7 @@ class CourseFolder:
         """The chapters named, each once, or all; `07` is the only chapter whose name begins with it.
 
         Raises:
-            CourseError: a name is no chapter, or may be several.
+            CourseError: a name is not a chapter, or may be several.
         """
         return list(dict.fromkeys(map(self._chapter, names))) or self.chapters
 
@@ -127,7 +127,7 @@ class CourseFolder:
         sealed = self.seal(chapter).notebook(notebook or chapter)
         try:
             return nbformat.reads(sealed.decode(), as_version=4)
-        except Exception:  # nbformat raises what it likes on data that is no notebook
+        except Exception:  # nbformat raises what it likes on data that is not a notebook
             raise CourseError(
                 f"the sealed release of {chapter} is damaged: run `autograde release {chapter}`"
             ) from None

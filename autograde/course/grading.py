@@ -109,7 +109,7 @@ def grade(
 
 
 def _refuse_other_languages(released: NotebookNode, name: str) -> None:
-    """Raises CourseError where a notebook is no Python: its tests would fail, and everybody score 0."""
+    """Raises CourseError where a notebook is not Python: its tests would fail, and everybody score 0."""
     kernel, language = released.metadata.get("kernelspec", {}), released.metadata.get("language_info", {})
     spoken = kernel.get("language") or language.get("name") or "python"
     if spoken.lower() not in ("python", "ipython"):

@@ -116,7 +116,7 @@ def read_date(text: str) -> datetime:
     datetime.datetime(2026, 12, 1, 11, 0)
 
     Raises:
-        CourseError: it is no date; the text says what one looks like.
+        CourseError: it is not a date; the text says what one looks like.
     """
     try:
         when = datetime.fromisoformat(text.strip())

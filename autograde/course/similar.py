@@ -73,7 +73,7 @@ def _answers(course: Course, chapter: str, student: str) -> Iterator[tuple[str, 
 
 
 def _words(source: str) -> Iterator[str]:
-    """The words of a program; of what is no Python, those in front of the error, and then its lines."""
+    """The words of a program; of what is not Python, those in front of the error, and then its lines."""
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type not in _SILENT:

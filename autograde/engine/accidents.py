@@ -73,7 +73,7 @@ class Accidents:
         return {index for index, size in self.grew.items() if 2 * size > self.limits.memory * 2**20}
 
     def check_memory(self, index: int, reply: dict[str, Any]) -> None:
-        """A cell that finds no memory does not pay for the one that took it, which may be itself if it is no answer.
+        """A cell that finds no memory does not pay for the one that took it, which may be itself if not an answer.
 
         Raises:
             Accident: the cell's reply is a MemoryError, and one cell holds most of the memory.
@@ -102,7 +102,7 @@ class Accidents:
     def in_cell(self, index: int, gone: KernelGone, name: str = "") -> Accident:
         """What to do about a kernel that ended in a cell, or in reading an answer at a check.
 
-        name: of what ran there, where it is no cell.
+        name: of what ran there, where it is not a cell.
         """
         reason = f"{name or self.name(index)} {gone}"
         if gone.took_too_much and (hoarder := self.hoarder()):
@@ -165,7 +165,7 @@ class Accidents:
 
 
 def needless(notebook: NotebookNode) -> set[int]:
-    """The learner's cells that are no answer, and that define nothing which another cell needs."""
+    """The learner's cells that are not answers, and that define nothing which another cell needs."""
     found, needed, said = set(), set[str](), dict[int, Names]()
     brought = set[str]()  # by the cells above
     for index, cell in enumerate(notebook.cells):

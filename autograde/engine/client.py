@@ -119,7 +119,7 @@ class Shown:
 
 
 def rebuild(kind: str, content: dict[str, Any]) -> NotebookNode | None:
-    """An output made anew from what a message holds, or None where the message is no output."""
+    """An output made anew from what a message holds, or None where the message is not an output."""
     match kind, content:
         case "stream", {"name": "stdout" | "stderr" as name, "text": str(text)}:
             return new_output(kind, name=name, text=sendable(text))

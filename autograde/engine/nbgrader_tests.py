@@ -55,7 +55,7 @@ _TELLING = {
 
 
 def is_test(cell: NotebookNode) -> bool:
-    """Whether a cell holds tests: a graded code cell that is no answer itself."""
+    """Whether a cell holds tests: a graded code cell that is not an answer itself."""
     return bool(cell.cell_type == "code" and is_grade(cell) and not is_solution(cell))
 
 

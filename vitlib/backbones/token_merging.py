@@ -115,7 +115,7 @@ class MergedViT(nn.Module):
     >>> MergedViT(vit, r=8)(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
 
-    Errors: TypeError for a model that is no ViT, and for an r that is no whole number; ValueError where r pairs are
+    Errors: TypeError for a model that is not a ViT, and for an r that is not an integer; ValueError where r pairs are
     more than can merge, and for a model that pools by attention.
     """
 

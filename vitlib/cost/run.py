@@ -17,7 +17,7 @@ class Run:
     >>> Run(batch_size=64, precision="amp").numbers  # bytes of a weight, and of a number in a matrix product
     (4, 2)
 
-    Errors: TypeError or ValueError for a batch that is no positive whole number, for unknown words, and for two
+    Errors: TypeError or ValueError for a batch that is not a positive whole number, for unknown words, and for two
     drop-ins at once.
     """
 

@@ -26,7 +26,7 @@ def picture(name: str | Path) -> UInt8[Tensor, "3 H W"]:
     >>> picture("chelsea").shape
     torch.Size([3, 300, 451])
 
-    Errors: ValueError for an unknown name (the nearest one is suggested), and for a file that is no picture, is
+    Errors: ValueError for an unknown name (the nearest one is suggested), and for a file that is not a picture, is
     damaged, or has more than MAX_PIXELS; FileNotFoundError for a path without a file.
     """
     if name == "digits":

@@ -85,7 +85,7 @@ def examine(
     ✓ loss: 2.29, beside ln 10 = 2.30, for 16 pictures
 
     Errors: ValueError for fewer than two pictures, and for a learning rate that is not above 0; TypeError for a model
-    that is no torch module, and for pictures that are no vitlib.data.pictures.Pictures.
+    that is not a torch module, and for pictures that are not vitlib.data.pictures.Pictures.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}: expected a torch.nn.Module")

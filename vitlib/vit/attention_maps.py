@@ -39,7 +39,7 @@ def attention_maps(
     >>> maps.shape
     torch.Size([1, 1, 4, 17, 17])
 
-    Errors: ValueError for a layer or head that the model lacks, for an empty choice, and for a model that is no ViT,
+    Errors: ValueError for a layer or head that the model lacks, for an empty choice, and for a model that is not a ViT,
     Hybrid or Swin.
     """
     if hasattr(unwrapped(model), "attention_layers"):
@@ -84,7 +84,7 @@ def attention_gradients(
     >>> attention_gradients(create("vit_digits_patch2_8", seed=0), torch.zeros(1, 1, 8, 8)).shape
     torch.Size([1, 3, 4, 17, 17])
 
-    Errors: ValueError for a model that is no ViT or Hybrid, and for classes that are not one each, or not there.
+    Errors: ValueError for a model that is not a ViT or Hybrid, and for classes that are not one each, or not there.
     """
     vit = _plain(model, "ViT or Hybrid")
     vit.checked(images)
@@ -118,7 +118,7 @@ def covering(
     >>> covering(create("vit_digits_patch2_8"), torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 16])
 
-    Errors: ValueError for a model that is no ViT or Hybrid. Source: Zeiler & Fergus, 2014, section 4.2.
+    Errors: ValueError for a model that is not a ViT or Hybrid. Source: Zeiler & Fergus, 2014, section 4.2.
     """
     grid = _plain(model, "ViT or Hybrid").config.grid
     with in_mode(model, training=False):

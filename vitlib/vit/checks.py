@@ -66,7 +66,7 @@ def require_kind(name: str, value: object, kind: type) -> None:
 
 
 def require_size(name: str, value: object) -> None:
-    """TypeError or ValueError where `value` is no positive whole number."""
+    """TypeError or ValueError where `value` is not a positive whole number."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} is {value!r} ({type(value).__name__}): expected a whole number, such as 16")
     if value <= 0:
@@ -84,7 +84,7 @@ def require_pair(name: str, size: object) -> tuple[int, int]:
 
 
 def require_images(images: Tensor) -> None:
-    """TypeError for what is no tensor; ValueError where `images` has no batch axis, or too many axes."""
+    """TypeError for what is not a tensor; ValueError where `images` has no batch axis, or too many axes."""
     require_tensor(images)
     if images.ndim != 4:
         hint = "; add the batch axis with images[None]" if images.ndim == 3 else ""
@@ -92,14 +92,14 @@ def require_images(images: Tensor) -> None:
 
 
 def require_picture(picture: Tensor) -> None:
-    """TypeError for what is no tensor; ValueError where `picture` is not one picture (C, H, W) with pixels."""
+    """TypeError for what is not a tensor; ValueError where `picture` is not one picture (C, H, W) with pixels."""
     require_kind("picture", picture, Tensor)
     if picture.ndim != 3 or not picture.numel():
         raise ValueError(f"picture has shape {tuple(picture.shape)}: expected three axes, (C, H, W), with pixels")
 
 
 def require_tensor(images: object) -> None:
-    """TypeError for what is no tensor, with the way to one."""
+    """TypeError for what is not a tensor, with the way to one."""
     if isinstance(images, Tensor):
         return
     if hasattr(images, "images"):  # Pictures
