@@ -63,7 +63,7 @@ def open_archive(path: Path) -> Iterator[list[Entry]]:
 
 
 def files_within(entry: Entry) -> list[Entry]:
-    """The files of a ZIP that lies in an archive or a folder; none where it cannot be read, or would fill the disk."""
+    """The files of a ZIP that is in an archive or a folder; none where it cannot be read, or would fill the disk."""
     path = Path(entry.path)
     try:
         archive = zipfile.ZipFile(io.BytesIO(entry.read()))

@@ -24,7 +24,7 @@ __all__ = ["CONFIG_FILE", "Course", "CourseError"]
 
 @dataclass(frozen=True)
 class Course(CourseFolder):
-    """A course in its folder; `Course.find()` is the one that the working folder lies in."""
+    """A course in its folder; `Course.find()` is the one that the working folder is in."""
 
     def choose_graded(self, names: list[str]) -> list[str]:
         """Those of the chapters named, or of all, that are graded."""

@@ -39,7 +39,7 @@ class CourseFolder:
 
     @classmethod
     def find(cls, start: Path | None = None) -> Self:
-        """The course that `start`, or else the working folder, lies in.
+        """The course that `start`, or else the working folder, is in.
 
         Raises:
             CourseError: no folder from `start` upwards holds nbgrader_config.py.

@@ -73,7 +73,7 @@ class Entries:
         self._write_files(student, notebooks)
 
     def refresh_times(self) -> list[str]:
-        """Bring lateness in line with timestamps and due dates, without grading anew.
+        """Bring lateness in line with timestamps and due dates, without grading again.
 
         Returns the timestamps that cannot be read, in words.
         """

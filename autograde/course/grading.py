@@ -26,7 +26,7 @@ from autograde.engine.workers import ClusterError, Result, WorkerDied, run_jobs
 
 @dataclass(frozen=True)
 class Graded:
-    """One submission after grading, as it lies in `autograded/`."""
+    """One submission after grading, as it is in `autograded/`."""
 
     student: str
     chapter: str

@@ -1,7 +1,7 @@
 """What the grader accepts from a learner's kernel, which may send anything.
 
 Messages are read one at a time, up to a size, and their values are counted before they are parsed. Of
-a cell's outputs only text and plain pictures are kept, built anew from parts that were looked at: nothing that a
+a cell's outputs only text and plain pictures are kept, rebuilt from parts that were looked at: nothing that a
 feedback page could run.
 """
 
@@ -119,7 +119,7 @@ class Shown:
 
 
 def rebuild(kind: str, content: dict[str, Any]) -> NotebookNode | None:
-    """An output made anew from what a message holds, or None where the message is not an output."""
+    """An output rebuilt from what a message holds, or None where the message is not an output."""
     match kind, content:
         case "stream", {"name": "stdout" | "stderr" as name, "text": str(text)}:
             return new_output(kind, name=name, text=sendable(text))
@@ -135,7 +135,7 @@ def rebuild(kind: str, content: dict[str, Any]) -> NotebookNode | None:
 def _plain(data: dict[str, Any]) -> dict[str, str]:
     """Text and pictures of a display: HTML, LaTeX and JavaScript could act on whoever looks at the feedback.
 
-    So could an SVG that stands in a page; in an <img> nothing of it runs, and nothing is loaded.
+    So could an SVG in a page; in an <img> nothing of it runs, and nothing is loaded.
     """
     kept = {}
     if isinstance(text := data.get("text/plain"), str):

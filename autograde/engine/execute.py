@@ -8,7 +8,7 @@ One accident does not cost the rest. A cell of the learner's that ends or breaks
 out, and the notebook runs again in a fresh kernel without it (see `autograde.engine.accidents`); what was marked before
 stays.
 
-An answer is read where its graded cell stands in the learner's notebook, after everything above it has run. Where its
+An answer is read where its graded cell is in the learner's notebook, after everything above it has run. Where its
 name is not defined there, or still holds the dots, it is read once more at the end: the learner may have put the answer
 below its check, and "Run All" does define it. A value that was read counts, whatever becomes of its name further down:
 using the name for something else costs nothing, and correcting the answer below its check earns nothing. If the name is

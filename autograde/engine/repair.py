@@ -112,7 +112,7 @@ def _merged(placed: list[Placed], template: NotebookNode, notes: list[str]) -> l
 
 
 def _restored(one: Placed, said: Counter[str]) -> list[NotebookNode]:
-    """What stands in the place of a submitted cell that is one of the release's."""
+    """What replaces a submitted cell that is one of the release's."""
     original, cell = one.original, one.cell
     assert original is not None
     restored, name, is_code = _copied(original), original.id.removesuffix("-answer"), original.cell_type == "code"

@@ -17,7 +17,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadshe
 def run(options: Namespace) -> None:
     """Print the likeliest classes of each photo and, with `options.csv`, write them as a table.
 
-    Where every photo lies in a sub-folder that has the name of one of the model's classes, the accuracy is printed,
+    Where every photo is in a sub-folder that has the name of one of the model's classes, the accuracy is printed,
     too.
 
     Errors: ValueError for a file that is not a photo and for too few classes; FileNotFoundError; those of the model.

@@ -89,7 +89,7 @@ class PatchGrid:
 
     @property
     def divides(self) -> bool:
-        """Whether every pixel lies in a patch."""
+        """Whether every pixel is in a patch."""
         return self.leftover_pixels == 0
 
     def __str__(self) -> str:

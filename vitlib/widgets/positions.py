@@ -1,4 +1,4 @@
-"""The position explorer: lay a picture's patches anew, and see whether CLS notices, with positions and without."""
+"""The position explorer: rearrange a picture's patches, and see whether CLS notices, with positions and without."""
 
 from typing import Any, Final
 
