@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # the disk is full, or a file belongs to somebody else
-        from autograde.course.refused import refused
+        from autograde.course.file_errors import refused
 
         print(f"autograde: {refused(error)}", file=sys.stderr)
         return 1

@@ -23,10 +23,11 @@ from tqdm import tqdm
 
 from vitlib.backbones.presets import BACKBONES, Config
 from vitlib.cost import Run, cost
-from vitlib.cost.budget import Fit, will_it_fit
+from vitlib.cost.budget import will_it_fit
 from vitlib.cost.gpus import GIB
 from vitlib.cost.measured import cuda_memory
-from vitlib.cost.room import CONTEXT, reserved
+from vitlib.cost.overhead import CONTEXT, reserved
+from vitlib.cost.report import Fit
 from vitlib.models import PRESETS
 
 NO_CUDA = "not measured: torch finds no CUDA device here, and nothing else can say what one allocates"

@@ -21,10 +21,11 @@ from tqdm import tqdm
 
 from vitlib.data.datasets import digits
 from vitlib.models import create
-from vitlib.widgets.attention import PatchPicker, attention_explorer
+from vitlib.widgets.attention import attention_explorer
 from vitlib.widgets.budget import budget_explorer
 from vitlib.widgets.embedding import embedding_explorer
 from vitlib.widgets.grid import grid_explorer
+from vitlib.widgets.picker import Picker
 from vitlib.widgets.pipeline import pipeline
 from vitlib.widgets.positions import position_explorer
 from vitlib.widgets.readout import layer_readout
@@ -54,8 +55,8 @@ def choices(widget: VBox) -> list[tuple[Any, str, Sequence[Any]]]:
             found.append((control, "value", range(control.min, control.max + 1)))
         elif isinstance(control, Checkbox):
             found.append((control, "value", (False, True)))
-        elif isinstance(control, PatchPicker):
-            found.append((control, "query", range(control.rows * control.columns + 1)))
+        elif isinstance(control, Picker):
+            found.append((control, "chosen", range(control.first, control.rows * control.columns + 1)))
         elif getattr(control, "options", None):
             found.append((control, "value", [value for _, value in control._options_full]))
     return [choice for choice in found if not getattr(choice[0], "disabled", False)]

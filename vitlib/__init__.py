@@ -9,7 +9,7 @@ Plan and debug: `will_it_fit`, `examine`, `best_device`
 >>> import vitlib
 >>> model = vitlib.create("vit_tiny_patch16_224", num_classes=10)
 
-The rest lies in rooms, one for each part of the book: vitlib.vit (chapters 1 to 5), cost (6), training (7), backbones
+The rest is in packages, one for each part of the book: vitlib.vit (chapters 1 to 5), cost (6), training (7), backbones
 (8), diagnose (9), and data, weights, recipes, widgets beside them.
 """
 

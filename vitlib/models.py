@@ -3,7 +3,6 @@
 Plain ViTs are listed in vitlib.vit.presets; Swin, ConvNeXt and hybrids in vitlib.backbones.presets.
 """
 
-import difflib
 from dataclasses import fields, replace
 from fnmatch import fnmatch
 from typing import Any, Literal, overload
@@ -16,6 +15,7 @@ from vitlib.backbones.presets import BACKBONES, MODELS
 from vitlib.backbones.swin import Swin
 from vitlib.device import best_device
 from vitlib.trained import card, weights_of
+from vitlib.vit.checks import nearest
 from vitlib.vit.fields import fitted_statistics, pair_of
 from vitlib.vit.model import ViT
 from vitlib.vit.presets import PRESETS
@@ -89,14 +89,14 @@ def create(
     that is not there.
     """
     if name not in list_models():
-        raise ValueError(f"no model is called {name!r}{_nearest(name, list_models())}; list_models() names them all")
+        raise ValueError(f"no model is called {name!r}{nearest(name, list_models())}; list_models() names them all")
     preset = (PRESETS | BACKBONES)[name]
     kind = MODELS[type(preset)]
     given = {"num_classes": num_classes, "image_size": image_size if image_size is None else pair_of(image_size)}
     changes |= {field: value for field, value in given.items() if value is not None}
     known = [field.name for field in fields(preset)]
     if unknown := [field for field in changes if field not in known]:
-        wrong = f"a {kind.__name__} has no {unknown[0]!r}{_nearest(unknown[0], known)}"
+        wrong = f"a {kind.__name__} has no {unknown[0]!r}{nearest(unknown[0], known)}"
         raise ValueError(f"{wrong}; it has {', '.join(known)}")
     if "in_chans" in changes:  # published statistics are of colours: grey pictures get their averages
         preset_statistics = {"mean": preset.mean, "std": preset.std}
@@ -115,8 +115,3 @@ def create(
         if not new_head:
             model.config = replace(model.config, class_names=tuple(card(name)["classes"]))
     return model.to(target)
-
-
-def _nearest(word: str, words: Any) -> str:
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
-    return f": did you mean {near[0]!r}?" if near else ""

@@ -34,7 +34,7 @@ SMALLEST_NUMBER = 6.5  # points: where less room is left, patches go without num
 
 
 class Plate(Figure):
-    """A matplotlib figure with a description, which stands in where the picture cannot be seen.
+    """A matplotlib figure with a description, for where the picture cannot be seen.
 
     It is shown as SVG: lines and letters stay sharp at any size. Letters are drawn as outlines, so that it looks the
     same wherever its fonts are missing, and the page behind it is white in a light and in a dark theme.
@@ -55,7 +55,7 @@ class Plate(Figure):
     def html(self) -> str:
         """The figure as an <img>: as wide as its inches say, or as a narrower page; but at least half as wide.
 
-        Were it smaller, nobody could read its letters. The page scrolls to the side instead.
+        If it were smaller, its letters could not be read. The page scrolls to the side instead.
         """
         drawing = self.svg()
         points = re.search(r'<svg [^>]*width="([\d.]+)pt"', drawing)

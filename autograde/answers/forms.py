@@ -132,7 +132,7 @@ def read_number(value: Any) -> int | float:
 
     Raises:
         NotAnswered: it is still `...`.
-        BadAnswer: it is no number, or not a finite one.
+        BadAnswer: it is not a number, or not a finite one.
     """
     value = single(value)
     refuse_blank(value)

@@ -81,12 +81,12 @@ def read_sheet(folder: Path) -> dict[str, Any]:
     """The sheet beside a notebook.
 
     Raises:
-        FileNotFoundError, ValueError: it is not there, or is no sheet; the text says what to do.
+        FileNotFoundError, ValueError: it is not there, or is not a sheet; the text says what to do.
     """
     path = folder / FILE_NAME
     try:
         sheet = json.loads(path.read_text(encoding="utf-8"))
-        sheet["exercises"]  # a file of that name without exercises is no sheet
+        sheet["exercises"]  # a file of that name without exercises is not a sheet
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{FILE_NAME} is not in this notebook's folder: fetch the whole chapter folder, not the notebook alone"

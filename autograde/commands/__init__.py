@@ -8,6 +8,8 @@ file here and its name in `COMMANDS`.
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterable
 
 # in the order of `autograde --help`
 COMMANDS = [
@@ -22,3 +24,11 @@ NOTHING_GRADED = "nothing is graded yet: run `autograde grade` first"
 def add_chapters(parser: argparse.ArgumentParser) -> None:
     """The argument that most commands share."""
     parser.add_argument("chapters", nargs="*", help=f"chapters, {NAMED}; all by default")
+
+
+def report_problems(problems: Iterable[str]) -> int:
+    """Print what is wrong, each line once, to standard error; the exit status: 1 if anything is."""
+    lines = list(dict.fromkeys(problems))
+    for line in lines:
+        print(f"autograde: {line}", file=sys.stderr)
+    return int(bool(lines))

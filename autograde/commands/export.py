@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from autograde.commands import NOTHING_GRADED, add_chapters
+from autograde.commands import NOTHING_GRADED, add_chapters, report_problems
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,15 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    import sys
-
+    from autograde.authoring.files import write_whole
     from autograde.course.course import Course, CourseError
     from autograde.course.export import read_table, rows_of
+    from autograde.course.file_errors import require_writable
     from autograde.course.gradebook import refresh_times
-    from autograde.course.refused import require_writable
     from autograde.course.roster import read_roster
     from autograde.course.tables import as_csv
-    from autograde.engine.results import write_whole
 
     course = Course.find()
     roster = read_roster(options.roster) if options.roster else None
@@ -50,6 +48,4 @@ def run(options: argparse.Namespace) -> int:
         print(f"{marks.waiting} of these marks wait for a teacher in formgrader, and may still change")
     left_out = "without their data there" if options.to == "csv" else "left out"
     problems += [f"{student} is not in {options.roster}: {left_out}" for student in unknown]
-    for problem in problems:
-        print(f"autograde: {problem}", file=sys.stderr)
-    return int(bool(problems))
+    return report_problems(problems)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from autograde.commands import NOTHING_GRADED, add_chapters
+from autograde.commands import NOTHING_GRADED, add_chapters, report_problems
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,8 +17,8 @@ def run(options: argparse.Namespace) -> int:
 
     from autograde.course.course import Course, CourseError
     from autograde.course.feedback import write_feedback
+    from autograde.course.file_errors import refused
     from autograde.course.marks import read_marks
-    from autograde.course.refused import refused
 
     course = Course.find()
     failures: list[str] = []  # of single pages; the others are written all the same
@@ -43,7 +42,4 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name}: {written} feedback pages in {course.feedback.relative_to(course.root)}/")
     if not pages:
         print(NOTHING_GRADED)
-    problems = dict.fromkeys(course.unreadable + failures)
-    for problem in problems:
-        print(f"autograde: {problem}", file=sys.stderr)
-    return int(bool(problems))
+    return report_problems(course.unreadable + failures)

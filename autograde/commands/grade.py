@@ -7,7 +7,7 @@ import os
 import sys
 from functools import partial
 
-from autograde.commands import add_chapters
+from autograde.commands import add_chapters, report_problems
 from autograde.engine.warm import warm_up
 
 SILENCE = 60  # seconds in which nothing arrives, before it says what it is waiting for
@@ -79,9 +79,7 @@ def run(options: argparse.Namespace) -> int:
         problems += [f"{student}, {name}: {marks.failure}" for student, marks in failed.items()]
         if changed := course.seal(name).changed(course.released / name):
             print(f"{name}: graded against the sealed release; in {course.released.name}/ {', '.join(changed)} differs")
-    for problem in problems:
-        print(f"autograde: {problem}", file=sys.stderr)
-    return int(bool(problems))
+    return report_problems(problems)
 
 
 def _wanted(handed_in: dict[str, list[str]], named: list[str]) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from autograde.commands import add_chapters
+from autograde.commands import add_chapters, report_problems
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,14 +32,10 @@ def run(options: argparse.Namespace) -> int:
 
     course = Course.find()
     if options.check:
-        found = differences(course)
-        for line in found:
-            print(f"autograde: {line}", file=sys.stderr)
-        if found:
-            print("autograde: run `autograde release` and commit what it changes", file=sys.stderr)
-        else:
-            print("chapters/ equals a fresh release of solutions/")
-        return int(bool(found))
+        if found := differences(course):
+            return report_problems([*found, "run `autograde release` and commit what it changes"])
+        print("chapters/ equals a fresh release of solutions/")
+        return 0
     for name in release(course, options.chapters, options.feedback, options.variants, options.force, options.migrate):
         print(f"{name}: released to {course.released.name}/{name}")
     return 0

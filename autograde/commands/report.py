@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from autograde.commands import NOTHING_GRADED, add_chapters
+from autograde.commands import NOTHING_GRADED, add_chapters, report_problems
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +29,4 @@ def run(options: argparse.Namespace) -> int:
     if not graded:
         print(NOTHING_GRADED)
     print(f"report: {write_report(course, chapters)}")
-    for problem in problems:
-        print(f"autograde: {problem}", file=sys.stderr)
-    return int(bool(problems))
+    return report_problems(problems)

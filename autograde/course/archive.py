@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from autograde.answers.names import composed
 from autograde.course.course import CourseError
-from autograde.course.who import is_student
+from autograde.course.identity import is_student
 
 MAX_FILES = 50_000
 MAX_BYTES = 8 * 2**30  # of all files together, unpacked
@@ -65,7 +65,7 @@ def open_archive(path: Path) -> Iterator[list[Entry]]:
 
 
 def files_within(entry: Entry) -> list[Entry]:
-    """The files of a ZIP that lies in an archive or a folder; none where it cannot be read, or would fill the disk."""
+    """The files of a ZIP that is in an archive or a folder; none where it cannot be read, or would fill the disk."""
     path = Path(entry.path)
     try:
         archive = zipfile.ZipFile(io.BytesIO(entry.read()))

@@ -18,13 +18,13 @@ from pathlib import Path, PurePosixPath
 
 from autograde.answers.names import normal
 from autograde.course.course import Course, CourseError
+from autograde.course.file_errors import refused
 from autograde.course.handed_in import is_notebook, stem
+from autograde.course.identity import is_student
 from autograde.course.people import people
-from autograde.course.refused import refused
 from autograde.course.roster import Learner, Roster
 from autograde.course.timestamps import read_time
 from autograde.course.uploads import Sender, Sent
-from autograde.course.who import is_student
 
 _COPY = re.compile(r"(.+?)(?: ?\((\d+)\)|[-_](\d+)|-[Cc]opy(\d*)| - (?:Copy|Kopie))")  # what a browser or Canvas adds
 

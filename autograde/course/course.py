@@ -13,9 +13,9 @@ from autograde.answers.sheet import full_name
 from autograde.authoring.key import Key, load_key
 from autograde.course.folder import CourseFolder
 from autograde.course.handed_in import read_submission
+from autograde.course.identity import Marked
 from autograde.course.people import whose_numbers
 from autograde.course.settings import CONFIG_FILE, CourseError, read_settings
-from autograde.course.who import Marked
 from autograde.engine.jobs import Job
 from autograde.engine.limits import Limits
 
@@ -24,7 +24,7 @@ __all__ = ["CONFIG_FILE", "Course", "CourseError"]
 
 @dataclass(frozen=True)
 class Course(CourseFolder):
-    """A course in its folder; `Course.find()` is the one that the working folder lies in."""
+    """A course in its folder; `Course.find()` is the one that the working folder is in."""
 
     def choose_graded(self, names: list[str]) -> list[str]:
         """Those of the chapters named, or of all, that are graded."""

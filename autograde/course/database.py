@@ -15,8 +15,8 @@ from nbgrader.api import Gradebook, InvalidEntry, MissingEntry
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tqdm import tqdm
 
+from autograde.course.file_errors import refused, why_not
 from autograde.course.folder import CourseFolder
-from autograde.course.refused import refused, why_not
 from autograde.course.settings import CourseError
 
 PATIENCE = 60  # seconds for another program to let go of the gradebook

@@ -12,8 +12,8 @@ from nbgrader.converters import GenerateFeedback
 
 from autograde.course.course import Course
 from autograde.course.database import gradebook_url
+from autograde.course.file_errors import require_writable
 from autograde.course.nbgrader import succeed
-from autograde.course.refused import require_writable
 
 
 class _OneSubmission(GenerateFeedback):

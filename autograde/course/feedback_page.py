@@ -22,15 +22,14 @@ from autograde.authoring.key import Key
 from autograde.course.cell_html import CODE_STYLE, cell_html, code, markdown
 from autograde.course.course import Course
 from autograde.course.lateness import lateness
-from autograde.course.rows import BY_HAND, NO_RESPONSE, read_result
+from autograde.course.rows import BY_HAND, NO_RESPONSE, read_result, sign
 from autograde.course.settings import Release, read_settings
-from autograde.engine.plain import is_test
+from autograde.engine.nbgrader_tests import is_test
 from autograde.engine.repair import ABOUT, OURS
 from autograde.engine.verdict_cell import message_html
 from autograde.exercises.verdict import Status
 
 Resources = dict[str, Any]
-SIGNS = {Status.RIGHT: "✓", Status.PARTLY: "◐", Status.BLANK: "…", Status.LOST: "!", BY_HAND: "✎"}
 WORDS = {
     Status.RIGHT: "right", Status.PARTLY: "partly right", Status.BLANK: "not answered",
     Status.LOST: "no answer arrived", BY_HAND: "marked by your teacher",
@@ -65,7 +64,7 @@ class Item:
 
     @property
     def sign(self) -> str:
-        return SIGNS.get(self.status, "✗")
+        return sign(self.status)
 
     @property
     def word(self) -> str:

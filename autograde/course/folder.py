@@ -19,11 +19,11 @@ from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
 from autograde.authoring.key import nearest
+from autograde.course.file_errors import readable, refused
 from autograde.course.handed_in import strays
-from autograde.course.refused import readable, refused
+from autograde.course.identity import is_student
 from autograde.course.seal import Seal
 from autograde.course.settings import CONFIG_FILE, CourseError, read_config
-from autograde.course.who import is_student
 from autograde.engine.results import Results
 
 
@@ -39,7 +39,7 @@ class CourseFolder:
 
     @classmethod
     def find(cls, start: Path | None = None) -> Self:
-        """The course that `start`, or else the working folder, lies in.
+        """The course that `start`, or else the working folder, is in.
 
         Raises:
             CourseError: no folder from `start` upwards holds nbgrader_config.py.
@@ -97,7 +97,7 @@ class CourseFolder:
         """The chapters named, each once, or all; `07` is the only chapter whose name begins with it.
 
         Raises:
-            CourseError: a name is no chapter, or may be several.
+            CourseError: a name is not a chapter, or may be several.
         """
         return list(dict.fromkeys(map(self._chapter, names))) or self.chapters
 
@@ -127,7 +127,7 @@ class CourseFolder:
         sealed = self.seal(chapter).notebook(notebook or chapter)
         try:
             return nbformat.reads(sealed.decode(), as_version=4)
-        except Exception:  # nbformat raises what it likes on data that is no notebook
+        except Exception:  # nbformat raises what it likes on data that is not a notebook
             raise CourseError(
                 f"the sealed release of {chapter} is damaged: run `autograde release {chapter}`"
             ) from None

@@ -19,17 +19,17 @@ from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
 from sqlalchemy.exc import SQLAlchemyError
 
+from autograde.authoring.files import write_whole
 from autograde.course.course import CONFIG_FILE, Course, CourseError
 from autograde.course.database import open_gradebook, require_chapter
+from autograde.course.file_errors import refused, require_writable
 from autograde.course.handed_in import is_own
 from autograde.course.lateness import enter_extension
 from autograde.course.nbgrader import succeed
 from autograde.course.plugins import GRADING_STEPS
-from autograde.course.refused import refused, require_writable
 from autograde.course.rows import write_rows
 from autograde.course.timestamps import read_time
 from autograde.engine.jobs import as_bytes
-from autograde.engine.results import write_whole
 
 
 class Entries:
@@ -79,7 +79,7 @@ class Entries:
         self._write_files(student, notebooks)
 
     def refresh_times(self) -> list[str]:
-        """Bring lateness in line with timestamps and due dates, without grading anew.
+        """Bring lateness in line with timestamps and due dates, without grading again.
 
         Returns in words the timestamps that cannot be read, and where the course's own penalties fail.
         """

@@ -16,8 +16,8 @@ from sqlalchemy.exc import OperationalError
 from autograde.authoring.key import nearest
 from autograde.course.course import Course, CourseError
 from autograde.course.database import open_gradebook
+from autograde.course.file_errors import refused, require_writable
 from autograde.course.gradebook import Entries
-from autograde.course.refused import refused, require_writable
 from autograde.course.rows import doubts, read_result
 from autograde.engine.jobs import Job, Unsettled, WrongEnvironment, lost
 from autograde.engine.watch import Watch
@@ -26,7 +26,7 @@ from autograde.engine.workers import ClusterError, Result, WorkerDied, run_jobs
 
 @dataclass(frozen=True)
 class Graded:
-    """One submission after grading, as it lies in `autograded/`."""
+    """One submission after grading, as it is in `autograded/`."""
 
     student: str
     chapter: str
@@ -110,7 +110,7 @@ def grade(
 
 
 def _refuse_other_languages(released: NotebookNode, name: str) -> None:
-    """Raises CourseError where a notebook is no Python: its tests would fail, and everybody score 0."""
+    """Raises CourseError where a notebook is not Python: its tests would fail, and everybody score 0."""
     kernel, language = released.metadata.get("kernelspec", {}), released.metadata.get("language_info", {})
     spoken = kernel.get("language") or language.get("name") or "python"
     if spoken.lower() not in ("python", "ipython"):

@@ -1,4 +1,4 @@
-"""What lies in a submission's folder: the notebook, found where it can be found, and the files that it runs with."""
+"""What is in a submission's folder: the notebook, found where it can be found, and the files that it runs with."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _what_is_there(folder: Path, found: list[Path], expected: str, root: Path) -
 
 
 def strays(submitted: Path, chapters: Iterable[str]) -> list[str]:
-    """Work among the submissions that lies in no student's folder of a chapter, so that nobody grades it."""
+    """Work among the submissions that is in no student's folder of a chapter, so that nobody grades it."""
     chapters, found = set(chapters), []
     for path in (*submitted.glob("*"), *submitted.glob("*/*")):
         is_work = is_notebook(path.name) or path.suffix.lower() in ARCHIVES

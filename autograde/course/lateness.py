@@ -15,9 +15,9 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 
+from autograde.authoring.files import write_whole
 from autograde.course.course import Course, CourseError
 from autograde.course.database import open_gradebook, require_chapter
-from autograde.engine.results import write_whole
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def read_date(text: str) -> datetime:
     datetime.datetime(2026, 12, 1, 11, 0)
 
     Raises:
-        CourseError: it is no date; the text says what one looks like.
+        CourseError: it is not a date; the text says what one looks like.
     """
     try:
         when = datetime.fromisoformat(text.strip())

@@ -11,9 +11,9 @@ from typing import Any
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
+from autograde.authoring.files import write_whole
 from autograde.course.lateness import span
 from autograde.course.marks import Marks
-from autograde.engine.results import write_whole
 
 LEARNERS = "learners"  # the folder of the pages, beside report.html
 _TEMPLATES = ("base.html", "report.html", "learner.html")

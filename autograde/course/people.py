@@ -11,7 +11,7 @@ from autograde.answers.names import normal
 from autograde.course.database import open_gradebook
 from autograde.course.folder import CourseFolder
 from autograde.course.handed_in import is_notebook, is_own
-from autograde.course.who import Marked, Person, cells_of, is_student, marked_as, signed_in
+from autograde.course.identity import Marked, Person, cells_of, is_student, marked_as, signed_in
 from autograde.engine.reading import MAX_FILE
 
 MAX_NOTEBOOKS = 100  # of a submission, in which a name is looked for

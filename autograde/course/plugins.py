@@ -26,13 +26,14 @@ from nbgrader.preprocessors import (
 )
 from traitlets import Bool, Unicode
 
+from autograde.answers import ILLUSTRATION
 from autograde.answers.sheet import FILE_NAME, read_sheet
 from autograde.course.course import Course
 from autograde.course.rows import write_rows
 from autograde.course.seal import Seal
 from autograde.engine.jobs import Unsettled, grade_submission
 from autograde.engine.matching import RELEASED
-from autograde.engine.repair import ILLUSTRATION, repair
+from autograde.engine.repair import repair
 
 Resources = dict[str, Any]
 STUB = "...  # your answer in place of the dots"

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from autograde.authoring.files import write_whole
 from autograde.course.course import Course
+from autograde.course.file_errors import require_writable
 from autograde.course.learners import LEARNERS, render, write_learners
 from autograde.course.marks import Marks, read_marks, spread, summarise
 from autograde.course.next_steps import queue, topics, who_needs_help
-from autograde.course.refused import require_writable
-from autograde.course.rows import BY_HAND
+from autograde.course.rows import sign
 from autograde.course.similar import MOST_ROWS, alike
 from autograde.course.tables import as_csv
-from autograde.engine.results import write_whole
-from autograde.exercises.verdict import Status
 
 
 def write_report(course: Course, chapters: list[str]) -> Path:
@@ -53,17 +52,12 @@ def table(results: Sequence[Marks]) -> str:
         if marks.failure:
             lines.append(f"{marks.student:<{width}}  {'not graded':>11}  {marks.failure}")
             continue
-        signs = "".join(_sign(verdict["status"]) for verdict in marks.verdicts)
+        signs = "".join(sign(verdict["status"]) for verdict in marks.verdicts)
         late = [f"late: {marks.raw:g} less {marks.penalty:g}"] if marks.penalty else ["late"] * marks.is_late
         remarks = "; ".join([*late, *(f"look at this one: {doubt}" for doubt in marks.look), *marks.notes[:1]])
         lines.append(f"{marks.student:<{width}}  {marks.points:>5g}/{marks.out_of:<5g}  {signs}  {remarks}".rstrip())
     lines.append("✓ right  ◐ partly  ✗ wrong  … not answered  ! no answer arrived  ✎ by hand")
     return "\n".join(lines)
-
-
-def _sign(status: str) -> str:
-    signs = {Status.RIGHT: "✓", Status.PARTLY: "◐", Status.BLANK: "…", Status.LOST: "!", BY_HAND: "✎"}
-    return signs.get(status, "✗")
 
 
 _COLUMNS = ("exercise", "points", "out_of", "auto", "manual", "extra", "status", "misconception", "message")

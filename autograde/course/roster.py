@@ -83,7 +83,7 @@ class Roster:
         return ranks
 
     def find(self, student: Learner) -> int | None:
-        """Where a student stands in the list, by id, e-mail address or name; None where they do not.
+        """Where a student is in the list, by id, e-mail address or name; None where they do not.
 
         Raises:
             CourseError: several could be meant.

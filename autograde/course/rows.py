@@ -9,12 +9,18 @@ from nbgrader import utils
 from nbgrader.api import BaseCell, Comment, Grade, Gradebook, SubmittedNotebook
 
 from autograde.engine.execute import OPEN
-from autograde.engine.plain import LOOK, marked
+from autograde.engine.nbgrader_tests import LOOK, marked
 from autograde.engine.verdict_cell import read_verdict
 from autograde.exercises.verdict import Status, Verdict
 
 NO_RESPONSE = "No response."  # nbgrader's automatic comment on an answer that is as it was released
 BY_HAND = "by hand"  # the status of what waits for a teacher's mark
+
+
+def sign(status: str) -> str:
+    """One character for a status, in reports and on feedback pages; ✗ for all that is not right."""
+    signs = {Status.RIGHT: "✓", Status.PARTLY: "◐", Status.BLANK: "…", Status.LOST: "!", BY_HAND: "✎"}
+    return signs.get(status, "✗")
 
 
 def doubts(notebook: NotebookNode) -> list[str]:

@@ -17,8 +17,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograde.answers.sheet import FILE_NAME
+from autograde.authoring.files import write_whole
 from autograde.course.settings import CourseError
-from autograde.engine.results import write_whole
 
 
 @dataclass(frozen=True)

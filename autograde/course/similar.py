@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from nbformat import NotebookNode
 from nbformat.v4 import reads_json
 from nbgrader import utils
 
 from autograde.course.course import Course
+from autograde.engine.cells import grade_id
 
 LEAST_WORDS = 40  # of a program: shorter ones are alike by chance
 LEAST = 0.9  # the share of words that two have in common, in one order
@@ -59,25 +59,21 @@ def alike(course: Course, chapter: str, students: list[str]) -> list[Alike]:
 def _answers(course: Course, chapter: str, student: str) -> Iterator[tuple[str, Words]]:
     """A student's own code answers, by grade id."""
     for name in course.seal(chapter).notebooks:
-        released = {_name(cell): cell.source for cell in course.template(chapter, name).cells}
+        released = {grade_id(cell): cell.source for cell in course.template(chapter, name).cells}
         try:
             text = (course.autograded / student / chapter / f"{name}.ipynb").read_text(encoding="utf-8")
             cells = reads_json(text).cells
         except (OSError, ValueError):
             continue
         for cell in cells:
-            if cell.cell_type == "code" and utils.is_solution(cell) and cell.source != released.get(_name(cell)):
+            if cell.cell_type == "code" and utils.is_solution(cell) and cell.source != released.get(grade_id(cell)):
                 words = tuple(_words(cell.source))
                 if len(words) >= LEAST_WORDS:
-                    yield _name(cell), words
-
-
-def _name(cell: NotebookNode) -> str:
-    return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+                    yield grade_id(cell), words
 
 
 def _words(source: str) -> Iterator[str]:
-    """The words of a program; of what is no Python, those in front of the error, and then its lines."""
+    """The words of a program; of what is not Python, those in front of the error, and then its lines."""
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type not in _SILENT:

@@ -40,7 +40,7 @@ def read_csv(content: bytes) -> list[list[str]]:
     [['id', 'Größe'], ['ada', "'=1!'"]]
 
     Raises:
-        ValueError: it is no table.
+        ValueError: it is not a table.
     """
     text = _decoded(content)
     if "\0" in text:

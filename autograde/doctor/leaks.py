@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autograde.course.course import Course
+from autograde.course.database import gradebook_file
 from autograde.course.release import find_leaks
 from autograde.doctor import Finding
 
@@ -22,7 +23,7 @@ def leaks(course: Course) -> Iterator[Finding]:
     for folder, what in ((course.solutions, "the keys"), (run, "submissions, marks and feedback")):
         if is_open(folder):
             yield Finding(f"others on this machine can read {folder.name}/: {what}", f"chmod 700 {folder}")
-    database = _database(course)
+    database = gradebook_file(course)
     if database is not None and not database.is_relative_to(run) and is_open(database):
         yield Finding(f"others on this machine can read the gradebook {database}", f"chmod 600 {database}")
     yield from _exchange(course, run)
@@ -56,11 +57,6 @@ def _is_shared(facts: os.stat_result) -> bool:
         return bool(members or any(user.pw_gid == facts.st_gid != facts.st_uid for user in pwd.getpwall()))
     except KeyError:  # no such user or group here: a container's
         return False
-
-
-def _database(course: Course) -> Path | None:
-    url = str(course.api.coursedir.db_url)
-    return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
 
 def exchange_root(course: Course) -> Path:

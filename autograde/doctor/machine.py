@@ -43,7 +43,7 @@ def sandbox(wanted: bool, *private: Path) -> Iterator[Finding]:
         view.check(*private)
     except AutogradeError as error:
         reason = str(error).splitlines()[0].partition(": ")[2] or str(error)
-        yield Finding(f"learners' code cannot be sealed in: {reason}", _sandbox_mend(reason))
+        yield Finding(f"learners' code cannot be sandboxed: {reason}", _sandbox_mend(reason))
     except Exception as error:  # it took too long, or could not be started at all
         yield Finding(f"the sandbox cannot be tried ({type(error).__name__})", "run autograde doctor again")
 
@@ -58,7 +58,7 @@ def _sandbox_mend(reason: str) -> str:
 
 def writable(*places: Path) -> Iterator[Finding]:
     """Files and folders that the commands write, or make where they are not there yet, and may not."""
-    from autograde.course.refused import refused, require_writable
+    from autograde.course.file_errors import refused, require_writable
 
     closed: list[Path] = []
     for place in places:

@@ -63,7 +63,7 @@ def _named_in(config: Config) -> Iterator[Any]:
 
 
 def _imported(name: str) -> Any:
-    """What a full name stands for; None where it is no name of a class."""
+    """What a full name stands for; None where it is not the name of a class."""
     if not re.fullmatch(r"(?:[a-z_]\w*\.)+[A-Z]\w*", name):
         return None
     try:

@@ -13,11 +13,11 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from autograde.engine.cells import is_grade, is_solution
+from autograde.engine.cells import error_output, is_grade, is_solution
 from autograde.engine.limits import Limits
 from autograde.engine.names import Names, names_of
 from autograde.engine.repair import ABOUT, OURS
-from autograde.engine.session import KernelGone, error_output
+from autograde.engine.session import KernelGone
 
 _IN_FILE = re.compile(r" \([^()]*, (line \d+)\)$")  # where a cell's syntax is at fault, in a file of the kernel's own
 _SLOW = 1.0  # seconds: what runs longer may be left out where the whole notebook takes too long
@@ -73,7 +73,7 @@ class Accidents:
         return {index for index, size in self.grew.items() if 2 * size > self.limits.memory * 2**20}
 
     def check_memory(self, index: int, reply: dict[str, Any]) -> None:
-        """A cell that finds no memory does not pay for the one that took it, which may be itself if it is no answer.
+        """A cell that finds no memory does not pay for the one that took it, which may be itself if not an answer.
 
         Raises:
             Accident: the cell's reply is a MemoryError, and one cell holds most of the memory.
@@ -104,7 +104,7 @@ class Accidents:
     def in_cell(self, index: int, gone: KernelGone, name: str = "") -> Accident:
         """What to do about a kernel that ended in a cell, or in reading an answer at a check.
 
-        name: of what ran there, where it is no cell.
+        name: of what ran there, where it is not a cell.
         """
         reason = f"{name or self.name(index)} {gone}"
         if gone.took_too_much and (hoarder := self.hoarder()):
@@ -167,7 +167,7 @@ class Accidents:
 
 
 def needless(notebook: NotebookNode) -> set[int]:
-    """The learner's cells that are no answer, and that define nothing which another cell needs."""
+    """The learner's cells that are not answers, and that define nothing which another cell needs."""
     found, needed, said = set(), set[str](), dict[int, Names]()
     brought = set[str]()  # by the cells above
     for index, cell in enumerate(notebook.cells):

@@ -1,7 +1,7 @@
 """What the grader accepts from a learner's kernel, which may send anything.
 
 Messages are read one at a time, up to a size, and their values are counted before they are parsed. Of
-a cell's outputs only text and plain pictures are kept, built anew from parts that were looked at: nothing that a
+a cell's outputs only text and plain pictures are kept, rebuilt from parts that were looked at: nothing that a
 feedback page could run.
 """
 
@@ -17,6 +17,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from autograde.engine.cells import new_output
 from autograde.engine.reading import sendable
 from autograde.sandbox.process import Process
 
@@ -110,7 +111,7 @@ class Shown:
         cost = max(size, MAX_SHOWN // MAX_OUTPUTS if output.output_type != "stream" else 0)
         self.room, self.room_in_all = self.room - cost, self.room_in_all - cost
         if self.room <= 0:
-            outputs.append(_output("stream", name="stderr", text="… the rest of this cell's output is left out"))
+            outputs.append(new_output("stream", name="stderr", text="… the rest of this cell's output is left out"))
         elif outputs and output.output_type == "stream" and outputs[-1].get("name") == output.name:
             outputs[-1].text += output.text
         else:
@@ -118,28 +119,23 @@ class Shown:
 
 
 def rebuild(kind: str, content: dict[str, Any]) -> NotebookNode | None:
-    """An output made anew from what a message holds, or None where the message is no output."""
+    """An output rebuilt from what a message holds, or None where the message is not an output."""
     match kind, content:
         case "stream", {"name": "stdout" | "stderr" as name, "text": str(text)}:
-            return _output(kind, name=name, text=sendable(text))
+            return new_output(kind, name=name, text=sendable(text))
         case "error", {"ename": str(name), "evalue": str(value), "traceback": list(lines)}:
             shown = [sendable(line) for line in lines if isinstance(line, str)]
-            return _output(kind, ename=sendable(name), evalue=sendable(value), traceback=shown)
+            return new_output(kind, ename=sendable(name), evalue=sendable(value), traceback=shown)
         case "display_data" | "execute_result", {"data": dict(data)} if kept := _plain(data):
             number = {"execution_count": None} if kind == "execute_result" else {}
-            return _output(kind, data=NotebookNode(kept), metadata=NotebookNode(), **number)
+            return new_output(kind, data=NotebookNode(kept), metadata=NotebookNode(), **number)
     return None
-
-
-def _output(kind: str, **fields: Any) -> NotebookNode:
-    """nbformat's new_output without its validation: it takes long, and what is made here is valid."""
-    return NotebookNode(output_type=kind, **fields)
 
 
 def _plain(data: dict[str, Any]) -> dict[str, str]:
     """Text and pictures of a display: HTML, LaTeX and JavaScript could act on whoever looks at the feedback.
 
-    So could an SVG that stands in a page; in an <img> nothing of it runs, and nothing is loaded.
+    So could an SVG in a page; in an <img> nothing of it runs, and nothing is loaded.
     """
     kept = {}
     if isinstance(text := data.get("text/plain"), str):

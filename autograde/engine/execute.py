@@ -8,7 +8,7 @@ One accident does not cost the rest. A cell of the learner's that ends or breaks
 out, and the notebook runs again in a fresh kernel without it (see `autograde.engine.accidents`); what was marked before
 stays.
 
-An answer is read where its graded cell stands in the learner's notebook, after everything above it has run. Where its
+An answer is read where its graded cell is in the learner's notebook, after everything above it has run. Where its
 name is not defined there, or still holds the dots, it is read once more at the end: the learner may have put the answer
 below its check, and "Run All" does define it. A value that was read counts, whatever becomes of its name further down:
 using the name for something else costs nothing, and correcting the answer below its check earns nothing. If the name is
@@ -29,13 +29,13 @@ from nbformat.v4 import new_markdown_cell
 from autograde.answers.outcomes import Payload
 from autograde.authoring.key import Key
 from autograde.engine.accidents import Accident, Accidents
-from autograde.engine.cells import is_grade, is_solution
+from autograde.engine.cells import error_output, is_grade, is_solution
 from autograde.engine.client import read_json
 from autograde.engine.limits import Limits
 from autograde.engine.names import names_of
-from autograde.engine.plain import can_fail, look_at
+from autograde.engine.nbgrader_tests import can_fail, look_at
 from autograde.engine.repair import ABOUT, add_notes
-from autograde.engine.session import KernelGone, Session, error_output
+from autograde.engine.session import KernelGone, Session
 from autograde.engine.verdict_cell import write_verdict
 from autograde.exercises import Exercise
 from autograde.exercises.verdict import Status, Verdict

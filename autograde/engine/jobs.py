@@ -22,12 +22,12 @@ from nbformat.v4 import reads_json
 
 from autograde.answers.sheet import FILE_NAME
 from autograde.authoring.key import Key, load_key
+from autograde.engine.cells import error_output
 from autograde.engine.execute import run_notebook
 from autograde.engine.limits import Limits
-from autograde.engine.plain import is_test, look_at, suspicions
+from autograde.engine.nbgrader_tests import is_test, look_at, suspicions
 from autograde.engine.repair import add_notes, repair
 from autograde.engine.results import scratch_folder
-from autograde.engine.session import error_output
 from autograde.engine.verdict_cell import write_verdict
 from autograde.exercises import BadKey
 from autograde.exercises.verdict import Verdict
@@ -112,9 +112,9 @@ def grade_submission(job: Job, tell: Callable[[Verdict], object] = lambda verdic
     notebook = repaired.notebook
     notebook.metadata.autograde.graded = job.fingerprint
     look_at(notebook, list(job.doubts))
-    with scratch_folder() as desk:
-        _lay_out(desk, job)
-        run_notebook(notebook, key, desk, job.limits, tell)
+    with scratch_folder() as folder:
+        _write_files(folder, job)
+        run_notebook(notebook, key, folder, job.limits, tell)
     if any(is_test(cell) and cell.id not in key.exercises for cell in notebook.cells):
         look_at(notebook, suspicions(notebook, _template(job.template)))
     if reason := notebook.metadata.autograde.get("unsettled"):
@@ -123,11 +123,11 @@ def grade_submission(job: Job, tell: Callable[[Verdict], object] = lambda verdic
     return as_bytes(notebook)
 
 
-def _lay_out(desk: Path, job: Job) -> None:
+def _write_files(folder: Path, job: Job) -> None:
     """Put a submission's files where its notebook runs; ours come last."""
     for name, content in (*job.files, *([(FILE_NAME, job.sheet)] if job.sheet else [])):
-        path = desk / name
-        if not path.resolve().is_relative_to(desk.resolve()):
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
             raise ValueError(f"{name!r} leads out of the submission's folder")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

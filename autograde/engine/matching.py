@@ -10,7 +10,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from autograde.engine.cells import is_locked, is_solution
+from autograde.engine.cells import grade_id, is_locked, is_solution
 from autograde.engine.names import names_of
 from autograde.engine.reading import Cell
 
@@ -93,10 +93,7 @@ def asked(original: NotebookNode) -> frozenset[str]:
 
 # Ways to tell which cell of the release a submitted cell is: labels of the one, and labels of the other
 _Way = tuple[Callable[[Cell], Iterable[Any]], Callable[[NotebookNode], Iterable[Any]]]
-_BY_GRADE_ID: _Way = (
-    lambda cell: {cell.grade_id} - {""},
-    lambda cell: {cell.metadata.get("nbgrader", {}).get("grade_id")},
-)
+_BY_GRADE_ID: _Way = (lambda cell: {cell.grade_id} - {""}, lambda cell: {grade_id(cell)})
 _BY_CELL_ID: _Way = (lambda cell: {cell.id} - {""}, lambda cell: {cell.id})
 _BY_TEXT: _Way = (
     lambda cell: _labels(cell.type, [_plain(cell.source)]),

@@ -46,7 +46,7 @@ def read_cells(submitted: bytes, notes: list[str]) -> list[Cell]:
     """The cells of a submitted file; what was dropped or guessed is added to the notes.
 
     Raises:
-        Unreadable: it is no notebook, or not a whole one.
+        Unreadable: it is not a notebook, or not a whole one.
     """
     document = _document(_text(submitted, notes), notes)
     cells = document.get("cells") if isinstance(document, dict) else None
@@ -69,7 +69,7 @@ def whole(submitted: bytes) -> Any:
     """What a notebook's file holds, outputs and all.
 
     Raises:
-        Unreadable: it is no notebook, or not a whole one.
+        Unreadable: it is not a notebook, or not a whole one.
     """
     return _document(_decoded(submitted, []), [])
 
@@ -202,7 +202,7 @@ def _cell(cell: Any) -> Cell | None:
 
 
 def _pictures(attached: Any) -> tuple[tuple[str, str], ...]:
-    """Attached files; of what is no PNG or JPEG only the kind, since it could act on whoever looks at the feedback."""
+    """Attached PNG and JPEG files; of others only the kind, since they could act on whoever looks at the feedback."""
     found = []
     for kinds in attached.values() if isinstance(attached, dict) else ():
         for kind, data in kinds.items() if isinstance(kinds, dict) else ():

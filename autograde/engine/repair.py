@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 
 from nbformat import NotebookNode
 
-from autograde.engine.cells import is_locked, is_solution
+from autograde.answers import ILLUSTRATION
+from autograde.engine.cells import grade_id, is_locked, is_solution
 from autograde.engine.matching import Placed, asked, match, same
 from autograde.engine.names import names_of, typed_into_check
 from autograde.engine.reading import Unreadable, read_cells
 
-ILLUSTRATION = "illustration"  # the tag of figures: cells that no graded cell of the release needs
 OURS = ("repaired", "no-sandbox")  # cells that the grader puts in front
 ABOUT = "autograde"  # a cell's metadata: {"own": true} for a learner's code, {"skip": why} for what is not run,
 # and {"instead": expression} for a check that the learner typed the answer into
@@ -62,7 +62,7 @@ def repair(submitted: bytes, template: NotebookNode, notes: Sequence[str] = ()) 
 
 def _refuse_another_notebook(placed: list[Placed], template: NotebookNode) -> None:
     """Raises Unreadable where no cell is one of the release's, or those that are graded are another one's."""
-    ids = {cell.metadata.get("nbgrader", {}).get("grade_id") for cell in template.cells}
+    ids = set(map(grade_id, template.cells))
     graded = {one.cell.grade_id for one in placed} - {""}
     answers = frozenset().union(*map(asked, template.cells))
     written = (names_of(one.cell.source).defined for one in placed if one.cell.type == "code")
@@ -112,7 +112,7 @@ def _merged(placed: list[Placed], template: NotebookNode, notes: list[str]) -> l
 
 
 def _restored(one: Placed, said: Counter[str]) -> list[NotebookNode]:
-    """What stands in the place of a submitted cell that is one of the release's."""
+    """What replaces a submitted cell that is one of the release's."""
     original, cell = one.original, one.cell
     assert original is not None
     restored, name, is_code = _copied(original), original.id.removesuffix("-answer"), original.cell_type == "code"

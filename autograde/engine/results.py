@@ -20,7 +20,7 @@ from nbformat.v4 import reads_json
 from autograde.authoring.files import write_whole
 
 _KEPT = 90 * 24 * 3600.0  # seconds that a result is kept after it was last asked for
-_STALE = 3600.0  # seconds after which what is half written is nobody's any more
+_STALE = 3600.0  # seconds after which a half-written file is left over
 _FOLDER = re.compile(r"(?:ag|autograde(?:-([0-9a-f]{8}))?)-(\d+)-\w+")  # our temporary folders: where, and process id
 
 
@@ -35,7 +35,7 @@ class Results:
         path = self._path(fingerprint)
         try:
             notebook: NotebookNode = reads_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # not there, or damaged: it is done anew
+        except (OSError, ValueError):  # not there, or damaged: it is done again
             return None
         with contextlib.suppress(OSError):  # another run may have taken it away
             os.utime(path)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
 
 from autograde.answers.outcomes import Payload
 from autograde.answers.serialize import pack
@@ -76,7 +75,7 @@ class Session:
         learners', the kernel tries itself.
 
         Raises:
-            KernelGone: the cell ended the kernel, did not stop, or made it send what is no message.
+            KernelGone: the cell ended the kernel, did not stop, or made it send what is not a message.
         """
         if not cell.source.strip() or "skip-execution" in cell.metadata.get("tags", []):
             return {"status": "ok"}
@@ -93,7 +92,7 @@ class Session:
             return None
         except EOFError:
             raise KernelGone("ended the kernel", self._why()) from None
-        except Exception as error:  # what this kernel sent is no message, and it is not to be trusted with more
+        except Exception as error:  # what this kernel sent is not a message, and it is not to be trusted with more
             self._process.kill()
             raise KernelGone(f"made the kernel send what cannot be read ({type(error).__name__})") from None
         if any(isinstance(part, dict) and part.get("source") == "ask_exit" for part in _listed(reply.get("payload"))):
@@ -119,7 +118,7 @@ class Session:
             raise KernelGone(f"ran longer than {self._limits.cell_seconds:g} seconds") from None
         except EOFError:
             raise KernelGone("ended the kernel", self._why()) from None
-        except Exception:  # what this kernel sent is no message, and it is not to be trusted with more
+        except Exception:  # what this kernel sent is not a message, and it is not to be trusted with more
             self._process.kill()
             raise KernelGone("did not arrive in a form that can be read") from None
 
@@ -134,7 +133,7 @@ class Session:
                 self._request("", {}, _PATIENCE)
         except (TimeoutError, EOFError):
             raise KernelGone(f"{reason} and did not stop when asked to", self._why()) from None
-        except Exception as error:  # what this kernel sent is no message, and it is not to be trusted with more
+        except Exception as error:  # what this kernel sent is not a message, and it is not to be trusted with more
             self._process.kill()
             raise KernelGone(f"{reason}, and then sent what cannot be read ({type(error).__name__})") from None
 
@@ -196,7 +195,3 @@ def _kernel(folder: Path, limits: Limits, pipe: int) -> Process:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def error_output(name: str, text: str) -> NotebookNode:
-    return new_output("error", ename=name, evalue=text, traceback=[f"{name}: {text}"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from autograde.engine.cells import new_output
 from autograde.exercises.verdict import Status, Verdict, read_data
 
 METADATA = "autograde"
@@ -25,10 +26,11 @@ def write_verdict(cell: NotebookNode, verdict: Verdict) -> None:
     colour = _COLOURS.get(verdict.status, _WRONG)
     rich = f'<div><b style="color: {colour}">{verdict.mark} {points}.</b> {message_html(verdict.message)}</div>'
     plain = f"{verdict.mark} {points}. {verdict.message}"
-    number = repr(float(verdict.points))
+    message = NotebookNode({"text/html": rich, "text/plain": plain})
+    number = NotebookNode({"text/plain": repr(float(verdict.points))})
     cell.outputs = [
-        _output("display_data", {"text/html": rich, "text/plain": plain}, {METADATA: verdict.as_data()}),
-        _output("execute_result", {"text/plain": number}, {}, execution_count=None),
+        new_output("display_data", data=message, metadata=NotebookNode({METADATA: verdict.as_data()})),
+        new_output("execute_result", data=number, metadata=NotebookNode(), execution_count=None),
     ]
 
 
@@ -38,11 +40,6 @@ def read_verdict(cell: NotebookNode) -> dict[str, Any] | None:
         if METADATA in output.get("metadata", {}):
             return read_data(output.metadata[METADATA])
     return None
-
-
-def _output(kind: str, data: dict[str, str], metadata: dict[str, Any], **more: Any) -> NotebookNode:
-    """nbformat's new_output without its validation: it takes long, and what is made here is valid."""
-    return NotebookNode(output_type=kind, data=NotebookNode(data), metadata=NotebookNode(metadata), **more)
 
 
 def message_html(message: str) -> str:

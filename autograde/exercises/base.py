@@ -1,6 +1,6 @@
 """What all kinds of exercise share: what a learner reads, the points, and the way from a reply to a verdict.
 
-A kind is one class in one file. It says what stands in the notebook (`body`, `instruction`, `answer_source`), what the
+A kind is one class in one file. It says what is in the notebook (`body`, `instruction`, `answer_source`), what the
 learner's side knows (`entry`), how a reply is asked for and marked (`request`, `mark`), what a simulated student
 writes (`right_source`, `wrong_source`) and which declarations are refused (`problems`).
 """

@@ -137,11 +137,8 @@ class Code(Exercise):
         for wrong in self.misconceptions:
             seen = self._seen(wrong.answer)
             yield rounded(seen), False, self.fill(wrong.message)
-            yield (
-                rounded(returning(expected, seen)),
-                False,
-                self.fill(wrong.message),
-            )  # before it raises
+            # what it gives before it raises
+            yield rounded(returning(expected, seen)), False, self.fill(wrong.message)
 
     # In grading
 
@@ -217,7 +214,9 @@ class Code(Exercise):
                 yield wrong.line, f"{wrong.name!r} passes every example and gets a tick: add an example that it fails"
             elif (text := told[_text(rounded(self._seen(wrong.answer)))]) != wrong.message:
                 yield wrong.line, f"{wrong.name!r} gets the message {text!r} on the examples; add one where it differs"
-        yield from ((self.line, problem) for problem in problems_of_examples(self))
+        hidden = [arguments for _, arguments in self.cases]
+        found = problems_of_examples(self.reference, self.examples, hidden, self.expected)
+        yield from ((self.line, problem) for problem in found)
 
 
 def _text(canonical: Any) -> str:

@@ -93,7 +93,7 @@ class Plain(Exercise):
         return self.read(self.value(self.answer))
 
     def shown(self) -> str:
-        """The answer as it stands in the instructor's notebook."""
+        """The answer as it is in the instructor's notebook."""
         return repr(self.value(self.answer))
 
     def solution(self) -> str:

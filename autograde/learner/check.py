@@ -45,6 +45,8 @@ def check(exercise_id: str, answer: Any) -> None:
     Raises:
         CheckFailed: the answer is wrong, has the wrong form or is still missing; the message says what to do.
     """
+    from IPython.display import display
+
     entry = entry_for(exercise_id)
     try:
         message = try_examples(entry, answer) if "examples" in entry else _try_value(entry, answer)
@@ -55,7 +57,8 @@ def check(exercise_id: str, answer: Any) -> None:
     except BadAnswer as error:
         raise CheckFailed(f"✗ `{entry['variable']}` {error}.") from None
     title = entry["title"]
-    _show(Tick(f"{title}{'' if title.endswith('?') else ':'} {message}"))
+    tick = Tick(f"{title}{'' if title.endswith('?') else ':'} {message}")
+    display(tick)  # outside of a notebook it prints
     note(exercise_id)
 
 
@@ -113,17 +116,3 @@ def _after_tries(exercise_id: str, entry: dict[str, Any], answer: str) -> str:
     if len(tried) < TRIES or "solution" not in entry:
         return ""
     return f'\nTried enough? Write solution("{exercise_id}") in a new cell to see the worked solution.'
-
-
-def _show(tick: Tick) -> None:
-    try:
-        from IPython.core.getipython import get_ipython
-    except ImportError:
-        print(tick)
-        return
-    if get_ipython() is None:
-        print(tick)
-    else:
-        from IPython.display import display
-
-        display(tick)

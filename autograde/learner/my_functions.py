@@ -1,6 +1,6 @@
 """Collects the functions that a learner wrote in the chapters, so that a later chapter can call them.
 
-Every chapter's saved notebook lies in its own folder, beside this one. The functions in it are written to a module
+Every chapter's saved notebook is in its own folder, beside this one. The functions in it are written to a module
 file and imported from there. Where a function is missing, not written yet or wrong on its examples, the book's own
 function is used instead, and `print` of the result says so.
 """
@@ -20,10 +20,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from autograde.answers import ILLUSTRATION
 from autograde.answers.outcomes import outcome_difference, outcomes
 from autograde.answers.sheet import read_sheet
-
-ILLUSTRATION = "illustration"  # the tag of cells that only show something: no function depends on them
 
 
 @dataclass(frozen=True)

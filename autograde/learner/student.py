@@ -23,7 +23,7 @@ def student_id(typed: object) -> str:
     """Who works here: on a hub the name there, which nbgrader files under, else what was typed.
 
     Raises:
-        CheckFailed: the dots are still there, or it is no text.
+        CheckFailed: the dots are still there, or it is not text.
     """
     name = os.environ.get("JUPYTERHUB_USER") or typed
     if not isinstance(name, str) or clean(name) in ("", "..."):
@@ -35,7 +35,7 @@ def sign_in(student: str = "...") -> None:
     """Say who you are, where a course gives everyone numbers of their own. On a hub your name there counts.
 
     Raises:
-        CheckFailed: the dots are still there, or it is no text.
+        CheckFailed: the dots are still there, or it is not text.
     """
     global _signed_in
     _signed_in = student_id(student)

@@ -20,6 +20,7 @@ from autograde.sandbox import seccomp
 
 SCRATCH = "/scratch"  # the only place that a confined process can write to, with /dev/shm
 SOCKET_BUFFER = 2**18  # bytes
+MAX_MESSAGE = 65536  # bytes, between the grader and a kernel's keeper
 
 
 @dataclass(frozen=True)

@@ -59,12 +59,12 @@ class ForkServer:
             return
         self.close()
         command = view.command(["-m", "autograde.sandbox.forkserver"])
-        self._door, door = socket.socketpair()
+        self._control, control = socket.socketpair()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # read where it does not get ready
-        with door:
+        with control:
             self._process = subprocess.Popen(
-                [*command, str(door.fileno()), *self.warm],
-                pass_fds=[door.fileno()],
+                [*command, str(control.fileno()), *self.warm],
+                pass_fds=[control.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
@@ -83,21 +83,21 @@ class ForkServer:
                 self._wait_until_ready()
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
-                socket.send_fds(self._door, [b"fork"], [theirs.fileno()])
+                socket.send_fds(self._control, [b"fork"], [theirs.fileno()])
             return ours
 
     def close(self) -> None:
         if self._process is not None:
-            self._door.close()
+            self._control.close()
             self._log.close()
             os.close(self._end)
             self._process.wait()
             self._process, self._ready = None, False
 
     def _wait_until_ready(self) -> None:
-        self._door.settimeout(_PATIENCE)
+        self._control.settimeout(_PATIENCE)
         try:
-            answer = self._door.recv(5)
+            answer = self._control.recv(5)
         except TimeoutError:
             raise view.refusal(f"what notebooks import was not imported within {_PATIENCE:g} seconds") from None
         if answer != b"ready":
@@ -116,8 +116,8 @@ def fork_server(warm: tuple[str, ...] = WARM) -> ForkServer:
     return server
 
 
-def serve(door: socket.socket, warm: list[str]) -> None:
-    """Import, then fork for every connection that comes through `door`, until its other end closes."""
+def serve(control: socket.socket, warm: list[str]) -> None:
+    """Import, then fork for every connection that comes through `control`, until its other end closes."""
     for name in warm:
         _import(name)
     from autograde.sandbox.keeper import keep
@@ -135,15 +135,15 @@ def serve(door: socket.socket, warm: list[str]) -> None:
     gc.freeze()  # collections in the forks leave these objects alone, and their memory shared
     collapse()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a keeper
-    door.send(b"ready")
+    control.send(b"ready")
     while True:
-        _, descriptors, _, _ = socket.recv_fds(door, 4, 1)
+        _, descriptors, _, _ = socket.recv_fds(control, 4, 1)
         if not descriptors:
             return
         connection = socket.socket(fileno=descriptors[0])
         if os.fork() == 0:
             try:
-                door.close()
+                control.close()
                 keep(connection, kernel)
             finally:
                 os._exit(0)

@@ -20,10 +20,9 @@ import tarfile
 from typing import Any
 
 from autograde.sandbox import jupyter
-from autograde.sandbox.confine import SCRATCH, Caps, confine, enter_namespaces
+from autograde.sandbox.confine import MAX_MESSAGE, SCRATCH, Caps, confine, enter_namespaces
 from autograde.sandbox.piped import PipedKernel, open_statm
 
-MAX_MESSAGE = 65536  # bytes
 FOLDER = f"{SCRATCH}/notebook"  # the kernel's working folder
 _INTERVAL = 0.2  # seconds between two measurements of the memory in use
 

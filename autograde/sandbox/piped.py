@@ -111,7 +111,7 @@ class PipedKernel(IPythonKernel):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             return json_clean(await self.do_execute(code, silent, not silent, expressions))
-        except (ValueError, KeyboardInterrupt) as error:  # a value that is no JSON, or an interrupt while no cell runs
+        except (ValueError, KeyboardInterrupt) as error:  # a value that is not JSON, or an interrupt while no cell runs
             return {"status": "error", "ename": type(error).__name__, "evalue": str(error)}
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)

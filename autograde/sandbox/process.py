@@ -16,12 +16,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from autograde.sandbox.confine import Caps
+from autograde.sandbox.confine import MAX_MESSAGE, Caps
 from autograde.sandbox.forkserver import fork_server
 from autograde.sandbox.view import refusal
 
 MAX_FOLDER = 64 * 2**20  # bytes of files that a kernel is given
-MAX_MESSAGE = 65536  # bytes, between grader and keeper
 
 
 class Process(Protocol):

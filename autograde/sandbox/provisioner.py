@@ -46,9 +46,8 @@ class SandboxProvisioner(KernelProvisionerBase):
         """Choose sockets in a private folder: the sandbox has no network that TCP could use."""
         manager = cast(KernelManager, self.parent)
         if self._folder is None:
-            self._folder = Path(
-                tempfile.mkdtemp(prefix=f"ag-{os.getpid()}-", dir="/tmp")
-            )  # a socket's path has to be short
+            # in /tmp, because a socket's path has to be short
+            self._folder = Path(tempfile.mkdtemp(prefix=f"ag-{os.getpid()}-", dir="/tmp"))
             manager.transport, manager.ip = "ipc", str(self._folder / "k")
             manager.connection_file = str(self._folder / "connection.json")
             for name, port in PORTS.items():

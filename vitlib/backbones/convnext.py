@@ -74,9 +74,8 @@ class ConvNeXtBlock(nn.Module):
         gelu: str = "erf",
     ) -> None:
         super().__init__()
-        self.conv_dw = nn.Conv2d(
-            embed_dim, embed_dim, kernel_size, padding=kernel_size // 2, groups=embed_dim
-        )  # a filter for each channel
+        side, padding = kernel_size, kernel_size // 2
+        self.conv_dw = nn.Conv2d(embed_dim, embed_dim, side, padding=padding, groups=embed_dim)  # a filter a channel
         self.norm = nn.LayerNorm(embed_dim, eps)
         self.mlp = MLP(embed_dim, int(embed_dim * mlp_ratio), gelu)
         self.gamma = nn.Parameter(layer_scale * torch.ones(embed_dim))

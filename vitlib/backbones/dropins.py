@@ -26,7 +26,7 @@ def with_attention(model: ViT, make: Callable[[int, Attention], Attention]) -> V
 
 
 def require_vit(model: nn.Module) -> None:
-    """TypeError for a model that is no ViT or Hybrid."""
+    """TypeError for a model that is not a ViT or Hybrid."""
     if not isinstance(model, ViT):
         raise TypeError(f"the model is a {type(model).__name__}: expected a ViT or a Hybrid")
 

@@ -21,7 +21,7 @@ def with_pooled_keys(model: ViT, stride: int) -> ViT:
     >>> model(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
 
-    Errors: TypeError for a model that is no ViT; ValueError where the stride does not divide the model's grid.
+    Errors: TypeError for a model that is not a ViT; ValueError where the stride does not divide the model's grid.
     """
     require_vit(model)
     grid, prefix = (model.config.grid.rows, model.config.grid.columns), model.config.prefix

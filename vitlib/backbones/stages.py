@@ -21,7 +21,7 @@ from vitlib.vit.head import fresh_classifier
 class StageConfig:
     """The choices that every model with stages has.
 
-    Errors: those of check_fields; ValueError where the picture's sides are no multiples of `step`.
+    Errors: those of check_fields; ValueError where the picture's sides are not multiples of `step`.
     """
 
     image_size: tuple[int, int] = (224, 224)  # pixels: height, width

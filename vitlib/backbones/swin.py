@@ -193,8 +193,7 @@ class Swin(Staged):
         self, images: Float[Tensor, "B C H W"], return_all: bool = False
     ) -> Float[Tensor, "B K"] | dict[str, Tensor]:
         """The logits; with `return_all`, also what each stage gives, by name."""
-        images = check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
-        out = {"patch_embed": (x := self.patch_embed(images))}  # B N D
+        out = {"patch_embed": (x := self.embed(images))}  # B N D
         for i, layer in enumerate(self.layers):
             out[f"layers.{i}"] = x = layer(x)
         out["norm"] = x = self.norm(x)
@@ -202,11 +201,14 @@ class Swin(Staged):
         out["logits"] = self.head["fc"](x)  # B K
         return out if return_all else out["logits"]
 
+    def embed(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
+        """The patches, embedded and normalised."""
+        images = check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
+        return self.patch_embed(images)
+
     def forward_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B R C2 D"]:
         """What the last stage gives, as timm gives it: rows and columns of tokens, through the last norm."""
-        x = self.patch_embed(
-            check_images(images, self.config.in_chans, self.config.image_size, self.patch_embed.proj.weight)
-        )
+        x = self.embed(images)
         for layer in self.layers:
             x = layer(x)
         return self.norm(x).unflatten(1, self.config.grids[-1])

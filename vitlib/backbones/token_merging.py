@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from vitlib.backbones.biased_attention import attend_with_bias
 from vitlib.backbones.dropins import require_vit
 from vitlib.vit.attention import EVERY, split_heads
-from vitlib.vit.checks import check_images
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.encoder import Block
 from vitlib.vit.model import ViT
@@ -76,12 +75,12 @@ def mean(
     return total(merge, x * size[..., None]) / sizes, sizes[..., 0]
 
 
-def look(
+def attention_half(
     block: Block, x: Float[Tensor, "B T D"], size: Float[Tensor, "B T"], rows: slice = EVERY
 ) -> tuple[Float[Tensor, "B Q D"], Float[Tensor, "B T d"]]:
     """The first half of a block for tokens that stand for `size` patches; also their keys, the mean of the heads'.
 
-    A token that stands for s patches is looked at as if it were there s times: its scores grow by ln s (equation 1).
+    A token that stands for s patches counts as s tokens in attention: its scores grow by ln s (equation 1).
     """
     q, k, v = split_heads(block.attn.qkv(block.norm1(x)), block.attn.heads, parts=3)  # B h T d, each
     found = attend_with_bias(q[:, :, rows], k, v, size.log()[:, None, None], block.attn.fused)
@@ -89,7 +88,7 @@ def look(
     return x[:, rows] + block.drop(block.ls1(found)), k.mean(dim=1)
 
 
-def think(block: Block, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+def mlp_half(block: Block, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
     """The second half of a block."""
     return x + block.drop(block.ls2(block.mlp(block.norm2(x))))
 
@@ -107,7 +106,7 @@ def check_merging(config: ViTConfig, r: int, name: str) -> None:
 
 
 class MergedViT(nn.Module):
-    """A ViT that merges r pairs of patches in every block but the last, whose patches nobody looks at any more.
+    """A ViT that merges r pairs of patches in every block but the last, after which nothing attends to patches.
 
     It holds the ViT itself, not a copy: training one trains the other; save the ViT.
 
@@ -116,7 +115,7 @@ class MergedViT(nn.Module):
     >>> MergedViT(vit, r=8)(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
 
-    Errors: TypeError for a model that is no ViT, and for an r that is no whole number; ValueError where r pairs are
+    Errors: TypeError for a model that is not a ViT, and for an r that is not an integer; ValueError where r pairs are
     more than can merge, and for a model that pools by attention.
     """
 
@@ -144,20 +143,19 @@ class MergedViT(nn.Module):
     def steps(self, images: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B N"]]:
         """The logits, and which token stands for each patch."""
         vit, prefix = self.vit, self.config.prefix
-        images = check_images(images, self.config.in_chans, self.config.image_size, vit.patch_embed.proj.weight)
-        x = vit.tokens(vit.patch_embed(images))  # B T D
+        x = vit.tokens(vit.patch_embed(vit.checked(images)))  # B T D
         size = x.new_ones(x.shape[:2])
         groups = torch.arange(x.shape[1] - prefix, device=x.device).repeat(x.shape[0], 1)  # B N
         *body, last = vit.blocks
         for block in body:
-            x, keys = look(block, x, size)
+            x, keys = attention_half(block, x, size)
             merge = match(keys[:, prefix:], self.r)
             patches, sizes = mean(merge, x[:, prefix:], size[:, prefix:])
             x, size = (torch.cat([a[:, :prefix], b], dim=1) for a, b in ((x, patches), (size, sizes)))
-            x = think(block, x)
+            x = mlp_half(block, x)
             groups = merge.goes.gather(1, groups)
-        x, _ = look(last, x, size, vit.reads)
-        return vit.head(self.pool(think(last, x), size[:, vit.reads])), groups
+        x, _ = attention_half(last, x, size, vit.reads)
+        return vit.head(self.pool(mlp_half(last, x), size[:, vit.reads])), groups
 
     def pool(self, x: Float[Tensor, "B R D"], size: Float[Tensor, "B R"]) -> Float[Tensor, "B D"]:
         """CLS, or the mean over the patches: a token counts as often as it stands for one."""

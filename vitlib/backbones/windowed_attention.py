@@ -25,7 +25,7 @@ def with_windows(model: ViT, window: int) -> ViT:
     >>> model(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
 
-    Errors: TypeError for a model that is no ViT; ValueError where the window does not divide the model's grid.
+    Errors: TypeError for a model that is not a ViT; ValueError where the window does not divide the model's grid.
     """
     require_vit(model)
     grid, prefix = model.config.grid, model.config.prefix

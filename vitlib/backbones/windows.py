@@ -149,7 +149,7 @@ def relative_index(window: int | tuple[int, int], table: int | None = None) -> I
 class WindowAttention(WithTables, Attention):
     """Self-attention inside windows, with a learned bias for each distance: [B, N, D] → [B, N, D].
 
-    It stands in a ViT's block in the place of Attention; the block is Swin's then.
+    In a ViT's block it replaces Attention; the block is Swin's then.
 
     >>> attention = WindowAttention(embed_dim=96, num_heads=3, windows=Windows(14, 14, window=7, shift=3))
     >>> attention(torch.zeros(2, 196, 96)).shape

@@ -17,10 +17,10 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadshe
 def run(options: Namespace) -> None:
     """Print the likeliest classes of each photo and, with `options.csv`, write them as a table.
 
-    Where every photo lies in a sub-folder that has the name of one of the model's classes, the accuracy is printed,
+    Where every photo is in a sub-folder that has the name of one of the model's classes, the accuracy is printed,
     too.
 
-    Errors: ValueError for what is no photo and for fewer classes than asked for; FileNotFoundError; those of the model.
+    Errors: ValueError for a file that is not a photo and for too few classes; FileNotFoundError; those of the model.
     """
     source, table = Path(options.source), Path(options.csv) if options.csv else None
     if table is not None and (table.is_dir() or not table.parent.is_dir()):

@@ -5,21 +5,14 @@ import gc
 from vitlib.backbones.presets import BACKBONES, Config
 from vitlib.backbones.stages import StageConfig
 from vitlib.cost import Run
-from vitlib.cost.gpus import budget_of, nearest
+from vitlib.cost.gpus import budget_of
 from vitlib.cost.job import Job, largest_within, priced
+from vitlib.cost.overhead import allocatable
 from vitlib.cost.remedies import combined, remedies
-from vitlib.cost.report import report
-from vitlib.cost.room import Room, allocatable
+from vitlib.cost.report import Fit
 from vitlib.models import PRESETS
-from vitlib.vit.checks import require_kind
+from vitlib.vit.checks import nearest, require_kind
 from vitlib.vit.config import ViTConfig
-
-
-class Fit(Room):
-    """The answer of `will_it_fit`. Printed, it is a report."""
-
-    def __str__(self) -> str:
-        return report(self)
 
 
 def will_it_fit(model: str | Config, gpu: str | float, run: Run = Run()) -> Fit:  # noqa: B008, a Run is frozen

@@ -11,7 +11,7 @@ from vitlib.vit.config import ViTConfig
 def windowed_attention(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
     """backbones/windowed_attention.py: the prefix looks at every token, each patch at the prefix and at its own window.
 
-    q, k and v are copied, window by window, with the prefix's in each. The tokens that nobody reads attend as well.
+    q, k and v are copied, window by window, with the prefix's in each. Tokens that are not read attend as well.
 
     Errors: ValueError for a window that does not fit the grid.
     """

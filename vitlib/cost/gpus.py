@@ -5,12 +5,12 @@ threads named here; where reports differ, the smallest. A driver keeps some for 
 error correction (ECC) takes its share: `torch.cuda.mem_get_info()[1] / 2**30` says what yours has.
 """
 
-import difflib
 import math
 import re
-from collections.abc import Iterable
 from numbers import Real
 from typing import Literal
+
+from vitlib.vit.checks import nearest
 
 GIB = 2**30  # bytes
 GPUS: dict[str, float] = {  # GiB
@@ -78,8 +78,8 @@ def budget_of(gpu: str | float) -> tuple[str, int]:
         raise ValueError(f"gpu {gpu!r} comes in {len(found)} sizes: say which, {' or '.join(map(repr, found))}")
     if not found:
         raise ValueError(
-            f"no GPU is called {gpu!r} here{nearest(gpu, GPUS)}; give its memory in GiB instead, such as 24, or one of "
-            f"{', '.join(GPUS)}"
+            f"no GPU is called {gpu!r} here{nearest(gpu, GPUS, _plain)}; give its memory in GiB instead, such as 24, "
+            f"or one of {', '.join(GPUS)}"
         )
     return found[0], int(GPUS[found[0]] * GIB)
 
@@ -91,17 +91,6 @@ def half_of(gpu: str) -> Literal["bfloat16", "float16"]:
     ('float16', 'bfloat16')
     """
     return "float16" if gpu in NO_BFLOAT16 else "bfloat16"
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """A suggestion for a word that is not among these, or nothing.
-
-    >>> nearest("RTX 4080", GPUS)
-    ": did you mean 'RTX 4090'?"
-    """
-    names = {_plain(name): name for name in words}
-    near = difflib.get_close_matches(_plain(word), names, n=1, cutoff=0.5)
-    return f": did you mean {names[near[0]]!r}?" if near else ""
 
 
 def _plain(name: str) -> str:

@@ -144,7 +144,7 @@ def build(config: Config, run: Run) -> nn.Module:
 
 
 class _Job:
-    """A model, pictures, and all else that lies in memory between two steps."""
+    """A model, pictures, and everything else in memory between two steps."""
 
     def __init__(self, config: Config, run: Run, model: nn.Module) -> None:
         self.run, self.model = run, model

@@ -18,14 +18,14 @@ def merged_blocks(c: ViTConfig, run: Run) -> Ops:
     Errors: ValueError where more pairs are asked for than can merge, and for a model that pools by attention.
     """
     check_merging(c, run.merge, "merge")
-    looks, thinks = zip(*(halves(c, number, run) for number in range(c.depth)), strict=True)
+    attentions, mlps = zip(*(halves(c, number, run) for number in range(c.depth)), strict=True)
     merges = [merge(c, c.tokens - run.merge * number, run) for number in range(c.depth - 1)]
-    # what comes after a block's first half: the last has nobody to merge for
-    after = [*(means for means, _ in merges[1:]), thinks[-1]]
+    # what comes after a block's first half: the last merges nothing
+    after = [*(means for means, _ in merges[1:]), mlps[-1]]
     return (
-        looks[0],
+        attentions[0],
         merges[0][0],
-        *(call(row, *each) for (_, row), *each in zip(merges, thinks, looks[1:], after, strict=False)),
+        *(call(row, *each) for (_, row), *each in zip(merges, mlps, attentions[1:], after, strict=False)),
     )
 
 
@@ -39,7 +39,7 @@ def halves(c: ViTConfig, number: int, run: Run) -> tuple[Call, Call]:
     waits = run.numbers[0] * (every - some) * width  # the gradient of all rows, where the block answers for a few
     first, *rest = attend_biased(batch, c.num_heads, queries, tokens, each, batch, c.fused, run, separate=False)
     first = replace(first, scratch_back=first.scratch_back + waits, joins=first.joins + waits)
-    look = (
+    attention = (
         norm("norm1", every, width, run),
         call(cast(every, width, run), linear("qkv", every, width, 3 * width, run)),
         call(
@@ -47,19 +47,19 @@ def halves(c: ViTConfig, number: int, run: Run) -> tuple[Call, Call]:
             call(joined(some, width, c.fused, run), linear("proj", some, width, width, run)),
         ),
     )
-    think = norm("norm2", left, width, run), mlp(left, width, int(width * c.mlp_ratio), run)
+    perceptron = norm("norm2", left, width, run), mlp(left, width, int(width * c.mlp_ratio), run)
     scaled = c.layer_scale is not None
     return (
-        residual(look, some, width, run, scaled, c.dropout, path),
-        residual(think, left, width, run, scaled, c.dropout, path),
+        residual(attention, some, width, run, scaled, c.dropout, path),
+        residual(perceptron, left, width, run, scaled, c.dropout, path),
     )
 
 
 def merge(c: ViTConfig, tokens: int, run: Run) -> tuple[Op, Op]:
     """Half of the patches compare their keys with the other half; the r best pairs become means.
 
-    Which goes where is a choice and has no slope: backward has no products for it. It needs the places, and torch keeps
-    what it adds up.
+    Which tokens merge is a discrete choice without a gradient, so backward has no products for it. It needs the
+    indices, and torch keeps what was summed.
     """
     (learned, number), batch, patches, each = run.numbers, run.batch_size, tokens - c.prefix, c.embed_dim // c.num_heads
     first, second = (patches + 1) // 2, patches // 2

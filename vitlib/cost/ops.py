@@ -121,7 +121,7 @@ def drop(size: int, numbers: int, dropout: float, path: float, run: Run) -> Ops:
 
 def residual(ops: Ops, rows: int, width: int, run: Run, scaled: bool, dropout: float, path: float) -> Call:
     """x + drop(γ · …x…): the sum keeps nothing, and its gradient is that of both its terms."""
-    number = run.numbers[0] if scaled else run.numbers[1]  # γ is no bfloat16 under autocast, nor is then the product
+    number = run.numbers[0] if scaled else run.numbers[1]  # γ is not bfloat16 under autocast, nor is then the product
     size = number * rows * width
     scale = (Op("scale", size, weights=width, keeps="in", scratch_back=size),) if scaled else ()
     total = Op("add", run.numbers[0] * rows * width, adds=True, passes=number == run.numbers[0])

@@ -1,9 +1,14 @@
-"""The answer of `will_it_fit` in words: what the command prints, and what the widget says."""
+"""The answer of `will_it_fit`, in numbers and in words: what the command prints, and what the widget says."""
 
+from dataclasses import dataclass
+
+from vitlib.backbones.presets import Config
 from vitlib.backbones.swin import SwinConfig
+from vitlib.cost import Breakdown, Cost, Run
 from vitlib.cost.gpus import gib, half_of
-from vitlib.cost.room import Room
-from vitlib.cost.run import Breakdown, Kind, Run
+from vitlib.cost.overhead import CONTEXT, reserved
+from vitlib.cost.remedies import Remedy
+from vitlib.cost.run import Kind
 from vitlib.vit.config import ViTConfig
 
 BAR = 40  # characters of the longest bar
@@ -26,7 +31,59 @@ KINDS: dict[Kind, str] = {  # what each part of a Breakdown is, in the order in 
 }
 
 
-def report(fit: Room) -> str:
+@dataclass(frozen=True)
+class Fit:
+    """What a step needs of a GPU, what the GPU has, and what would help. Printed, it is a report."""
+
+    model: str  # its name, or its kind
+    config: Config
+    run: Run
+    gpu: str  # its name, or its size
+    budget: int  # bytes that the GPU has
+    cost: Cost
+    largest_batch: int  # pictures that a step could have; 0: not even one
+    remedies: tuple[Remedy, ...]  # each by itself, the cheapest first
+    combined: tuple[Remedy, ...]  # one upon the other; empty where one is enough, and where all are too few
+
+    @property
+    def allocated(self) -> int:
+        """Bytes of tensors at the peak."""
+        return self.cost.peak
+
+    @property
+    def reserved(self) -> int:
+        """Bytes that torch's allocator holds at the peak, an estimate."""
+        return reserved(self.allocated)
+
+    @property
+    def needed(self) -> int:
+        """Bytes of the GPU: reserved, and what CUDA takes for itself."""
+        return self.reserved + CONTEXT
+
+    @property
+    def fits(self) -> bool:
+        return self.needed <= self.budget
+
+    @property
+    def phase(self) -> str:
+        """The part of a step that sets the peak: "forward", "backward" or "step", or "inference"."""
+        return self.cost.peak_phase
+
+    @property
+    def breakdown(self) -> Breakdown:
+        """What the memory is taken for at the peak."""
+        return self.cost.phases[self.phase]
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """The cheapest that is enough by itself."""
+        return next((each for each in self.remedies if each.fits), None)
+
+    def __str__(self) -> str:
+        return report(self)
+
+
+def report(fit: Fit) -> str:
     """All of it, on a screen's width."""
     lines = [
         f"{fit.model}: {pictures(fit)}",
@@ -49,7 +106,7 @@ def report(fit: Room) -> str:
     return "\n".join(lines)
 
 
-def sentence(fit: Room) -> str:
+def sentence(fit: Fit) -> str:
     """The answer, the phase and the part that set the peak, the largest batch, and the cheapest remedy."""
     name, share = largest_part(fit.breakdown)
     passes = PASSES[fit.phase]
@@ -57,14 +114,14 @@ def sentence(fit: Room) -> str:
     return " ".join(filter(None, (verdict(fit), halves(fit), peak, batches(fit), advice(fit))))
 
 
-def verdict(fit: Room) -> str:
+def verdict(fit: Fit) -> str:
     """Whether it fits, with the numbers."""
     if fit.fits:
         return f"It fits: {gib(fit.needed)} of {gib(fit.budget)}, {gib(fit.budget - fit.needed)} to spare."
     return f"It does not fit: {gib(fit.needed)} needed, {gib(fit.budget)} there."
 
 
-def halves(fit: Room) -> str:
+def halves(fit: Fit) -> str:
     """What to take for bfloat16 where the GPU has none. It needs as much memory."""
     if fit.run.precision == "fp32" or half_of(fit.gpu) == "bfloat16":
         return ""
@@ -75,14 +132,14 @@ def halves(fit: Room) -> str:
     return f"{fit.gpu} computes in no bfloat16: take {instead}."
 
 
-def batches(fit: Room) -> str:
+def batches(fit: Fit) -> str:
     """The largest batch, in a sentence."""
     if not fit.largest_batch:
         return "Not even one picture would fit."
     return f"The largest batch that fits is {fit.largest_batch:,}."
 
 
-def advice(fit: Room) -> str:
+def advice(fit: Fit) -> str:
     """What to do, if anything."""
     if fit.fits:
         return ""
@@ -94,14 +151,14 @@ def advice(fit: Room) -> str:
     return "No remedy is enough, not even all together: take a smaller model, or a larger GPU."
 
 
-def pictures(fit: Room) -> str:
+def pictures(fit: Fit) -> str:
     """The size of the pictures, and into how many tokens a ViT cuts them."""
     height, width = fit.config.image_size
     size = f"pictures of {height} × {width} pixels"
     return f"{size}, {fit.config.tokens} tokens" if isinstance(fit.config, ViTConfig) else size
 
 
-def way(fit: Room) -> str:
+def way(fit: Fit) -> str:
     """How the model is run: batch, precision, training or inference, in words."""
     run, config = fit.run, fit.config
     words = [f"{'training' if run.training else 'inference'} with batch {run.batch_size}", run.precision]

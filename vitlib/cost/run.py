@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Literal, get_args, get_origin
 
-from vitlib.vit.checks import require_size
+from vitlib.vit.checks import require_one_of, require_size
 
 Kind = Literal[
     "weights", "gradients", "optimizer", "ema", "inputs", "activations", "scores", "copies", "temporary"
@@ -17,7 +17,7 @@ class Run:
     >>> Run(batch_size=64, precision="amp").numbers  # bytes of a weight, and of a number in a matrix product
     (4, 2)
 
-    Errors: TypeError or ValueError for a batch that is no positive whole number, for unknown words, and for two
+    Errors: TypeError or ValueError for a batch that is not a positive whole number, for unknown words, and for two
     drop-ins at once.
     """
 
@@ -34,9 +34,9 @@ class Run:
     def __post_init__(self) -> None:
         require_size("batch_size", self.batch_size)
         for field in fields(self):
-            value, choices = getattr(self, field.name), get_args(field.type)
-            if get_origin(field.type) is Literal and value not in choices:
-                raise ValueError(f"{field.name} is {value!r}: expected one of {', '.join(map(repr, choices))}")
+            value = getattr(self, field.name)
+            if get_origin(field.type) is Literal:
+                require_one_of(field.name, value, get_args(field.type))
             if field.type is bool and not isinstance(value, bool):
                 raise TypeError(f"{field.name} is {value!r}: expected True or False")
         for name in self.dropins:

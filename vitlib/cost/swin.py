@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from vitlib.backbones.swin import SwinConfig
 from vitlib.backbones.windows import Windows
-from vitlib.cost.attention import up
+from vitlib.cost.attention import narrowed, softmax, up
 from vitlib.cost.ops import Call, Op, Ops, call, cast, classifier, drop, linear, listed, mlp, norm
 from vitlib.cost.run import Run
 from vitlib.cost.stages import nested, widened, without_input
@@ -136,8 +136,8 @@ def written_attention(windows: Windows, width: int, heads: int, table: int, run:
             Op("q kᵀ", inner * scores, product, 2 * product, keeps="in"),
             Op("bias", outer * scores, weights=table),
             call(
-                Op("softmax", outer * scores, keeps="out", kind="scores"),
-                *((Op("cast", inner * scores, kind="scores"),) if run.precision == "amp" else ()),
+                softmax(scores, run),
+                narrowed(scores, run),
                 Op("weights v", answers, product, 2 * product, keeps="in"),
             ),
         ),

@@ -69,11 +69,11 @@ def block(c: ViTConfig, number: int, rows: int, run: Run) -> Call:
     else:
         attend = attention(run.batch_size, c.tokens, c.embed_dim, c.num_heads, c.fused, rows, run)
     path = c.drop_path_rate * number / max(c.depth - 1, 1)
-    looks = norm("norm1", every, c.embed_dim, run), attend
-    thinks = norm("norm2", some, c.embed_dim, run), mlp(some, c.embed_dim, hidden, run)
+    first = norm("norm1", every, c.embed_dim, run), attend
+    second = norm("norm2", some, c.embed_dim, run), mlp(some, c.embed_dim, hidden, run)
     scaled = c.layer_scale is not None
     return call(
-        *(residual(each, some, c.embed_dim, run, scaled, c.dropout, path) for each in (looks, thinks)),
+        *(residual(each, some, c.embed_dim, run, scaled, c.dropout, path) for each in (first, second)),
         block=True,
     )
 

@@ -216,5 +216,5 @@ class Walk:
         self.memory.keep("tensor", n, self.ops[n].kind, self.ops[n].out)
 
     def computes_again(self, step: Step) -> bool:
-        """Whether the step lies in a checkpointed block, which keeps only its input and is computed twice."""
+        """Whether the step is in a checkpointed block, which keeps only its input and is computed twice."""
         return self.run.training and self.run.checkpointing and step.given >= 0

@@ -32,8 +32,8 @@ UPRIGHT = {
 def read_picture(file: Path | bytes, name: str = "") -> UInt8[Tensor, "3 H W"]:
     """The picture in a file, or in the bytes of an uploaded file. `name` stands for it in messages.
 
-    Errors: ValueError for a file that is no picture, is damaged, has more than MAX_PIXELS, or holds numbers whose range
-    does not show what is black and what is white.
+    Errors: ValueError for a file that is damaged or not a picture, has more than MAX_PIXELS, or holds numbers whose
+    range does not show what is black and what is white.
     """
     name = name or (str(file) if isinstance(file, Path) else "the file")
     content = file if isinstance(file, bytes) else file.read_bytes()

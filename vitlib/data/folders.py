@@ -28,22 +28,13 @@ def image_folder(folder: str | PathLike[str], size: int | tuple[int, int], skip_
     Errors: FileNotFoundError; ValueError for a size that is not positive; DatasetError for a folder without
     sub-folders, a class without pictures, and files that cannot be read (the message names them).
     """
-    return _labelled(folder, size, skip_damaged)[0]
+    return image_files(folder, size, skip_damaged)[0]
 
 
 def image_files(
     folder: str | PathLike[str], size: int | tuple[int, int], skip_damaged: bool = False
 ) -> tuple[Pictures, list[Path]]:
     """The pictures of image_folder, and the path of each. Errors: those of image_folder."""
-    return _labelled(folder, size, skip_damaged)
-
-
-def image_file(path: Path, size: int | tuple[int, int]) -> UInt8[Tensor, "3 H W"]:
-    """One picture, read, scaled and cropped as in `image_folder`. Errors: ValueError for the size or the file."""
-    return _cover(read_picture(path), *require_pair("size", size))
-
-
-def _labelled(folder: str | PathLike[str], size: int | tuple[int, int], skip: bool) -> tuple[Pictures, list[Path]]:
     root = _existing(folder)
     classes = tuple(sorted(each.name for each in root.iterdir() if each.is_dir() and not _debris(each, root)))
     if not classes:
@@ -54,12 +45,17 @@ def _labelled(folder: str | PathLike[str], size: int | tuple[int, int], skip: bo
     if outside := sorted(each.name for each in root.iterdir() if each.is_file() and not _debris(each, root)):
         warnings.warn(f"left out, as they lie in no class of {root}: {shortened(outside, 5)}", stacklevel=3)
     files = [(path, label) for label, name in enumerate(classes) for path in _files(root / name)]
-    images, good = _read(root, [path for path, _ in files], size, skip, stacklevel=4)
+    images, good = _read(root, [path for path, _ in files], size, skip_damaged, stacklevel=4)
     labels = torch.tensor([files[i][1] for i in good], dtype=torch.int64)
     counts = labels.bincount(minlength=len(classes))
     if empty := [name for name, count in zip(classes, counts.tolist(), strict=True) if not count]:
         raise DatasetError(f"{root} has no picture of {', '.join(empty)}; add some, or remove the sub-folder")
     return Pictures(images, labels, classes), [files[i][0] for i in good]
+
+
+def image_file(path: Path, size: int | tuple[int, int]) -> UInt8[Tensor, "3 H W"]:
+    """One picture, read, scaled and cropped as in `image_folder`. Errors: ValueError for the size or the file."""
+    return _cover(read_picture(path), *require_pair("size", size))
 
 
 def unlabelled_folder(

@@ -20,8 +20,8 @@ class Pictures:
     >>> len(some), some.take(torch.tensor([1, 3])).labels.tolist()
     (6, [1, 0])
 
-    Errors: TypeError for labels that are no tensor, and for classes that are no strings; ValueError for images that are
-    no bytes of shape (N, C, H, W), for another number of labels, for labels that are not int64, for two classes of the
+    Errors: TypeError for labels that are not a tensor, or classes that are not strings; ValueError for images that are
+    not uint8 of shape (N, C, H, W), for another number of labels, for labels that are not int64, for two classes of the
     same name, and for a label out of range (the message names the first picture that has it).
     """
 

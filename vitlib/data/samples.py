@@ -3,7 +3,6 @@
 Nothing is downloaded. `PICTURES` gives the subject, the author and the licence of each bundled picture.
 """
 
-import difflib
 import gzip
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from vitlib.data.decode import as_tensor, read_picture
 from vitlib.data.photos import PICTURES
+from vitlib.vit.checks import nearest
 
 
 def picture(name: str | Path) -> UInt8[Tensor, "3 H W"]:
@@ -26,7 +26,7 @@ def picture(name: str | Path) -> UInt8[Tensor, "3 H W"]:
     >>> picture("chelsea").shape
     torch.Size([3, 300, 451])
 
-    Errors: ValueError for an unknown name (the nearest one is suggested), and for a file that is no picture, is
+    Errors: ValueError for an unknown name (the nearest one is suggested), and for a file that is not a picture, is
     damaged, or has more than MAX_PIXELS; FileNotFoundError for a path without a file.
     """
     if name == "digits":
@@ -91,7 +91,5 @@ def _unknown(name: str) -> Exception:
         return ValueError(f"{name!r} is a folder; give the path of one picture in it")
     if Path(name).suffix or Path(name).parent != Path("."):
         return FileNotFoundError(f"no file at {name!r}; check the path (this notebook runs in {Path.cwd()})")
-    near = difflib.get_close_matches(name, PICTURES, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    names = ", ".join(PICTURES)
-    return ValueError(f"no picture is called {name!r}: {hint}Choose one of {names}, or give a file's path")
+    suggestion, names = nearest(name, PICTURES), ", ".join(PICTURES)
+    return ValueError(f"no picture is called {name!r}{suggestion}; choose one of {names}, or give a file's path")

@@ -6,6 +6,7 @@ the model, and its training. Each answer says what was measured, what was expect
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -14,10 +15,10 @@ from torch import Tensor, nn
 
 from vitlib.data.pictures import Pictures
 from vitlib.device import random_state_kept
-from vitlib.diagnose.answers import logits_fit, mode, neighbours, numbers, positions, reach
 from vitlib.diagnose.case import MOST, Case
+from vitlib.diagnose.inputs import picture_size, pixel_values, test_pictures
 from vitlib.diagnose.learning import first_loss, frozen, gradient_scale, gradients, loss_function, one_batch, weights
-from vitlib.diagnose.looks import picture_size, pixel_values, test_pictures
+from vitlib.diagnose.outputs import logits_fit, mode, neighbours, numbers, positions, reach
 from vitlib.diagnose.parts import attention_focus, attention_formula, patch_embedding, readout
 from vitlib.diagnose.report import Finding, Report, alarm, left_out
 
@@ -84,7 +85,7 @@ def examine(
     ✓ loss: 2.29, beside ln 10 = 2.30, for 16 pictures
 
     Errors: ValueError for fewer than two pictures, and for a learning rate that is not above 0; TypeError for a model
-    that is no torch module, and for pictures that are no vitlib.data.pictures.Pictures.
+    that is not a torch module, and for pictures that are not vitlib.data.pictures.Pictures.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}: expected a torch.nn.Module")
@@ -103,13 +104,14 @@ def examine(
         torch.manual_seed(0)
         for check, question in QUESTIONS.items():
             failed = next((each.check for each in findings if each.verdict == "alarm" and each.check in FIRST), None)
-            findings.append(left_out(check, f"first mend the {failed}") if failed else _answer(check, question, case))
+            finding = left_out(f"first mend the {failed}") if failed else _answer(question, case)
+            findings.append(replace(finding, check=check))
     return Report(tuple(findings))
 
 
-def _answer(check: str, question: Question, case: Case) -> Finding:
+def _answer(question: Question, case: Case) -> Finding:
     try:
         return question(case)
     except Exception as error:  # a faulty model may raise anything: that is the finding
         words = f"it fails: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        return alarm(check, words, "an answer", "run model(pixels) by itself, and read the whole message")
+        return alarm(words, "an answer", "run model(pixels) by itself, and read the whole message")

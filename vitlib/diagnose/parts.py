@@ -21,10 +21,10 @@ OTHERS = (PooledAttention, WindowedAttention)  # these have other formulas on pu
 
 def patch_embedding(case: Case) -> Finding:
     """Is each token E x + b of one patch, and are the tokens in the order of the patches?"""
-    check, embed = "patch embedding", getattr(case.exact, "patch_embed", None)
+    embed = getattr(case.exact, "patch_embed", None)
     proj = getattr(embed, "proj", None)
     if not isinstance(proj, nn.Conv2d) or proj.kernel_size != proj.stride or hasattr(embed, "backbone"):
-        return left_out(check, "the model has no patch embedding that is one linear map")
+        return left_out("the model has no patch embedding that is one linear map")
     with torch.no_grad():
         tokens = embed(case.few)  # type: ignore[misc]
         maps = F.conv2d(case.few, proj.weight, proj.bias, proj.stride)  # B D rows columns
@@ -38,9 +38,8 @@ def patch_embedding(case: Case) -> Finding:
         }
         found = _recognise(tokens, {words: norm(way) for words, way in ways.items()})
     if found == "":
-        return fine(check, f"each of {tokens.shape[1]} tokens is E x + b of its own patch")
+        return fine(f"each of {tokens.shape[1]} tokens is E x + b of its own patch")
     return alarm(
-        check,
         found or "the tokens are not E x + b of the patches",
         "token i is E x + b of patch i, counted row by row",
         "cut, flatten, multiply: maps.flatten(2).transpose(1, 2) brings [B, D, rows, columns] to [B, N, D]",
@@ -49,14 +48,13 @@ def patch_embedding(case: Case) -> Finding:
 
 def attention_formula(case: Case) -> Finding:
     """Does each attention compute softmax(Q Kᵀ / √d_k) V, with heads that split the embedding dimension?"""
-    check, layers = "attention", 0
+    layers = 0
     for name, module, x in _attentions(case):
         layers += 1
         heads, width = _heads(module), x.shape[-1]
         each, inner = width // heads, _inner(module)
         if inner != width:
             return alarm(
-                check,
                 f"{name}: {heads} heads of {inner // heads} numbers each, for tokens of {width}",
                 f"{each} numbers a head: the heads share the width, d_k = d / h",
                 f"the head's dimension and the token's were confused: make qkv {width} → {3 * width}, or the tokens "
@@ -66,19 +64,18 @@ def attention_formula(case: Case) -> Finding:
             found = _recognise(module(x), _ways(module, x))
         if found != "":
             return alarm(
-                check,
                 f"{name}: {found or 'another answer than the formula gives with the same weights'}",
                 f"softmax(Q Kᵀ / √{each}) V in each of {heads} heads, joined again, times proj",
                 "write it as vitlib.vit.attention.attend does, and compare the two on random numbers",
             )
     if not layers:
-        return left_out(check, "no attention with qkv and proj was found")
-    return fine(check, f"{layers} layers compute softmax(Q Kᵀ / √d_k) V")
+        return left_out("no attention with qkv and proj was found")
+    return fine(f"{layers} layers compute softmax(Q Kᵀ / √d_k) V")
 
 
 def attention_focus(case: Case) -> Finding:
     """Is attention neither on a single token nor uniform?"""
-    check, focus, spread = "attention's focus", [], []
+    focus, spread = [], []
     for _, module, x in _attentions(case):
         if _inner(module) != x.shape[-1]:
             continue
@@ -88,11 +85,10 @@ def attention_focus(case: Case) -> Finding:
         focus.append(float(weights.amax(dim=-1).mean()))
         spread.append(float(torch.special.entr(weights).sum(dim=-1).mean()) / math.log(max(weights.shape[-1], 2)))
     if not focus:
-        return left_out(check, "no attention with qkv and proj was found")
+        return left_out("no attention with qkv and proj was found")
     seen = f"the largest weight of a token is {min(focus):.2f} to {max(focus):.2f} on average, layer by layer"
     if max(focus) > 0.99:
         return alarm(
-            check,
             f"{seen}: layer {focus.index(max(focus))} looks at one token each",
             "weights that several tokens share",
             "the softmax is saturated, and hardly any gradient comes through: is the scale 1/√d_k there, is the "
@@ -100,19 +96,18 @@ def attention_focus(case: Case) -> Finding:
         )
     if min(spread) > 0.9999 and not case.is_fresh:
         return alarm(
-            check,
             f"{seen}: all tokens get the same weight, in every layer",
             "a trained model prefers some tokens",
             "have Q and K learned anything? Look at their gradients, and for a scale that is far too small",
         )
-    return fine(check, seen)
+    return fine(seen)
 
 
 def readout(case: Case) -> Finding:
     """Does the head read what the configuration says: CLS, or the mean of the patches, after the final norm?"""
-    check, model = "readout", case.exact
+    model = case.exact
     if not isinstance(model, ViT) or model.config.global_pool == "map" or not isinstance(model.head, nn.Linear):
-        return left_out(check, "the model is no ViT whose head reads CLS or a mean")
+        return left_out("the model is no ViT whose head reads CLS or a mean")
     at: dict[str, Tensor] = {}
     with (
         model.blocks[-1].register_forward_pre_hook(lambda _, args: at.update(row=args[0])),
@@ -120,7 +115,7 @@ def readout(case: Case) -> Finding:
     ):
         case.ask(case.few)
     if at.keys() != {"row", "read"}:
-        return left_out(check, "the last block or the head was not called as a part of the model")
+        return left_out("the last block or the head was not called as a part of the model")
     with torch.no_grad():
         rows = model.blocks[-1](at["row"])  # B T D
         norm, first = model.norm, model.config.prefix
@@ -137,9 +132,8 @@ def readout(case: Case) -> Finding:
     found = _recognise(at["read"], {words: way for words, way in ways.items() if way is not None})
     expected = {"token": "CLS", "avg": "the mean of the patches"}[model.config.global_pool]
     if found == expected:
-        return fine(check, f"the head reads {expected}, normalised")
+        return fine(f"the head reads {expected}, normalised")
     return alarm(
-        check,
         f"the head reads {found or 'something else than the last block gives'}",
         f"{expected} behind the final norm (global_pool={model.config.global_pool!r})",
         "pick what the head was trained on: x[:, 0] is CLS; no shape tells you when it is another token",

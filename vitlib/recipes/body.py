@@ -28,12 +28,12 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
 def train(
     model: nn.Module, count: int, seed: int, loss_of: Callable[[Tensor], Tensor], size: int, progress: bool = True
 ) -> None:
-    """`count` steps of Muon on batches of 32 out of `size`, with a warm-up and a way down: chapter 7's loop."""
+    """`count` steps of Muon on batches of 32 out of `size`, with warm-up and decay: chapter 7's loop."""
     generator = torch.Generator().manual_seed(seed)
     batches = (torch.randint(size, (32,), generator=generator) for _ in range(count))
-    made = optimizers(model, "muon", lr=1e-2, weight_decay=0.02)
-    plans = [schedule(each, count, warmup=count // 10) for each in made]
-    walk = steps(model.train(), batches, lambda chosen: (loss_of(chosen), torch.zeros(())), made, plans)
+    optims = optimizers(model, "muon", lr=1e-2, weight_decay=0.02)
+    schedules = [schedule(each, count, warmup=count // 10) for each in optims]
+    walk = steps(model.train(), batches, lambda chosen: (loss_of(chosen), torch.zeros(())), optims, schedules)
     for _ in tqdm(walk, type(model).__name__, total=count, disable=not progress, delay=2, leave=False):
         pass
     model.eval()

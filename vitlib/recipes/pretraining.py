@@ -54,9 +54,9 @@ def pretrain(
     """
     pictures = pictures.to(next(whole.parameters()).device)
     per_epoch = steps_in_epoch(pictures, recipe)
-    movers = optimizers(whole, recipe.optimizer, recipe.lr, recipe.weight_decay)
+    optims = optimizers(whole, recipe.optimizer, recipe.lr, recipe.weight_decay)
     total = recipe.epochs * per_epoch
-    plans = [schedule(each, total, round(recipe.warmup * total)) for each in movers]
+    schedules = [schedule(each, total, round(recipe.warmup * total)) for each in optims]
 
     def asked(chosen: Tensor) -> tuple[Tensor, Tensor]:
         return loss_of(pictures.images[chosen]), torch.zeros(())  # nothing is right or wrong here
@@ -65,7 +65,7 @@ def pretrain(
     with random_state_kept(pictures.images.device):
         whole.train()
         for epoch in range(recipe.epochs):
-            seen = steps(whole, batches(pictures, recipe, epoch), asked, movers, plans, recipe.clip)
+            seen = steps(whole, batches(pictures, recipe, epoch), asked, optims, schedules, recipe.clip)
             losses.append(mean(step.loss for step in seen))
     whole.eval()
     return losses
@@ -113,15 +113,15 @@ def probe(known: Tensor, labels: Tensor, asked: Tensor, classes: int, decay: flo
     known, asked = (known - shift) / scale, (asked - shift) / scale
     head = nn.Linear(known.shape[1], classes)
     nn.init.zeros_(head.weight), nn.init.zeros_(head.bias)
-    mover = torch.optim.LBFGS(head.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> float:
-        mover.zero_grad()
+        optimizer.zero_grad()
         value = F.cross_entropy(head(known), labels) + decay * head.weight.square().sum()
         value.backward()
         return value.item()
 
-    mover.step(loss)
+    optimizer.step(loss)
     return head(asked).argmax(dim=1)
 
 

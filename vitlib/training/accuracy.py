@@ -24,7 +24,7 @@ def evaluate(
     >>> evaluate(create("vit_digits_patch2_8"), blank) in (0.0, 1.0)  # all four alike
     True
 
-    Errors: ValueError for no pictures, for outputs that are no logits [N, K], for pictures of classes that the model
+    Errors: ValueError for no pictures, for outputs that are not logits [N, K], for pictures of classes that the model
     does not know, and for NaN logits; those of `predict`.
     """
     require_kind("pictures", pictures, Pictures)

@@ -20,7 +20,7 @@ def class_names(model: nn.Module) -> tuple[str, ...]:
 def name_classes(model: nn.Module, names: tuple[str, ...]) -> None:
     """Store the names of the classes in the model: in its configuration, which `save` writes, or as an attribute.
 
-    Errors: TypeError for names that are no strings; ValueError for a name that occurs twice, and for another number of
+    Errors: TypeError for names that are not strings; ValueError for a name that occurs twice, and for another number of
     names than logits.
     """
     bare = unwrapped(model)
@@ -40,8 +40,8 @@ def name_classes(model: nn.Module, names: tuple[str, ...]) -> None:
 def same_classes(model: nn.Module, pictures: Pictures, answers: Tensor) -> Pictures:
     """The same pictures, with labels that are indices of the model's logits. `answers` is any output of the model.
 
-    Errors: ValueError for outputs that are no logits [N, K], for pictures of a class that the model does not know, and,
-    if it has no names, for another number of classes than logits.
+    Errors: ValueError for outputs that are not logits [N, K], for pictures of a class that the model does not know,
+    and, if it has no names, for another number of classes than logits.
     """
     if answers.ndim != 2:
         raise ValueError(f"the model answers {tuple(answers.shape)}: expected (N, K), a logit for each class")

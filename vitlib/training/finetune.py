@@ -52,8 +52,8 @@ def finetune(
     >>> model.config.image_size, model.head.weight.shape
     ((8, 8), torch.Size([10, 96]))
 
-    Errors: ValueError for a model that is no ViT, Hybrid, Swin or ConvNeXt, for more blocks than it has, for pictures
-    with another number of channels, or of a size that the patch size does not divide; those of fit.
+    Errors: ValueError for a model that is not a ViT, Hybrid, Swin or ConvNeXt, for more blocks than it has, for
+    pictures with another number of channels, or of a size that the patch size does not divide; those of fit.
     """
     check_kinds(model, train, recipe, test, valid)
     bare = _backbone(model)
@@ -84,7 +84,7 @@ def with_new_head(model: Net, classes: int, seed: int = 0) -> Net:
     >>> with_new_head(create("vit_digits_patch2_8"), classes=2).head
     Linear(in_features=48, out_features=2, bias=True)
 
-    Errors: ValueError for fewer than 0 classes, and for a model that is no ViT, Hybrid, Swin or ConvNeXt.
+    Errors: ValueError for fewer than 0 classes, and for a model that is not a ViT, Hybrid, Swin or ConvNeXt.
     """
     if classes < 0:
         raise ValueError(f"classes is {classes}: expected 0 (features) or more")

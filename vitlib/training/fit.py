@@ -82,49 +82,21 @@ def fit(
     of `save` does not exist.
     """
     check_kinds(model, train, recipe, test, valid, teacher)
-    require_numbers(model)
-    recipe.check(train)
-    first = next(model.parameters(), None)
-    if first is None:
-        raise ValueError(f"nothing is there to learn: a {type(unwrapped(model)).__name__} has no parameters")
-    device = first.device
-    if first.is_inference():
-        raise ValueError("the model was made inside torch.inference_mode(), where no weight can learn: make it outside")
-    if first.dtype == torch.float16:
-        raise ValueError(
-            "the weights are torch.float16, too coarse for the small steps of training: train model.float(), with "
-            "amp='float16' if you like, and call model.half() afterwards"
-        )
-    train = same_classes(model, train, predict(model, train.images[:1]))
-    for name, part in (("test", test), ("valid", valid)):  # fail now rather than after an epoch
-        if part is not None:
-            if not len(part):
-                raise ValueError(f"there are no pictures in {name}: expected at least one, or None")
-            predict(model, part.images[:1])
-    if len(train.classes) == 1:
-        raise ValueError(
-            f"all pictures are of the only class there is, {train.classes[0]!r}: nothing is there to tell apart, and "
-            "the loss is 0 from the start; give pictures of at least two classes, such as one folder each"
-        )
-    if valid is not None and recipe.validation:
-        raise ValueError(f"valid is given, and the recipe keeps back {recipe.validation:.0%} too: choose one of them")
-    if recipe.validation:
-        train, valid = train.split(recipe.every(train), recipe.seed)
-    test, valid = (part if part is None else part.aligned(train.classes) for part in (test, valid))
-
+    train, test, valid = _checked(model, train, test, valid, recipe)
     if teacher:
         _check_teacher(teacher, model, train)
 
+    device = next(model.parameters()).device
     per_epoch = steps_in_epoch(train, recipe)
-    movers = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.layer_decay)
+    optims = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.layer_decay)
     average = Average(model, recipe.ema) if recipe.ema else None
     scaler = GradScaler(device.type, enabled=bool(recipe.amp) and amp_dtype(device, recipe.amp) is torch.float16)
     run = about(model, train, recipe, valid, test, teacher) if save else {}
-    snapshot = Snapshot(Path(save), unwrapped(model), average, movers, scaler, run) if save else None
+    snapshot = Snapshot(Path(save), unwrapped(model), average, optims, scaler, run) if save else None
     history, best = snapshot.read() if snapshot and snapshot.path.exists() and resume else (History(), None)
     name_classes(model, train.classes)
     total, done = recipe.epochs * per_epoch, len(history) * per_epoch
-    plans = [schedule(each, total, round(recipe.warmup * total), recipe.floor, done) for each in movers]
+    schedules = [schedule(each, total, round(recipe.warmup * total), recipe.floor, done) for each in optims]
     train = train.to(device)
     test, valid = (part if part is None else part.to(device) for part in (test, valid))
     loss_of = loss_on(cast(nn.Module, torch.compile(model)) if recipe.compile else model, train, recipe, teacher)
@@ -144,7 +116,9 @@ def fit(
             train_mode(model)
             taken = epoch * per_epoch
             try:
-                for step in steps(model, batches(train, recipe, epoch), loss_of, movers, plans, recipe.clip, scaler):
+                for step in steps(
+                    model, batches(train, recipe, epoch), loss_of, optims, schedules, recipe.clip, scaler
+                ):
                     taken += 1
                     if average:
                         average.update(model, taken)
@@ -158,7 +132,7 @@ def fit(
             if not finite:
                 raise _diverged(None, taken, epoch, save)
             history.loss.append(losses)
-            history.lr.append(float(plans[-1].get_last_lr()[-1]))
+            history.lr.append(float(schedules[-1].get_last_lr()[-1]))
             history.train_accuracy.append(rights)
             with average.inside(model) if average else nullcontext():
                 if valid is not None:
@@ -190,6 +164,44 @@ def check_kinds(
     others = (("test", test, Pictures), ("valid", valid, Pictures), ("teacher", teacher, nn.Module))
     for name, value, kind in (*needed, *(each for each in others if each[1] is not None)):
         require_kind(name, value, kind)
+
+
+def _checked(
+    model: nn.Module, train: Pictures, test: Pictures | None, valid: Pictures | None, recipe: Recipe
+) -> tuple[Pictures, Pictures | None, Pictures | None]:
+    """Training, test and validation pictures, with labels that are indices of the model's logits.
+
+    Errors: ValueError for a model that cannot learn, and for pictures that do not suit it, as in `fit`.
+    """
+    require_numbers(model)
+    recipe.check(train)
+    first = next(model.parameters(), None)
+    if first is None:
+        raise ValueError(f"nothing is there to learn: a {type(unwrapped(model)).__name__} has no parameters")
+    if first.is_inference():
+        raise ValueError("the model was made inside torch.inference_mode(), where no weight can learn: make it outside")
+    if first.dtype == torch.float16:
+        raise ValueError(
+            "the weights are torch.float16, too coarse for the small steps of training: train model.float(), with "
+            "amp='float16' if you like, and call model.half() afterwards"
+        )
+    train = same_classes(model, train, predict(model, train.images[:1]))
+    for name, part in (("test", test), ("valid", valid)):  # fail now rather than after an epoch
+        if part is not None:
+            if not len(part):
+                raise ValueError(f"there are no pictures in {name}: expected at least one, or None")
+            predict(model, part.images[:1])
+    if len(train.classes) == 1:
+        raise ValueError(
+            f"all pictures are of the only class there is, {train.classes[0]!r}: nothing is there to tell apart, and "
+            "the loss is 0 from the start; give pictures of at least two classes, such as one folder each"
+        )
+    if valid is not None and recipe.validation:
+        raise ValueError(f"valid is given, and the recipe keeps back {recipe.validation:.0%} too: choose one of them")
+    if recipe.validation:
+        train, valid = train.split(recipe.every(train), recipe.seed)
+    test, valid = (part if part is None else part.aligned(train.classes) for part in (test, valid))
+    return train, test, valid
 
 
 def _check_teacher(teacher: nn.Module, model: nn.Module, train: Pictures) -> None:

@@ -14,7 +14,7 @@ from vitlib.data.pictures import normalisation, normalise
 from vitlib.device import Amp, autocast
 from vitlib.training.classes import class_names
 from vitlib.training.memory import out_of_memory
-from vitlib.vit.checks import require_images, require_pair, require_picture, require_size
+from vitlib.vit.checks import require_images, require_one_of, require_pair, require_picture, require_size
 from vitlib.vit.config import check_class_names
 from vitlib.vit.wrappers import in_mode, require_numbers, unwrapped
 
@@ -173,8 +173,7 @@ def sliding_window(
     answers of another shape.
     """
     require_picture(picture)
-    if blend not in get_args(Blend):
-        raise ValueError(f"blend is {blend!r}: expected one of {', '.join(map(repr, get_args(Blend)))}")
+    require_one_of("blend", blend, get_args(Blend))
     require_size("batch_size", batch_size)
     h, w = require_pair("window", window)
     down, right = (max(h // 2, 1), max(w // 2, 1)) if stride is None else require_pair("stride", stride)

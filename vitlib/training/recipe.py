@@ -1,21 +1,32 @@
 """Chapter 7: a recipe, the hyperparameters of a training run."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from vitlib.data.pictures import Pictures
 from vitlib.device import Amp, check_amp
+from vitlib.vit.checks import require_one_of
 from vitlib.vit.config import renamed
 
 Kind = Literal["adamw", "muon"]
-WHOLE = {"epochs": 1, "batch_size": 1, "shift": 0, "erase": 0, "seed": 0}  # integers, and their minimum
 MOST_SEED = 2**40  # the seed of each step is computed from it, and has to fit into torch's 64 bits
-POSITIVE = ("lr", "clip")
-SHARES = ("warmup", "floor", "label_smoothing", "ema", "validation")  # from 0 to below 1
-SWITCHES = ("flip", "balanced", "checkpointing", "compile")
-NOT_NEGATIVE = ("weight_decay", "mixup", "cutmix")
+Range = tuple[type, Callable[[Any], bool], str]  # of a field: its type, whether a value is in range, and that in words
+SHARE: Range = (float, lambda value: 0 <= value < 1, "a share from 0 to below 1")
+NOT_NEGATIVE: Range = (float, lambda value: 0 <= value < math.inf, "a number, 0 or more")
+RANGES: dict[str, Range] = {
+    **dict.fromkeys(("epochs", "batch_size"), (int, lambda value: value >= 1, "a whole number, at least 1")),
+    **dict.fromkeys(("shift", "erase"), (int, lambda value: value >= 0, "a whole number, at least 0")),
+    "seed": (int, lambda value: 0 <= value <= MOST_SEED, f"a whole number, 0 to {MOST_SEED}"),
+    "lr": (float, lambda value: 0 < value < math.inf, "a number above 0"),
+    "clip": (float, lambda value: value > 0, "a number above 0"),
+    **dict.fromkeys(("warmup", "floor", "label_smoothing", "ema"), SHARE),
+    "validation": (float, lambda value: 0 <= value <= 0.5, "a share from 0 to 0.5"),
+    "layer_decay": (float, lambda value: 0 <= value <= 1, "a share from 0 to 1 (all layers alike)"),
+    **dict.fromkeys(("weight_decay", "mixup", "cutmix"), NOT_NEGATIVE),
+    **dict.fromkeys(("flip", "balanced", "checkpointing", "compile"), (bool, lambda value: True, "True or False")),
+}
 
 
 @dataclass(frozen=True)
@@ -52,35 +63,13 @@ class Recipe:
     seed: int = 0  # of order, augmentation and dropout; not of the model's initial weights
 
     def __post_init__(self) -> None:
-        if self.optimizer not in get_args(Kind):
-            raise ValueError(f"optimizer is {self.optimizer!r}: expected 'adamw' or 'muon'")
+        require_one_of("optimizer", self.optimizer, get_args(Kind))
         check_amp(self.amp)
-        for name in SWITCHES:
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} is {getattr(self, name)!r}: expected True or False")
-        for name, least in WHOLE.items():
+        for name, (kind, in_range, expected) in RANGES.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} is {value!r}: expected a whole number, at least {least}")
-        if self.seed > MOST_SEED:
-            raise ValueError(f"seed is {self.seed}: expected 0 to {MOST_SEED}")
-        for name in (*POSITIVE, *SHARES, *NOT_NEGATIVE, "layer_decay"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or math.isnan(value):
-                raise ValueError(f"{name} is {value!r}: expected a number")
-        for name in POSITIVE:
-            if not getattr(self, name) > 0 or (name == "lr" and math.isinf(self.lr)):
-                raise ValueError(f"{name} is {getattr(self, name)}: expected more than 0")
-        for name in SHARES:
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected a share from 0 to below 1")
-        if self.validation > 0.5:
-            raise ValueError(f"validation is {self.validation}: expected a share from 0 to 0.5")
-        for name in NOT_NEGATIVE:
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected 0 or more")
-        if not 0 <= self.layer_decay <= 1:
-            raise ValueError(f"layer_decay is {self.layer_decay}: expected a share from 0 to 1 (all layers alike)")
+            fits = isinstance(value, (int, float) if kind is float else kind)
+            if not fits or isinstance(value, bool) != (kind is bool) or not in_range(value):
+                raise ValueError(f"{name} is {value!r}: expected {expected}")
 
     @classmethod
     def of(cls, known: Mapping[str, Any]) -> "Recipe":

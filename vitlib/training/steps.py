@@ -53,10 +53,10 @@ def steps(
         scaler.scale(loss).backward()
         for optimizer in optimizers:
             scaler.unscale_(optimizer)
-        length = nn.utils.clip_grad_norm_(model.parameters(), clip)
-        seen = torch.stack([each.detach().float().to(loss.device) for each in (loss, right, length)])
-        wrong, share, gradient = seen.tolist()  # the only synchronisation with the device in a step
-        step = Step(wrong, share, gradient, float(schedules[-1].get_last_lr()[-1]))
+        norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
+        measured = torch.stack([each.detach().float().to(loss.device) for each in (loss, right, norm)])
+        numbers = measured.tolist()  # the only synchronisation with the device in a step
+        step = Step(*numbers, lr=float(schedules[-1].get_last_lr()[-1]))
         finite = math.isfinite(step.loss) and math.isfinite(step.gradient)
         if not finite and (not math.isfinite(step.loss) or not scaler.is_enabled() or scaler.get_scale() <= 1):
             model.zero_grad()
@@ -65,14 +65,14 @@ def steps(
             for optimizer in optimizers:
                 scaler.step(optimizer)
         scaler.update()
-        _go_on(schedules, moved=finite)
+        _advance(schedules, stepped=finite)
         model.zero_grad()
         yield step
 
 
-def _go_on(schedules: Sequence[LRScheduler], moved: bool) -> None:
-    with nullcontext() if moved else warnings.catch_warnings():
-        if not moved:  # after a skipped step, torch would warn about the order of the calls
+def _advance(schedules: Sequence[LRScheduler], stepped: bool) -> None:
+    with nullcontext() if stepped else warnings.catch_warnings():
+        if not stepped:  # after a skipped step, torch would warn about the order of the calls
             warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
         for schedule in schedules:
             schedule.step()

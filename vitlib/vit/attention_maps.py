@@ -6,6 +6,7 @@ in. Shapes: B pictures, L layers, h heads, T tokens, N patches.
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from operator import index
 from typing import Any
 
@@ -38,7 +39,7 @@ def attention_maps(
     >>> maps.shape
     torch.Size([1, 1, 4, 17, 17])
 
-    Errors: ValueError for a layer or head that the model lacks, for an empty choice, and for a model that is no ViT,
+    Errors: ValueError for a layer or head that the model lacks, for an empty choice, and for a model that is not a ViT,
     Hybrid or Swin.
     """
     if hasattr(unwrapped(model), "attention_layers"):
@@ -59,13 +60,10 @@ def _of_windows(
     chosen = [attentions[i] for i in _choose("layer", layers, len(attentions))]
     kept = [_choose("head", heads, each.heads) for each in chosen]
     read: dict[nn.Module, Tensor] = {}
-    hooks = [each.register_forward_pre_hook(lambda module, inputs: read.update({module: inputs[0]})) for each in chosen]
-    try:
-        with in_mode(model, training=False):
-            logits = model(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, in_mode(model, training=False):
+        for each in chosen:
+            hooks.enter_context(each.register_forward_pre_hook(lambda module, inputs: read.update({module: inputs[0]})))
+        logits = model(images)
     maps = [each.maps(read[each])[:, :, some] for each, some in zip(chosen, kept, strict=True)]
     return logits.to(images.device), [each.to(images.device) for each in maps]
 
@@ -86,31 +84,24 @@ def attention_gradients(
     >>> attention_gradients(create("vit_digits_patch2_8", seed=0), torch.zeros(1, 1, 8, 8)).shape
     torch.Size([1, 3, 4, 17, 17])
 
-    Errors: ValueError for a model that is no ViT or Hybrid, and for classes that are not one each, or not there.
+    Errors: ValueError for a model that is not a ViT or Hybrid, and for classes that are not one each, or not there.
     """
     vit = _plain(model, "ViT or Hybrid")
     vit.checked(images)
     read: list[Tensor] = []
     found: list[Tensor] = []
-    hooks = [block.attn.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0])) for block in vit.blocks]
-    hooks += [
-        block.attn.proj.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0])) for block in vit.blocks
-    ]
-    try:
-        with (
-            in_mode(vit, training=False),
-            torch.enable_grad(),
-        ):  # the pictures start the graph: the weights may be frozen
-            logits = vit.forward_head(vit.forward_features(images.detach().clone().requires_grad_()))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, in_mode(vit, training=False), torch.enable_grad():
+        for block in vit.blocks:
+            hooks.enter_context(block.attn.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0])))
+            hooks.enter_context(block.attn.proj.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0])))
+        start = images.detach().clone().requires_grad_()  # the graph begins at the pictures: weights may be frozen
+        logits = vit.forward_head(vit.forward_features(start))
     chosen = _classes(classes, logits)
-    slopes = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), found)  # L times B T D
+    gradients = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), found)  # L times B T D
     layers = []
-    for block, x, slope in zip(vit.blocks, read, slopes, strict=True):
+    for block, x, gradient in zip(vit.blocks, read, gradients, strict=True):
         v = split_heads(block.attn.qkv(x.detach()), block.attn.heads, parts=3)[2]  # B h T d
-        layers.append(split_heads(slope, block.attn.heads, parts=1)[0] @ v.mT)  # B h T T
+        layers.append(split_heads(gradient, block.attn.heads, parts=1)[0] @ v.mT)  # B h T T
     return torch.stack(layers, dim=1).detach().to(images.device)
 
 
@@ -127,7 +118,7 @@ def covering(
     >>> covering(create("vit_digits_patch2_8"), torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 16])
 
-    Errors: ValueError for a model that is no ViT or Hybrid. Source: Zeiler & Fergus, 2014, section 4.2.
+    Errors: ValueError for a model that is not a ViT or Hybrid. Source: Zeiler & Fergus, 2014, section 4.2.
     """
     grid = _plain(model, "ViT or Hybrid").config.grid
     with in_mode(model, training=False):

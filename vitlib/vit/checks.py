@@ -1,6 +1,7 @@
 """Checks before any arithmetic: errors for impossible sizes and images, which say what to do."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -41,6 +42,23 @@ def shortened(names: Sequence[str], most: int, join: str = ", ") -> str:
     return join.join(names[:most]) + " …" * (len(names) > most)
 
 
+def nearest(word: str, words: Iterable[str], key: Callable[[str], str] = str.lower) -> str:
+    """A suggestion for a word that is not among these, or nothing; `key` gives what two spellings have in common.
+
+    >>> nearest("kat", ["cat", "dog"])
+    ": did you mean 'cat'?"
+    """
+    known = {key(each): each for each in words}
+    near = difflib.get_close_matches(key(word), known, n=1, cutoff=0.5)
+    return f": did you mean {known[near[0]]!r}?" if near else ""
+
+
+def require_one_of(name: str, value: object, choices: Iterable[object]) -> None:
+    """ValueError where `value` is none of the choices; the message lists them."""
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}: expected one of {', '.join(map(repr, choices))}")
+
+
 def require_kind(name: str, value: object, kind: type) -> None:
     """TypeError where `value` is of another kind."""
     if not isinstance(value, kind):
@@ -48,7 +66,7 @@ def require_kind(name: str, value: object, kind: type) -> None:
 
 
 def require_size(name: str, value: object) -> None:
-    """TypeError or ValueError where `value` is no positive whole number."""
+    """TypeError or ValueError where `value` is not a positive whole number."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} is {value!r} ({type(value).__name__}): expected a whole number, such as 16")
     if value <= 0:
@@ -59,24 +77,14 @@ def require_pair(name: str, size: object) -> tuple[int, int]:
     """Height and width in pixels, from one side or from both."""
     sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(sides) != 2:
-        raise ValueError(f"{name} is {size!r}: expected pixels, such as 16, or (height, width)")
+        raise ValueError(f"{name} is {size!r}: expected one side, such as 16, or two, such as (16, 8)")
     for side in sides:
         require_size(name, side)
     return sides
 
 
-def require_patch(patch: object) -> tuple[int, int]:
-    """The patch's height and width in pixels, from one side or from both."""
-    sides = patch if isinstance(patch, tuple) else (patch, patch)
-    if len(sides) != 2:
-        raise ValueError(f"patch is {patch!r}: expected one side, such as 16, or two, such as (16, 8)")
-    for side in sides:
-        require_size("patch", side)
-    return sides
-
-
 def require_images(images: Tensor) -> None:
-    """TypeError for what is no tensor; ValueError where `images` has no batch axis, or too many axes."""
+    """TypeError for what is not a tensor; ValueError where `images` has no batch axis, or too many axes."""
     require_tensor(images)
     if images.ndim != 4:
         hint = "; add the batch axis with images[None]" if images.ndim == 3 else ""
@@ -84,14 +92,14 @@ def require_images(images: Tensor) -> None:
 
 
 def require_picture(picture: Tensor) -> None:
-    """TypeError for what is no tensor; ValueError where `picture` is not one picture (C, H, W) with pixels."""
+    """TypeError for what is not a tensor; ValueError where `picture` is not one picture (C, H, W) with pixels."""
     require_kind("picture", picture, Tensor)
     if picture.ndim != 3 or not picture.numel():
         raise ValueError(f"picture has shape {tuple(picture.shape)}: expected three axes, (C, H, W), with pixels")
 
 
 def require_tensor(images: object) -> None:
-    """TypeError for what is no tensor, with the way to one."""
+    """TypeError for what is not a tensor, with the way to one."""
     if isinstance(images, Tensor):
         return
     if hasattr(images, "images"):  # Pictures

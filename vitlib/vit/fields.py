@@ -7,6 +7,8 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
+from vitlib.vit.checks import require_one_of
+
 LEAST = {"num_classes": 0, "reg_tokens": 0}  # of whole numbers; of all others 1
 PROBABILITIES = ("dropout", "drop_path_rate")
 POSITIVE = ("mlp_ratio", "std")
@@ -60,8 +62,7 @@ def check_fields(config: Any) -> None:
 def _check(name: str, value: Any, kind: Any) -> None:
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Literal:
-        if value not in inner:
-            raise ValueError(f"{name} is {value!r}: expected one of {', '.join(map(repr, inner))}")
+        require_one_of(name, value, inner)
     elif origin is UnionType:  # one kind or another, or None
         if value is None and type(None) in inner:
             return

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from jaxtyping import Shaped
 from torch import Tensor
 
-from vitlib.vit.checks import require_images, require_patch
+from vitlib.vit.checks import require_images, require_one_of, require_pair
 from vitlib.vit.patches import PatchGrid, refuse_leftovers
 
 FIT_CHOICES = ("refuse", "crop", "pad", "resize")
@@ -35,7 +35,8 @@ def fit_to_patch(
     """
     require_images(images)
     height, width = images.shape[2:]
-    patch_height, patch_width = require_patch(patch)
+    patch_height, patch_width = require_pair("patch", patch)
+    require_one_of("how", how, FIT_CHOICES)
     if how == "refuse":
         refuse_leftovers(PatchGrid(height, width, patch))
         return images
@@ -44,9 +45,7 @@ def fit_to_patch(
         return images[:, :, : height - grid.leftover_rows, : width - grid.leftover_columns]
     if how == "pad":
         return F.pad(images, (0, -width % patch_width, 0, -height % patch_height))
-    if how == "resize":
-        return _resize(images, _nearest(height, patch_height), _nearest(width, patch_width))
-    raise ValueError(f"how is {how!r}: expected one of {', '.join(map(repr, FIT_CHOICES))}")
+    return _resize(images, _nearest(height, patch_height), _nearest(width, patch_width))
 
 
 def _resize(images: Shaped[Tensor, "B C H W"], height: int, width: int) -> Shaped[Tensor, "B C H2 W2"]:

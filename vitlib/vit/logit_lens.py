@@ -20,7 +20,7 @@ def readout(model: nn.Module, images: Float[Tensor, "B C H W"], norm: bool = Tru
     >>> readout(create("vit_digits_patch2_8"), torch.zeros(1, 1, 8, 8)).shape
     torch.Size([1, 4, 10])
 
-    Errors: ValueError for a model that is no ViT or Hybrid.
+    Errors: ValueError for a model that is not a ViT or Hybrid.
     Source: the idea is known as the logit lens (nostalgebraist, 2020), there for language models.
     """
     vit = unwrapped(model)

@@ -61,9 +61,8 @@ class ViT(WithTables):
             self.attn_pool = AttentionPool(c.embed_dim, c.num_heads, c.mlp_ratio, c.eps, c.gelu)
         self.fc_norm = nn.LayerNorm(c.embed_dim, c.eps) if pool_first else nn.Identity()
         self.head: nn.Module = nn.Linear(c.embed_dim, c.num_classes) if c.num_classes else nn.Identity()
-        self.reads = (
-            slice(0, 1) if c.global_pool == "token" else slice(c.prefix, None)
-        )  # rows that the classifier reads
+        # the rows that the classifier reads
+        self.reads = slice(0, 1) if c.global_pool == "token" else slice(c.prefix, None)
         init_weights(self, c.embed_dim, generator)
 
     def tables(self) -> dict[str, Tensor | None]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from jaxtyping import Shaped
 from torch import Tensor
 
-from vitlib.vit.checks import require_images, require_patch, require_size
+from vitlib.vit.checks import require_images, require_pair, require_size
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PatchGrid:
     def __post_init__(self) -> None:
         require_size("image height", self.height)
         require_size("image width", self.width)
-        require_patch(self.patch)
+        require_pair("patch", self.patch)
         if self.patch_height > self.height or self.patch_width > self.width:
             raise ValueError(
                 f"patch {_by(self.patch_height, self.patch_width)} is larger than the image, "
@@ -89,7 +89,7 @@ class PatchGrid:
 
     @property
     def divides(self) -> bool:
-        """Whether every pixel lies in a patch."""
+        """Whether every pixel is in a patch."""
         return self.leftover_pixels == 0
 
     def __str__(self) -> str:

@@ -1,5 +1,5 @@
 """The plain ViTs by name. The large ones have timm's names and the sizes of the papers; the small ones are for pictures
-of 8 to 64 pixels. What is no plain ViT stands in vitlib.backbones.presets.
+of 8 to 64 pixels. What is not a plain ViT is in vitlib.backbones.presets.
 """
 
 from typing import Any

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from vitlib.vit.checks import require_pair
+from vitlib.vit.checks import require_one_of, require_pair
 
 # How each library stretches learned positions to another grid: arguments of torch's interpolate
 CONVENTIONS: dict[str, dict[str, Any]] = {
@@ -37,8 +37,7 @@ def resize_positions(
     Errors: ValueError where `positions` do not fit `from_grid`, for a grid without tokens, and for an unknown
     convention.
     """
-    if convention not in CONVENTIONS:
-        raise ValueError(f"convention is {convention!r}: expected one of {', '.join(CONVENTIONS)}")
+    require_one_of("convention", convention, CONVENTIONS)
     from_grid, to_grid = require_pair("from_grid", from_grid), require_pair("to_grid", to_grid)
     if positions.shape[1] != prefix + from_grid[0] * from_grid[1]:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Chapter 3: positions that nobody learns, waves of every length.
+"""Chapter 3: fixed sin-cos position embeddings.
 
 D waves of different lengths give each position D numbers, as the hands of a clock give each time a few angles. They
 need no training, and exist for every size of grid.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class WithTables(nn.Module):
-    """A module with constants that `tables` computes. They follow its weights to another device, but are no buffers.
+    """A module with constants that `tables` computes. They follow its weights to another device, but are not buffers.
 
     So no average of a model's buffers touches them: an averaged index, or an averaged mask of −∞, would be wrong. When
     the module leaves the meta device they are computed again, so that the usual recipe for large models works: built
@@ -22,7 +22,7 @@ class WithTables(nn.Module):
         raise NotImplementedError
 
     def keep_tables(self, like: Tensor | None = None) -> None:
-        """Compute them and keep them as attributes; on the device of `like`, fractions in its dtype."""
+        """Compute them and keep them as attributes, on the device of `like`; floating-point ones in its dtype."""
         tables = self.tables()
         self.table_names = tuple(name for name, table in tables.items() if table is not None)
         for name, table in tables.items():

@@ -16,7 +16,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
     >>> unwrapped(DataParallel(nn.Linear(2, 1)))
     Linear(in_features=2, out_features=1, bias=True)
 
-    Errors: TypeError for what is no model, such as a name or a state dict.
+    Errors: TypeError for what is not a model, such as a name or a state dict.
     """
     require_kind("model", model, nn.Module)
     while True:

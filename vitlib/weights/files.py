@@ -1,7 +1,7 @@
 """Files of named tensors: .safetensors, .pth and .pt, .npz. Reading runs no code; writing is atomic.
 
 The format is recognised by the first bytes, not by the suffix. Besides the tensors a file may have a note in JSON. It
-lies in the metadata of a .safetensors file, and in the comment of the zip archive that the other formats are. So other
+is in the metadata of a .safetensors file, and in the comment of the zip archive that the other formats are. So other
 libraries read these files as usual.
 """
 

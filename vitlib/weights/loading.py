@@ -51,12 +51,12 @@ def load(
     nothing gives the number of heads, that of published models is taken, with a warning.
 
     A folder contains model.safetensors or pytorch_model.bin, whole or sharded, and perhaps config.json. A name such as
-    "google/vit-base-patch16-224" that is no file is downloaded by huggingface_hub, if that is installed.
+    "google/vit-base-patch16-224" that is not a file is downloaded by huggingface_hub, if that is installed.
 
     - `num_classes`: a new head, initialised by `generator`, if the checkpoint has another number of classes.
     - `image_size` (pixels: a side, or height and width): resize the positions, in the way of the checkpoint's library.
       Swin and ConvNeXt have no positions; without this argument and a note they are made for 224 × 224.
-    - `made_for`: the size of the pictures for which the positions were trained, if that is no square.
+    - `made_for`: the size of the pictures for which the positions were trained, if that is not a square.
     - `device`: as in best_device (None: the best there is).
     - `dtype`: needed if the checkpoint is not float32.
     - `like`: a configuration that gives heads, picture size, eps and so on, if nothing else gives them.

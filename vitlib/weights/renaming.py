@@ -92,11 +92,11 @@ def to_theirs(ours: Mapping[str, Tensor], layout: Layout, form: Form, heads: int
     if layout.prefix_positions != "any":
         want = layout.prefix_positions
     theirs: State = {}
-    homeless = []
+    unplaced = []
     for name, tensor in move_rows(ours, form, want).items():
         names = layout.theirs(name)
         if not names and not name.endswith(UNREAD):
-            homeless.append(name)
+            unplaced.append(name)
         try:
             parts = tensor.unflatten(0, (len(names), -1)) if len(names) > 1 else [tensor] * len(names)
             theirs |= {each: layout.forth(each, part, heads or 1) for each, part in zip(names, parts, strict=True)}
@@ -104,9 +104,9 @@ def to_theirs(ours: Mapping[str, Tensor], layout: Layout, form: Form, heads: int
             raise CheckpointError(
                 f"{name} is {shape_of(tensor)}: expected rows for {len(names)} × {heads or 1} heads"
             ) from None
-    if homeless:
+    if unplaced:
         raise CheckpointError(
-            f"{layout.library} has no place for {', '.join(grouped(homeless))}; take another layout, or leave them out"
+            f"{layout.library} has no place for {', '.join(grouped(unplaced))}; take another layout, or leave them out"
         )
     return theirs
 

@@ -97,7 +97,6 @@ class AttentionExplorer(Explorer):
 
     @property
     def sentence(self) -> str:
-        """What is shown, in words."""
         return sentence(self.seen, self._table, self.canvas.chosen, self._where())
 
     def still(self) -> Plate:

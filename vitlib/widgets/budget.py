@@ -15,6 +15,7 @@ from vitlib.cost.gpus import GIB, GPUS, budget_of
 from vitlib.cost.report import sentence
 from vitlib.models import list_models
 from vitlib.plotting import Plate
+from vitlib.vit.checks import require_one_of
 from vitlib.vit.config import ViTConfig
 from vitlib.widgets.budget_view import bars_html, still, words_html, wrong_html
 from vitlib.widgets.explorer import CONTROL, Explorer, buttons, column, on_change, side_by_side, tick
@@ -45,8 +46,7 @@ class BudgetExplorer(Explorer):
     """A step's memory against a GPU's; without a kernel, a figure of the bars."""
 
     def __init__(self, model: str, gpu: str | float, batch: int) -> None:
-        if batch not in BATCHES:
-            raise ValueError(f"batch is {batch}: expected one of {', '.join(map(str, BATCHES))}")
+        require_one_of("batch", batch, BATCHES)
         config_of(model)  # a name that is not known is refused here, with the nearest
         self.model = Dropdown(options=list_models(), value=model, description="Model", **CONTROL)
         self.side = IntSlider(value=224, min=2, max=LARGEST, description="Picture side", **CONTROL)
@@ -76,7 +76,6 @@ class BudgetExplorer(Explorer):
 
     @property
     def sentence(self) -> str:
-        """The answer, in words."""
         return sentence(self.fit)
 
     def _open(self, _: Any = None) -> None:

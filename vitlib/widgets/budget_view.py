@@ -5,10 +5,9 @@ Pure functions; the controls are in budget.py.
 
 from html import escape
 
-from vitlib.cost.budget import Fit
 from vitlib.cost.gpus import gib
-from vitlib.cost.report import KINDS, PASSES, parts, pictures, sentence, way
-from vitlib.cost.room import CONTEXT, reserved
+from vitlib.cost.overhead import CONTEXT, reserved
+from vitlib.cost.report import KINDS, PASSES, Fit, parts, pictures, sentence, way
 from vitlib.cost.run import Breakdown, Kind
 from vitlib.plotting import Plate
 

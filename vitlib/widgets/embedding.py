@@ -6,6 +6,7 @@ from ipywidgets import HTML, IntSlider, SelectionSlider
 
 from vitlib.data.samples import picture, shrink
 from vitlib.plotting import Plate
+from vitlib.vit.checks import require_one_of
 from vitlib.widgets.embedding_view import EmbeddingView, canvas_html, row_html, sentence, still, words_html
 from vitlib.widgets.explorer import (
     CONTROL,
@@ -53,11 +54,9 @@ class EmbeddingExplorer(Explorer):
 
     def __init__(self, name: str, patch: int, filters: str, d: int) -> None:
         pixels = picture(name)
-        for what, value, offered in (("patch", patch, PATCHES), ("filters", filters, FILTERS)):
-            if value not in offered:
-                raise ValueError(f"{what} is {value!r}: expected one of {', '.join(map(repr, offered))}")
-        if d not in widths(patch):
-            raise ValueError(f"d is {d}: expected one of {', '.join(map(str, widths(patch)))}")
+        require_one_of("patch", patch, PATCHES)
+        require_one_of("filters", filters, FILTERS)
+        require_one_of("d", d, widths(patch))
         self._pixels = shrink(pixels, LONGEST_SIDE)
 
         self.choice = picture_choice(name)
@@ -81,7 +80,6 @@ class EmbeddingExplorer(Explorer):
 
     @property
     def sentence(self) -> str:
-        """What is shown, in words."""
         return sentence(self.view)
 
     def _open(self, change: Any) -> None:

@@ -1,4 +1,4 @@
-"""What every explorer is made of: its frame, its controls, and the figure that stands in where no kernel runs."""
+"""What every explorer is made of: its frame, its controls, and the figure that replaces it where no kernel runs."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager

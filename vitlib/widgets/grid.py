@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vitlib.data.samples import PICTURES, picture, shrink
 from vitlib.plotting import Plate, show_grid
+from vitlib.vit.checks import require_one_of
 from vitlib.widgets.explorer import (
     CONTROL,
     INSET,
@@ -52,8 +53,7 @@ class GridExplorer(Explorer):
         limit = min(LARGEST_PATCH, *pixels.shape[1:])
         if not 1 <= patch <= limit:
             raise ValueError(f"patch is {patch}: expected 1 to {limit} pixels for the picture {name!r}")
-        if how not in HOW:
-            raise ValueError(f"how is {how!r}: expected one of {', '.join(map(repr, HOW))}")
+        require_one_of("how", how, HOW)
         self._pixels = pixels
         self._own = {} if name in PICTURES else {name: pixels}  # the learner's own picture, by its file's name
 
@@ -84,7 +84,6 @@ class GridExplorer(Explorer):
 
     @property
     def sentence(self) -> str:
-        """What is shown, in words."""
         return sentence(self.view)
 
     def _link_sides(self, _: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""The position explorer: lay a picture's patches anew, and see whether CLS notices, with positions and without."""
+"""The position explorer: rearrange a picture's patches, and see whether CLS notices, with positions and without."""
 
 from typing import Any, Final
 
@@ -7,6 +7,7 @@ from ipywidgets import HTML, IntSlider
 from vitlib.data.samples import picture
 from vitlib.models import create
 from vitlib.plotting import Plate
+from vitlib.vit.checks import require_one_of
 from vitlib.vit.model import ViT
 from vitlib.widgets.explorer import CONTROL, Explorer, buttons, column, on_change, picture_choice, side_by_side
 from vitlib.widgets.positions_view import (
@@ -47,8 +48,7 @@ class PositionExplorer(Explorer):
 
     def __init__(self, name: str, model: ViT, order: str, first: int, second: int) -> None:
         tokens = model.config.grid.tokens
-        if order not in ORDERS:
-            raise ValueError(f"order is {order!r}: expected one of {', '.join(map(repr, ORDERS))}")
+        require_one_of("order", order, ORDERS)
         for what, patch in (("first", first), ("second", second)):
             if not 1 <= patch <= tokens:
                 raise ValueError(f"{what} is {patch}: expected 1 to {tokens}, the patches of the model")
@@ -70,7 +70,6 @@ class PositionExplorer(Explorer):
 
     @property
     def sentence(self) -> str:
-        """What is shown, in words."""
         return sentence(self.arrangement, self.kind.value)
 
     def _open(self, _: Any = None) -> None:

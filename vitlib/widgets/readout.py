@@ -70,7 +70,6 @@ class LayerReadout(Explorer):
 
     @property
     def sentence(self) -> str:
-        """What is shown, in words."""
         return sentence(self.view, self.blocks.value)
 
     def _read(self, _: Any = None) -> None:

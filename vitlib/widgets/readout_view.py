@@ -108,7 +108,7 @@ def words_html(view: ReadoutView, blocks: int) -> str:
 
 
 def still(view: ReadoutView) -> Plate:
-    """The picture, and every block's probabilities: what stands in where no kernel runs."""
+    """The picture, and every block's probabilities: the figure for where no kernel runs."""
     figure = Plate(figsize=(7.5, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1, 2.2])
     draw_picture(left, view.picture.images[0])

@@ -92,7 +92,6 @@ class SymptomBoard(Explorer):
 
     @property
     def sentence(self) -> str:
-        """What is shown, in words."""
         parts = curve_words(self.chart, self.step.value), fit_words(self.ticked)
         return " ".join([*parts, guess_words(self.chart, self.guess.value, self.ticked)]).strip()
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from ipywidgets import HTML, Button, Dropdown, HBox, IntSlider, Layout, SelectionSlider
 
 from vitlib.plotting import Plate
 from vitlib.training.fit import Recipe
+from vitlib.vit.checks import require_one_of
 from vitlib.widgets.explorer import CONTROL, Explorer, buttons, column, on_change, side_by_side
 from vitlib.widgets.training_run import DATA, Run
 from vitlib.widgets.training_view import CHANGES, COLOURS, curves_html, still, words_html
@@ -40,16 +40,11 @@ def training_curves(
 
     Errors: ValueError for a choice that the widget does not offer.
     """
-    offered: dict[str, tuple[Any, Sequence[Any]]] = {
-        "lr": (lr, RATES),
-        "warmup": (warmup, WARMUPS),
-        "batch": (batch, BATCHES),
-        "epochs": (epochs, EPOCHS),
-        "data": (data, [*DATA]),
-    }
-    for name, (value, values) in offered.items():
-        if value not in values:
-            raise ValueError(f"{name} is {value!r}: expected one of {', '.join(map(str, values))}")
+    require_one_of("lr", lr, RATES)
+    require_one_of("warmup", warmup, WARMUPS)
+    require_one_of("batch", batch, BATCHES)
+    require_one_of("epochs", epochs, EPOCHS)
+    require_one_of("data", data, DATA)
     return TrainingCurves(lr, warmup, batch, epochs, data)
 
 
@@ -192,7 +187,6 @@ class TrainingCurves(Explorer):
 
     @property
     def sentence(self) -> str:
-        """What is shown, in words."""
         return self.still().description
 
     def still(self) -> Plate:

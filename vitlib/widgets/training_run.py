@@ -117,13 +117,13 @@ class Run:
         self.classes = len(train.classes)
         self.per_epoch = steps_in_epoch(train, recipe)
         total = recipe.epochs * self.per_epoch
-        movers = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay)
-        plans = [schedule(each, total, round(recipe.warmup * total), recipe.floor) for each in movers]
+        optims = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay)
+        schedules = [schedule(each, total, round(recipe.warmup * total), recipe.floor) for each in optims]
         loss_of = loss_on(model, train, recipe)
         for epoch in range(recipe.epochs):
             train_mode(model)
             try:
-                for step in steps(model, batches(train, recipe, epoch), loss_of, movers, plans, recipe.clip):
+                for step in steps(model, batches(train, recipe, epoch), loss_of, optims, schedules, recipe.clip):
                     self._note(step)
                     yield True
             except Diverged as error:

@@ -67,7 +67,6 @@ class WindowExplorer(Explorer):
 
     @property
     def sentence(self) -> str:
-        """What is shown, in words."""
         return sentence(self.view)
 
     def _open(self, _: Any = None) -> None:

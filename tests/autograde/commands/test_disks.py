@@ -14,7 +14,7 @@ import pytest
 
 from autograde.cli import main
 from autograde.course.course import Course
-from autograde.course.refused import refused
+from autograde.course.file_errors import refused
 from autograde.course.simulate import simulate
 from autograde.engine import workers
 from autograde.engine.watch import Watch

@@ -14,7 +14,7 @@ from vitlib.cost import Run, cost
 from vitlib.cost.__main__ import main
 from vitlib.cost.budget import will_it_fit
 from vitlib.cost.gpus import GIB, GPUS
-from vitlib.cost.room import CONTEXT, SEGMENT, WORKSPACE, reserved
+from vitlib.cost.overhead import CONTEXT, SEGMENT, WORKSPACE, reserved
 from vitlib.models import PRESETS, create
 
 VIT = "vit_base_patch16_224"

@@ -181,7 +181,7 @@ def test_a_bundled_name_wins_over_a_file_of_that_name(tmp_path, photo, monkeypat
     [
         ("astronout", ValueError, "no picture is called 'astronout': did you mean 'astronaut'?"),
         ("Retina", ValueError, "did you mean 'retina'?"),
-        ("zebra", ValueError, "no picture is called 'zebra': Choose one of astronaut, chelsea, coffee"),
+        ("zebra", ValueError, "no picture is called 'zebra'; choose one of astronaut, chelsea, coffee"),
         ("cat.png", FileNotFoundError, "no file at 'cat.png'; check the path"),
         ("pictures/cat", FileNotFoundError, "no file at 'pictures/cat'; check the path"),
         (".", ValueError, "'.' is a folder; give the path of one picture in it"),

@@ -93,7 +93,7 @@ def test_a_model_is_asked_through_predict():
         ({"stride": 5}, "stride is 5×5: more than the window, 4×4, leaves pixels that none covers"),
         ({"stride": (1, 5)}, "stride is 1×5"),
         ({"stride": 0}, "stride is 0: expected at least 1"),
-        ({"window": (4, 4, 4)}, r"window is \(4, 4, 4\): expected pixels, such as 16, or \(height, width\)"),
+        ({"window": (4, 4, 4)}, r"window is \(4, 4, 4\): expected one side, such as 16, or two"),
         ({"window": 4.0}, r"window is 4.0 \(float\): expected a whole number"),
         ({"blend": "gauss"}, "blend is 'gauss': expected one of 'tent', 'flat'"),
         ({"model": lambda x: x[:, :, :2]}, r"answers \(9, 1, 2, 4\) to 9 windows: expected \(9, K, 4, 4\), a map each"),

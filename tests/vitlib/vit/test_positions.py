@@ -185,5 +185,5 @@ def test_a_grid_without_tokens_is_refused(grid) -> None:
 
 
 def test_an_unknown_convention_is_refused(as_a_learner: None) -> None:
-    with pytest.raises(ValueError, match="convention is 'keras': expected one of timm, hf"):
+    with pytest.raises(ValueError, match="convention is 'keras': expected one of 'timm', 'hf'"):
         resize_positions(torch.zeros(1, 5, 8), (2, 2), (3, 3), "keras")  # type: ignore[arg-type]

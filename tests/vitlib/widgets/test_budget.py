@@ -9,8 +9,8 @@ import pytest
 from vitlib.cost import Run
 from vitlib.cost.budget import config_of, will_it_fit
 from vitlib.cost.gpus import GPUS, gib
+from vitlib.cost.overhead import CONTEXT, reserved
 from vitlib.cost.report import KINDS, parts
-from vitlib.cost.room import CONTEXT, reserved
 from vitlib.models import list_models
 from vitlib.widgets.budget import BATCHES, OTHER, PATCHES, BudgetExplorer, budget_explorer
 from vitlib.widgets.budget_view import COLOURS, MEANINGS, bars_html, beyond

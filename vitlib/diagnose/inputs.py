@@ -12,16 +12,15 @@ WIDE = 0.8  # Cohen's d of two groups of pictures from which a difference is cal
 
 def picture_size(case: Case) -> Finding:
     """Do the pictures have the size and number of channels that the model expects?"""
-    check, shape = "picture size", tuple(case.pictures.images.shape[1:])
+    shape = tuple(case.pictures.images.shape[1:])
     config = case.config
     if config is None:
-        return left_out(check, "the model does not say what size it was made for")
+        return left_out("the model does not say what size it was made for")
     expected = (config.in_chans, *config.image_size)
     words = "×".join(map(str, shape))
     if shape == expected:
-        return fine(check, f"{words}, as the model has it: patches of {config.patch_size} fill the grid")
+        return fine(f"{words}, as the model has it: patches of {config.patch_size} fill the grid")
     return alarm(
-        check,
         f"the pictures are {words}",
         f"{'×'.join(map(str, expected))} (channels, height, width), for which the model was made",
         f"resize the pictures, or take model.resized({shape[1:]}), which brings the positions along",
@@ -30,9 +29,8 @@ def picture_size(case: Case) -> Finding:
 
 def pixel_values(case: Case) -> Finding:
     """Are the pixels normalised as the model's configuration says?"""
-    check = "pixels"
     if case.prepare is None:
-        return left_out(check, "no `prepare` was given; the pictures were normalised as the model's configuration says")
+        return left_out("no `prepare` was given; the pictures were normalised as the model's configuration says")
     given = case.prepare(case.pictures.images)
     mean, std = (torch.tensor(each).expand(given.shape[1]) for each in normalisation(case.model))
     bytes_mean, bytes_std = (torch.tensor(each) for each in case.pictures.statistics())
@@ -40,9 +38,9 @@ def pixel_values(case: Case) -> Finding:
     seen = f"the pixels have mean {_row(_mean(given))} and deviation {_row(_deviation(given))}"
     expected = f"mean {_row(wanted[0])} and deviation {_row(wanted[1])}"
     if not given.isfinite().all():
-        return alarm(check, "some pixels are not finite", expected, "look for a division by a deviation of 0")
+        return alarm("some pixels are not finite", expected, "look for a division by a deviation of 0")
     if _close(given, *wanted):
-        return fine(check, f"{seen}, as expected")
+        return fine(f"{seen}, as expected")
     guesses = {
         "they are bytes, 0…255: divide by 255, then subtract the mean and divide by the deviation": (
             255 * bytes_mean,
@@ -61,22 +59,18 @@ def pixel_values(case: Case) -> Finding:
         "they have ImageNet's mean and deviation, and the model has others": _imagenet(bytes_mean, bytes_std),
     }
     remedy = next((words for words, values in guesses.items() if _close(given, *values)), "normalise with the model's")
-    return alarm(check, seen, f"{expected}, with the model's mean {_row(mean)} and std {_row(std)}", remedy)
+    return alarm(seen, f"{expected}, with the model's mean {_row(mean)} and std {_row(std)}", remedy)
 
 
 def test_pictures(case: Case) -> Finding:
     """Do test pictures look like training pictures, with the same size and classes?"""
-    check = "test pictures"
     if case.test is None:
-        return left_out(check, "no `test` pictures were given")
+        return left_out("no `test` pictures were given")
     sizes = [tuple(each.images.shape[1:]) for each in (case.pictures, case.test)]
     if sizes[0] != sizes[1]:
-        return alarm(
-            check, f"they are {sizes[1]}, the training pictures {sizes[0]}", "one size", "bring both to one size"
-        )
+        return alarm(f"they are {sizes[1]}, the training pictures {sizes[0]}", "one size", "bring both to one size")
     if case.test.classes != case.pictures.classes:
         return alarm(
-            check,
             f"their classes are {', '.join(case.test.classes[:4])}…",
             f"those of training, in the same order: {', '.join(case.pictures.classes[:4])}…",
             "make one list of classes, and use it for both",
@@ -86,13 +80,13 @@ def test_pictures(case: Case) -> Finding:
     worst = max(apart, key=lambda name: abs(apart[name]))
     seen = f"{worst} differs most, by {apart[worst]:+.1f} standard deviations of the training pictures"
     if abs(apart[worst]) < WIDE:
-        return fine(check, seen)
+        return fine(seen)
     remedies = {
         "brightness": "compare how both were taken and decoded; is one of them inverted?",
         "contrast": "compare how both were taken and decoded; is one of them compressed or rescaled?",
         "sharpness": "compare resolutions: was one of them enlarged from a smaller size, or resized another way?",
     }
-    return alarm(check, seen, f"less than {WIDE} for brightness, contrast and sharpness", remedies[worst])
+    return alarm(seen, f"less than {WIDE} for brightness, contrast and sharpness", remedies[worst])
 
 
 def _looks(pictures: Pictures) -> dict[str, Tensor]:

@@ -14,8 +14,8 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from autograde.engine.cells import is_grade, is_solution
-from autograde.engine.session import Session, error_output
+from autograde.engine.cells import error_output, is_grade, is_solution
+from autograde.engine.session import Session
 from autograde.engine.verdict_cell import read_verdict
 
 _FALSE_ASSERTION = "assert 1 == 2, 'canary'"
@@ -55,7 +55,7 @@ _TELLING = {
 
 
 def is_test(cell: NotebookNode) -> bool:
-    """Whether a cell holds tests: a graded code cell that is no answer itself."""
+    """Whether a cell holds tests: a graded code cell that is not an answer itself."""
     return bool(cell.cell_type == "code" and is_grade(cell) and not is_solution(cell))
 
 

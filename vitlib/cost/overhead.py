@@ -1,11 +1,11 @@
-"""What a step needs of a GPU's memory, compared with what the GPU has.
+"""What a GPU needs besides tensors: the memory between them, and what CUDA takes for itself.
 
 Three numbers are distinguished. *Allocated* is what tensors take at the peak, as `cost` counts it. *Reserved* is what
 torch's allocator holds for them: it hands out memory in pieces and keeps some between the tensors. And CUDA itself
 takes a part of the GPU before there is any tensor. A step fits where reserved and CUDA's part are no more than the GPU
 has.
 
-What comes on top of allocated is an estimate, on the careful side, and not yet held against a GPU:
+What comes on top of allocated is an estimate, on the careful side, and not yet compared with a GPU:
 
 - cuBLAS, which multiplies matrices, has room of its own: up to 32 MiB (on Hopper; 8 MiB before) for each of the two
   threads that call it, forward's and backward's. NVIDIA, "cuBLAS library", cublasSetWorkspace.
@@ -16,67 +16,13 @@ What comes on top of allocated is an estimate, on the careful side, and not yet 
   more: 0.6 GiB are taken.
 """
 
-from dataclasses import dataclass
-
-from vitlib.backbones.presets import Config
-from vitlib.cost import Breakdown, Cost, Run
 from vitlib.cost.gpus import GIB
-from vitlib.cost.remedies import Remedy
 
 MIB = 2**20  # bytes
 WORKSPACE = 2 * 32 * MIB  # bytes: cuBLAS's, for two threads
 SEGMENT = 2 * MIB  # bytes: reserved memory is a multiple of it
 UNUSED = 7  # per cent of what is allocated that lies unused between tensors
 CONTEXT = 6 * GIB // 10  # bytes: what CUDA takes for itself
-
-
-@dataclass(frozen=True)
-class Room:
-    """What a step needs of a GPU, and what would help; `will_it_fit` answers with it."""
-
-    model: str  # its name, or its kind
-    config: Config
-    run: Run
-    gpu: str  # its name, or its size
-    budget: int  # bytes that the GPU has
-    cost: Cost
-    largest_batch: int  # pictures that a step could have; 0: not even one
-    remedies: tuple[Remedy, ...]  # each by itself, the cheapest first
-    combined: tuple[Remedy, ...]  # one upon the other; empty where one is enough, and where all are too few
-
-    @property
-    def allocated(self) -> int:
-        """Bytes of tensors at the peak."""
-        return self.cost.peak
-
-    @property
-    def reserved(self) -> int:
-        """Bytes that torch's allocator holds at the peak, an estimate."""
-        return reserved(self.allocated)
-
-    @property
-    def needed(self) -> int:
-        """Bytes of the GPU: reserved, and what CUDA takes for itself."""
-        return self.reserved + CONTEXT
-
-    @property
-    def fits(self) -> bool:
-        return self.needed <= self.budget
-
-    @property
-    def phase(self) -> str:
-        """The part of a step that sets the peak: "forward", "backward" or "step", or "inference"."""
-        return self.cost.peak_phase
-
-    @property
-    def breakdown(self) -> Breakdown:
-        """What the memory is taken for at the peak."""
-        return self.cost.phases[self.phase]
-
-    @property
-    def remedy(self) -> Remedy | None:
-        """The cheapest that is enough by itself."""
-        return next((each for each in self.remedies if each.fits), None)
 
 
 def reserved(allocated: int) -> int:

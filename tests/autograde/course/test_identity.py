@@ -15,9 +15,9 @@ from autograde.answers.sheet import full_name
 from autograde.cli import main
 from autograde.course.course import Course
 from autograde.course.grading import grade
+from autograde.course.identity import Person, cells_of, is_student, marked_as, signed_in
 from autograde.course.release import release
 from autograde.course.simulate import TEMPERAMENTS, answer
-from autograde.course.who import Person, cells_of, is_student, marked_as, signed_in
 from autograde.learner import student
 from autograde.learner.student import sign_in
 from tests.autograde.conftest import TOY
