@@ -575,8 +575,8 @@ def _(logits, labels):
     return matrix
 
 
-@confused.misconception("floats", "The counts are right, but they are floats, as `torch.zeros(K, K)` makes them. Counts are "
-    "whole numbers: say `dtype=torch.long`.")
+@confused.misconception("floats", "The counts are right, but they are floats, as `torch.zeros(K, K)` makes them. "
+    "Counts are whole numbers: say `dtype=torch.long`.")
 def _(logits, labels):
     return confusion_matrix(logits, labels).float()
 
