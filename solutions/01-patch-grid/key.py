@@ -47,11 +47,6 @@ patch_tokens = Numeric(
 )
 
 
-
-
-
-
-
 def count_patches(height: int, width: int, patch: int) -> int:
     """The number of square patches, `patch` pixels a side, in a picture of `height` × `width` pixels.
 
@@ -73,7 +68,7 @@ count = Code(
     reference=count_patches,
     # 24 and 40 leave 8 each: both their sum and their difference are multiples of 16
     examples=[
-        (32, 48, 16), (6, 4, 2), (32, 50, 16), (50, 32, 16), (20, 50, 16), (24, 40, 16), (24, 32, 16), (8, 32, 16),
+        (32, 48, 16), (6, 4, 2), (9, 9, 3), (32, 50, 16), (20, 50, 16), (24, 40, 16), (24, 32, 16), (8, 32, 16),
     ],
     checks={
         "square pictures": [(224, 224, 16), (32, 32, 8), (64, 64, 64), (7, 7, 1)],
@@ -298,14 +293,14 @@ numbers_per_token = Numeric(
 )
 
 
-
 # ── 1.4 · Cut with two reshapes and a permute ──────────────────────────────────────────────────────────────────────
 
 
 def eighths(*shape: int) -> torch.Tensor:
-    """Numbers of which no two are equal, below zero and above, most of them not whole, as normalised pixels are."""
+    """Numbers of which no two are equal, shuffled, below zero and above, most not whole, as normalised pixels are."""
     count = math.prod(shape)
-    return (torch.arange(count) - count // 2).reshape(shape) / 8
+    shuffled = torch.arange(count) * 8191 % count  # a prime and larger than any count: each number comes up once
+    return (shuffled - count // 2).reshape(shape) / 8
 
 
 def patchify(images: torch.Tensor, patch: int) -> torch.Tensor:
@@ -336,7 +331,7 @@ cut = Code(
     reference=patchify,
     examples=[
         (torch.arange(16).reshape(1, 1, 4, 4), 2),
-        (torch.arange(48).reshape(1, 2, 4, 6), 2),
+        (torch.arange(96).reshape(1, 4, 4, 6), 2),
         (eighths(2, 3, 6, 4), 2),
         (torch.arange(20).reshape(1, 1, 4, 5), 2),
         (torch.arange(30).reshape(1, 1, 5, 6), 2),
@@ -559,33 +554,21 @@ def _(images, patch):
 @cut.misconception("rounds the pixels",
     "Every pixel is in its place, but some are no longer what they were: fractions are lost. Move them as they are.")
 def _(images, patch):
-    B, C, H, W = images.shape
-    if H % patch or W % patch:
-        raise ValueError("does not divide")
-    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
-    tokens = tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch * patch)
+    tokens = patchify(images, patch)
     return tokens.round() if tokens.is_floating_point() else tokens
 
 
 @cut.misconception("another dtype", "Every number is right, but not every dtype: bytes do not come back as bytes. What "
     "you move keeps its dtype; what you make anew needs `dtype=images.dtype`.")
 def _(images, patch):
-    B, C, H, W = images.shape
-    if H % patch or W % patch:
-        raise ValueError("does not divide")
-    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
-    return torch.tensor(tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch * patch).tolist())
+    return torch.tensor(patchify(images, patch).tolist())
 
 
 @cut.misconception("always floats",
     "Every number is right, but whole numbers come back as floats. What you move keeps its dtype; `torch.zeros(…)` "
     "makes floats, unless you say `dtype=images.dtype`.")
 def _(images, patch):
-    B, C, H, W = images.shape
-    if H % patch or W % patch:
-        raise ValueError("does not divide")
-    tiles = images.reshape(B, C, H // patch, patch, W // patch, patch)
-    return tiles.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * patch * patch).float()
+    return patchify(images, patch).float()
 
 
 @cut.misconception("refuses too late",
@@ -626,7 +609,7 @@ mend = Code(
     reference=unpatchify,
     examples=[
         (torch.tensor([[[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]]), 4, 4, 2),
-        (torch.arange(48).reshape(1, 6, 8), 4, 6, 2),
+        (torch.arange(96).reshape(1, 6, 16), 4, 6, 2),
         (eighths(2, 6, 12), 6, 4, 2),
         (torch.arange(20).reshape(1, 5, 4), 4, 4, 2),
         (torch.arange(12).reshape(1, 3, 4), 4, 4, 2),
@@ -853,12 +836,7 @@ def _(tokens, height, width, patch):
 @mend.misconception("rounds the pixels",
     "Every pixel is where it was, but some are no longer what they were: fractions are lost. Move them as they are.")
 def _(tokens, height, width, patch):
-    B, N, L = tokens.shape
-    rows, columns = height // patch, width // patch
-    if rows * columns != N:
-        raise ValueError("another grid")
-    grid = tokens.reshape(B, rows, columns, L // patch**2, patch, patch)
-    images = grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
+    images = unpatchify(tokens, height, width, patch)
     return images.round() if images.is_floating_point() else images
 
 
@@ -866,24 +844,14 @@ def _(tokens, height, width, patch):
     "Every number is right, but not every dtype: bytes do not come back as bytes. What you move keeps its dtype; what "
     "you make anew needs `dtype=tokens.dtype`.")
 def _(tokens, height, width, patch):
-    B, N, L = tokens.shape
-    rows, columns = height // patch, width // patch
-    if rows * columns != N:
-        raise ValueError("another grid")
-    grid = tokens.reshape(B, rows, columns, L // patch**2, patch, patch)
-    return torch.tensor(grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width).tolist())
+    return torch.tensor(unpatchify(tokens, height, width, patch).tolist())
 
 
 @mend.misconception("always floats",
     "Every number is right, but whole numbers come back as floats. What you move keeps its dtype; `torch.zeros(…)` "
     "makes floats, unless you say `dtype=tokens.dtype`.")
 def _(tokens, height, width, patch):
-    B, N, L = tokens.shape
-    rows, columns = height // patch, width // patch
-    if rows * columns != N:
-        raise ValueError("another grid")
-    grid = tokens.reshape(B, rows, columns, L // patch**2, patch, patch)
-    return grid.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width).float()
+    return unpatchify(tokens, height, width, patch).float()
 
 
 # ── 1.6 · Sizes that do not fit ────────────────────────────────────────────────────────────────────────────────────

@@ -207,7 +207,7 @@ attend = Code(
     ],
     checks={
         "any mask": lambda dice: [heads_and_mask(dice.randrange(10**6)) for _ in range(3)],
-        "other sizes": lambda dice: [heads_and_mask(dice.randrange(10**6), batch=3, length=6, dim=8)],
+        "other sizes": lambda dice: [heads_and_mask(dice.randrange(10**6), batch=b, length=6, dim=8) for b in (1, 3)],
         "nothing forbidden": [(*heads_and_mask(7)[:2], torch.ones(4, 4, dtype=torch.bool))],
         "scores of 0": [(heads_and_mask(11)[0], torch.zeros(2, 4, 3), heads_and_mask(11)[2])],
         "large scores": [tuple([100 * part for part in heads_and_mask(8)[:2]] + [heads_and_mask(8)[2]])],
@@ -531,7 +531,9 @@ def never_named(seed: int) -> tuple[torch.Tensor, ...]:
 
 confused = Code(
     "confusion-matrix", title="Which class for which", points=4, difficulty=2, minutes=8, hints=None,
-    prompt="Write the confusion matrix of a classifier: it shows which classes are mistaken for which.",
+    prompt="A [confusion matrix](../10-reference/10-reference.ipynb#Confusion-matrix) shows which classes are mistaken "
+    "for which: row *i* counts what the model says of the pictures of class *i*, with a column for each answer. Write "
+    "the function that makes it.",
     reference=confusion_matrix,
     examples=[answers_and_labels(1), answers_and_labels(2, count=20, classes=5, last=3), never_named(3),
               answers_and_labels(4, count=1, classes=4, last=4)],
@@ -571,6 +573,12 @@ def _(logits, labels):
     matrix = torch.zeros(logits.shape[1], logits.shape[1], dtype=torch.long)
     matrix[labels, logits.argmax(dim=1)] += 1
     return matrix
+
+
+@confused.misconception("floats", "The counts are right, but they are floats, as `torch.zeros(K, K)` makes them. "
+    "Counts are whole numbers: say `dtype=torch.long`.")
+def _(logits, labels):
+    return confusion_matrix(logits, labels).float()
 
 
 @confused.misconception("the smallest logit", "You took the smallest logit for the answer.")

@@ -97,6 +97,7 @@ def refuse_tick_and_mark(name: str, wrong: Callable[..., Any]) -> None:
         lambda height, width, patch: min(height, width) % patch,
         lambda height, width, patch: height < patch or width < patch,
         lambda height, width, patch: height != width,
+        lambda height, width, patch: height == width,
     ],
 )
 def test_one_test_for_two_sides_gets_no_tick(refuses: Callable[[int, int, int], object]) -> None:
@@ -159,10 +160,16 @@ def of_floats(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch
         lambda pixels: pixels.numpy(),
         lambda pixels: pixels.tolist(),
         lambda pixels: pixels[:1],
+        lambda pixels: pixels.sort(dim=-1).values,
     ],
 )
 def test_pixels_are_moved_and_never_changed(name: str, change: Callable[[torch.Tensor], Any]) -> None:
     refuse_tick_and_mark(name, lambda *arguments: change(function(name)(*arguments)))
+
+
+def test_what_is_right_for_three_channels_at_most_gets_no_tick() -> None:
+    refuse_tick_and_mark("patchify", lambda images, patch: function("patchify")(images[:, :3], patch))
+    refuse_tick_and_mark("unpatchify", lambda tokens, *sizes: function("unpatchify")(tokens, *sizes)[:, :3])
 
 
 def test_what_is_right_for_wide_pictures_only_gets_no_tick() -> None:
