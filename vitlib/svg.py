@@ -5,11 +5,12 @@ import io
 import re
 from collections import Counter
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 FEW_PIXELS = 128  # a picture or table with no longer side is shown as squares, not blurred
 EXACT = 32  # pixels: pictures with no longer side, such as CIFAR's, keep every colour
 QUALITY = 80  # of larger photographs, 0 to 100
+UNSEEN = 4  # of 255: a mean difference between squares that nobody sees
 
 # What no browser draws: a comment repeats each text, and each part has a name
 _NOT_DRAWN = re.compile(r'<!--.*?-->|(?<=<g) id="[^"]*"', re.DOTALL)
@@ -40,9 +41,15 @@ def _smaller(png: str) -> str:
     content, file = base64.b64decode(png), io.BytesIO()
     image = Image.open(io.BytesIO(content))
     image.save(file, format="webp", quality=QUALITY, method=4)
-    if max(image.size) > EXACT and len(file.getvalue()) < len(content) // 2:
+    if max(image.size) > EXACT and len(file.getvalue()) < len(content) // 2 and _looks_like(image, Image.open(file)):
         return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+def _looks_like(image: Image.Image, stored: Image.Image) -> bool:
+    """Whether squares keep their colours: WebP mixes those of neighbours, which suits a photograph, not a table."""
+    apart = ImageStat.Stat(ImageChops.difference(image.convert("RGB"), stored.convert("RGB"))).mean
+    return max(image.size) > FEW_PIXELS or sum(apart) / 3 < UNSEEN
 
 
 def _each_once(drawing: str) -> str:

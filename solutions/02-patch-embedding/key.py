@@ -330,8 +330,8 @@ def conv_weight(weight: torch.Tensor, channels: int, patch: int) -> torch.Tensor
 
 
 def ramp(*shape: int) -> torch.Tensor:
-    """0.5, 1.5, 2.5, …: every number tells where it came from, and a rounded one is wrong."""
-    return torch.arange(0.5, torch.Size(shape).numel()).reshape(shape)
+    """−2.5, −1.5, −0.5, …: every number tells where it came from; a rounded one is wrong, or one without its sign."""
+    return (torch.arange(torch.Size(shape).numel()) - 2.5).reshape(shape)
 
 
 kernels = Code(

@@ -62,7 +62,7 @@ def prepend_cls(tokens: torch.Tensor, cls: torch.Tensor) -> torch.Tensor:
 
 def row(batch: int, count: int, width: int) -> torch.Tensor:
     """Tokens of which no two numbers are equal, none is one of `vector`'s, and a rounded one is wrong."""
-    return torch.arange(0.5, batch * count * width).reshape(batch, count, width)
+    return (torch.arange(batch * count * width) - 2.5).reshape(batch, count, width)
 
 
 def vector(width: int) -> torch.Tensor:
@@ -321,8 +321,8 @@ def add_positions(tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor
 
 
 def table(count: int, width: int) -> torch.Tensor:
-    """Positions of which no two are equal."""
-    return 1000 * torch.arange(1.0, 1 + count * width).reshape(count, width)
+    """Positions of which no two are equal, negative ones among them, as among learned ones."""
+    return 1000 * (torch.arange(count * width) - 1.5).reshape(count, width)
 
 
 place = Code(
@@ -575,7 +575,7 @@ def sincos_positions(count: int, width: int) -> torch.Tensor:
 
 
 waves = Code(
-    "sincos-positions", title="Your own sincos_positions", points=5, difficulty=3, minutes=12, tolerance=1e-4,
+    "sincos-positions", title="Your own sincos_positions", points=5, difficulty=3, minutes=12, tolerance=2e-5,
     prompt="Write the formula for a whole table. The sine and the cosine of one angle stand **side by side**: column 0 "
     "is a sine, column 1 its cosine, column 2 the next sine. An odd width is refused with a `ValueError`.",
     reference=sincos_positions,

@@ -185,6 +185,23 @@ def test_a_function_that_rounds_its_numbers_gets_no_tick_and_no_mark(chapter: st
     assert exercise.mark({"outcomes": exercise.run(rounds)}).status is not Status.RIGHT
 
 
+SIGNED = [(chapter, name) for chapter in ("02-patch-embedding", "03-cls-and-positions") for name in FRACTIONS[chapter]]
+
+
+@pytest.mark.parametrize("unsigned", [torch.abs, torch.relu], ids=lambda function: function.__name__)
+@pytest.mark.parametrize(("chapter", "name"), SIGNED)
+def test_a_function_that_loses_signs_gets_no_tick_and_no_mark(chapter: str, name: str, unsigned: Any) -> None:
+    exercise = load_key(ROOT / "solutions" / chapter)[name]
+    assert isinstance(exercise, Code)
+
+    def loses_signs(*arguments: Any) -> torch.Tensor:
+        result: torch.Tensor = unsigned(exercise.reference(*arguments))
+        return result
+
+    assert not exercise.passes_examples(loses_signs)
+    assert exercise.mark({"outcomes": exercise.run(loses_signs)}).status is not Status.RIGHT
+
+
 @pytest.mark.parametrize(("chapter", "name"), [(chapter, name) for chapter in FRACTIONS for name in FRACTIONS[chapter]])
 def test_a_function_that_fills_zeros_gets_its_tick_and_its_mark(chapter: str, name: str) -> None:
     """`torch.zeros(…)` holds floats, and so does what stands in a model: examples of whole numbers would refuse it."""

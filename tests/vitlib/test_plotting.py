@@ -133,6 +133,14 @@ def test_few_pixels_are_stored_as_they_are():
     assert kind == "png" and np.array_equal(np.asarray(stored), image.permute(1, 2, 0).numpy())
 
 
+def test_a_table_of_colours_keeps_each_colour():
+    """A photograph's WebP would mix the colours of neighbours, and none of them would be the colour bar's."""
+    figure, table = Plate(figsize=(4, 4)), np.sin(np.outer(np.arange(64), np.arange(64) / 10))
+    image = figure.subplots().imshow(table, cmap="cividis")
+    ((_, stored),) = pictures_in(figure.svg())
+    assert np.array_equal(np.asarray(stored), image.to_rgba(table, bytes=True)[..., :3])
+
+
 def test_a_photograph_is_nearly_the_same_and_takes_little_room():
     cat = picture("chelsea")
     svg = show_grid(cat, PatchGrid(300, 451, 50)).svg()

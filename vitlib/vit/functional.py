@@ -40,7 +40,7 @@ def prepend_cls(tokens: Float[Tensor, "B N D"], cls: Float[Tensor, "D"]) -> Floa
 
 
 def add_positions(tokens: Float[Tensor, "B T D"], positions: Float[Tensor, "T D"]) -> Float[Tensor, "B T D"]:
-    """Chapter 3: h_i = z_i + PE_i, for CLS as well."""
+    """Chapter 3: z_0 = tokens + E_pos, a row for each of the T = N + 1 tokens, CLS as well."""
     return tokens + positions
 
 

@@ -1,6 +1,7 @@
-"""Chapter 3: the row of tokens, and where each of them came from, h_i = z_i + PE_i.
+"""Chapter 3: the row of tokens, and where each of them came from, z_0 = [x_cls, z_1, …, z_N] + E_pos.
 
-Attention treats its tokens as a set. What tells patch 3 from patch 7 is the position vector added here.
+Attention treats its tokens as a set. What tells patch 3 from patch 7 is the position vector added here. In the shapes,
+T counts all tokens, N + 1 with CLS, and R the rows of E_pos.
 """
 
 import torch

@@ -173,7 +173,7 @@ def test_every_wrong_function_fails_an_example_and_gets_its_own_message(exercise
 
 @each(Code)
 def test_a_result_rounded_to_four_decimals_gets_no_tick(exercise):
-    """Where rounding changes a tensor; waves of float32 are compared less closely."""
+    """Where rounding changes a tensor."""
 
     def short(value):
         if isinstance(value, tuple):
@@ -184,8 +184,7 @@ def test_a_result_rounded_to_four_decimals_gets_no_tick(exercise):
         return short(exercise.reference(*arguments))
 
     changed = outcomes(rounding, exercise.packed_examples) != outcomes(exercise.reference, exercise.packed_examples)
-    loose = exercise.id == "sincos-positions"
-    assert loose or not (changed and exercise.passes_examples(rounding))
+    assert not (changed and exercise.passes_examples(rounding))
 
 
 @each(Exercise)
