@@ -673,7 +673,7 @@ most = Code(
     "that there is.",
     reference=largest_batch,
     examples=[
-        (100, 30, 20), (95, 30, 20), (100, 40, 20), (20, 30, 20), (100, 130, 20),
+        (100, 30, 20), (35, 30, 20), (100, 40, 20), (20, 30, 20), (100, 130, 20),
         (8 * 2**30, 1_385_082_496, 172_000_000),
     ],
     checks={
@@ -859,7 +859,7 @@ widest = Code(
     reference=largest_side,
     examples=[
         (20_000, 1_000, 16, 8, 2, 1), (1_000, 900, 16, 8, 2, 1), (8 * 2**30, 1_385_082_496, 16, 768, 12, 16),
-        (1_000 + 64 * 5 * 8 * 2, 1_000, 14, 8, 2, 1), (1_000 + 64 * 4 * 8 * 2, 1_000, 14, 8, 2, 1),
+        (1_000 + 64 * 5 * 8 * 2, 1_000, 14, 8, 2, 1), (1_000 + 64 * 14 * 8 * 2, 1_000, 14, 8, 2, 3),
         (20_000_000, 1_000, 8, 8, 2, 1),
     ],
     checks={
@@ -906,7 +906,7 @@ def longest(room: float, tokens_of) -> int:
     return row
 
 
-@widest.misconception("forgot CLS", "CLS is missing: r² + 1 tokens, not r².")
+@widest.misconception("forgot CLS", "CLS is missing: every picture has r² + 1 tokens, not r².")
 def _(budget, fixed, patch, width, depth, batch):
     return patch * longest((budget - fixed) / (64 * batch * width * depth), lambda r: r**2)
 

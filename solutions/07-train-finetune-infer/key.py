@@ -379,7 +379,7 @@ plan = Code(
     reference=learning_rate,
     examples=[
         (0, 6, 2, 1.0, 0.0), (1, 6, 2, 1.0, 0.0), (2, 6, 2, 1.0, 0.0), (4, 6, 2, 0.5, 0.0),
-        (0, 9, 4, 1.0, 0.3), (3, 6, 2, 1.0, 0.3), (5, 6, 2, 1.0, 0.3), (3, 4, 0, 1.0, 0.0),
+        (0, 9, 4, 1.0, 0.3), (3, 6, 2, 1.0, 0.3), (5, 6, 2, 0.5, 0.3), (3, 4, 0, 1.0, 0.0),
     ],
     checks={
         "a whole run": lambda dice: plans(dice),
@@ -502,6 +502,12 @@ def _(step, steps, warmup, highest, lowest):
     "You cut the curve off at `lowest`. Scale it instead, so that it *falls to* `lowest`.")
 def _(step, steps, warmup, highest, lowest):
     return max(lowest, fallen(step, steps, warmup, highest, 0.0)) if step >= warmup else highest * (step + 1) / warmup
+
+
+@plan.misconception("lowest as a share",
+    "You took `lowest` for a share of `highest`. It is a learning rate itself: the one that the fall ends at.")
+def _(step, steps, warmup, highest, lowest):
+    return learning_rate(step, steps, warmup, highest, highest * lowest)
 
 
 @plan.misconception("lowest added",

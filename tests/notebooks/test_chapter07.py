@@ -1,5 +1,6 @@
 """What chapter 7 says of itself, of torch and of the library, is so."""
 
+import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -12,11 +13,13 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from autograde.authoring.key import load_key
 from autograde.exercises import Code, Plain
 from vitlib.data.pictures import Pictures
 from vitlib.models import create
+from vitlib.plotting import Plate
 from vitlib.recipes import moved
 from vitlib.recipes.masked import MaskedAutoencoder
 from vitlib.training.finetune import finetune
@@ -159,3 +162,23 @@ def test_augmentation_loses_early_and_gains_when_the_curves_are_flat() -> None:
     assert fmean(plain40["as it is"]) - fmean(moved40["as it is"]) == pytest.approx(0.02, abs=0.005)  # "two points"
     assert [round(100 * fmean(run["moved"])) for run in (plain40, moved40)] == pytest.approx([40, 96], abs=1)
     assert max(plain40["moved"]) < 0.45  # "about four in ten"
+
+
+def test_the_cells_on_your_own_photos_take_the_smallest_folder_that_the_text_allows(tmp_path: Path) -> None:
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        for shade in range(5):
+            Image.new("RGB", (20, 20), (50 * shade, 0, 0)).save(tmp_path / name / f"{shade}.png")
+
+    def always_cats(model: object, images: torch.Tensor, probabilities: bool) -> torch.Tensor:
+        return torch.tensor([[0.9, 0.1]]).repeat(len(images), 1)
+
+    notebook = json.loads((FOLDER / f"{FOLDER.name}.ipynb").read_text(encoding="utf-8"))
+    cells = {cell["id"]: "".join(cell["source"]) for cell in notebook["cells"]}
+    names: dict[str, Any] = {
+        "torch": torch, "Plate": Plate, "photos": tmp_path, "predict": always_cats, "tuned": None,
+    }  # fmt: skip
+    for cell in ("s9-look", "s9-worst", "s9-matrix"):
+        exec(compile(cells[cell], cell, "exec"), names)
+        assert names["figure"].small()
+    assert names["table"].tolist() == [[1, 0], [1, 0]]  # row: true class; column: answer

@@ -18,23 +18,30 @@ from vitlib.training.optim import optimizers, schedule
 from vitlib.training.steps import Diverged, Step, steps, train_mode
 
 State = Literal["ready", "running", "paused", "done", "diverged", "failed"]
-SEEN = 450  # training pictures, at most, on which the accuracy is measured: as many as there are to test
+SEEN = 270  # training pictures, at most, on which the accuracy is measured: as many as there are to validate on
 
 
 @cache
 def _digits() -> tuple[Pictures, Pictures]:
-    return digits()
+    pool, _ = digits()
+    return pool.split(5)
 
 
 def _few() -> tuple[Pictures, Pictures]:
-    train, test = _digits()
-    return train.take(slice(0, 100)), test
+    train, valid = _digits()
+    return train.take(slice(0, 100)), valid
 
 
+def _faces() -> tuple[Pictures, Pictures]:
+    pool, _ = faces()
+    return pool.split(2)
+
+
+# Pictures to train on and to validate on. Who tries settings chooses by what they see: so no test picture is used here.
 DATA: dict[str, Callable[[], tuple[Pictures, Pictures]]] = {
-    "1347 digits": _digits,
+    "1077 digits": _digits,
     "100 digits": _few,
-    "50 faces, 50 backgrounds": faces,
+    "25 faces, 25 backgrounds": _faces,
 }
 
 
@@ -56,7 +63,7 @@ class Run:
     >>> run = Run("100 digits", Recipe(epochs=1, batch_size=50, lr=1e-3))
     >>> while run.advance():
     ...     pass
-    >>> run.state, len(run.loss), len(run.test)
+    >>> run.state, len(run.loss), len(run.valid)
     ('done', 2, 1)
     """
 
@@ -68,7 +75,7 @@ class Run:
     loss: list[float] = field(default_factory=list)  # of each step
     rate: list[float] = field(default_factory=list)  # learning rate of each step
     train: list[float] = field(default_factory=list)  # after each epoch: accuracy, 0…1, on training pictures, unchanged
-    test: list[float] = field(default_factory=list)  # after each epoch: accuracy, 0…1, on pictures it has not seen
+    valid: list[float] = field(default_factory=list)  # after each epoch: accuracy, 0…1, on pictures it has not seen
     per_epoch: int = 1  # steps
     classes: int = 10
 
@@ -80,7 +87,7 @@ class Run:
     @property
     def epochs(self) -> int:
         """How many are done."""
-        return len(self.test)
+        return len(self.valid)
 
     @property
     def guessing(self) -> float:
@@ -111,7 +118,7 @@ class Run:
     def _steps(self) -> Iterator[bool]:
         """What `fit` does, with a `yield` behind each step: the same weights, to the last bit."""
         recipe = self.recipe
-        train, test = DATA[self.data]()
+        train, valid = DATA[self.data]()
         self.model = model = small_vit(train, recipe.seed)
         train = train.to(next(model.parameters()).device)
         self.classes = len(train.classes)
@@ -131,7 +138,7 @@ class Run:
                 self.state = "diverged"
                 return
             self.train.append(evaluate(model, train.take(slice(0, SEEN))))
-            self.test.append(evaluate(model, test))
+            self.valid.append(evaluate(model, valid))
             yield True
         model.eval()
 

@@ -26,7 +26,7 @@ def verdict(run: Run) -> str:
     """What a run's curves say, in a sentence or two.
 
     >>> from vitlib.training.fit import Recipe
-    >>> verdict(Run("1347 digits", Recipe(), loss=[2.9] * 4, train=[0.1], test=[0.1], per_epoch=4))
+    >>> verdict(Run("1077 digits", Recipe(), loss=[2.9] * 4, train=[0.1], valid=[0.1], per_epoch=4))
     'The loss, 2.90, is above ln 10 = 2.30: guessing would do better. The learning rate is too high.'
     """
     if run.state == "failed":
@@ -41,7 +41,7 @@ def verdict(run: Run) -> str:
     if not run.epochs:
         return f"In the first epoch: the loss began at {run.loss[0]:.2f}, and {ln} is what guessing gives."
     now, before = _epoch_loss(run, run.epochs - 1), _epoch_loss(run, 0)
-    train, test = run.train[-1], run.test[-1]
+    train, valid = run.train[-1], run.valid[-1]
     if now > run.guessing + 0.05:
         return f"The loss, {now:.2f}, is above {ln}: guessing would do better. The learning rate is too high."
     if now > 0.8 * run.guessing:
@@ -51,11 +51,11 @@ def verdict(run: Run) -> str:
             else "It does not fall: another learning rate, most likely a lower one."
         )
         return f"The loss, {now:.2f}, is still near {ln}. {why}"
-    share = f"{train:.0%} of its training pictures right, and {test:.0%} of new ones"
-    if train - test > 0.08:
+    share = f"{train:.0%} of its training pictures right, and {valid:.0%} of new ones"
+    if train - valid > 0.08:
         return f"{share}: it overfits. More pictures, changed pictures, or a pretrained model would help."
     if run.recipe.flip and "digits" in run.data and run.over:
-        return f"{share}. But half of what it learned from was mirrored, and no test digit is: compare without."
+        return f"{share}. But half of what it learned from was mirrored, and no validation digit is: compare without."
     return f"{share}: it {'has learned' if run.over else 'learns'}, and holds for new pictures."
 
 
@@ -75,12 +75,12 @@ def words_html(run: Run | None, following: Run) -> str:
     coming = f"<p><b>Start</b> trains on {escape(describe(following))}.</p>"
     if run is None:
         return f'<div class="vit-words"><p role="status">No run yet.</p>{coming}</div>'
-    share = [f"{each[-1]:.1%}" if each else "–" for each in (run.train, run.test)]
+    share = [f"{each[-1]:.1%}" if each else "–" for each in (run.train, run.valid)]
     tiles = [
         (f"{run.epochs}", f"of {run.recipe.epochs} epochs"),
         (f"{run.loss[-1]:.2f}" if run.loss else "–", "loss, last step"),
         (share[0], "train"),
-        (share[1], "test"),
+        (share[1], "validation"),
     ]
     cells = "".join(f"<div><b>{number}</b>{name}</div>" for number, name in tiles)
     said = escape(verdict(run))
@@ -104,13 +104,13 @@ def curves_html(runs: Sequence[Run]) -> str:
     top = min(2 * guessing, max(1.15 * guessing, highest))
     losses = [(run, _thinned([(i / run.per_epoch, loss) for i, loss in enumerate(run.loss)])) for run in runs]
     rates = [(run, _thinned([(i / run.per_epoch, rate) for i, rate in enumerate(_shares(run))])) for run in runs]
-    train, test = [(run, _after(run.train)) for run in runs], [(run, _after(run.test)) for run in runs]
+    train, valid = [(run, _after(run.train)) for run in runs], [(run, _after(run.valid)) for run in runs]
     epochs = max(run.recipe.epochs for run in runs)
     panels = [
         _panel("loss", epochs, top, "{:.1f}", _lines(losses, epochs, top), line=(guessing, "guessing")),
         _panel(
-            "accuracy: — test, - - train", epochs, 1.0, "{:.0%}",
-            _lines(train, epochs, 1.0, "5 4") + _lines(test, epochs, 1.0),
+            "accuracy: — validation, - - train", epochs, 1.0, "{:.0%}",
+            _lines(train, epochs, 1.0, "5 4") + _lines(valid, epochs, 1.0),
         ),
         _panel("learning rate / its highest", epochs, 1.0, "{:g}", _lines(rates, epochs, 1.0)),
     ]  # fmt: skip
@@ -128,10 +128,10 @@ def still(runs: Sequence[Run]) -> Plate:
         epochs = [(i + 1) / run.per_epoch for i in range(len(run.loss))]
         loss.plot(epochs, run.loss, color=colour, linewidth=1, label=letter)
         accuracy.plot(range(1, run.epochs + 1), run.train, "--", color=colour)
-        accuracy.plot(range(1, run.epochs + 1), run.test, color=colour, marker=".", label=letter)
+        accuracy.plot(range(1, run.epochs + 1), run.valid, color=colour, marker=".", label=letter)
         rate.plot(epochs, _shares(run), color=colour, label=letter)
         loss.axhline(run.guessing, color="#999999", linewidth=1)
-    titles = ("loss (nats)", "accuracy: — test, - - train", "learning rate / its highest")
+    titles = ("loss (nats)", "accuracy: — validation, - - train", "learning rate / its highest")
     for axes, title in zip((loss, accuracy, rate), titles, strict=True):
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epochs")
@@ -168,10 +168,10 @@ def _description(runs: Sequence[Run]) -> str:
 def _legend(runs: Sequence[Run]) -> str:
     rows = []
     for run in runs:
-        test = f"{run.test[-1]:.1%}" if run.test else "–"
+        valid = f"{run.valid[-1]:.1%}" if run.valid else "–"
         rows.append(
             f'<div style="width: 18px; height: 4px; background: {COLOURS[run.letter]}"></div><b>{run.letter}</b>'
-            f'<div>{escape(describe(run))}</div><div style="font-variant-numeric: tabular-nums">{test}</div>'
+            f'<div>{escape(describe(run))}</div><div style="font-variant-numeric: tabular-nums">{valid}</div>'
         )
     columns = "grid-template-columns: 18px max-content 1fr max-content"
     grid = f"display: grid; gap: 3px 8px; align-items: center; {columns}"
