@@ -215,8 +215,8 @@ class Code(Exercise):
             elif (text := told[_text(rounded(self._seen(wrong.answer)))]) != wrong.message:
                 yield wrong.line, f"{wrong.name!r} gets the message {text!r} on the examples; add one where it differs"
         hidden = [arguments for _, arguments in self.cases]
-        found = problems_of_examples(self.reference, self.examples, hidden, self.expected)
-        yield from ((self.line, problem) for problem in found)
+        for problem in problems_of_examples(self.reference, self.examples, hidden, self.expected):
+            yield self.line, problem
 
 
 def _text(canonical: Any) -> str:

@@ -55,8 +55,8 @@ def steps(
             scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
         measured = torch.stack([each.detach().float().to(loss.device) for each in (loss, right, norm)])
-        numbers = measured.tolist()  # the only synchronisation with the device in a step
-        step = Step(*numbers, lr=float(schedules[-1].get_last_lr()[-1]))
+        loss_now, accuracy, gradient = measured.tolist()  # the only synchronisation with the device in a step
+        step = Step(loss_now, accuracy, gradient, float(schedules[-1].get_last_lr()[-1]))
         finite = math.isfinite(step.loss) and math.isfinite(step.gradient)
         if not finite and (not math.isfinite(step.loss) or not scaler.is_enabled() or scaler.get_scale() <= 1):
             model.zero_grad()
