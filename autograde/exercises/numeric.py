@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
@@ -48,9 +49,10 @@ class Numeric(Plain):
         """Rounded too early; a percentage in place of a share, or the other way round."""
         right = self.value(self.answer)
         for places in range(self.decimals or 0):
-            rounded = forms.last_places(right, places)
-            if abs(rounded) >= (1 if places else 10):  # with fewer digits it may be right by chance
-                yield {"decimals": places, "rounded": rounded}, f"Right, but give {_places(self.decimals or 0)}."
+            exact = Fraction(right) * 10**places
+            for rounded in sorted({round(exact), math.floor(exact + Fraction(1, 2))}):  # two where it ends in a half
+                if abs(rounded) >= (1 if places else 10):  # with fewer digits it may be right by chance
+                    yield {"decimals": places, "rounded": rounded}, f"Right, but give {_places(self.decimals or 0)}."
         if self.unit == "%":
             message = "That is the share, a number from 0 to 1. In per cent it is a hundred times as much."
         elif not self.unit and self.decimals and 0 < right <= 1:

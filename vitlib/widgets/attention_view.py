@@ -203,7 +203,7 @@ def still(seen: Look, weights: Float[Tensor, "T"], query: int, title: str) -> Pl
     if query > 0:
         draw_patch_box(asks, query, seen.grid)
         draw_patch_box(answers, query, seen.grid)
-    asks.set_title("who asks: " + ("CLS" if query == 0 else f"patch {query}"), fontsize=10)
+    asks.set_title("Who asks: " + ("CLS" if query == 0 else f"patch {query}"), fontsize=10)
     answers.set_title(title, fontsize=10)
     answers.set(ylabel="", xlim=(0, width), ylim=(height, 0))
     return figure

@@ -145,6 +145,7 @@ def still(view: EmbeddingView) -> Plate:
         axes = figure.add_subplot(spec[1, column])
         weights = _weights(one_filter).reshape(3, view.patch, view.patch)
         axes.imshow(weights.permute(1, 2, 0).numpy(), interpolation="nearest")
+        axes.set_title(f"filter {column + 1}", fontsize=8)
         axes.set_axis_off()
     figure.description = sentence(view)
     return figure

@@ -55,7 +55,8 @@ def test_an_answer_that_needs_no_rounding_is_exact(answer, near):
 
 
 @pytest.mark.parametrize(
-    ("answer", "decimals", "reply"), [(2 / 3, 3, 0.67), (2 / 3, 2, 0.7), (86.412, 1, 86), (0.0123, 4, 0.012)]
+    ("answer", "decimals", "reply"),
+    [(2 / 3, 3, 0.67), (2 / 3, 2, 0.7), (86.412, 1, 86), (0.0123, 4, 0.012), (0.125, 3, 0.12), (0.125, 3, 0.13)],
 )
 def test_rounding_too_early_is_named(answer, decimals, reply):
     places = "1 decimal place" if decimals == 1 else f"{decimals} decimal places"
