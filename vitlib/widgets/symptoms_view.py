@@ -18,8 +18,6 @@ from vitlib.widgets.pictures import BLUE, ORANGE
 
 GREY = "#7F7F7F"
 TOP = 4.5  # nats: the upper end of the curve's scale
-TABLE = "display: grid; gap: 3px 12px; align-items: baseline; line-height: 1.35"
-TRACK = "var(--jp-layout-color2, rgba(128, 128, 128, .15))"
 HIDDEN = "the surprise"
 
 
@@ -105,16 +103,15 @@ def chart_html(subject: Chart, step: int, hidden: bool, lab: bool) -> str:
         for colour, mark, words in ((BLUE, "━", title(subject, hidden)), (GREY, "━", "healthy"), (ORANGE, "╍", "ln 10"))
     )
     rows = "".join(
-        f'<div>{name}</div><div style="text-align: right"><b>{value}</b></div>'
-        f'<div style="text-align: right; opacity: .75">{sound}</div>'
+        f'<div>{name}</div><b class="vit-right">{value}</b><div class="vit-right" style="opacity: .75">{sound}</div>'
         for (name, value), (_, sound) in zip(measured(subject.name), measured("healthy"), strict=True)
     )
-    columns = "grid-template-columns: 1fr max-content max-content; font-variant-numeric: tabular-nums"
+    columns = "grid-template-columns: 1fr max-content max-content"
     return (
         f'<div class="vit-caption" style="display: flex; flex-wrap: wrap; gap: 2px 14px">{legend}</div>'
         f"{curve_svg(subject, step)}"
-        f'<div class="vit-caption" style="{TABLE}; {columns}"><div><b>Chart</b></div><div></div>'
-        f'<div style="text-align: right; opacity: .75">healthy</div>{rows}</div>{_lab(subject) if lab else ""}'
+        f'<div class="vit-caption vit-table" style="{columns}"><b>Chart</b><div></div>'
+        f'<div class="vit-right" style="opacity: .75">healthy</div>{rows}</div>{_lab(subject) if lab else ""}'
     )
 
 
@@ -181,16 +178,13 @@ def words_html(subject: Chart, step: int, ticked: Sequence[str], guess: str | No
     colour = BLUE if verdict.startswith("✓") else "#D55E00"
     notice = f'<div class="vit-notice" style="border-left-color: {colour}">{escape(verdict)}</div>' if verdict else ""
     bars = "".join(
-        f'<div>{escape(PATIENTS[cause].cause)}</div><div style="background: {TRACK}">'
-        f'<div style="width: {100 * fit:.0f}%; height: 10px; background: {BLUE}"></div></div>'
-        f'<div style="text-align: right">{fit:.0%}</div>'
+        f'<div>{escape(PATIENTS[cause].cause)}</div><div class="vit-track" style="height: 10px">'
+        f'<div style="width: {100 * fit:.0f}%; background: {BLUE}"></div></div><div class="vit-right">{fit:.0%}</div>'
         for cause, fit in ranked(ticked)[:5]
         if fit and ticked
     )
-    columns = (
-        "grid-template-columns: minmax(0, 1.6fr) minmax(40px, 1fr) max-content; font-variant-numeric: tabular-nums"
-    )
-    ranking = f'<div style="{TABLE}; {columns}; margin-bottom: .6em">{bars}</div>' if bars else ""
+    columns = "grid-template-columns: minmax(0, 1.6fr) minmax(40px, 1fr) max-content"
+    ranking = f'<div class="vit-table" style="{columns}; margin-bottom: .6em">{bars}</div>' if bars else ""
     return (
         f'<div class="vit-words"><p aria-live="polite">{escape(curve_words(subject, step))}</p>'
         f"<p><b>Causes that fit what you ticked</b></p>{ranking}<p>{escape(fit_words(ticked))}</p>"

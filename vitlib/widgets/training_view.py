@@ -171,11 +171,10 @@ def _legend(runs: Sequence[Run]) -> str:
         valid = f"{run.valid[-1]:.1%}" if run.valid else "–"
         rows.append(
             f'<div style="width: 18px; height: 4px; background: {COLOURS[run.letter]}"></div><b>{run.letter}</b>'
-            f'<div>{escape(describe(run))}</div><div style="font-variant-numeric: tabular-nums">{valid}</div>'
+            f"<div>{escape(describe(run))}</div><div>{valid}</div>"
         )
     columns = "grid-template-columns: 18px max-content 1fr max-content"
-    grid = f"display: grid; gap: 3px 8px; align-items: center; {columns}"
-    return f'<div class="vit-caption" style="{grid}">{"".join(rows)}</div>'
+    return f'<div class="vit-caption vit-table" style="{columns}">{"".join(rows)}</div>'
 
 
 def _after(shares: list[float]) -> list[tuple[float, float]]:
