@@ -87,6 +87,18 @@ def test_pretraining_lowers_the_loss_and_the_seed_decides() -> None:
     assert one.vit(asked).shape == (2, 10) and not one.training
 
 
+@pytest.mark.parametrize("field", [{"warmup": 0.5}, {"floor": 0.5}, {"weight_decay": 1.0}])
+def test_pretraining_heeds_how_the_recipe_moves_the_weights(field: dict[str, float]) -> None:
+    train, short = digits()[0].take(slice(0, 256)), replace(SHORT, epochs=3)
+    plain, other = (pretraining.masked(0, train, recipe)[1] for recipe in (short, replace(short, **field)))
+    assert plain != other
+
+
+def test_pretraining_refuses_a_layer_decay_that_it_cannot_give() -> None:
+    with pytest.raises(ValueError, match="which layer lies above which: leave layer_decay at 1"):
+        pretraining.masked(0, digits()[0].take(slice(0, 256)), replace(SHORT, layer_decay=0.5))
+
+
 def shape_of(found: Any) -> Any:
     """A result without its figures: the names in it, and what stands where; a list of figures has one a seed."""
     if isinstance(found, dict):

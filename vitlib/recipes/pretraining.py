@@ -28,7 +28,6 @@ from vitlib.recipes.masked import MaskedAutoencoder
 from vitlib.training import augment
 from vitlib.training.batches import batches, steps_in_epoch
 from vitlib.training.fit import Recipe, evaluate, fit
-from vitlib.training.optim import optimizers, schedule
 from vitlib.training.predict import predict
 from vitlib.training.steps import steps
 from vitlib.vit.model import ViT
@@ -53,10 +52,8 @@ def pretrain(
     `loss_of` gives the loss for a batch of them, as bytes, where the model lies.
     """
     pictures = pictures.to(next(whole.parameters()).device)
-    per_epoch = steps_in_epoch(pictures, recipe)
-    optims = optimizers(whole, recipe.optimizer, recipe.lr, recipe.weight_decay)
-    total = recipe.epochs * per_epoch
-    schedules = [schedule(each, total, round(recipe.warmup * total)) for each in optims]
+    optims = recipe.optimizers(whole)
+    schedules = recipe.schedules(optims, recipe.epochs * steps_in_epoch(pictures, recipe))
 
     def asked(chosen: Tensor) -> tuple[Tensor, Tensor]:
         return loss_of(pictures.images[chosen]), torch.zeros(())  # nothing is right or wrong here

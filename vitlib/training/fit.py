@@ -23,7 +23,6 @@ from vitlib.training.batches import batches, changed, loss_on, shuffled, steps_i
 from vitlib.training.classes import class_names, name_classes, same_classes
 from vitlib.training.history import History
 from vitlib.training.memory import checkpointed, explained, untouched
-from vitlib.training.optim import optimizers, schedule
 from vitlib.training.predict import predict
 from vitlib.training.recipe import Recipe
 from vitlib.training.snapshot import Snapshot, TrainingError, about
@@ -88,7 +87,7 @@ def fit(
 
     device = next(model.parameters()).device
     per_epoch = steps_in_epoch(train, recipe)
-    optims = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.layer_decay)
+    optims = recipe.optimizers(model)
     average = Average(model, recipe.ema) if recipe.ema else None
     scaler = GradScaler(device.type, enabled=bool(recipe.amp) and amp_dtype(device, recipe.amp) is torch.float16)
     run = about(model, train, recipe, valid, test, teacher) if save else {}
@@ -96,7 +95,7 @@ def fit(
     history, best = snapshot.read() if snapshot and snapshot.path.exists() and resume else (History(), None)
     name_classes(model, train.classes)
     total, done = recipe.epochs * per_epoch, len(history) * per_epoch
-    schedules = [schedule(each, total, round(recipe.warmup * total), recipe.floor, done) for each in optims]
+    schedules = recipe.schedules(optims, total, done)
     train = train.to(device)
     test, valid = (part if part is None else part.to(device) for part in (test, valid))
     loss_of = loss_on(cast(nn.Module, torch.compile(model)) if recipe.compile else model, train, recipe, teacher)

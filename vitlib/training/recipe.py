@@ -1,12 +1,17 @@
 """Chapter 7: a recipe, the hyperparameters of a training run."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
 from vitlib.data.pictures import Pictures
 from vitlib.device import Amp, check_amp
+from vitlib.training.optim import optimizers, schedule
 from vitlib.vit.checks import require_one_of
 from vitlib.vit.config import renamed
 
@@ -84,6 +89,14 @@ class Recipe:
         if unknown := [name for name in told if name not in names]:
             raise ValueError(f"a recipe has no {unknown[0]!r}; it has {', '.join(names)}")
         return cls(**told)
+
+    def optimizers(self, model: nn.Module) -> list[Optimizer]:
+        """The optimizers of all trained parameters. Errors: those of `vitlib.training.optim.optimizers`."""
+        return optimizers(model, self.optimizer, self.lr, self.weight_decay, self.layer_decay)
+
+    def schedules(self, optims: Sequence[Optimizer], steps: int, done: int = 0) -> list[LRScheduler]:
+        """The learning rate of each optimizer over `steps` steps in all, of which so many are `done`."""
+        return [schedule(each, steps, round(self.warmup * steps), self.floor, done) for each in optims]
 
     def every(self, pictures: Pictures) -> int:
         """n, if one picture in n is used for validation.

@@ -162,7 +162,7 @@ def logits_html(classes: tuple[str, ...], seen: Look, whole: Look) -> str:
         bold = 700 if number == int(shares.argmax()) else 400
         change = f"{logit - float(whole.logits[number]):+.1f}" if changed else ""
         rows.append(
-            f'<div style="text-align: right; font-weight: {bold}">{escape(classes[number])}</div>'
+            f'<div class="vit-right" style="font-weight: {bold}">{escape(classes[number])}</div>'
             f'<div style="position: relative; height: 14px"><div style="position: absolute; inset: 0 auto 0 0; '
             f'width: max(2px, {100 * share:.2f}%); background: {BLUE}"></div><div style="position: absolute; '
             f'inset: 0 auto 0 {100 * was:.2f}%; border-left: 3px solid {ORANGE}"></div></div>'

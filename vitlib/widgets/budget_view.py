@@ -35,8 +35,6 @@ MEANINGS: dict[Kind, str] = {
     "temporary": "what an operation needs while it runs",
 }
 BEYOND = "repeating-linear-gradient(45deg, #BBBBBB 0 4px, #555555 4px 6px)"
-BAR = "position: relative; display: flex; height: 24px; background: var(--jp-layout-color2, rgba(128, 128, 128, .15))"
-TABLE = "display: grid; gap: 3px 10px; align-items: center; line-height: 1.35"
 
 
 def beyond(breakdown: Breakdown) -> int:
@@ -58,17 +56,16 @@ def bars_html(fit: Fit) -> str:
         cells += _cell(beyond(breakdown) / whole, BEYOND, "beyond the tensors")
         weight = 700 if phase == fit.phase else 400
         rows.append(
-            f'<div style="text-align: right; font-weight: {weight}">{phase}</div><div style="{BAR}">{cells}'
+            f'<div class="vit-right" style="font-weight: {weight}">{phase}</div><div class="vit-track">{cells}'
             f'<div style="position: absolute; left: {line:.2f}%; top: -3px; bottom: -3px; '
             'border-left: 3px dashed currentColor"></div></div>'
-            f'<div style="text-align: right; font-weight: {weight}; font-variant-numeric: tabular-nums">'
-            f"{gib(breakdown.total + beyond(breakdown))}</div>"
+            f'<div class="vit-right" style="font-weight: {weight}">{gib(breakdown.total + beyond(breakdown))}</div>'
         )
     columns = "grid-template-columns: max-content 1fr max-content"
     caption = f"{escape(fit.model)}, {pictures(fit)}; {way(fit)}"
     return (
-        f'<p class="vit-caption">{caption}</p>'
-        f'<div class="vit-caption" aria-hidden="true" style="{TABLE}; {columns}">{"".join(rows)}</div>{_legend(fit)}'
+        f'<p class="vit-caption">{caption}</p><div class="vit-caption vit-table" aria-hidden="true" style="{columns}">'
+        f"{''.join(rows)}</div>{_legend(fit)}"
     )
 
 
@@ -130,13 +127,12 @@ def _legend(fit: Fit) -> str:
     rows.append((BEYOND, "beyond the tensors", beyond(fit.breakdown), "gaps, cuBLAS and CUDA itself: an estimate"))
     cells = "".join(
         f'<div style="width: 14px; height: 14px; background: {paint}"></div><div>{name}</div>'
-        f'<div style="text-align: right; font-variant-numeric: tabular-nums">{gib(size)}</div>'
-        f"<div>{meaning}</div>"
+        f'<div class="vit-right">{gib(size)}</div><div>{meaning}</div>'
         for paint, name, size, meaning in rows
     )
     columns = "grid-template-columns: 14px max-content max-content 1fr"
     caption = f"At the peak, in {PASSES[fit.phase]}:"
-    return f'<p class="vit-caption">{caption}</p><div class="vit-caption" style="{TABLE}; {columns}">{cells}</div>'
+    return f'<p class="vit-caption">{caption}</p><div class="vit-caption vit-table" style="{columns}">{cells}</div>'
 
 
 def _remedies(fit: Fit) -> str:
@@ -145,9 +141,9 @@ def _remedies(fit: Fit) -> str:
         return ""
     cells = "".join(
         f"<div>{'✓' if each.fits else '·'}</div><div><b>{escape(each.name)}</b>: {escape(each.extra)}</div>"
-        f'<div style="text-align: right; white-space: nowrap">−{gib(each.saves)}</div>'
+        f'<div class="vit-right">−{gib(each.saves)}</div>'
         for each in fit.remedies
     )
     columns = "grid-template-columns: 1em 1fr max-content"
     caption = "<b>What would save memory</b>, the cheapest first" + ("" if fit.fits else "; ✓ is enough")
-    return f'<p>{caption}:</p><div style="{TABLE}; {columns}">{cells}</div>'
+    return f'<p>{caption}:</p><div class="vit-table" style="{columns}">{cells}</div>'

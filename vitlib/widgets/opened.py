@@ -78,9 +78,7 @@ def opened_html(one: Opened) -> str:
         ("weight · v", _strip(part, together), "its part"),
         ("Σ weight · v", _strip(one.output, together), "the head's output"),
     ]
-    rows = "".join(
-        f'<div style="text-align: right">{name}</div><div>{how}</div><div>{what}</div>' for name, how, what in steps
-    )
+    rows = "".join(f'<div class="vit-right">{name}</div><div>{how}</div><div>{what}</div>' for name, how, what in steps)
     return (
         '<p class="vit-caption"><b>One attention weight, opened</b>: purple below 0, orange above</p>'
         f'<div class="vit-caption vit-steps" aria-hidden="true">{rows}</div>'

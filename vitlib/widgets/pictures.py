@@ -116,10 +116,10 @@ def class_bars(classes: Sequence[str], shares: Tensor, right: int | None = None)
         colour = ORANGE if number == (best if right is None else right) else BLUE
         edge = "outline: 2px solid currentColor" if number == best else ""
         rows.append(
-            f'<div style="text-align: right; font-weight: {bold}">{escape(name)}{mark}</div>'
-            f'<div style="align-self: center; height: 13px; width: max(2px, {100 * share:.2f}%); '
+            f'<div class="vit-right" style="font-weight: {bold}">{escape(name)}{mark}</div>'
+            f'<div style="height: 13px; width: max(2px, {100 * share:.2f}%); '
             f'background: {colour}; {edge}"></div>'
-            f'<div style="font-variant-numeric: tabular-nums; font-weight: {bold}">{percent(share)}</div>'
+            f'<div style="font-weight: {bold}">{percent(share)}</div>'
         )
     return f'<div class="vit-bars">{"".join(rows)}</div>'
 

@@ -14,12 +14,11 @@ from vitlib.diagnose.patients import PATIENTS, grey
 from vitlib.diagnose.symptoms import LN_K, SHOWS, SYMPTOMS, between, ranked, seen
 from vitlib.diagnose.ward import Chart, chart, known_digits, smoothed
 from vitlib.plotting import Plate
+from vitlib.widgets.chart import LineChart
 from vitlib.widgets.pictures import BLUE, ORANGE
 
 GREY = "#7F7F7F"
 TOP = 4.5  # nats: the upper end of the curve's scale
-TABLE = "display: grid; gap: 3px 12px; align-items: baseline; line-height: 1.35"
-TRACK = "var(--jp-layout-color2, rgba(128, 128, 128, .15))"
 HIDDEN = "the surprise"
 
 
@@ -59,43 +58,21 @@ def _steps(images: torch.Tensor) -> float:
     return images.float().diff(dim=3).abs().mean().item()
 
 
-def curve_svg(subject: Chart, step: int) -> str:
+def curve_html(subject: Chart, step: int) -> str:
     """The loss over the steps beside the healthy one's, ln K, and a line at the chosen step."""
-    width, height, left, below = 460, 210, 44, 34
-    steps = max(len(subject.losses), 2)
-
-    def x(number: float) -> float:
-        return left + (width - left - 8) * number / (steps - 1)
-
-    def y(loss: float) -> float:
-        return 8 + (height - below - 8) * (1 - min(loss, TOP) / TOP)
-
-    def line(losses: Sequence[float], colour: str, width: float) -> str:
-        points = " ".join(f"{x(i):.1f},{y(loss):.1f}" for i, loss in enumerate(losses))
-        return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
-
-    def text(x: float, y: float, words: str, anchor: str = "middle", colour: str = "currentColor") -> str:
-        return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" fill="{colour}">{words}</text>'
-
-    grid = "".join(
-        f'<path d="M{left} {y(tick):.1f}H{width - 8}" stroke="currentColor" stroke-opacity=".15"/>'
-        + text(left - 6, y(tick) + 4, str(tick), "end")
-        for tick in range(5)
-    )
-    ticks = "".join(text(x(i), height - below + 16, str(i + 1)) for i in range(0, steps, max(20 * (steps // 80), 10)))
+    steps = len(subject.losses)
+    axes = LineChart(steps, TOP, width=460, height=210)
     healthy = smoothed(chart("healthy").losses)[:steps]
-    at = subject.losses[step - 1]
-    return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(curve_words(subject, step))}" '
-        'style="width: 100%; max-width: 560px; font: 11px var(--jp-ui-font-family, sans-serif)">'
-        f"{grid}{ticks}{text((left + width) / 2, height - 2, 'step')}"
-        f'<text transform="translate(11 {(height - below) / 2}) rotate(-90)" text-anchor="middle" fill="currentColor">'
-        "loss (nats)</text>"
-        f'<path d="M{left} {y(LN_K):.1f}H{width - 8}" stroke="{ORANGE}" stroke-width="2" stroke-dasharray="6 4"/>'
-        f"{line(healthy, GREY, 1.5)}{line(subject.losses, BLUE, 2)}"
-        f'<path d="M{x(step - 1):.1f} 8V{height - below}" stroke="currentColor" stroke-opacity=".5"/>'
-        f'<circle cx="{x(step - 1):.1f}" cy="{y(at):.1f}" r="4.5" fill="{BLUE}" stroke="white"/></svg>'
+    drawn = (
+        axes.level(LN_K, ORANGE, 2, "6 4")
+        + axes.curve([*enumerate(healthy, start=1)], GREY, 1.5)
+        + axes.curve([*enumerate(subject.losses, start=1)], BLUE, 2)
+        + axes.curve([(step, 0), (step, TOP)], "currentColor", 0.5)
+        + axes.dot(step, subject.losses[step - 1], BLUE, 4.5)
     )
+    svg = axes.svg("loss (nats)", "step", range(0, steps + 1, max(20 * (steps // 80), 10)), range(5), drawn)
+    words = escape(curve_words(subject, step))
+    return f'<div role="img" aria-label="{words}" style="max-width: 560px">{svg}</div>'
 
 
 def chart_html(subject: Chart, step: int, hidden: bool, lab: bool) -> str:
@@ -105,16 +82,15 @@ def chart_html(subject: Chart, step: int, hidden: bool, lab: bool) -> str:
         for colour, mark, words in ((BLUE, "━", title(subject, hidden)), (GREY, "━", "healthy"), (ORANGE, "╍", "ln 10"))
     )
     rows = "".join(
-        f'<div>{name}</div><div style="text-align: right"><b>{value}</b></div>'
-        f'<div style="text-align: right; opacity: .75">{sound}</div>'
+        f'<div>{name}</div><b class="vit-right">{value}</b><div class="vit-right" style="opacity: .75">{sound}</div>'
         for (name, value), (_, sound) in zip(measured(subject.name), measured("healthy"), strict=True)
     )
-    columns = "grid-template-columns: 1fr max-content max-content; font-variant-numeric: tabular-nums"
+    columns = "grid-template-columns: 1fr max-content max-content"
     return (
         f'<div class="vit-caption" style="display: flex; flex-wrap: wrap; gap: 2px 14px">{legend}</div>'
-        f"{curve_svg(subject, step)}"
-        f'<div class="vit-caption" style="{TABLE}; {columns}"><div><b>Chart</b></div><div></div>'
-        f'<div style="text-align: right; opacity: .75">healthy</div>{rows}</div>{_lab(subject) if lab else ""}'
+        f"{curve_html(subject, step)}"
+        f'<div class="vit-caption vit-table" style="{columns}"><b>Chart</b><div></div>'
+        f'<div class="vit-right" style="opacity: .75">healthy</div>{rows}</div>{_lab(subject) if lab else ""}'
     )
 
 
@@ -181,16 +157,13 @@ def words_html(subject: Chart, step: int, ticked: Sequence[str], guess: str | No
     colour = BLUE if verdict.startswith("✓") else "#D55E00"
     notice = f'<div class="vit-notice" style="border-left-color: {colour}">{escape(verdict)}</div>' if verdict else ""
     bars = "".join(
-        f'<div>{escape(PATIENTS[cause].cause)}</div><div style="background: {TRACK}">'
-        f'<div style="width: {100 * fit:.0f}%; height: 10px; background: {BLUE}"></div></div>'
-        f'<div style="text-align: right">{fit:.0%}</div>'
+        f'<div>{escape(PATIENTS[cause].cause)}</div><div class="vit-track" style="height: 10px">'
+        f'<div style="width: {100 * fit:.0f}%; background: {BLUE}"></div></div><div class="vit-right">{fit:.0%}</div>'
         for cause, fit in ranked(ticked)[:5]
         if fit and ticked
     )
-    columns = (
-        "grid-template-columns: minmax(0, 1.6fr) minmax(40px, 1fr) max-content; font-variant-numeric: tabular-nums"
-    )
-    ranking = f'<div style="{TABLE}; {columns}; margin-bottom: .6em">{bars}</div>' if bars else ""
+    columns = "grid-template-columns: minmax(0, 1.6fr) minmax(40px, 1fr) max-content"
+    ranking = f'<div class="vit-table" style="{columns}; margin-bottom: .6em">{bars}</div>' if bars else ""
     return (
         f'<div class="vit-words"><p aria-live="polite">{escape(curve_words(subject, step))}</p>'
         f"<p><b>Causes that fit what you ticked</b></p>{ranking}<p>{escape(fit_words(ticked))}</p>"

@@ -14,7 +14,6 @@ from vitlib.data.pictures import Pictures
 from vitlib.models import create
 from vitlib.training.batches import batches, loss_on, steps_in_epoch
 from vitlib.training.fit import Recipe, evaluate
-from vitlib.training.optim import optimizers, schedule
 from vitlib.training.steps import Diverged, Step, steps, train_mode
 
 State = Literal["ready", "running", "paused", "done", "diverged", "failed"]
@@ -123,9 +122,8 @@ class Run:
         train = train.to(next(model.parameters()).device)
         self.classes = len(train.classes)
         self.per_epoch = steps_in_epoch(train, recipe)
-        total = recipe.epochs * self.per_epoch
-        optims = optimizers(model, recipe.optimizer, recipe.lr, recipe.weight_decay)
-        schedules = [schedule(each, total, round(recipe.warmup * total), recipe.floor) for each in optims]
+        optims = recipe.optimizers(model)
+        schedules = recipe.schedules(optims, recipe.epochs * self.per_epoch)
         loss_of = loss_on(model, train, recipe)
         for epoch in range(recipe.epochs):
             train_mode(model)

@@ -8,10 +8,10 @@ from html import escape
 from typing import Any
 
 from vitlib.plotting import Plate
+from vitlib.widgets.chart import LineChart
 from vitlib.widgets.training_run import Run
 
 COLOURS = {"A": "#0072B2", "B": "#D55E00", "C": "#009E73"}  # of Okabe and Ito's palette, by a run's letter
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 320, 200, 44, 34, 22  # of a panel, in units of its drawing
 POINTS = 120  # of a curve, at most
 CHANGES: dict[str, dict[str, Any]] = {
     "none": {},
@@ -106,13 +106,18 @@ def curves_html(runs: Sequence[Run]) -> str:
     rates = [(run, _thinned([(i / run.per_epoch, rate) for i, rate in enumerate(_shares(run))])) for run in runs]
     train, valid = [(run, _after(run.train)) for run in runs], [(run, _after(run.valid)) for run in runs]
     epochs = max(run.recipe.epochs for run in runs)
+    loss, share, across = LineChart(epochs, top), LineChart(epochs, 1.0), (0, epochs / 2, epochs)
+    halves = (0, 0.5, 1)
     panels = [
-        _panel("loss", epochs, top, "{:.1f}", _lines(losses, epochs, top), line=(guessing, "guessing")),
-        _panel(
-            "accuracy: — validation, - - train", epochs, 1.0, "{:.0%}",
-            _lines(train, epochs, 1.0, "5 4") + _lines(valid, epochs, 1.0),
+        loss.svg(
+            "loss", "epochs", across, (0, top / 2, top),
+            _drawn(loss, losses) + loss.level(guessing, name="guessing"), "{:.1f}",
         ),
-        _panel("learning rate / its highest", epochs, 1.0, "{:g}", _lines(rates, epochs, 1.0)),
+        share.svg(
+            "accuracy: — validation, - - train", "epochs", across, halves,
+            _drawn(share, train, "5 4") + _drawn(share, valid), "{:.0%}",
+        ),
+        share.svg("learning rate / its highest", "epochs", across, halves, _drawn(share, rates)),
     ]  # fmt: skip
     grid = "display: grid; gap: 4px 12px; grid-template-columns: repeat(auto-fit, minmax(min(200px, 100%), 1fr))"
     drawn = f'<div role="img" aria-label="{escape(_description(runs))}" style="{grid}">{"".join(panels)}</div>'
@@ -171,11 +176,10 @@ def _legend(runs: Sequence[Run]) -> str:
         valid = f"{run.valid[-1]:.1%}" if run.valid else "–"
         rows.append(
             f'<div style="width: 18px; height: 4px; background: {COLOURS[run.letter]}"></div><b>{run.letter}</b>'
-            f'<div>{escape(describe(run))}</div><div style="font-variant-numeric: tabular-nums">{valid}</div>'
+            f"<div>{escape(describe(run))}</div><div>{valid}</div>"
         )
     columns = "grid-template-columns: 18px max-content 1fr max-content"
-    grid = f"display: grid; gap: 3px 8px; align-items: center; {columns}"
-    return f'<div class="vit-caption" style="{grid}">{"".join(rows)}</div>'
+    return f'<div class="vit-caption vit-table" style="{columns}">{"".join(rows)}</div>'
 
 
 def _after(shares: list[float]) -> list[tuple[float, float]]:
@@ -190,45 +194,5 @@ def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(group[-1][0], sum(value for _, value in group) / len(group)) for group in groups]
 
 
-def _place(x: float, y: float, right: float, top: float) -> str:
-    """Where a value stands in a panel; one above the top stands at the top."""
-    across, up = x / right, min(y / top, 1.0) if y == y else 1.0
-    return f"{LEFT + across * (WIDTH - LEFT - 8):.1f},{HEIGHT - BOTTOM - up * (HEIGHT - BOTTOM - TOP):.1f}"
-
-
-def _lines(curves: Sequence[tuple[Run, list[tuple[float, float]]]], right: float, top: float, dashes: str = "") -> str:
-    dash = f' stroke-dasharray="{dashes}"' if dashes else ""
-    drawn = []
-    for run, curve in curves:
-        colour = COLOURS[run.letter]
-        path = " ".join(_place(x, y, right, top) for x, y in curve)
-        drawn.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"{dash}/>')
-        if len(curve) == 1:
-            x, y = path.split(",")
-            drawn.append(f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"/>')
-    return "".join(drawn)
-
-
-def _panel(title: str, right: int, top: float, form: str, drawn: str, line: tuple[float, str] | None = None) -> str:
-    """One pair of axes as an SVG."""
-    zero, floor = LEFT, HEIGHT - BOTTOM
-    parts = [f'<text x="{zero}" y="13" font-weight="600">{title}</text>']
-    for share in (0, 0.5, 1):
-        y = floor - share * (floor - TOP)
-        parts.append(f'<line x1="{zero}" x2="{WIDTH - 8}" y1="{y}" y2="{y}" stroke="currentColor" opacity=".15"/>')
-        parts.append(f'<text x="{zero - 5}" y="{y + 4}" text-anchor="end">{form.format(share * top)}</text>')
-        x = zero + share * (WIDTH - zero - 8)
-        anchor = "end" if share == 1 else "middle"
-        parts.append(f'<text x="{x}" y="{floor + 15}" text-anchor="{anchor}">{share * right:g}</text>')
-    parts.append(f'<text x="{(zero + WIDTH) / 2}" y="{HEIGHT - 4}" text-anchor="middle">epochs</text>')
-    if line:
-        y = float(_place(0, line[0], right, top).split(",")[1])
-        parts.append(
-            f'<line x1="{zero}" x2="{WIDTH - 8}" y1="{y}" y2="{y}" stroke="currentColor" stroke-dasharray="2 3"/>'
-            f'<text x="{WIDTH - 10}" y="{y - 4}" text-anchor="end">{line[1]}</text>'
-        )
-    style = "width: 100%; color: var(--jp-ui-font-color1, inherit)"
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" style="{style}" font-size="11" fill="currentColor" aria-hidden="true" '
-        f'font-family="var(--jp-ui-font-family, sans-serif)">{"".join(parts)}{drawn}</svg>'
-    )
+def _drawn(chart: LineChart, curves: Sequence[tuple[Run, list[tuple[float, float]]]], dash: str = "none") -> str:
+    return "".join(chart.curve(curve, COLOURS[run.letter], dash=dash) for run, curve in curves)

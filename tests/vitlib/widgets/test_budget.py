@@ -142,7 +142,7 @@ def test_every_model_can_be_checkpointed_in_training(widget):
 def test_the_bars_are_to_scale_and_the_line_is_the_gpus(widget):
     widget.attention.value, widget.ema.value, widget.batch.value = "readable", True, 4096
     whole = max(widget.fit.needed, widget.fit.budget)
-    rows = re.findall(r'<div style="position: relative; display: flex;.*?dashed', widget.bars.value)
+    rows = re.findall(r'<div class="vit-track">.*?dashed', widget.bars.value)
     assert len(rows) == len(widget.fit.cost.phases) == 3
     for row, breakdown in zip(rows, widget.fit.cost.phases.values(), strict=True):
         shares = [float(share) for share in re.findall(r"width: ([\d.]+)%", row)]

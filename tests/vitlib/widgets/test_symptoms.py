@@ -11,7 +11,7 @@ from vitlib.diagnose.patients import PATIENTS
 from vitlib.diagnose.symptoms import SHOWS, SYMPTOMS, ranked
 from vitlib.diagnose.ward import chart
 from vitlib.widgets.symptoms import GROUPS, SURPRISE, SymptomBoard, symptom_board
-from vitlib.widgets.symptoms_view import HIDDEN, TOP, curve_svg, fit_words, measured, words_html
+from vitlib.widgets.symptoms_view import HIDDEN, TOP, curve_html, fit_words, measured, words_html
 
 NAMES = [*PATIENTS]
 
@@ -166,13 +166,13 @@ def test_another_surprise_may_be_asked_for_from_anywhere_and_is_the_same_for_a_s
 
 @pytest.mark.parametrize("name", ["healthy", "high rate"])
 def test_the_curve_is_to_scale_and_has_words(name: str) -> None:
-    svg = curve_svg(chart(name), 10)
-    line = re.findall(r'points="([^"]+)"[^>]*stroke-width="2"', svg)[0].split()
+    curve = curve_html(chart(name), 10)
+    line = re.findall(r'points="([^"]+)"[^>]*stroke-width="2" stroke-dasharray="none"', curve)[0].split()
     heights = [float(point.split(",")[1]) for point in line]
     assert len(heights) == len(chart(name).losses)
     for height, loss in zip(heights, chart(name).losses, strict=True):
-        assert height == pytest.approx(8 + 168 * (1 - min(loss, TOP) / TOP), abs=0.06)
-    assert 'role="img"' in svg and "At step 10 of" in svg
+        assert height == pytest.approx(22 + 154 * (1 - min(loss, TOP) / TOP), abs=0.06)
+    assert 'role="img"' in curve and "At step 10 of" in curve
 
 
 def test_without_a_kernel_a_picture_and_a_sentence_take_its_place(board: SymptomBoard) -> None:

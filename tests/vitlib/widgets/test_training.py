@@ -170,7 +170,7 @@ def test_a_closed_widget_trains_no_more(curves: TrainingCurves) -> None:
 def test_long_curves_are_thinned_and_high_ones_stay_in_the_picture() -> None:
     run = Run(FEW, Recipe(epochs=40), loss=[50.0] * 4 + [1.0] * 996, rate=[1e-3] * 1000, per_epoch=25)
     drawn = curves_html([run])
-    lines = re.findall(r'<polyline points="([^"]+)"', drawn)
+    lines = re.findall(r'<polyline points="([^"]+)"[^>]*stroke-width="1.8"', drawn)
     assert len(lines) == 2 and all(len(line.split()) <= POINTS for line in lines)
     heights = [float(point.split(",")[1]) for line in lines for point in line.split()]
     assert min(heights) >= 0

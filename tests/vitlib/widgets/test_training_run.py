@@ -24,9 +24,9 @@ def trained(run: Run) -> Run:
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_run_gives_the_weights_that_fit_gives(data: str, optimizer: Any) -> None:
-    recipe = Recipe(
-        epochs=2, batch_size=32, lr=3e-3, warmup=0.2, label_smoothing=0.0, shift=1, mixup=0.4, optimizer=optimizer
-    )
+    changes = {"label_smoothing": 0.0, "shift": 1, "mixup": 0.4}
+    rates = {"lr": 3e-3, "warmup": 0.2, "floor": 0.1, "layer_decay": 0.8}
+    recipe = Recipe(epochs=2, batch_size=32, optimizer=optimizer, **rates, **changes)
     run = trained(Run(data, replace(recipe, seed=3)))
     train, valid = DATA[data]()
     model = small_vit(train, seed=3)
