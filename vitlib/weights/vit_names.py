@@ -45,7 +45,7 @@ TIMM = Layout(
     | {name: name for name in ("fc_norm.*", "patch_embed.backbone.#.conv.*", "patch_embed.backbone.#.bn.*")}
     | _pooling(*(f"attn_pool.{part}" for part in POOLING)),
     implies={**_PLAIN, **_HALVES, "resize": "timm"},
-    prefix_positions="any",
+    forms=("all", "none"),
     settable=("eps", "gelu", "global_pool", "norm_before_pool", "positions"),
 )
 DINOV2 = Layout(
@@ -195,7 +195,7 @@ BIG_VISION = Layout(
                    *_dense("MAPHead_0/MlpBlock_0"))
     ),
     implies=_IN_FLAX,
-    prefix_positions="none",
+    forms=("none",),
     also=_ROOTS,
     axes=_AXES,
 )  # fmt: skip
