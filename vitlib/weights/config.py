@@ -11,7 +11,6 @@ from torch import Tensor
 from vitlib.backbones.convnext import ConvNeXtConfig
 from vitlib.backbones.hybrid import HybridConfig
 from vitlib.backbones.swin import SwinConfig
-from vitlib.vit.attention import check_heads
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.fields import pair_of
 from vitlib.vit.presets import PRESETS
@@ -98,7 +97,6 @@ def _vit(ours: Mapping[str, Tensor], facts: dict[str, Any], layout: Layout, like
     if facts["global_pool"] == "avg" and "fc_norm.weight" not in ours:
         facts["norm_before_pool"] = True
     facts["num_heads"] = facts.get("num_heads") or (like.num_heads if like else _heads(facts))
-    check_heads(facts["embed_dim"], facts["num_heads"])
     if facts.get("positions", "learned") != "learned":
         facts["image_size"] = facts.get("image_size") or (like.image_size if like else None)
         if facts["image_size"] is None:

@@ -53,8 +53,10 @@ def convert(
     ours, left = to_ours(state, layout)
     if left:
         raise CheckpointError(f"unknown names: {', '.join(grouped(left))}{looks_like(left)}; name them in drop=")
-    counts = row_counts([form] if form and len(layout.forms) > 1 else layout.forms, *_prefix(ours))
-    return to_theirs(ours, target, counts[0] if target is layout else _counted(ours, counts), num_heads)
+    forms = [form] if form and len(layout.forms) > 1 else layout.forms
+    counts = row_counts(forms, *_prefix(ours))
+    rows = counts[0] if target is layout else _counted(ours, counts)
+    return to_theirs(ours, target, rows, num_heads)
 
 
 def to_ours(state: Mapping[str, Tensor], layout: Layout) -> tuple[State, State]:

@@ -51,7 +51,8 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
         raise CheckpointError(
             f"{layout} keeps learned positions, and this model's are {config.positions!r}; save it as 'timm'"
         )
-    state |= {name: torch.zeros(1, config.embed_dim) for name in column.zeros}
+    if "mask_token" in column.names:  # the library needs it, and our models lack it
+        state["mask_token"] = torch.zeros(1, config.embed_dim)
     theirs = to_theirs(state, column, config.prefix_rows, config.num_heads)
     # the configuration that the layout's library would have with these tensors, with the fields that users can set
     same = ("num_heads", "image_size", "mean", "std", "prefix_positions", *column.settable)

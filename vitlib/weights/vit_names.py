@@ -54,7 +54,6 @@ DINOV2 = Layout(
     _names(ENDS[:-1], "blocks.#.", BLOCK, reg_token="register_tokens", mask_token="mask_token"),
     implies={**_PLAIN, **_IMAGENET, "resize": "dinov2"},
     with_registers={"resize": "timm"},
-    zeros=("mask_token",),
     also=((r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."),),  # blocks in chunks: blocks.{chunk}.{block}
 )
 TORCHVISION = Layout(
@@ -114,7 +113,6 @@ HF_DINOV2 = Layout(
     ),
     implies={**_PLAIN, **_IMAGENET, "resize": "hf"},
     with_registers={"resize": "timm"},
-    zeros=("mask_token",),
     also=(
         (r"^dinov2(_with_registers)?\.", ""),
         (r"attention\.q_proj\.", "attention.attention.query."),  # in memory
