@@ -11,14 +11,13 @@ from torch import Tensor
 from vitlib.backbones.convnext import ConvNeXtConfig
 from vitlib.backbones.hybrid import HybridConfig
 from vitlib.backbones.swin import SwinConfig
-from vitlib.vit.attention import check_heads
 from vitlib.vit.config import ViTConfig
 from vitlib.vit.fields import pair_of
 from vitlib.vit.presets import PRESETS
 from vitlib.weights.check import sides_of
 from vitlib.weights.files import CheckpointError
-from vitlib.weights.layouts import Form, Layout
-from vitlib.weights.renaming import fitting, rows_by_form
+from vitlib.weights.layouts import Layout
+from vitlib.weights.renaming import fitting, row_counts
 from vitlib.weights.shapes import of_convnext, of_swin, of_vit
 
 # Heads of published models are 64 wide, except for these embedding dimensions (Zhai et al., 2022, table 2; So400m)
@@ -35,8 +34,8 @@ def config_of(
     given: Mapping[str, Any],
     like: Any = None,
     heads: int | None = None,
-) -> tuple[Any, Form]:
-    """The configuration of the model with these tensors, and which prefix tokens have a position row in them.
+) -> Any:
+    """The configuration of the model with these tensors.
 
     Given fields override those that the layout implies, and must agree with the shapes. `like` is used last. `heads` is
     their number, if the layout stores heads separately.
@@ -59,11 +58,10 @@ def config_of(
     facts = {**seen, **implied, **given}
     if not facts["num_classes"]:
         facts.pop("class_names", None)  # config.json may list the classes of a head that was removed
-    form: Form = "none"
     try:
         if layout.family == "ViT":
-            facts, form = _vit(ours, facts, layout, like)
-        return kind(**facts), form
+            facts = _vit(ours, facts, layout, like)
+        return kind(**facts)
     except CheckpointError:
         raise
     except (TypeError, ValueError) as error:  # from the configuration class
@@ -94,22 +92,20 @@ def _pooling(seen: Mapping[str, Any], ours: Mapping[str, Tensor], like: ViTConfi
     return {"global_pool": like.global_pool, "norm_before_pool": like.norm_before_pool}
 
 
-def _vit(
-    ours: Mapping[str, Tensor], facts: dict[str, Any], layout: Layout, like: ViTConfig | None
-) -> tuple[dict[str, Any], Form]:
+def _vit(ours: Mapping[str, Tensor], facts: dict[str, Any], layout: Layout, like: ViTConfig | None) -> dict[str, Any]:
     """The facts, completed with the number of heads, the picture size and the positions."""
     if facts["global_pool"] == "avg" and "fc_norm.weight" not in ours:
         facts["norm_before_pool"] = True
     facts["num_heads"] = facts.get("num_heads") or (like.num_heads if like else _heads(facts))
-    check_heads(facts["embed_dim"], facts["num_heads"])
     if facts.get("positions", "learned") != "learned":
         facts["image_size"] = facts.get("image_size") or (like.image_size if like else None)
         if facts["image_size"] is None:
             raise CheckpointError("without learned positions nothing shows the size of the pictures; give made_for=")
-        return facts, "none"
-    rows = rows_by_form(int(facts["class_token"]), facts["reg_tokens"])
-    facts["image_size"], form = _grid(ours, facts, layout, like, rows)
-    return {"prefix_positions": "all" if rows[form] == rows["all"] else form, **facts}, form
+        return facts
+    facts["image_size"], rows = _grid(ours, facts, layout, like)
+    cls, registers = int(facts["class_token"]), facts["reg_tokens"]
+    form = {cls: "cls", 0: "none", cls + registers: "all"}[rows]  # of two with the same count, the later one
+    return {"prefix_positions": form, **facts}
 
 
 def _heads(facts: Mapping[str, Any]) -> int:
@@ -133,13 +129,9 @@ def _heads(facts: Mapping[str, Any]) -> int:
 
 
 def _grid(
-    ours: Mapping[str, Tensor],
-    facts: Mapping[str, Any],
-    layout: Layout,
-    like: ViTConfig | None,
-    rows: Mapping[Form, int],
-) -> tuple[tuple[int, int], Form]:
-    """The picture size, and which prefix tokens have a position row: from the number of rows.
+    ours: Mapping[str, Tensor], facts: Mapping[str, Any], layout: Layout, like: ViTConfig | None
+) -> tuple[tuple[int, int], int]:
+    """The picture size, and how many prefix tokens have a position row: from the number of rows.
 
     The size is the given one; else that of `like`, if it has as many rows; else that of a square grid, or of `like`.
     """
@@ -149,24 +141,24 @@ def _grid(
             "positions='sincos2d', 'sincos1d' or 'none', and made_for="
         )
     n, (high, wide) = sides_of(ours, "pos_embed", axes=3)[1], pair_of(facts["patch_size"])
-    forms: list[Form] = ["all", "none"] if layout.prefix_positions == "any" else [layout.prefix_positions]
-    if like and layout.prefix_positions == "any":
-        forms.append(like.prefix_positions)
-    rows = {form: rows[form] for form in forms}
+    forms = layout.forms
+    if like and len(forms) > 1:
+        forms = (*forms, like.prefix_positions)
+    counts = row_counts(forms, int(facts["class_token"]), facts["reg_tokens"])
     guesses: list[Any] = [None, like.image_size] if like else [None]
     if like and n == like.prefix_rows + like.grid.tokens:
         guesses = [like.image_size]
     if given := facts.get("image_size"):
         guesses = [given]
-    patches = {size: size and (size[0] // high) * (size[1] // wide) for size in guesses}
     for size in guesses:
-        fits = fitting(rows, n, patches[size])
-        if len(set(fits.values())) == 1:
-            form, side = next(iter(fits)), isqrt(next(iter(fits.values())))
-            return size or (side * high, side * wide), form
-    if size := guesses[-1]:
-        expected = f"a picture of {size[0]}×{size[1]} pixels has {patches[size]} patches"
+        patches = size and (size[0] // high) * (size[1] // wide)
+        if len(fits := fitting(counts, n, patches)) == 1:
+            rows = fits.pop()
+            side = isqrt(n - rows)
+            return size or (side * high, side * wide), rows
+    if size:
+        expected = f"a picture of {size[0]}×{size[1]} pixels has {patches} patches"
     else:
         expected = "give the size it was made for, made_for=(height, width) in pixels, where that is no square"
-    choices = " or ".join(f"{n - count} + {count}" for count in sorted({*rows.values()}, reverse=True))
+    choices = " or ".join(f"{n - count} + {count}" for count in sorted(set(counts), reverse=True))
     raise CheckpointError(f"pos_embed has {choices} rows (patches + tokens before them): {expected}")

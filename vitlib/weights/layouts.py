@@ -27,9 +27,8 @@ class Layout:
     names: Mapping[str, str]  # ours: theirs
     implies: Mapping[str, Any]  # fields of the configuration, if nothing else gives them
     with_registers: Mapping[str, Any] = field(default_factory=dict)  # other such fields for models with registers
-    prefix_positions: Literal["cls", "none", "any"] = "cls"  # which tokens before the patches have a position
+    forms: tuple[Form, ...] = ("cls",)  # those that its models can have
     settable: tuple[str, ...] = ()  # fields that users of its library can set
-    zeros: tuple[str, ...] = ()  # tensors that its library needs and our models lack: written as zeros, [1, D]
     also: tuple[Spelling, ...] = ()  # other spellings, which are read but not written; replaced one after another
     sign: str = ""  # regular expression that some name has to match, or it is another layout
     axes: tuple[Axes, ...] = ()  # tensors with other axes than ours; the first expression that matches counts

@@ -99,10 +99,11 @@ def load(
         ours, given = ours | {first: with_channels(ours[first], in_chans)}, fitted_statistics(given, in_chans)
         layout = replace(layout, implies=fitted_statistics(layout.implies, in_chans))
     try:
-        config, form = config_of(ours, layout, given, like, heads_of(state))
+        config = config_of(ours, layout, given, like, heads_of(state))
     except CheckpointError as error:
         raise CheckpointError(f"{error}{looks_like(left)}") from None
-    ours = move_rows(ours, form, getattr(config, "prefix_positions", form))
+    if isinstance(config, ViTConfig) and config.positions == "learned":
+        ours = move_rows(ours, ours["pos_embed"].shape[1] - config.grid.tokens, config.prefix_rows)
 
     model = filled(config, ours, layout, left, num_classes, dtype, generator).to(place).eval()
     if names is not None:

@@ -4,7 +4,7 @@ Some layouts have position rows for the prefix tokens (CLS and registers), and o
 have the sum of token and position in the token instead. The encoder's input is the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isqrt
 
 import torch
@@ -18,6 +18,7 @@ from vitlib.weights.sources import without
 
 # tensors that follow from the configuration, or that a classifier does not use: they may be left out
 UNREAD = ("mask_token", "pooler.dense.weight", "pooler.dense.bias", "relative_position_index", "attn_mask")
+PREFIX = ("cls_token", "reg_token")  # the tokens before the patches, in their order
 
 
 def convert(
@@ -52,11 +53,10 @@ def convert(
     ours, left = to_ours(state, layout)
     if left:
         raise CheckpointError(f"unknown names: {', '.join(grouped(left))}{looks_like(left)}; name them in drop=")
-    if layout.prefix_positions != "any":
-        form = layout.prefix_positions
-    elif form is None:
-        form = "all" if target is layout else _form_of(ours)
-    return to_theirs(ours, target, form, num_heads)
+    forms = [form] if form and len(layout.forms) > 1 else layout.forms
+    counts = row_counts(forms, *_prefix(ours))
+    rows = counts[0] if target is layout else _counted(ours, counts)
+    return to_theirs(ours, target, rows, num_heads)
 
 
 def to_ours(state: Mapping[str, Tensor], layout: Layout) -> tuple[State, State]:
@@ -82,18 +82,16 @@ def to_ours(state: Mapping[str, Tensor], layout: Layout) -> tuple[State, State]:
     return ours, left
 
 
-def to_theirs(ours: Mapping[str, Tensor], layout: Layout, form: Form, heads: int | None = None) -> State:
-    """Our tensors under the names of a layout. `form`: which prefix tokens have a position row in `ours`."""
+def to_theirs(ours: Mapping[str, Tensor], layout: Layout, rows: int, heads: int | None = None) -> State:
+    """Our tensors under the names of a layout. `rows`: how many prefix tokens have a position row in `ours`."""
     if layout.axes and heads is None:
         raise CheckpointError(
             f"{layout.library} keeps the heads apart, and a state dict does not tell how many: give num_heads="
         )
-    want: Form = "all" if form != "none" else "none"  # timm's layout has rows for all of the prefix tokens, or none
-    if layout.prefix_positions != "any":
-        want = layout.prefix_positions
+    counts = row_counts(layout.forms, *_prefix(ours))
     theirs: State = {}
     unplaced = []
-    for name, tensor in move_rows(ours, form, want).items():
+    for name, tensor in move_rows(ours, rows, rows if rows in counts else max(counts)).items():
         names = layout.theirs(name)
         if not names and not name.endswith(UNREAD):
             unplaced.append(name)
@@ -111,39 +109,37 @@ def to_theirs(ours: Mapping[str, Tensor], layout: Layout, form: Form, heads: int
     return theirs
 
 
-def rows_by_form(class_token: int, registers: int) -> dict[Form, int]:
-    """The number of prefix tokens that have a position row."""
-    return {"all": class_token + registers, "cls": class_token, "none": 0}
+def row_counts(forms: Iterable[Form], class_token: int, registers: int) -> list[int]:
+    """How many of so many prefix tokens have a position row, in each form."""
+    return [{"all": class_token + registers, "cls": class_token, "none": 0}[form] for form in forms]
 
 
-def fitting(rows: Mapping[Form, int], positions: int, patches: int | None = None) -> dict[Form, int]:
-    """The forms in which so many positions are those of `patches` (None: of any square grid), and their patches.
+def fitting(counts: Iterable[int], positions: int, patches: int | None = None) -> set[int]:
+    """Those of the counts that leave `patches` of so many positions (None: any square grid).
 
-    >>> fitting(rows_by_form(1, 4), positions=21), fitting(rows_by_form(1, 0), positions=12, patches=12)
-    ({'all': 16}, {'none': 12})
+    >>> fitting([5, 0], positions=21), fitting([1, 0], positions=12, patches=12)
+    ({5}, {0})
     """
-    rest = {form: positions - count for form, count in rows.items()}
-    return {form: n for form, n in rest.items() if n > 0 and (isqrt(n) ** 2 == n if patches is None else n == patches)}
+    rest = {count: positions - count for count in counts}
+    return {count for count, n in rest.items() if n > 0 and n == (isqrt(n) ** 2 if patches is None else patches)}
 
 
-def move_rows(ours: Mapping[str, Tensor], have: Form, want: Form) -> State:
-    """The tensors with position rows for the prefix tokens in `want`, from tensors with rows for those in `have`.
+def move_rows(ours: Mapping[str, Tensor], has: int, gets: int) -> State:
+    """The tensors with position rows for the first `gets` prefix tokens, from tensors with rows for the first `has`.
 
     A new row is zeros; a removed row is added to its token.
     """
-    prefix = {name: ours[name] for name in ("cls_token", "reg_token") if name in ours}
+    prefix = {name: ours[name] for name in PREFIX if name in ours}
     if "pos_embed" not in ours or not prefix:
         return dict(ours)
     positions = ours["pos_embed"]  # 1 R D
     for name, token in prefix.items():
         if token.ndim != 3 or positions.ndim != 3 or token.shape[::2] != positions.shape[::2]:
             raise CheckpointError(f"wrong shape: {name} is {shape_of(token)}, pos_embed {shape_of(positions)}")
-    tokens = torch.cat(list(prefix.values()), dim=1)  # 1 K D
-    k = tokens.shape[1]
-    rows = rows_by_form(int("cls_token" in prefix), k - int("cls_token" in prefix))
-    has, gets = rows[have], rows[want]
     if has == gets:
         return dict(ours)
+    tokens = torch.cat(list(prefix.values()), dim=1)  # 1 K D
+    k = tokens.shape[1]
     # with a row for each token first: those from `gets` on are added to their tokens then
     whole = torch.cat([positions[:, :has], positions.new_zeros(1, k - has, positions.shape[2]), positions[:, has:]], 1)
     tokens = torch.cat([tokens[:, :gets], tokens[:, gets:] + whole[:, gets:k]], dim=1)
@@ -151,15 +147,19 @@ def move_rows(ours: Mapping[str, Tensor], have: Form, want: Form) -> State:
     return {**ours, **moved, "pos_embed": torch.cat([whole[:, :gets], whole[:, k:]], dim=1)}
 
 
-def _form_of(ours: Mapping[str, Tensor]) -> Form:
-    """Which prefix tokens have a position row in timm's layout: from the number of rows, for a square grid."""
-    cls, registers = (sides_of(ours, name, axes=3)[1] if name in ours else 0 for name in ("cls_token", "reg_token"))
-    if "pos_embed" not in ours or not cls + registers:
-        return "all"
+def _prefix(ours: Mapping[str, Tensor]) -> list[int]:
+    """The number of CLS tokens and of registers."""
+    return [sides_of(ours, name, axes=3)[1] if name in ours else 0 for name in PREFIX]
+
+
+def _counted(ours: Mapping[str, Tensor], counts: list[int]) -> int:
+    """Which of the counts of position rows for prefix tokens it is: from the number of rows, for a square grid."""
+    if "pos_embed" not in ours or len(set(counts)) == 1:
+        return counts[0]
     n = sides_of(ours, "pos_embed", axes=3)[1]
-    if len(fits := fitting({"all": cls + registers, "none": 0}, n)) != 1:
+    if len(fits := fitting(counts, n)) != 1:
         raise CheckpointError(
-            f"pos_embed has {n} rows, and counting does not tell whether {cls + registers} of them belong to the "
+            f"pos_embed has {n} rows, and counting does not tell whether {max(counts)} of them belong to the "
             'tokens before the patches; say form="all" or form="none"'
         )
-    return next(iter(fits))
+    return fits.pop()

@@ -51,12 +51,13 @@ def save(model: nn.Module, path: str | PathLike[str], layout: str = "timm") -> N
         raise CheckpointError(
             f"{layout} keeps learned positions, and this model's are {config.positions!r}; save it as 'timm'"
         )
-    state |= {name: torch.zeros(1, config.embed_dim) for name in column.zeros}
-    theirs = to_theirs(state, column, config.prefix_positions, config.num_heads)
+    if "mask_token" in column.names:  # the library needs it, and our models lack it
+        state["mask_token"] = torch.zeros(1, config.embed_dim)
+    theirs = to_theirs(state, column, config.prefix_rows, config.num_heads)
     # the configuration that the layout's library would have with these tensors, with the fields that users can set
     same = ("num_heads", "image_size", "mean", "std", "prefix_positions", *column.settable)
     given = {field: getattr(config, field) for field in same}
-    made, _ = config_of(to_ours(theirs, column)[0], column, given)
+    made = config_of(to_ours(theirs, column)[0], column, given)
     if differing := differences(made, config):
         theirs_has, this_has = (", ".join(f"{f}={values[i]!r}" for f, values in differing.items()) for i in (0, 1))
         raise CheckpointError(

@@ -45,7 +45,7 @@ TIMM = Layout(
     | {name: name for name in ("fc_norm.*", "patch_embed.backbone.#.conv.*", "patch_embed.backbone.#.bn.*")}
     | _pooling(*(f"attn_pool.{part}" for part in POOLING)),
     implies={**_PLAIN, **_HALVES, "resize": "timm"},
-    prefix_positions="any",
+    forms=("all", "none"),
     settable=("eps", "gelu", "global_pool", "norm_before_pool", "positions"),
 )
 DINOV2 = Layout(
@@ -54,7 +54,6 @@ DINOV2 = Layout(
     _names(ENDS[:-1], "blocks.#.", BLOCK, reg_token="register_tokens", mask_token="mask_token"),
     implies={**_PLAIN, **_IMAGENET, "resize": "dinov2"},
     with_registers={"resize": "timm"},
-    zeros=("mask_token",),
     also=((r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."),),  # blocks in chunks: blocks.{chunk}.{block}
 )
 TORCHVISION = Layout(
@@ -114,7 +113,6 @@ HF_DINOV2 = Layout(
     ),
     implies={**_PLAIN, **_IMAGENET, "resize": "hf"},
     with_registers={"resize": "timm"},
-    zeros=("mask_token",),
     also=(
         (r"^dinov2(_with_registers)?\.", ""),
         (r"attention\.q_proj\.", "attention.attention.query."),  # in memory
@@ -195,7 +193,7 @@ BIG_VISION = Layout(
                    *_dense("MAPHead_0/MlpBlock_0"))
     ),
     implies=_IN_FLAX,
-    prefix_positions="none",
+    forms=("none",),
     also=_ROOTS,
     axes=_AXES,
 )  # fmt: skip

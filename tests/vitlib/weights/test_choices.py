@@ -86,9 +86,9 @@ def test_heads_are_known_where_the_width_is_published(width: int, heads: int) ->
         "blocks.0.mlp.fc1.weight": of_shape(4 * width, width),
     }
     with pytest.warns(UserWarning, match=f"says how many heads attention has: {heads} are taken"):
-        assert config_of(shapes, LAYOUTS["timm"], {})[0].num_heads == heads
+        assert config_of(shapes, LAYOUTS["timm"], {}).num_heads == heads
     other = replace(TINY, embed_dim=width, num_heads=8)  # a model that is there knows better
-    assert config_of(shapes, LAYOUTS["timm"], {}, like=other)[0].num_heads == 8
+    assert config_of(shapes, LAYOUTS["timm"], {}, like=other).num_heads == 8
 
 
 def test_heads_of_a_small_model_are_asked_for() -> None:
