@@ -24,6 +24,12 @@ def layout_named(library: str, family: str = "ViT") -> Layout:
     return next((each for each in STAGED if (each.library, each.family) == (library, family)), LAYOUTS[library])
 
 
+def layout_by(library: str, state: Mapping[str, Tensor]) -> Layout:
+    """A library's layout for a ViT, Swin or ConvNeXt: the one that knows most of the names; the ViT's of equal ones."""
+    layouts = [each for each in (*LAYOUTS.values(), *STAGED) if each.library == library] or [layout_named(library)]
+    return max(layouts, key=lambda layout: sum(bool(layout.ours(name)) for name in spelled(state, layout)))
+
+
 def recognise(state: Mapping[str, Tensor]) -> Layout:
     """The layout that knows most of the names; the first of equal ones, so timm before DINOv2.
 

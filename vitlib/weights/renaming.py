@@ -13,7 +13,7 @@ from torch import Tensor
 from vitlib.weights.check import grouped, looks_like, shape_of, sides_of
 from vitlib.weights.files import CheckpointError, State
 from vitlib.weights.layouts import Form, Layout
-from vitlib.weights.recognise import layout_named, recognise, spelled
+from vitlib.weights.recognise import layout_by, layout_named, recognise, spelled
 from vitlib.weights.sources import without
 
 # tensors that follow from the configuration, or that a classifier does not use: they may be left out
@@ -48,7 +48,7 @@ def convert(
     mask token and the pooler, which a classifier does not use, are left out if `to` does not know them.
     """
     state = without(state, drop)
-    layout = layout_named(from_) if from_ else recognise(state)
+    layout = layout_by(from_, state) if from_ else recognise(state)
     target = layout_named(to, layout.family)
     ours, left = to_ours(state, layout)
     if left:

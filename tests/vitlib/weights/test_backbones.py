@@ -12,7 +12,7 @@ from tests.vitlib.backbones.test_presets import REFERENCE, formula, hf_convnext,
 from tests.vitlib.reference.make import images
 from tests.vitlib.weights.shared import assert_equal, refusal
 from vitlib.models import create
-from vitlib.weights import load, load_into, save
+from vitlib.weights import convert, detect, load, load_into, save
 
 KINDS = ["swin", "convnext", "hybrid", "swin, no classifier", "convnext, no classifier"]
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -45,6 +45,13 @@ def test_a_folder_of_transformers_is_read(pair: Any, tmp_path: Path) -> None:
     assert model.config == expected.config
     batch = images(3, *model.config.image_size)
     torch.testing.assert_close(model(batch), theirs(batch).logits, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("pair", [hf_swin, hf_convnext])
+def test_the_layout_that_is_detected_can_be_named(pair: Any) -> None:
+    theirs, _ = pair()
+    for state in (theirs.state_dict(), convert(theirs.state_dict(), "timm")):
+        assert_equal(convert(state, "timm", detect(state)), convert(state, "timm"))
 
 
 @torch.no_grad()
