@@ -134,6 +134,17 @@ def test_a_report_needs_no_key_and_feedback_names_its_line(two_chapters, capsys)
     assert len(list(two_chapters.feedback.glob(f"*/{SECOND}/*.html"))) == 2
 
 
+@pytest.mark.parametrize("words", [["report"], ["feedback"], ["grade", "--jobs", "0"]], ids=" ".join)
+def test_a_chapter_whose_seal_is_gone_stops_no_other(two_chapters, capsys, words):
+    shutil.rmtree(two_chapters.root / "gradebook" / "released" / TOY)
+    capsys.readouterr()
+    assert main(words) == 1
+    told = capsys.readouterr()
+    lines = [line for line in told.err.splitlines() if "autograde: " in line]
+    assert len(lines) == 1 and f"{TOY} is not released: run `autograde release {TOY}` first" in lines[0]
+    assert f"{SECOND}: 2 feedback pages" in told.out or "student-001      9/9" in told.out
+
+
 @pytest.mark.parametrize("name", [NB, SHEET])
 def test_a_report_leaves_out_what_cannot_be_read_and_has_the_rest(two_chapters, capsys, name):
     (two_chapters.root / "gradebook" / "released" / name).write_bytes(b"[]")
