@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellControlSignal, DeadKernelError
+from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
 from autograde.authoring.files import read_notebook, write_whole
@@ -28,11 +28,17 @@ def store_outputs(folder: Path) -> None:
     os.environ.setdefault("PYTHONHASHSEED", "0")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the tests; more wait for one another on a busy machine
     where = {"metadata": {"path": str(folder)}}
+    ran: list[NotebookNode] = []
+    client = NotebookClient(notebook, timeout=CELL_SECONDS, coalesce_streams=True, resources=where)
+    client.on_cell_execute = lambda cell, cell_index: ran.append(cell)
     try:
-        NotebookClient(notebook, timeout=CELL_SECONDS, coalesce_streams=True, resources=where).execute()
+        client.execute()
     except (CellControlSignal, DeadKernelError) as error:
+        what = f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else str(error)
+        at = f"cell {ran[-1].get('id', len(ran))}: " if ran else ""
         raise AutogradeError(
-            f"{folder.name}/{path.name} did not run to its end, and stays as it was: {error}"
+            f"{folder.name}/{path.name} did not run to its end, and keeps the outputs that it had: "
+            f"{at}{what.partition(chr(10))[0]:.300}"
         ) from None
     _drop_what_varies(notebook)
     write_whole(path, (nbformat.writes(notebook) + "\n").encode())

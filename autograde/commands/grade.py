@@ -69,16 +69,16 @@ def run(options: argparse.Namespace) -> int:
             results = {one.student: one for one in tqdm(arriving, total=len(students), desc=name, unit="submission")}
             problems += refresh_times(course, name)
             entered = {marks.student: marks for marks in read_marks(course, name, results)}
+            failed = {student: not_graded(one) for student, one in results.items() if one.failure}
+            print(table([(entered | failed)[student] for student in sorted(results)]))
+            problems += [f"{student}, {name}: {marks.failure}" for student, marks in failed.items()]
+            if changed := course.seal(name).changed(course.released / name):
+                differing = f"in {course.released.name}/ {', '.join(changed)} differs"
+                print(f"{name}: graded against the sealed release; {differing}")
         except GradebookLocked:
             raise
         except AutogradeError as error:  # of this chapter; the next one is graded all the same
             problems.append(str(error))
-            continue
-        failed = {student: not_graded(one) for student, one in results.items() if one.failure}
-        print(table([(entered | failed)[student] for student in sorted(results)]))
-        problems += [f"{student}, {name}: {marks.failure}" for student, marks in failed.items()]
-        if changed := course.seal(name).changed(course.released / name):
-            print(f"{name}: graded against the sealed release; in {course.released.name}/ {', '.join(changed)} differs")
     return report_problems(problems)
 
 

@@ -128,9 +128,7 @@ class CourseFolder:
         try:
             return nbformat.reads(sealed.decode(), as_version=4)
         except Exception:  # nbformat raises what it likes on data that is not a notebook
-            raise CourseError(
-                f"the sealed release of {chapter} is damaged: run `autograde release {chapter}`"
-            ) from None
+            raise self.seal(chapter).damaged from None
 
     def submissions(self, chapter: str) -> dict[str, Path]:
         """The folder that each student handed in, by student id; one that may not be read is in `unreadable`."""

@@ -7,6 +7,7 @@ lie, the rows are there. Where the course adds steps of its own to nbgrader's, n
 
 from __future__ import annotations
 
+import math
 import shutil
 import stat
 from collections.abc import Mapping
@@ -104,15 +105,24 @@ class Entries:
         return problems
 
     def _penalise(self, student: str, submission: SubmittedAssignment) -> None:
-        """As nbgrader's AssignLatePenalties does, in this transaction."""
+        """As nbgrader's AssignLatePenalties does, in this transaction; all of a submission's penalties, or none.
+
+        Raises:
+            ValueError: a penalty is not a number. Whatever the course's own class raises.
+        """
         self.gradebook.db.flush()
         late = submission.total_seconds_late
+        penalties = []
         for notebook in submission.notebooks:
             penalty = None
             if late > 0:
                 penalty = self.late_penalties.plugin_inst.late_submission_penalty(student, notebook.score, late)
             if penalty is not None:
+                if math.isnan(penalty):
+                    raise ValueError(f"the late penalty is {penalty}: expected a number of points")
                 penalty = self.late_penalties._check_late_penalty(notebook, penalty)
+            penalties.append(penalty)
+        for notebook, penalty in zip(submission.notebooks, penalties, strict=True):
             notebook.late_submission_penalty = penalty
 
     def _write_marks(self, student: str, notebooks: Mapping[str, NotebookNode]) -> None:

@@ -150,7 +150,7 @@ class ExerciseSummary:
 
 def summarise(course: Course, chapter: str, results: Sequence[Marks]) -> list[ExerciseSummary]:
     """Every exercise and every other graded cell of a chapter, in its order."""
-    exercises = course.key(chapter).exercises if course.has_key(chapter) else {}
+    titles = course.seal(chapter).titles if results else {}
     verdicts: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for marks in results:
         for verdict in marks.verdicts:
@@ -163,6 +163,6 @@ def summarise(course: Course, chapter: str, results: Sequence[Marks]) -> list[Ex
         earned = sum(verdict["points"] for verdict in given)
         share = (earned / out_of if out_of else right) / len(given)  # of practice: how many are right
         unanswered = sum(verdict["status"] in (Status.BLANK, Status.LOST) for verdict in given)
-        title = exercises[name].title if name in exercises else name
-        summaries.append(ExerciseSummary(name, title, out_of, share, misconceptions.most_common(3), unanswered))
+        common = misconceptions.most_common(3)
+        summaries.append(ExerciseSummary(name, titles.get(name, name), out_of, share, common, unanswered))
     return summaries

@@ -7,7 +7,7 @@ from typing import Any
 
 from autograde.course.settings import CourseError
 
-_REASON = re.compile(r"^ *(?:[\w.]+\.)?\w*(?:Error|Exception|Entry|Interrupt): (.+)$", re.MULTILINE)
+_REASON = re.compile(r"^ *(?:[\w.]+\.)?\w*(?:Error|Exception|Entry|Interrupt|BadKey): (.+)$", re.MULTILINE)
 _EMPTY = "Please see the"  # how nbgrader's last line begins: it refers to a log that was not kept
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from autograde.authoring.files import write_whole
 from autograde.course.course import Course
@@ -16,29 +17,35 @@ from autograde.course.similar import MOST_ROWS, alike
 from autograde.course.tables import as_csv
 
 
-def write_report(course: Course, chapters: list[str]) -> Path:
+def read_chapter(course: Course, chapter: str) -> dict[str, Any]:
+    """What the report says of one chapter; its `results` are everybody's marks.
+
+    Raises:
+        CourseError: the chapter's sealed release is damaged or gone.
+    """
+    group = read_marks(course, chapter)
+    exercises = summarise(course, chapter, group)
+    same = alike(course, chapter, [marks.student for marks in group]) if group else []
+    return {
+        "name": chapter, "results": group, "exercises": exercises, "spread": spread(group),
+        "topics": topics(chapter, exercises, group), "alike": same[:MOST_ROWS], "more_alike": len(same[MOST_ROWS:]),
+        "queue": queue(course, chapter, group) if group else [],
+    }  # fmt: skip
+
+
+def write_report(course: Course, read: Sequence[dict[str, Any]]) -> Path:
     """Write report.html, a page for each learner in learners/, and marks.csv, all next to the gradebook.
 
-    Returns the path of report.html.
+    Of the chapters that `read_chapter` read; returns the path of report.html.
     """
-    pages, results = [], list[Marks]()
-    for chapter in chapters:
-        group = read_marks(course, chapter)
-        exercises = summarise(course, chapter, group)
-        students = [marks.student for marks in group]
-        same = alike(course, chapter, students) if group else []
-        pages.append({
-            "name": chapter, "results": group, "exercises": exercises, "spread": spread(group),
-            "topics": topics(chapter, exercises, group), "alike": same[:MOST_ROWS], "more_alike": len(same[MOST_ROWS:]),
-            "queue": queue(course, chapter, group) if group else [],
-        })  # fmt: skip
-        results += group
+    chapters = [chapter["name"] for chapter in read]
+    results = [marks for chapter in read for marks in chapter["results"]]
     folder = course.submitted.parent
     require_writable(folder, folder / LEARNERS)
     folder.mkdir(parents=True, exist_ok=True)
     write_learners(folder / LEARNERS, chapters, results)
     path = folder / "report.html"
-    page = {"chapters": pages, "help": who_needs_help(results, chapters), "count": len(results)}
+    page = {"chapters": read, "help": who_needs_help(results, chapters), "count": len(results)}
     write_whole(path, render("report.html", page).encode())
     write_whole(folder / "marks.csv", as_csv(_marks_table(results)).encode())
     return path

@@ -65,8 +65,26 @@ class Seal:
         try:
             return str(json.loads(self.sheet or b"{}").get("course", ""))
         except (ValueError, AttributeError):
-            name = self.folder.name
-            raise CourseError(f"the sealed release of {name} is damaged: run `autograde release {name}`") from None
+            raise self.damaged from None
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The exercises' titles, by id; none for a chapter without a key.
+
+        Raises:
+            CourseError: the seal is damaged.
+        """
+        try:
+            exercises = json.loads(self.sheet or b"{}").get("exercises", {})
+            return {name: str(exercise["title"]) for name, exercise in exercises.items()}
+        except (ValueError, AttributeError, TypeError, KeyError):
+            raise self.damaged from None
+
+    @property
+    def damaged(self) -> CourseError:
+        """What to say of a file in it that cannot be read."""
+        name = self.folder.name
+        return CourseError(f"the sealed release of {name} is damaged: run `autograde release {name}`")
 
     def keep(self, name: str, notebook: NotebookNode, source: Path, ignored: Iterable[str]) -> None:
         """Seal a notebook and the files beside its source; notebooks that have no source any more go."""
@@ -87,11 +105,17 @@ class Seal:
         write_whole(self._hashes, (json.dumps(_hashes(released), indent=1, sort_keys=True) + "\n").encode())
 
     def changed(self, released: Path) -> list[str]:
-        """The files of the release that somebody changed or removed since."""
+        """The files of the release that somebody changed or removed since; none where nobody knows.
+
+        Raises:
+            CourseError: the seal is damaged.
+        """
         try:
-            known: dict[str, str] = json.loads(self._hashes.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):  # damaged: nobody knows
+            known = dict[str, str](json.loads(self._hashes.read_text(encoding="utf-8")).items())
+        except FileNotFoundError:
             return []
+        except (ValueError, AttributeError):
+            raise self.damaged from None
         now = _hashes(released)
         return [name for name, digest in known.items() if now.get(name) != digest]
 

@@ -6,8 +6,9 @@ import shutil
 import nbformat
 import pytest
 
-from autograde.authoring.outputs import _drop_what_varies
+from autograde.authoring.outputs import _drop_what_varies, store_outputs
 from autograde.authoring.weave import weave
+from autograde.errors import AutogradeError
 from autograde.exercises import BadKey
 from tests.autograde.conftest import HERE, TOY
 
@@ -168,3 +169,21 @@ def test_no_progress_bar_is_stored_and_no_widget_without_its_picture():
     notebook = nbformat.v4.new_notebook(cells=[cell])
     _drop_what_varies(notebook)
     assert [set(output.data) for output in notebook.cells[0].outputs] == [{"text/plain", "text/html"}, {"text/plain"}]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("print('x')\nraise ValueError('one line\\nanother')", "cell fails: ValueError: one line"),
+        ("import os\nos._exit(1)", "cell fails: Kernel died"),
+    ],
+)
+def test_a_cell_that_fails_is_named_in_a_line_and_the_outputs_stay(tmp_path, source, said):
+    cells = [nbformat.v4.new_code_cell("1", id="runs"), nbformat.v4.new_code_cell(source, id="fails")]
+    path = tmp_path / f"{tmp_path.name}.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    before = path.read_bytes()
+    with pytest.raises(AutogradeError) as failed:
+        store_outputs(tmp_path)
+    assert str(failed.value).endswith(f"keeps the outputs that it had: {said}")
+    assert path.read_bytes() == before

@@ -14,7 +14,7 @@ from autograde.cli import main
 from autograde.course.course import Course, CourseError
 from autograde.course.grading import grade, read_graded
 from autograde.course.marks import read_marks, spread, summarise
-from autograde.course.report import table, write_report
+from autograde.course.report import read_chapter, table, write_report
 from autograde.course.simulate import TEMPERAMENTS, simulate
 from autograde.engine.execute import Limits
 from tests.autograde.conftest import TOY
@@ -183,7 +183,7 @@ def test_an_empty_class_is_no_error(course, capsys):
     assert main(["grade"]) == 0
     assert "nothing is handed in yet" in capsys.readouterr().out
     assert main(["report"]) == 0
-    assert "Nothing is graded yet" in write_report(course, [TOY]).read_text()
+    assert "Nothing is graded yet" in write_report(course, [read_chapter(course, TOY)]).read_text()
 
 
 def test_outside_a_course_the_command_says_where_to_go(tmp_path, monkeypatch, capsys):
@@ -204,7 +204,7 @@ def test_marks_cannot_smuggle_formulas_into_a_spreadsheet(course):
     (course.submitted / "student-001").rename(course.submitted / "=cmd|' C calc'!A0")
     (course.submitted / "student-002").rename(course.submitted / "-o'neill [=@+]")
     list(grade(course, TOY, []))
-    write_report(course, [TOY])
+    write_report(course, [read_chapter(course, TOY)])
     marks = (course.root / "gradebook" / "marks.csv").read_text()
     assert "\n'=cmd|" in marks and "\n=" not in marks and "\n-o'neill [=@+]," in marks
 
