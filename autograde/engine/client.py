@@ -153,6 +153,14 @@ def _plain(data: dict[str, Any]) -> dict[str, str]:
     return kept
 
 
+def result_of(reply: dict[str, Any] | None, name: str = "answer") -> Any:
+    """The result of an expression that was sent with a request; None where the reply has none."""
+    match reply:
+        case {"user_expressions": dict(values)}:
+            return values.get(name)
+    return None
+
+
 def read_json(data: bytes) -> Any:
     """Parse JSON, but at most MAX_VALUES values: a message within the limit of its size can hold a great many.
 

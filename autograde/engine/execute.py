@@ -30,7 +30,7 @@ from autograde.answers.outcomes import Payload
 from autograde.authoring.key import Key
 from autograde.engine.accidents import Accident, Accidents
 from autograde.engine.cells import error_output, is_grade, is_solution
-from autograde.engine.client import read_json
+from autograde.engine.client import read_json, result_of
 from autograde.engine.limits import Limits
 from autograde.engine.names import names_of
 from autograde.engine.nbgrader_tests import can_fail, look_at
@@ -129,7 +129,7 @@ class _Run:
                 if index not in self.exercises:
                     reply = self._execute(session, index, ask=self.exercises.get(following))
                     continue
-                answer = _answer(reply) or self._ask(session, index)
+                answer = result_of(reply) or self._ask(session, index)
                 verdict, reply = self._mark(self.exercises[index], answer), None
                 if _is_there(verdict) or session.broken:
                     self._settle(index, verdict)
@@ -147,7 +147,7 @@ class _Run:
         for index, verdict in late.items():
             self._refuse_if_broken(session)
             exercise, instead = self.exercises[index], _about(self.notebook.cells[index]).get("instead", "")
-            again = self._mark(exercise, _answer(reply, str(index)) or self._ask(session, index))
+            again = self._mark(exercise, result_of(reply, str(index)) or self._ask(session, index))
             if instead and not _is_there(again):
                 again = self._mark(exercise, self._ask(session, index, instead))
             gone = verdict.status is Status.BLANK and again.status is Status.LOST  # there were dots, and then nothing
@@ -191,7 +191,7 @@ class _Run:
     def _ask(self, session: Session, index: int, expression: str = "") -> Any:
         exercise = self.exercises[index]
         try:
-            return _answer(session.ask("", {"answer": exercise.request(expression)}, theirs=exercise.runs_code))
+            return result_of(session.ask("", {"answer": exercise.request(expression)}, theirs=exercise.runs_code))
         except KernelGone as gone:
             accident = self.accidents.in_cell(index, gone, f"`{exercise.variable}`")
             if index in accident.culprits:
@@ -234,14 +234,6 @@ class _Run:
             about = self.notebook.metadata.setdefault("autograde", NotebookNode())
             about.unsettled = self.unsettled
         add_notes(self.notebook, self.accidents.notes)
-
-
-def _answer(reply: dict[str, Any] | None, name: str = "answer") -> Any:
-    """The result of an expression that was sent with a request; None where the reply has none."""
-    match reply:
-        case {"user_expressions": dict(values)}:
-            return values.get(name)
-    return None
 
 
 def _is_there(verdict: Verdict) -> bool:
