@@ -1,7 +1,7 @@
 """Checks before any arithmetic: errors for impossible sizes and images, which say what to do."""
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -53,7 +53,7 @@ def nearest(word: str, words: Iterable[str], key: Callable[[str], str] = str.low
     return f": did you mean {known[near[0]]!r}?" if near else ""
 
 
-def require_one_of(name: str, value: object, choices: Iterable[object]) -> None:
+def require_one_of(name: str, value: object, choices: Collection[object]) -> None:
     """ValueError where `value` is none of the choices; the message lists them."""
     if value not in choices:
         raise ValueError(f"{name} is {value!r}: expected one of {', '.join(map(repr, choices))}")
