@@ -11,6 +11,7 @@ from vitlib.data.pictures import Pictures, normalisation, normalise
 from vitlib.device import autocast
 from vitlib.training import augment
 from vitlib.training.predict import predict
+from vitlib.training.randaugment import randaugment
 from vitlib.training.recipe import Recipe
 
 
@@ -79,6 +80,8 @@ def changed(
 ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B K"]]:
     """The chosen pictures, augmented as the recipe says and normalised, and their targets [B, K] as probabilities."""
     images = train.images[chosen]
+    if recipe.randaugment:
+        images = randaugment(images, recipe.randaugment)
     if recipe.shift:
         images = augment.shift(images, recipe.shift)
     if recipe.flip:

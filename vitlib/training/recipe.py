@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from vitlib.data.pictures import Pictures
 from vitlib.device import Amp, check_amp
 from vitlib.training.optim import optimizers, schedule
+from vitlib.training.randaugment import MOST
 from vitlib.vit.checks import require_one_of
 from vitlib.vit.config import renamed
 
@@ -23,6 +24,7 @@ NOT_NEGATIVE: Range = (float, lambda value: 0 <= value < math.inf, "a number, 0 
 RANGES: dict[str, Range] = {
     **dict.fromkeys(("epochs", "batch_size"), (int, lambda value: value >= 1, "a whole number, at least 1")),
     **dict.fromkeys(("shift", "erase"), (int, lambda value: value >= 0, "a whole number, at least 0")),
+    "randaugment": (int, lambda value: 0 <= value <= MOST, f"a whole number, 0 to {MOST}"),
     "seed": (int, lambda value: 0 <= value <= MOST_SEED, f"a whole number, 0 to {MOST_SEED}"),
     "lr": (float, lambda value: 0 < value < math.inf, "a number above 0"),
     "clip": (float, lambda value: value > 0, "a number above 0"),
@@ -57,6 +59,7 @@ class Recipe:
     shift: int = 0  # pixels: largest random move of a picture, along each axis
     flip: bool = False  # mirror each picture left to right with probability 1/2
     erase: int = 0  # pixels: side of a grey square in each picture; 0: none
+    randaugment: int = 0  # magnitude, up to 10, of two random operations on each picture; 0: none
     mixup: float = 0.0  # α of mixup's Beta distribution; 0: off. With cutmix too, each step takes one of them
     cutmix: float = 0.0  # α of CutMix's; 0: off
     ema: float = 0.0  # decay of the moving average of the weights, which the model gets in the end; 0: no average

@@ -30,6 +30,7 @@ SHORT = Recipe(epochs=2, batch_size=8, lr=3e-3)
         ("epochs", 1.5), ("batch_size", True), ("lr", math.nan), ("lr", math.inf), ("ema", 1), ("erase", -1),
         ("layer_decay", 1.5), ("weight_decay", math.inf), ("mixup", -0.1), ("amp", "int8"), ("validation", 0.6),
         ("seed", 0.5), ("seed", 2**70), ("warmup", math.nan), ("optimizer", "sgd"), ("flip", "no"), ("balanced", 1),
+        ("randaugment", 11), ("randaugment", 0.5),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("as_a_learner")
