@@ -174,7 +174,7 @@ def test_of_the_three_that_do_not_learn_only_bed_9_leaps_and_only_bed_8_learns_o
 def test_beds_10_to_14_learn_and_answer_steadily() -> None:
     for number in range(10, 15):
         chart = bed(number)
-        assert chart.again == chart.company == 1.0 and chart.moved > 0.01
+        assert chart.same_again == chart.same_reversed == 1.0 and chart.logit_change > 0.01
         assert chart.test_accuracy > 0.7
     assert bed(5).test_accuracy > bed(1).test_accuracy - 0.15
 

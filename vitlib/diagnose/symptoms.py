@@ -59,12 +59,12 @@ SYMPTOMS: dict[str, Symptom] = {
     "random": Symptom(
         "a second pass gives other answers",
         "ask twice",
-        lambda chart: chart.again < 0.97,
+        lambda chart: chart.same_again < 0.97,
     ),
     "batch order": Symptom(
         "the order of the batch changes answers",
         "turn the batch round, and compare picture by picture",
-        lambda chart: chart.company < 0.97,
+        lambda chart: chart.same_reversed < 0.97,
     ),
     "patch order": Symptom(
         "patches change places, and nothing changes",

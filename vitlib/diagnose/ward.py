@@ -32,9 +32,9 @@ class Chart:
     losses: list[float]  # step by step, from the patient's own loss
     train_accuracy: float  # 0…1, on training pictures, prepared as in training
     test_accuracy: float  # 0…1, on test pictures, prepared in the patient's own way
-    again: float  # 0…1: the share of test pictures to which a second pass gives the same class
-    company: float  # 0…1: the share that get the same class when the pictures come in reverse order
-    moved: float  # largest change of a logit when patches change places, in standard deviations of the logits
+    same_again: float  # 0…1: the share of test pictures to which a second pass gives the same class
+    same_reversed: float  # 0…1: the share that get the same class when the pictures come in reverse order
+    logit_change: float  # largest change of a logit when patches change places, in standard deviations of the logits
     parameters: int
 
     @cached_property
