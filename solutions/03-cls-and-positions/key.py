@@ -331,7 +331,7 @@ place = Code(
     "every token, CLS included, and rows as long as a token. For any other shape, raise a `ValueError`.",
     reference=add_positions,
     examples=[
-        (row(1, 3, 2), table(3, 2)),
+        (row(1, 2, 3), table(2, 3)),
         (row(2, 3, 2), table(3, 2)),
         (row(2, 3, 2), table(1, 2)),
         (row(2, 3, 2), table(2, 2)),
@@ -341,7 +341,8 @@ place = Code(
     ],
     checks={
         "one picture": [(row(1, 4, 3), table(4, 3)), (row(1, 2, 5), table(2, 5))],
-        "a batch": [(row(2, 3, 4), table(3, 4)), (row(4, 2, 3), table(2, 3)), (row(3, 3, 3), table(3, 3))],
+        "a batch": [(row(2, 3, 4), table(3, 4)), (row(4, 2, 3), table(2, 3)), (row(3, 3, 3), table(3, 3)),
+                    (row(4, 3, 2), table(3, 2))],
         "refuses another number of rows": [
             (row(2, 4, 3), table(1, 3)), (row(2, 4, 3), table(3, 3)), (row(2, 4, 3), table(5, 3)),
         ],
@@ -395,6 +396,14 @@ def _(tokens, positions):
     "shape with `tokens.shape[1:]`, without the batch axis, and add no 1.")
 def _(tokens, positions):
     if positions.shape != tokens.shape:
+        raise ValueError("positions do not fit the tokens")
+    return tokens + positions
+
+
+@place.misconception("one shape for ever",
+    "You take a table of 3 × 2 only. How many rows are right, and how long, the tokens say: `tokens.shape[1:]`.")
+def _(tokens, positions):
+    if positions.shape != (3, 2):
         raise ValueError("positions do not fit the tokens")
     return tokens + positions
 

@@ -136,7 +136,8 @@ read = Code(
         (torch.tensor([[[0.0, 2.0, 4.0], [5.0, 1.0, 0.0]], [[3.0, 0.0, 0.0], [7.0, 7.0, 1.0]]]),
          torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, 0.0, -0.5]),
          torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]), torch.tensor([10.0, 20.0])),
-        (torch.tensor([[[2.0, 2.0], [1.0, 3.0]]]), torch.ones(2), torch.zeros(2), torch.eye(2), torch.zeros(2)),
+        (torch.tensor([[[2.0, 2.0], [1.0, 3.0], [4.0, 0.0]]]),
+         torch.ones(2), torch.zeros(2), torch.eye(2), torch.zeros(2)),
         (torch.tensor([[[0.001, 0.003, 0.0], [8.0, 8.0, 9.0], [1.0, 5.0, 2.0]]]),
          torch.ones(3), torch.zeros(3), torch.eye(3), torch.zeros(3)),
         (torch.tensor([[[1.0, 5.0], [2.0, 7.0]], [[4.0, 0.0], [0.0, 6.0]]]),
@@ -244,6 +245,15 @@ def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
 def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
     cls = F.layer_norm(tokens[:, 0], norm_weight.shape, norm_weight, norm_bias, 1e-6)
     return cls @ head_weight + head_bias
+
+
+@read.misconception("room for a number of each token",
+    "You make room for as many numbers as there are tokens, [B, N+1]. The head gives one for each class: [B, K].")
+def _(tokens, norm_weight, norm_bias, head_weight, head_bias):
+    logits = torch.zeros(tokens.shape[:2])
+    for number, row in enumerate(tokens):
+        logits[number] = head_weight @ F.layer_norm(row[0], norm_weight.shape, norm_weight, norm_bias, 1e-6) + head_bias
+    return logits
 
 
 @read.misconception("W before a batch",
@@ -837,12 +847,12 @@ whole = Code(
     "`weights` is a dict with the names that you printed above.",
     reference=vit,
     examples=[
-        sample(1), sample(2, batch=2, rows=1, columns=3, channels=2, depth=2), sample(3, heads=4, patch=3),
-        sample(4, rows=1, columns=1, patch=1, depth=11),
+        sample(1), sample(2, batch=2, rows=1, columns=3, channels=2, width=6, depth=2, classes=5),
+        sample(3, heads=4, patch=3), sample(4, rows=1, columns=1, patch=1, channels=3, depth=11),
     ],
     checks={
         "one block": lambda dice: [sample(dice.randrange(10**6)), sample(dice.randrange(10**6), patch=3, classes=5)],
-        "a batch of colour pictures": lambda dice: [sample(dice.randrange(10**6), batch=3, channels=3)],
+        "a batch of colour pictures": lambda dice: [sample(dice.randrange(10**6), batch=4, channels=3)],
         "pictures that are not square": lambda dice: [sample(dice.randrange(10**6), rows=1, columns=4, channels=2)],
         "several blocks": lambda dice: [
             sample(dice.randrange(10**6), depth=3), sample(dice.randrange(10**6), depth=11),
@@ -1047,6 +1057,23 @@ def _(images, weights, patch, heads):
 def _(images, weights, patch, heads):
     x = sequence_of(images, weights, patch)
     return logits_of(encoded(x, weights, 4), weights)
+
+
+@whole.misconception("four numbers a token for ever",
+    "Right for tokens of four numbers only. Read D off the weights: it is the length of `norm.weight`.")
+def _(images, weights, patch, heads):
+    w, x = weights, sequence_of(images, weights, patch)
+    x = encoded(x, w, heads)
+    x = F.layer_norm(x, (4,), w["norm.weight"], w["norm.bias"], 1e-6)
+    return F.linear(x[:, 0], w["head.weight"], w["head.bias"])
+
+
+@whole.misconception("a CLS for each channel",
+    "You repeat CLS once for each channel. Every picture gets one, and pictures are axis 0 of `images`.")
+def _(images, weights, patch, heads):
+    w, x = weights, embedded(images, weights, patch)
+    x = torch.cat([w["cls_token"].expand(images.shape[1], -1, -1), x], dim=1) + w["pos_embed"]
+    return logits_of(encoded(x, w, heads), w)
 
 
 @whole.misconception("normalised twice",

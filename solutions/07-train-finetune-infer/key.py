@@ -62,7 +62,7 @@ loop = Code(
         (torch.eye(2), torch.tensor([0, 1]), 2, 1, 1.0),
         (torch.eye(2), torch.tensor([0, 1]), 2, 0, 1.0),
         (torch.tensor([[1.0, 2.0], [0.0, 1.0], [3.0, 1.0]]), torch.tensor([0, 2, 0]), 3, 2, 0.5),
-        (torch.tensor([[1.0, 0.5], [0.0, 2.0]]), torch.tensor([0, 1]), 3, 5, 0.5),
+        (torch.tensor([[1.0, 0.5, 0.0], [0.0, 2.0, 1.0]]), torch.tensor([0, 1]), 3, 5, 0.5),
     ],
     checks={
         "several steps": lambda dice: [lesson(dice), lesson(dice, classes=3, steps=9)],
@@ -135,6 +135,12 @@ def _(features, labels, classes, steps, rate):
             weight -= rate * weight.grad
             bias -= rate * bias.grad
     return weight.detach(), bias.detach()
+
+
+@loop.misconception("two features for ever",
+    "Your weight has room for two features only. How many there are, D, the features say: `features.shape[1]`.")
+def _(features, labels, classes, steps, rate):
+    return descend(features @ torch.eye(2), labels, classes, steps, rate)  # a RuntimeError for any other number
 
 
 @loop.misconception("uphill", "You move uphill: the gradient points to where the loss grows. Subtract it.")

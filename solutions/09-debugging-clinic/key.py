@@ -390,7 +390,7 @@ tokens_of_maps = Code(
     "```python\ndef to_tokens(maps):\n    return maps.reshape(maps.shape[0], -1, maps.shape[1])\n```\n\n"
     "Write one whose *numbers* are right, too.",
     reference=to_tokens,
-    examples=[(torch.tensor([[[[1.0, 2.0]], [[30.0, 40.0]]]]),), (maps_of(2, 3, 2, 4),)],
+    examples=[(torch.tensor([[[[1.0, 2.0]], [[30.0, 40.0]]]]),), (maps_of(2, 3, 3, 4),)],
     checks={
         "a grid that is not square": [(maps_of(2, 5, 3, 4),), (maps_of(3, 2, 4, 3),)],
         "a square grid": [(maps_of(2, 6, 3, 3),)],
@@ -431,6 +431,13 @@ def _(maps):
     "several places.")
 def _(maps):
     return maps.reshape(maps.shape[0], -1, maps.shape[1])
+
+
+@tokens_of_maps.misconception("rows for pictures",
+    "You take the number of rows for that of the pictures. The axes of `maps` are [B, D, rows, columns].")
+def _(maps):
+    _columns, width, batch, _rows = maps.shape
+    return maps.reshape(batch, width, -1).transpose(1, 2)
 
 
 @tokens_of_maps.misconception("column by column", "Your tokens run down the columns. Places are counted row by row.")

@@ -72,7 +72,7 @@ cut_rows = Code(
     reference=rows,
     examples=[
         (torch.arange(8).reshape(1, 1, 4, 2), 2),
-        (torch.arange(0, 3, 0.25).reshape(1, 1, 6, 2), 3),
+        (torch.arange(0, 9, 0.25).reshape(2, 3, 6, 1), 3),
         (torch.zeros(1, 1, 3, 2), 2),
     ],
     checks={
