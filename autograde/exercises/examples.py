@@ -14,7 +14,7 @@ from autograde.answers.deserialize import unpack_plain
 from autograde.answers.outcomes import outcome
 from autograde.answers.serialize import pack
 
-Said = dict[str, Any]  # by expression: {"images.shape[-1]": 4, …}
+Facts = dict[str, Any]  # by expression: {"images.shape[-1]": 4, …}
 
 
 def problems_of_examples(
@@ -27,7 +27,7 @@ def problems_of_examples(
     packed = [pack(arguments) for arguments in examples]
     shown = [outcome(reference, arguments) for arguments in packed]
     names = list(inspect.signature(reference).parameters)
-    every, tried = ([_said_of(names, arguments) for arguments in some] for some in (packed, hidden))
+    every, tried = ([_facts_of(names, arguments) for arguments in some] for some in (packed, hidden))
     returned = [_returned(*pair) for pair in ((every, shown), (tried, expected))]
     yield from dict.fromkeys([*_not_varied(every, tried), *_not_varied(*returned), *_always_equal(*returned)])
     has_floats = any(array.dtype.kind == "f" for array in _arrays(expected))
@@ -42,7 +42,7 @@ def problems_of_examples(
                 yield f"the reference changes its arguments in example {number}: work on a copy"
 
 
-def _said_of(names: Iterable[str], arguments: Sequence[Any]) -> Said:
+def _facts_of(names: Iterable[str], arguments: Sequence[Any]) -> Facts:
     """All that a function can read off these packed arguments: themselves, their sizes, lengths and dtypes."""
     return dict(pair for name, packed in zip(names, arguments, strict=False) for pair in _read_off(name, packed))
 
@@ -62,16 +62,16 @@ def _read_off(expression: str, packed: Any) -> Iterator[tuple[str, Any]]:
             yield from _read_off(f"{expression}[{unpack_plain(key)!r}]", item)
 
 
-def _returned(said: Sequence[Said], outcomes: Sequence[Any]) -> list[Said]:
-    """What is said of those arguments that are not refused."""
-    return [each for each, found in zip(said, outcomes, strict=True) if "value" in found]
+def _returned(facts: Sequence[Facts], outcomes: Sequence[Any]) -> list[Facts]:
+    """The facts of those arguments that are not refused."""
+    return [each for each, found in zip(facts, outcomes, strict=True) if "value" in found]
 
 
-def _in_all(said: Sequence[Said]) -> list[str]:
-    return [expression for expression in said[0] if all(expression in each for each in said)] if said else []
+def _in_all(facts: Sequence[Facts]) -> list[str]:
+    return [expression for expression in facts[0] if all(expression in each for each in facts)] if facts else []
 
 
-def _not_varied(examples: Sequence[Said], hidden: Sequence[Said]) -> Iterator[str]:
+def _not_varied(examples: Sequence[Facts], hidden: Sequence[Facts]) -> Iterator[str]:
     for expression in _in_all(examples):
         value = examples[0][expression]
         seen, tried = (
@@ -82,7 +82,7 @@ def _not_varied(examples: Sequence[Said], hidden: Sequence[Said]) -> Iterator[st
             yield f"`{expression}` is {text} in every example: who writes that instead gets a tick; vary it"
 
 
-def _always_equal(examples: Sequence[Said], hidden: Sequence[Said]) -> Iterator[str]:
+def _always_equal(examples: Sequence[Facts], hidden: Sequence[Facts]) -> Iterator[str]:
     """Two whole numbers that the examples do not tell apart, such as the height and the width of square pictures."""
     numbers = [name for name in _in_all(examples) if type(examples[0][name]) is int and not name.endswith(".ndim")]
     for one, other in combinations(numbers, 2):
