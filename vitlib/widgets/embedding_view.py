@@ -135,18 +135,17 @@ def row_html(view: EmbeddingView, token: int) -> str:
 def still(view: EmbeddingView) -> Plate:
     """The picture, the rebuilt one and the first filters as one figure, for where no kernel runs."""
     figure = Plate(figsize=(7.5, 3.7), layout="constrained")
-    spec, half = figure.add_gridspec(2, SHOWN, height_ratios=[4, 1]), SHOWN // 2
-    pair = {"the picture": (view.pixels, spec[0, :half]), f"rebuilt from D = {view.d}": (view.rebuilt, spec[0, half:])}
-    for title, (image, place) in pair.items():
-        axes = figure.add_subplot(place)
+    pictures, filters = figure.subfigures(2, 1, height_ratios=[4, 1])
+    pair = {"the picture": view.pixels, f"rebuilt from D = {view.d}": view.rebuilt}
+    for axes, (title, image) in zip(pictures.subplots(1, 2), pair.items(), strict=True):
         draw_picture(axes, image)
         axes.set_title(title)
-    for column, one_filter in enumerate(view.basis[:SHOWN]):
-        axes = figure.add_subplot(spec[1, column])
-        weights = _weights(one_filter).reshape(3, view.patch, view.patch)
-        axes.imshow(weights.permute(1, 2, 0).numpy(), interpolation="nearest")
-        axes.set_title(f"filter {column + 1}", fontsize=8)
+    for column, axes in enumerate(filters.subplots(1, SHOWN)):
         axes.set_axis_off()
+        if column < len(view.basis):
+            weights = _weights(view.basis[column]).reshape(3, view.patch, view.patch)
+            axes.imshow(weights.permute(1, 2, 0).numpy(), interpolation="nearest")
+            axes.set_title(f"filter {column + 1}", fontsize=9)
     figure.description = sentence(view)
     return figure
 

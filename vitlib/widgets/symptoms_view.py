@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from vitlib.diagnose.patients import PATIENTS, grey
 from vitlib.diagnose.symptoms import LN_K, SHOWS, SYMPTOMS, between, ranked, seen
-from vitlib.diagnose.ward import Chart, chart, known_digits, smoothed
+from vitlib.diagnose.ward import Chart, chart, known_digits
 from vitlib.plotting import Plate
 from vitlib.widgets.chart import LineChart
 from vitlib.widgets.pictures import BLUE, ORANGE
@@ -62,7 +62,7 @@ def curve_html(subject: Chart, step: int) -> str:
     """The loss over the steps beside the healthy one's, ln K, and a line at the chosen step."""
     steps = len(subject.losses)
     axes = LineChart(steps, TOP, width=460, height=210)
-    healthy = smoothed(chart("healthy").losses)[:steps]
+    healthy = chart("healthy").losses[:steps]
     drawn = (
         axes.level(LN_K, ORANGE, 2, "6 4")
         + axes.curve([*enumerate(healthy, start=1)], GREY, 1.5)
@@ -173,10 +173,13 @@ def words_html(subject: Chart, step: int, ticked: Sequence[str], guess: str | No
 
 def still(subject: Chart, hidden: bool) -> Plate:
     """The board without a kernel: the curve, and the chart beside it."""
-    figure = Plate(figsize=(9, 3.6), layout="constrained")
-    curve, table = figure.subplots(1, 2, width_ratios=(1, 1.15))
-    curve.plot(smoothed(chart("healthy").losses), color=GREY, label="healthy")
-    curve.plot(subject.losses, color=BLUE, label=title(subject, hidden))
+    figure = Plate(figsize=(7.6, 3.6), layout="constrained")
+    curve, table = figure.subplots(1, 2, width_ratios=(1, 1.3))
+    for losses, colour, name in (
+        (chart("healthy").losses, GREY, "healthy"),
+        (subject.losses, BLUE, title(subject, hidden)),
+    ):
+        curve.plot(range(1, len(losses) + 1), losses, color=colour, label=name)
     curve.axhline(LN_K, color=ORANGE, linestyle="--", label="ln 10")
     curve.set(xlabel="step", ylabel="loss (nats)", ylim=(0, TOP))
     curve.legend(fontsize=8)
@@ -185,7 +188,7 @@ def still(subject: Chart, hidden: bool) -> Plate:
     for row, ((name, value), (_, sound)) in enumerate([(("", title(subject, hidden)), ("", "healthy")), *lines]):
         height = 1 - row / 15
         table.text(0.0, height, name, fontsize=8.5, va="top")
-        table.text(0.78, height, value, fontsize=8.5, va="top", ha="right", weight="bold")
+        table.text(0.76, height, value, fontsize=8.5, va="top", ha="right", weight="bold")
         table.text(1.0, height, sound, fontsize=8.5, va="top", ha="right", color="#555555")
     figure.description = (
         f"{curve_words(subject, len(subject.losses))} On the chart: "

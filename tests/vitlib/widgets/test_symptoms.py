@@ -11,7 +11,7 @@ from vitlib.diagnose.patients import PATIENTS
 from vitlib.diagnose.symptoms import SHOWS, SYMPTOMS, ranked
 from vitlib.diagnose.ward import chart
 from vitlib.widgets.symptoms import GROUPS, SURPRISE, SymptomBoard, symptom_board
-from vitlib.widgets.symptoms_view import HIDDEN, TOP, curve_html, fit_words, measured, words_html
+from vitlib.widgets.symptoms_view import HIDDEN, TOP, curve_html, fit_words, measured, still, words_html
 
 NAMES = [*PATIENTS]
 
@@ -173,6 +173,18 @@ def test_the_curve_is_to_scale_and_has_words(name: str) -> None:
     for height, loss in zip(heights, chart(name).losses, strict=True):
         assert height == pytest.approx(22 + 154 * (1 - min(loss, TOP) / TOP), abs=0.06)
     assert 'role="img"' in curve and "At step 10 of" in curve
+
+
+def test_a_patient_and_the_healthy_model_are_drawn_alike() -> None:
+    healthy = chart("healthy")
+    _, beside, own, *_ = re.findall(r'points="([^"]+)"', curve_html(healthy, 10))
+    assert beside == own
+    first, second = still(healthy, hidden=True).axes[0].lines[:2]
+    assert (
+        first.get_xydata().tolist()
+        == second.get_xydata().tolist()
+        == [[step, loss] for step, loss in enumerate(healthy.losses, start=1)]
+    )
 
 
 def test_without_a_kernel_a_picture_and_a_sentence_take_its_place(board: SymptomBoard) -> None:
