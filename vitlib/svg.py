@@ -8,7 +8,7 @@ from collections import Counter
 from PIL import Image, ImageChops, ImageStat
 
 FEW_PIXELS = 128  # a picture or table with no longer side is shown as squares, not blurred
-EXACT = 32  # pixels: pictures with no longer side, such as CIFAR's, keep every colour
+EXACT = 64  # pixels: pictures with no longer side, such as CIFAR's or a sheet of its patches, keep every colour
 QUALITY = 80  # of larger photographs, 0 to 100
 UNSEEN = 4  # of 255: a mean difference between squares that nobody sees
 

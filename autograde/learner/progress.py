@@ -11,6 +11,8 @@ from ipywidgets import HTML, Button, HBox, Layout, VBox
 
 from autograde.learner.ticks import FILE_NAME, Progress, forget, read_progress
 
+_CELL = "padding: 2px 16px 2px 0; text-align: left; font-variant-numeric: tabular-nums"  # of the table
+
 
 def _wrote_a_function(progress: Progress) -> bool:
     return any(chapter.functions & chapter.solved for chapter in progress.chapters)
@@ -101,7 +103,7 @@ class Board(VBox):
 
 def board_html(progress: Progress) -> str:
     """The chapters as a table, the achievements as a list, and warnings about the file."""
-    rows = "".join(_row(chapter.name, len(chapter.solved), len(chapter.kinds)) for chapter in progress.chapters)
+    rows = "".join(_row(chapter.title, len(chapter.solved), len(chapter.kinds)) for chapter in progress.chapters)
     have = earned(progress)
     marks = "".join(_mark(name, how, name in have) for name, (how, _) in ACHIEVEMENTS.items())
     notes = [progress.not_kept] if progress.not_kept else []
@@ -110,25 +112,25 @@ def board_html(progress: Progress) -> str:
         notes.append(f"{lines} of {FILE_NAME} could not be read and count for nothing; the file was left as it is.")
     return (
         f'<div role="status"><p><b>{escape(str(progress))}</b></p>'
-        '<table style="border-collapse: collapse"><tr><th scope="col" style="text-align: left">chapter</th>'
-        f'<th scope="col" colspan="2" style="text-align: left">ticks</th></tr>{rows}</table>'
+        f'<table style="border-collapse: collapse"><tr><th scope="col" style="{_CELL}">chapter</th>'
+        f'<th scope="col" colspan="2" style="{_CELL}">ticks</th></tr>{rows}</table>'
         f"<p><b>My achievements</b>: {len(have)} of {len(ACHIEVEMENTS)}</p>"
         f'<ul style="list-style: none; padding-left: 0">{marks}</ul>'
         f"{''.join(f'<p>⚠ {escape(text)}</p>' for text in notes)}</div>"
     )
 
 
-def _row(name: str, solved: int, count: int) -> str:
-    number, _, title = name.partition("-")
+def _row(title: str, solved: int, count: int) -> str:
     share = 100 * solved / count
     bar = (
         '<div aria-hidden="true" style="width: 160px; height: 10px; outline: 1px solid #888; border-radius: 2px">'
         f'<div style="width: {share:.0f}%; height: 100%; background: #0072B2"></div></div>'
     )
     words = f"{solved} of {count}{' ✓' * (solved == count)}"
-    cell = 'style="padding: 2px 16px 2px 0; text-align: left; font-weight: 400; font-variant-numeric: tabular-nums"'
-    heading = f"{number.lstrip('0') or '0'} · {title.replace('-', ' ')}"
-    return f'<tr><th scope="row" {cell}>{escape(heading)}</th><td {cell}>{bar}</td><td {cell}>{words}</td></tr>'
+    return (
+        f'<tr><th scope="row" style="{_CELL}; font-weight: 400">{escape(title)}</th>'
+        f'<td style="{_CELL}">{bar}</td><td style="{_CELL}">{words}</td></tr>'
+    )
 
 
 def _mark(name: str, how: str, has: bool) -> str:

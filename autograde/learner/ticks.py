@@ -7,6 +7,7 @@ cannot be read is skipped and left in place.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Tick:
 @dataclass(frozen=True)
 class Chapter:
     name: str  # its folder
+    title: str  # the heading of its notebook, "3 · One token more, and a position for each"
     kinds: dict[str, str]  # of its exercises, by id, as their sheet calls them
     functions: frozenset[str]  # ids of the exercises that ask for a function
     solved: frozenset[str]  # ids of those with a tick
@@ -125,8 +127,18 @@ def read_progress(book: Path) -> Progress:
             continue
         if kinds:
             solved = frozenset(tick.exercise for tick in ticks if tick.chapter == name) & kinds.keys()
-            chapters.append(Chapter(name, kinds, functions, solved))
+            chapters.append(Chapter(name, _title(path.parent), kinds, functions, solved))
     return Progress(tuple(chapters), len({tick.day for tick in ticks}), unreadable, not_kept)
+
+
+def _title(chapter: Path) -> str:
+    """The first heading of the chapter's notebook; the folder's name where there is none to be read."""
+    try:
+        cells = json.loads((chapter / f"{chapter.name}.ipynb").read_text(encoding="utf-8"))["cells"]
+        texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+        return next(line.removeprefix("# ") for line in "\n".join(texts).splitlines() if line.startswith("# "))
+    except (OSError, ValueError, LookupError, TypeError, StopIteration):  # missing, damaged, or the heading deleted
+        return chapter.name
 
 
 def _why_not_kept(book: Path) -> str:

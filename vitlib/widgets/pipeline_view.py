@@ -107,7 +107,7 @@ def still(view: Walk) -> Plate:
     best = view.shares.argmax()
     colours = [ORANGE if number == best else BLUE for number in range(len(view.classes))]
     second[2].barh(range(len(view.classes)), view.shares.tolist(), color=colours)
-    second[2].set_yticks(range(len(view.classes)), view.classes, fontsize=8)
+    second[2].set_yticks(range(len(view.classes)), view.classes, fontsize=9)
     second[2].invert_yaxis()
     second[2].set(xlabel="probability (softmax of the logits)", xlim=(0, 1))
     second[2].set_title(f"⑤ classify: {shape(view, 5)}", fontsize=10)

@@ -112,7 +112,7 @@ def still(view: ReadoutView) -> Plate:
     figure = Plate(figsize=(7.5, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1, 2.2])
     draw_picture(left, view.picture.images[0])
-    left.set_title(view.classes[view.label])
+    left.set_title(f"a picture of {view.classes[view.label]}", fontsize=10)
     table = view.probabilities.T  # K L
     shown = right.imshow(table.numpy(), cmap="cividis", vmin=0, vmax=1, aspect="auto")
     right.set_yticks(range(len(view.classes)), view.classes)

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from autograde import check
 from autograde.course.grading import grade
@@ -116,7 +117,18 @@ def test_a_chapter_that_is_added_is_found_by_its_folder_and_one_without_exercise
     (book / "10-reference" / "10-reference.ipynb").touch()
     add_chapter(book, "12-words", {})
     assert [chapter.name for chapter in read_progress(book).chapters][2:] == ["02-embedding", "11-exam"]
-    assert "11 · exam" in board_html(read_progress(book))
+
+
+def test_a_chapter_bears_the_title_of_its_notebook_and_where_that_cannot_be_read_the_name_of_its_folder(book):
+    code, title = new_code_cell("# no title"), new_markdown_cell("Before it.\n\n# 1 · Squares < pixels\n\n# Later")
+    nbformat.write(new_notebook(cells=[code, title]), book / "01-grid" / "01-grid.ipynb")
+    (book / "02-embedding" / "02-embedding.ipynb").write_text('{"cells": [{"source": 3}]}', encoding="utf-8")
+    assert [chapter.title for chapter in read_progress(book).chapters] == [
+        "00-glance",
+        "1 · Squares < pixels",
+        "02-embedding",
+    ]
+    assert ">1 · Squares &lt; pixels</th>" in board_html(read_progress(book))
 
 
 def test_a_chapter_with_a_damaged_sheet_or_none_is_passed_over(book):
@@ -172,7 +184,7 @@ def test_without_a_kernel_the_table_is_left(book):
     note("count")
     data = Board(book)._repr_mimebundle_()
     assert data["text/plain"] == "1 of 9 exercises have their tick; 0 of 3 chapters are done."
-    assert "1 · grid" in data["text/html"] and "1 of 4" in data["text/html"]
+    assert "01-grid" in data["text/html"] and "1 of 4" in data["text/html"]
 
 
 HEART = ["01-grid", "02-embedding", "03-positions", "04-encoder", "05-head"]
