@@ -1,6 +1,6 @@
 """Figures that the chapters share: a picture under its patch grid, a row of tokens, pictures side by side.
 
-Each function returns a `Plate`: end a cell with it, and it is shown once, with a description for those who
+Each function returns a `Figure`: end a cell with it, and it is shown once, with a description for those who
 cannot see it. Lines are white on dark, left-over pixels are orange and hatched: neither needs colour vision.
 """
 
@@ -10,11 +10,11 @@ import re
 from html import escape
 from urllib.parse import quote
 
+import matplotlib.figure
 import torch
 from jaxtyping import Shaped
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
@@ -33,7 +33,7 @@ NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 SMALLEST_NUMBER = 6.5  # points: where less room is left, patches go without numbers
 
 
-class Plate(Figure):
+class Figure(matplotlib.figure.Figure):
     """A matplotlib figure with a description, for where the picture cannot be seen.
 
     It is shown as SVG: lines and letters stay sharp at any size. Letters are drawn as outlines, so that it looks the
@@ -63,7 +63,7 @@ class Plate(Figure):
         width = round(float(points[1]) / 72 * SCREEN_DPI)
         source = quote(drawing.replace('"', "'"), safe=" ,:;=/()+-'")
         return (
-            f'<img class="vit-plate" alt="{escape(self.description)}" src="data:image/svg+xml,{source}" '
+            f'<img class="vit-figure" alt="{escape(self.description)}" src="data:image/svg+xml,{source}" '
             f'style="width: {width}px; max-width: 100%; min-width: {width // 2}px; height: auto">'
         )
 
@@ -95,7 +95,7 @@ class Plate(Figure):
         return "image/png", file.getvalue()
 
 
-def show_grid(image: Shaped[Tensor, "C H W"], grid: PatchGrid, numbers: bool = True) -> Plate:
+def show_grid(image: Shaped[Tensor, "C H W"], grid: PatchGrid, numbers: bool = True) -> Figure:
     """A picture under its patch grid, the patches numbered 1…N in the order of `patchify`.
 
     Numbers count from 1 because position 0 will be the summary slot's (CLS): patch k is `patches[:, k - 1]`.
@@ -112,7 +112,7 @@ def show_grid(image: Shaped[Tensor, "C H W"], grid: PatchGrid, numbers: bool = T
     """
     _require_grid_of(image, grid)
     height = WIDTH * grid.height / grid.width
-    figure = Plate(figsize=(WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots()
     draw_picture(axes, image)
     _draw_lines(axes, grid)
@@ -128,7 +128,7 @@ def show_grid(image: Shaped[Tensor, "C H W"], grid: PatchGrid, numbers: bool = T
     return figure
 
 
-def show_tokens(patches: Shaped[Tensor, "N P"], grid: PatchGrid, channels: int = 3, shown: int = 8) -> Plate:
+def show_tokens(patches: Shaped[Tensor, "N P"], grid: PatchGrid, channels: int = 3, shown: int = 8) -> Figure:
     """The token row: the first patches in order, an ellipsis, and the last one.
 
     patches: those of one image, `patchify(images, patch)[0]`; shown: how many of the first ones to draw.
@@ -152,7 +152,7 @@ def show_tokens(patches: Shaped[Tensor, "N P"], grid: PatchGrid, channels: int =
     gap = [None] if grid.tokens > shown + 1 else []
     cells = [*first, *gap, *last]
     shape = grid.patch_height / grid.patch_width
-    figure = Plate(figsize=(WIDTH, WIDTH / len(cells) * shape + 0.3))
+    figure = Figure(figsize=(WIDTH, WIDTH / len(cells) * shape + 0.3))
     for axes, token in zip(figure.subplots(1, len(cells), squeeze=False)[0], cells, strict=True):
         axes.set_axis_off()
         if token is None:
@@ -166,7 +166,7 @@ def show_tokens(patches: Shaped[Tensor, "N P"], grid: PatchGrid, channels: int =
     return figure
 
 
-def show_images(images: list[Shaped[Tensor, "_ _ _"]], titles: list[str]) -> Plate:
+def show_images(images: list[Shaped[Tensor, "_ _ _"]], titles: list[str]) -> Figure:
     """Pictures side by side, at the same scale, each under its title.
 
     >>> from vitlib.data.samples import picture
@@ -179,7 +179,7 @@ def show_images(images: list[Shaped[Tensor, "_ _ _"]], titles: list[str]) -> Pla
         raise ValueError(f"{len(images)} images with {len(titles)} titles: expected one title for each image")
     widths = [image.shape[2] for image in images]
     tallest = max(image.shape[1] for image in images)
-    figure = Plate(figsize=(1.5 * WIDTH, 1.5 * WIDTH * tallest / sum(widths) + 0.6), layout="constrained")
+    figure = Figure(figsize=(1.5 * WIDTH, 1.5 * WIDTH * tallest / sum(widths) + 0.6), layout="constrained")
     row = figure.subplots(1, len(images), squeeze=False, width_ratios=widths)[0]
     for axes, image, title in zip(row, images, titles, strict=True):
         draw_picture(axes, image)

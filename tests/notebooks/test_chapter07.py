@@ -19,7 +19,7 @@ from autograde.authoring.key import load_key
 from autograde.exercises import Code, Plain
 from vitlib.data.pictures import Pictures
 from vitlib.models import create
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 from vitlib.recipes import moved
 from vitlib.recipes.masked import MaskedAutoencoder
 from vitlib.training.finetune import finetune
@@ -176,7 +176,7 @@ def test_the_cells_on_your_own_photos_take_the_smallest_folder_that_the_text_all
     notebook = json.loads((FOLDER / f"{FOLDER.name}.ipynb").read_text(encoding="utf-8"))
     cells = {cell["id"]: "".join(cell["source"]) for cell in notebook["cells"]}
     names: dict[str, Any] = {
-        "torch": torch, "Plate": Plate, "photos": tmp_path, "predict": always_cats, "tuned": None,
+        "torch": torch, "Figure": Figure, "photos": tmp_path, "predict": always_cats, "tuned": None,
     }  # fmt: skip
     for cell in ("s9-look", "s9-worst", "s9-matrix"):
         exec(compile(cells[cell], cell, "exec"), names)

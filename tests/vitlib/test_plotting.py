@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from vitlib.data.samples import picture
-from vitlib.plotting import Plate, show_grid, show_images, show_tokens
+from vitlib.plotting import Figure, show_grid, show_images, show_tokens
 from vitlib.svg import small_svg
 from vitlib.vit.patches import PatchGrid, patchify
 
@@ -108,7 +108,7 @@ def test_a_notebook_gets_a_sharp_figure_with_its_description():
 
 
 def test_beside_it_stands_a_small_file_of_the_kind_that_suits_it():
-    chart = Plate(figsize=(4, 3))
+    chart = Figure(figsize=(4, 3))
     chart.subplots().plot([1, 2])
     photo = show_images([picture("coffee")], ["a cup"])
     assert [figure.small()[0] for figure in (chart, photo)] == ["image/png", "image/jpeg"]
@@ -135,7 +135,7 @@ def test_few_pixels_are_stored_as_they_are():
 
 def test_a_table_of_colours_keeps_each_colour():
     """A photograph's WebP would mix the colours of neighbours, and none of them would be the colour bar's."""
-    figure, table = Plate(figsize=(4, 4)), np.sin(np.outer(np.arange(64), np.arange(64) / 10))
+    figure, table = Figure(figsize=(4, 4)), np.sin(np.outer(np.arange(64), np.arange(64) / 10))
     image = figure.subplots().imshow(table, cmap="cividis")
     ((_, stored),) = pictures_in(figure.svg())
     assert np.array_equal(np.asarray(stored), image.to_rgba(table, bytes=True)[..., :3])

@@ -14,7 +14,7 @@ from torch import Tensor
 from vitlib.commands.common import shown
 from vitlib.data.folders import image_file
 from vitlib.data.pictures import Pictures
-from vitlib.plotting import WIDTH, Plate, draw_picture
+from vitlib.plotting import WIDTH, Figure, draw_picture
 from vitlib.training.history import History
 from vitlib.weights import files
 
@@ -134,7 +134,7 @@ def write_report(path: Path, name: str, result: Result, history: History) -> Non
         draft.write_text(page, encoding="utf-8")
 
 
-def mistakes(result: Result) -> Plate:
+def mistakes(result: Result) -> Figure:
     """The worst mistakes as a picture, with the true class, the answer, and the probability of both.
 
     Errors: ValueError where there are none.
@@ -146,7 +146,7 @@ def mistakes(result: Result) -> Plate:
     rows = -(-len(worst) // columns)
     height, width = result.pictures.images.shape[2:]
     side = 1.5 * WIDTH / 4
-    figure = Plate(figsize=(columns * side, rows * (side * height / width + 0.7)), layout="constrained")
+    figure = Figure(figsize=(columns * side, rows * (side * height / width + 0.7)), layout="constrained")
     cells = figure.subplots(rows, columns, squeeze=False).flatten()
     told = []
     for number, (axes, i) in enumerate(zip(cells, worst, strict=False), start=1):
@@ -192,7 +192,7 @@ def _table(caption: str, heads: Iterable[str], rows: Iterable[tuple[Any, ...]], 
     return f'<div class="wide"><table><caption>{_safe(caption)}</caption>\n{body}</table></div>'
 
 
-def _figure(figure: Plate) -> str:
+def _figure(figure: Figure) -> str:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the table below has the name in any script
         figure.description = shown(figure.description)

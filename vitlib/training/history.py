@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vitlib.plotting import Plate
+    from vitlib.plotting import Figure
 
 BLUE = "#0072B2"  # of Okabe and Ito's palette, like plotting.ORANGE
 
@@ -57,17 +57,17 @@ class History:
             lines.append(f"best epoch: {self.best}{once}")
         return "\n".join(lines)
 
-    def plot(self) -> Plate:
+    def plot(self) -> Figure:
         """Loss, accuracy and learning rate over the epochs.
 
         Errors: ValueError for a history without an epoch.
         """
-        from vitlib.plotting import ORANGE, WIDTH, Plate  # imports matplotlib, which training does not need
+        from vitlib.plotting import ORANGE, WIDTH, Figure  # imports matplotlib, which training does not need
 
         if not self.loss:
             raise ValueError("the history is empty: nothing to plot before the first epoch")
         epochs = range(1, len(self) + 1)
-        figure = Plate(figsize=(1.6 * WIDTH, 0.45 * WIDTH), layout="constrained")
+        figure = Figure(figsize=(1.6 * WIDTH, 0.45 * WIDTH), layout="constrained")
         loss, accuracy, rate = figure.subplots(1, 3)
         loss.plot(epochs, self.loss, color=BLUE, marker=".")
         accuracy.plot(epochs, self.train_accuracy, color=BLUE, marker=".", label="train")

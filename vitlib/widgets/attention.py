@@ -9,7 +9,7 @@ from ipywidgets import HTML, Button, IntSlider, Layout
 
 from vitlib.data.samples import picture
 from vitlib.models import create
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 from vitlib.trained import card
 from vitlib.training.classes import class_names
 from vitlib.vit.model import ViT
@@ -99,7 +99,7 @@ class AttentionExplorer(Explorer):
     def sentence(self) -> str:
         return sentence(self.seen, self._table, self.canvas.chosen, self._where())
 
-    def still(self) -> Plate:
+    def still(self) -> Figure:
         """The picture, and the weights over it."""
         figure = still(self.seen, self.weights, self.canvas.chosen, self._where())
         figure.description = self.sentence

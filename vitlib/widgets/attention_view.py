@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from vitlib.data.pictures import normalise
-from vitlib.plotting import Plate, draw_picture
+from vitlib.plotting import Figure, draw_picture
 from vitlib.vit.attention import attend, attention_weights, split_heads
 from vitlib.vit.attention_maps import rollout
 from vitlib.vit.model import ViT
@@ -190,10 +190,10 @@ def covered_words(classes: tuple[str, ...], seen: Look, whole: Look) -> str:
     return said + (f"; the model now says {classes[now]}." if now != best else ".")
 
 
-def still(seen: Look, weights: Float[Tensor, "T"], query: int, title: str) -> Plate:
+def still(seen: Look, weights: Float[Tensor, "T"], query: int, title: str) -> Figure:
     """The picture with the token that asks, and beside it what that token takes, as a heat map with a colour bar."""
     height, width = seen.pixels.shape[1:]
-    figure = Plate(figsize=(6.6, 3.3), layout="constrained")
+    figure = Figure(figsize=(6.6, 3.3), layout="constrained")
     asks, answers = figure.subplots(1, 2)
     draw_picture(asks, seen.pixels)
     draw_picture(answers, _grey(seen))

@@ -14,7 +14,7 @@ from vitlib.cost.budget import config_of, will_it_fit
 from vitlib.cost.gpus import GIB, GPUS, budget_of
 from vitlib.cost.report import sentence
 from vitlib.models import list_models
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 from vitlib.vit.checks import require_one_of
 from vitlib.vit.config import ViTConfig
 from vitlib.widgets.budget_view import bars_html, still, words_html, wrong_html
@@ -126,6 +126,6 @@ class BudgetExplorer(Explorer):
             ema=self.ema.value and training,
         )
 
-    def still(self) -> Plate:
+    def still(self) -> Figure:
         """The bars."""
         return still(self.fit)

@@ -9,7 +9,7 @@ from vitlib.cost.gpus import gib
 from vitlib.cost.overhead import CONTEXT, reserved
 from vitlib.cost.report import KINDS, PASSES, Fit, parts, pictures, sentence, way
 from vitlib.cost.run import Breakdown, Kind
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 
 # of Okabe and Ito's palette, which every kind of colour vision tells apart; and green, dark
 COLOURS: dict[Kind, str] = {
@@ -86,9 +86,9 @@ def words_html(fit: Fit) -> str:
     )
 
 
-def still(fit: Fit) -> Plate:
+def still(fit: Fit) -> Figure:
     """The bars as a picture."""
-    figure = Plate(figsize=(8.4, 0.55 * len(fit.cost.phases) + 1.7), layout="constrained")
+    figure = Figure(figsize=(8.4, 0.55 * len(fit.cost.phases) + 1.7), layout="constrained")
     axes = figure.subplots()
     unit = 2**30
     names, phases = list(fit.cost.phases), list(fit.cost.phases.values())

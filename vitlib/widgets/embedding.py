@@ -5,7 +5,7 @@ from typing import Any
 from ipywidgets import HTML, IntSlider, SelectionSlider
 
 from vitlib.data.samples import picture, shrink
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 from vitlib.vit.checks import require_one_of
 from vitlib.widgets.embedding_view import EmbeddingView, canvas_html, row_html, sentence, still, words_html
 from vitlib.widgets.explorer import (
@@ -114,6 +114,6 @@ class EmbeddingExplorer(Explorer):
         self.canvas.value = canvas_html(self.view, token)
         self.row.value = row_html(self.view, token)
 
-    def still(self) -> Plate:
+    def still(self) -> Figure:
         """The picture, the rebuilt one and the first filters."""
         return still(self.view)

@@ -10,7 +10,7 @@ from html import escape
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from vitlib.plotting import Plate, draw_picture
+from vitlib.plotting import Figure, draw_picture
 from vitlib.vit.fit_to_patch import fit_to_patch
 from vitlib.vit.patches import PatchGrid, patchify, unpatchify
 from vitlib.widgets.filters import orthonormal_filters
@@ -132,9 +132,9 @@ def row_html(view: EmbeddingView, token: int) -> str:
     return f'<p class="vit-caption">{caption}</p><div class="vit-row">{"".join(cells)}</div>'
 
 
-def still(view: EmbeddingView) -> Plate:
+def still(view: EmbeddingView) -> Figure:
     """The picture, the rebuilt one and the first filters as one figure, for where no kernel runs."""
-    figure = Plate(figsize=(7.5, 3.7), layout="constrained")
+    figure = Figure(figsize=(7.5, 3.7), layout="constrained")
     pictures, filters = figure.subfigures(2, 1, height_ratios=[4, 1])
     pair = {"the picture": view.pixels, f"rebuilt from D = {view.d}": view.rebuilt}
     for axes, (title, image) in zip(pictures.subplots(1, 2), pair.items(), strict=True):

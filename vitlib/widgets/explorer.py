@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vitlib.data.decode import read_picture
 from vitlib.data.samples import PICTURES
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 
 STYLE = f"<style>{Path(__file__).with_name('style.css').read_text(encoding='utf-8')}</style>"
 # arguments of a control that is as wide as its column, with its name before it
@@ -36,7 +36,7 @@ class Explorer(VBox):
         """What is shown, in words."""
         raise NotImplementedError
 
-    def still(self) -> Plate:
+    def still(self) -> Figure:
         """What is shown, as a figure."""
         raise NotImplementedError
 

@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from vitlib.data.samples import PICTURES, picture, shrink
-from vitlib.plotting import Plate, show_grid
+from vitlib.plotting import Figure, show_grid
 from vitlib.vit.checks import require_one_of
 from vitlib.widgets.explorer import (
     CONTROL,
@@ -134,7 +134,7 @@ class GridExplorer(Explorer):
             sizes = [f"{image.shape[1]} × {image.shape[2]}" for image in (pixels, shown)]
             self.notice.value = notice_html(f"{name} is {sizes[0]} pixels: shrunk to {sizes[1]} to stay quick.")
 
-    def still(self) -> Plate:
+    def still(self) -> Figure:
         """The numbered grid."""
         figure = show_grid(self.view.shown, self.view.grid)
         figure.description = self.sentence

@@ -7,7 +7,7 @@ from ipywidgets import HTML, Button, FileUpload, HBox, IntSlider, Layout, Select
 
 from vitlib.data.samples import PICTURES, picture
 from vitlib.models import create
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 from vitlib.trained import card
 from vitlib.vit.model import ViT
 from vitlib.widgets.explorer import (
@@ -109,6 +109,6 @@ class Pipeline(Explorer):
         self.words.value = words_html(self.view, stage, patch)
         self.panel.value = panel_html(self.view, stage, patch)
 
-    def still(self) -> Plate:
+    def still(self) -> Figure:
         """All five stages."""
         return still(self.view)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vitlib.plotting import Plate, draw_picture
+from vitlib.plotting import Figure, draw_picture
 from vitlib.vit.patches import patchify
 from vitlib.widgets.grid_view import GridView, canvas_html
 from vitlib.widgets.pictures import (
@@ -86,10 +86,10 @@ def panel_html(view: Walk, stage: int, patch: int) -> str:
     )
 
 
-def still(view: Walk) -> Plate:
+def still(view: Walk) -> Figure:
     """All five stages on one picture."""
     c, grid = view.config, view.config.grid
-    figure = Plate(figsize=(8.4, 5.6), layout="constrained")
+    figure = Figure(figsize=(8.4, 5.6), layout="constrained")
     first, second = figure.subplots(2, 3)
     draw_picture(first[0], view.pixels)
     first[0].set_title(f"the picture: [3, {grid.height}, {grid.width}]", fontsize=10)

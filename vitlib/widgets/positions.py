@@ -6,7 +6,7 @@ from ipywidgets import HTML, IntSlider
 
 from vitlib.data.samples import picture
 from vitlib.models import create
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 from vitlib.vit.checks import require_one_of
 from vitlib.vit.model import ViT
 from vitlib.widgets.explorer import CONTROL, Explorer, buttons, column, on_change, picture_choice, side_by_side
@@ -89,6 +89,6 @@ class PositionExplorer(Explorer):
         self.canvas.value = canvas_html(self.arrangement, self.kind.value)
         self.words.value = words_html(self.arrangement, self.kind.value)
 
-    def still(self) -> Plate:
+    def still(self) -> Figure:
         """The picture, the patches as they lie, and the similarity map."""
         return still(self.arrangement, self.kind.value)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from vitlib.data.pictures import normalise
-from vitlib.plotting import Plate, draw_picture
+from vitlib.plotting import Figure, draw_picture
 from vitlib.vit.model import ViT
 from vitlib.vit.patches import PatchGrid, patchify, unpatchify
 from vitlib.vit.sincos import sincos_1d, sincos_2d
@@ -145,9 +145,9 @@ def words_html(view: Arrangement, kind: str) -> str:
     )
 
 
-def still(view: Arrangement, kind: str) -> Plate:
+def still(view: Arrangement, kind: str) -> Figure:
     """The explorer without a kernel, as one figure."""
-    figure = Plate(figsize=(8.4, 3.1), layout="constrained")
+    figure = Figure(figsize=(8.4, 3.1), layout="constrained")
     before, after, likeness = figure.subplots(1, 3)
     draw_picture(before, view.pixels)
     draw_picture(after, view.shown)

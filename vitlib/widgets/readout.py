@@ -6,7 +6,7 @@ from typing import Any
 from ipywidgets import HTML, Dropdown, IntSlider, Layout
 
 from vitlib.data.pictures import Pictures
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 from vitlib.vit.model import ViT
 from vitlib.widgets.explorer import CONTROL, Explorer, column, flexible, on_change, side_by_side, tick
 from vitlib.widgets.pictures import class_bars
@@ -85,6 +85,6 @@ class LayerReadout(Explorer):
         self.history.value = history_html(self.view, blocks)
         self.words.value = words_html(self.view, blocks)
 
-    def still(self) -> Plate:
+    def still(self) -> Figure:
         """The picture, and every block's probabilities."""
         return still(self.view)

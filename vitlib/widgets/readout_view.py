@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vitlib.data.pictures import Pictures, normalise
-from vitlib.plotting import Plate, draw_picture
+from vitlib.plotting import Figure, draw_picture
 from vitlib.vit.logit_lens import readout
 from vitlib.vit.model import ViT
 from vitlib.widgets.pictures import ORANGE, data_uri, percent
@@ -107,9 +107,9 @@ def words_html(view: ReadoutView, blocks: int) -> str:
     return f'<div class="vit-words"><p role="status">{escape(sentence(view, blocks))}</p></div>'
 
 
-def still(view: ReadoutView) -> Plate:
+def still(view: ReadoutView) -> Figure:
     """The picture, and every block's probabilities: the figure for where no kernel runs."""
-    figure = Plate(figsize=(7.5, 3.4), layout="constrained")
+    figure = Figure(figsize=(7.5, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1, 2.2])
     draw_picture(left, view.picture.images[0])
     left.set_title(f"a picture of {view.classes[view.label]}", fontsize=10)

@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 from vitlib.diagnose.patients import PATIENTS
 from vitlib.diagnose.symptoms import SYMPTOMS
 from vitlib.diagnose.ward import Chart, chart
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 from vitlib.widgets.explorer import CONTROL, Explorer, column, on_change, side_by_side
 from vitlib.widgets.symptoms_view import chart_html, curve_words, fit_words, guess_words, measured, still, words_html
 
@@ -122,6 +122,6 @@ class SymptomBoard(Explorer):
         if change is not None and change["owner"] is self.guess:  # the legend may name the patient now
             self.board.value = chart_html(self.chart, self.step.value, self.hidden, self.lab.value)
 
-    def still(self) -> Plate:
+    def still(self) -> Figure:
         """The curve, and the chart beside it."""
         return still(self.chart, self.hidden)

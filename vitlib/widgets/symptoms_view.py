@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from vitlib.diagnose.patients import PATIENTS, grey
 from vitlib.diagnose.symptoms import LN_K, SHOWS, SYMPTOMS, between, ranked, seen
 from vitlib.diagnose.ward import Chart, chart, known_digits
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 from vitlib.widgets.chart import LineChart
 from vitlib.widgets.pictures import BLUE, ORANGE
 
@@ -171,9 +171,9 @@ def words_html(subject: Chart, step: int, ticked: Sequence[str], guess: str | No
     )
 
 
-def still(subject: Chart, hidden: bool) -> Plate:
+def still(subject: Chart, hidden: bool) -> Figure:
     """The board without a kernel: the curve, and the chart beside it."""
-    figure = Plate(figsize=(7.6, 3.6), layout="constrained")
+    figure = Figure(figsize=(7.6, 3.6), layout="constrained")
     curve, table = figure.subplots(1, 2, width_ratios=(1, 1.3))
     for losses, colour, name in (
         (chart("healthy").losses, GREY, "healthy"),

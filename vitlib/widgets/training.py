@@ -6,7 +6,7 @@ from typing import Any
 
 from ipywidgets import HTML, Button, Dropdown, HBox, IntSlider, Layout, SelectionSlider
 
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 from vitlib.training.fit import Recipe
 from vitlib.vit.checks import require_one_of
 from vitlib.widgets.explorer import CONTROL, Explorer, buttons, column, on_change, side_by_side
@@ -190,6 +190,6 @@ class TrainingCurves(Explorer):
     def sentence(self) -> str:
         return self.still().description
 
-    def still(self) -> Plate:
+    def still(self) -> Figure:
         """The curves."""
         return still(self.runs)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 from vitlib.widgets.chart import LineChart
 from vitlib.widgets.training_run import Run
 
@@ -124,9 +124,9 @@ def curves_html(runs: Sequence[Run]) -> str:
     return drawn + _legend(runs)
 
 
-def still(runs: Sequence[Run]) -> Plate:
+def still(runs: Sequence[Run]) -> Figure:
     """The curves as a picture."""
-    figure = Plate(figsize=(9, 3.1), layout="constrained")
+    figure = Figure(figsize=(9, 3.1), layout="constrained")
     loss, accuracy, rate = figure.subplots(1, 3)
     for run in runs:
         colour, letter = COLOURS[run.letter], run.letter

@@ -6,7 +6,7 @@ from ipywidgets import HTML, IntSlider, SelectionSlider
 
 from vitlib.backbones.windows import Windows
 from vitlib.data.samples import picture
-from vitlib.plotting import Plate
+from vitlib.plotting import Figure
 from vitlib.widgets.attention_view import middle
 from vitlib.widgets.explorer import CONTROL, Explorer, column, on_change, picture_choice, side_by_side, unobserved
 from vitlib.widgets.picker import Picker
@@ -107,7 +107,7 @@ class WindowExplorer(Explorer):
             self.canvas.words, self.canvas.html = self.sentence, panels_html(self.view)
         self.words.value = words_html(self.view)
 
-    def still(self) -> Plate:
+    def still(self) -> Figure:
         """Its three pictures side by side."""
         return still(self.view)
 

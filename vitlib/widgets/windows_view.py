@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
 from vitlib.backbones.windows import Windows
-from vitlib.plotting import Plate, draw_picture
+from vitlib.plotting import Figure, draw_picture
 from vitlib.vit.patches import PatchGrid
 from vitlib.widgets.attention_view import token_name
 from vitlib.widgets.picker import panel
@@ -188,9 +188,9 @@ def words_html(view: WindowView) -> str:
     )
 
 
-def still(view: WindowView) -> Plate:
+def still(view: WindowView) -> Figure:
     """The explorer without a kernel: its three pictures side by side."""
-    figure = Plate(figsize=(8.0, 3.1), layout="constrained")
+    figure = Figure(figsize=(8.0, 3.1), layout="constrained")
     height, width = view.pixels.shape[1:]
     rows, columns = view.plain.rows, view.plain.columns
     grid = view.grid
