@@ -135,12 +135,12 @@ def row_html(view: EmbeddingView, token: int) -> str:
 def still(view: EmbeddingView) -> Figure:
     """The picture, the rebuilt one and the first filters as one figure, for where no kernel runs."""
     figure = Figure(figsize=(7.5, 3.7), layout="constrained")
-    pictures, filters = figure.subfigures(2, 1, height_ratios=[4, 1])
+    pictures, filters = figure.subfigures(2, 1, squeeze=False, height_ratios=[4, 1])[:, 0]
     pair = {"the picture": view.pixels, f"rebuilt from D = {view.d}": view.rebuilt}
     for axes, (title, image) in zip(pictures.subplots(1, 2), pair.items(), strict=True):
         draw_picture(axes, image)
         axes.set_title(title)
-    for column, axes in enumerate(filters.subplots(1, SHOWN)):
+    for column, axes in enumerate(filters.subplots(1, SHOWN, squeeze=False)[0]):
         axes.set_axis_off()
         if column < len(view.basis):
             weights = _weights(view.basis[column]).reshape(3, view.patch, view.patch)

@@ -3,6 +3,7 @@
 import html
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -179,12 +180,8 @@ def test_a_patient_and_the_healthy_model_are_drawn_alike() -> None:
     healthy = chart("healthy")
     _, beside, own, *_ = re.findall(r'points="([^"]+)"', curve_html(healthy, 10))
     assert beside == own
-    first, second = still(healthy, hidden=True).axes[0].lines[:2]
-    assert (
-        first.get_xydata().tolist()
-        == second.get_xydata().tolist()
-        == [[step, loss] for step, loss in enumerate(healthy.losses, start=1)]
-    )
+    first, second = (np.asarray(line.get_xydata()) for line in still(healthy, hidden=True).axes[0].lines[:2])
+    assert first.tolist() == second.tolist() == [list(point) for point in enumerate(healthy.losses, start=1)]
 
 
 def test_without_a_kernel_a_picture_and_a_sentence_take_its_place(board: SymptomBoard) -> None:
