@@ -133,6 +133,13 @@ def test_few_pixels_are_stored_as_they_are():
     assert kind == "png" and np.array_equal(np.asarray(stored), image.permute(1, 2, 0).numpy())
 
 
+def test_a_picture_of_a_models_size_keeps_every_colour():
+    """Faint noise, which a lossy WebP would smooth, as it lets patches run into the white between them."""
+    image = noise(3, 64, 48) // 32 + 124
+    ((_, stored),) = pictures_in(show_images([image], ["noise"]).svg())
+    assert np.array_equal(np.asarray(stored), image.permute(1, 2, 0).numpy())
+
+
 def test_a_table_of_colours_keeps_each_colour():
     """A photograph's WebP would mix the colours of neighbours, and none of them would be the colour bar's."""
     figure, table = Figure(figsize=(4, 4)), np.sin(np.outer(np.arange(64), np.arange(64) / 10))

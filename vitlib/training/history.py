@@ -67,7 +67,7 @@ class History:
         if not self.loss:
             raise ValueError("the history is empty: nothing to plot before the first epoch")
         epochs = range(1, len(self) + 1)
-        figure = Figure(figsize=(1.6 * WIDTH, 0.45 * WIDTH), layout="constrained")
+        figure = Figure(figsize=(1.5 * WIDTH, 0.45 * WIDTH), layout="constrained")
         loss, accuracy, rate = figure.subplots(1, 3)
         loss.plot(epochs, self.loss, color=BLUE, marker=".")
         accuracy.plot(epochs, self.train_accuracy, color=BLUE, marker=".", label="train")
@@ -79,7 +79,7 @@ class History:
         for axes, title in ((loss, "loss (nats)"), (accuracy, "accuracy"), (rate, "learning rate")):
             axes.set_title(title)
             axes.set_xlabel("epoch")
-        accuracy.set_ylim(0, 1)
+        accuracy.set_ylim(0, 1.02)
         figure.description = self._description()
         return figure
 

@@ -103,7 +103,7 @@ def still(fit: Fit) -> Figure:
     axes.axvline(fit.budget / unit, color="black", linestyle="--", linewidth=2)
     axes.set_xlim(0, 1.04 * max(fit.needed, fit.budget) / unit)
     axes.invert_yaxis()
-    axes.set_xlabel("GiB")
+    axes.set_xlabel("memory (GiB)")
     axes.set_title(f"{fit.model}, {pictures(fit)}\n{way(fit)}; dashed: {fit.gpu}", fontsize=10)
     figure.legend(loc="outside lower center", ncols=5, fontsize=8, frameon=False)
     figure.description = (

@@ -154,7 +154,7 @@ def still(view: Arrangement, kind: str) -> Figure:
     height, width = view.pixels.shape[1:]
     table = view.similarity(kind).reshape(view.grid.rows, view.grid.columns)
     drawn = likeness.imshow(table.numpy(), cmap="cividis", extent=(0, width, height, 0), vmax=1)
-    likeness.set(xlabel="width (pixels)", yticks=[])
+    likeness.set(xlabel="width (pixels)", ylabel="height (pixels)")
     figure.colorbar(drawn, ax=likeness, label="cosine similarity", shrink=0.75)
     title = f"CLS moves by {view.moved[0]:.1%}\n({view.moved[1]:.1%} without positions)"
     titles = ("the picture", title, f"like the position of patch {view.pair[0]}\n({kind})")

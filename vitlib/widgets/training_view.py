@@ -135,7 +135,9 @@ def still(runs: Sequence[Run]) -> Figure:
         accuracy.plot(range(1, run.epochs + 1), run.train, "--", color=colour)
         accuracy.plot(range(1, run.epochs + 1), run.valid, color=colour, marker=".", label=letter)
         rate.plot(epochs, _shares(run), color=colour, label=letter)
-        loss.axhline(run.guessing, color="#999999", linewidth=1)
+    for guessing in {run.guessing for run in runs}:
+        loss.axhline(guessing, color="#999999", linewidth=1)
+        loss.text(0, guessing, "guessing", fontsize=8, color="#555555", va="bottom")
     titles = ("loss (nats)", "accuracy: — validation, - - train", "learning rate / its highest")
     for axes, title in zip((loss, accuracy, rate), titles, strict=True):
         axes.set_title(title, fontsize=10)
