@@ -64,17 +64,18 @@ HOUR = (
     Stage(32, replace(BASE, epochs=2, lr=1.5e-3, shift=3)),  # 64 tokens and CLS
     Stage(32, replace(BASE, epochs=1, lr=1e-3, shift=3, label_smoothing=0.0), taught=True),
 )
-# On whole pictures it soon knows them by heart. Cut into one another they stay new, and the teacher knows what is in
-# them; in the end it sees whole ones.
+# It soon knows whole pictures by heart. Cut into one another they stay new, and the teacher knows what is in them; in
+# the end they are turned, moved and coloured anew as well.
+CUT = replace(BASE, lr=2e-3, shift=4, cutmix=1.0, label_smoothing=0.0)
 NIGHT = (
     Stage(16, replace(BASE, epochs=10, lr=3e-3, floor=0.6, shift=1)),
     Stage(24, replace(BASE, epochs=6, lr=2e-3, floor=0.6, shift=2)),
-    Stage(32, replace(BASE, epochs=22, lr=2e-3, shift=4, cutmix=1.0, label_smoothing=0.0), taught=True),
-    Stage(32, replace(BASE, epochs=2, lr=6e-4, shift=3, label_smoothing=0.0), taught=True),
+    Stage(32, replace(CUT, epochs=32), taught=True),
+    Stage(32, replace(CUT, epochs=50, randaugment=4), taught=True),
 )
 PLANS = {
     "short": Plan("vit_cifar_patch4_32", HOUR, TEACHER),
-    "night": Plan("vit_cifar_patch4_32", NIGHT, replace(TEACHER, epochs=12)),
+    "night": Plan("vit_cifar_patch4_32", NIGHT, replace(TEACHER, epochs=16, shift=4, erase=8), (64, 256, 256)),
     # A stem of convolutions helps a ViT that sees few pictures (Hassani et al., 2021, "Escaping the big data
     # paradigm"); with so many epochs, mixed pictures keep it from knowing them by heart.
     "long": Plan(
