@@ -63,7 +63,7 @@ class Figure(matplotlib.figure.Figure):
         width = round(float(points[1]) / 72 * SCREEN_DPI)
         source = quote(drawing.replace('"', "'"), safe=" ,:;=/()+-'")
         return (
-            f'<img class="vit-figure" alt="{escape(self.description)}" src="data:image/svg+xml,{source}" '
+            f'<img class="vit-drawing" alt="{escape(self.description)}" src="data:image/svg+xml,{source}" '
             f'style="width: {width}px; max-width: 100%; min-width: {width // 2}px; height: auto">'
         )
 
