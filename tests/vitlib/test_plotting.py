@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vitlib.data.samples import picture
+from vitlib.data.samples import picture, shrink
 from vitlib.plotting import Figure, show_grid, show_images, show_tokens
 from vitlib.svg import small_svg
 from vitlib.vit.patches import PatchGrid, patchify
@@ -135,7 +135,7 @@ def test_few_pixels_are_stored_as_they_are():
 
 def test_a_picture_of_a_models_size_keeps_every_colour():
     """Faint noise, which a lossy WebP would smooth, as it lets patches run into the white between them."""
-    image = noise(3, 64, 48) // 32 + 124
+    image = noise(3, 40, 36) // 32 + 124
     ((_, stored),) = pictures_in(show_images([image], ["noise"]).svg())
     assert np.array_equal(np.asarray(stored), image.permute(1, 2, 0).numpy())
 
@@ -155,6 +155,14 @@ def test_a_photograph_is_nearly_the_same_and_takes_little_room():
     assert kind == "webp" and len(svg) < 100_000
     assert stored.size == (451, 300) and "pixelated" not in svg  # its own pixels, which the page enlarges smoothly
     assert np.abs(np.asarray(stored, dtype=float) - cat.permute(1, 2, 0).numpy()).mean() < 3  # of 255
+
+
+def test_a_small_photograph_of_fine_patterns_takes_little_room_too():
+    """At the usual quality its squares would change their colours."""
+    dog = shrink(picture("dog"), 100)
+    ((kind, stored),) = pictures_in(show_images([dog], ["dog"]).svg())
+    assert kind == "webp"
+    assert np.abs(np.asarray(stored, dtype=float) - dog.permute(1, 2, 0).numpy()).mean() < 4  # of 255
 
 
 def test_a_photograph_that_is_drawn_twice_is_stored_once():

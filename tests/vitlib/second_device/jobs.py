@@ -76,9 +76,7 @@ def pictures(name: str, number: int = 24) -> Pictures:
     return Pictures(images, torch.arange(number) % 3, ("a", "b", "c"))
 
 
-RECIPE = Recipe(
-    epochs=2, batch_size=8, flip=True, shift=1, randaugment=5, mixup=0.2, cutmix=1.0, erase=2, ema=0.9, validation=0.25
-)
+RECIPE = Recipe(2, 8, flip=True, shift=1, randaugment=5, mixup=0.2, cutmix=1.0, erase=2, ema=0.9, validation=0.25)
 
 
 @for_each_backbone
